@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh
+# For the scripts in tests/variants, which read this file first: each builds one
+# more configuration in a folder of its own below ./build/variants and tests it.
+# A script exits with 0 for passed, 77 for skipped, anything else for failed;
+# build-aux/check-all runs every one that is there.
+set -eu
+
+name=$(basename "$0" .sh)
+top=$(cd "$(dirname "$0")/../.." && pwd)
+here=$top/build/variants/$name
+
+# need PROGRAM... - skip the variant unless all are there.
+need()
+{
+  for program in "$@"; do
+    command -v "$program" >/dev/null || {
+      echo "there is no $program"
+      exit 77
+    }
+  done
+}
+
+# configure_variant ARGUMENT... - enter the folder of the variant, configured
+# with these arguments.  One that was so already is kept.
+configure_variant()
+{
+  mkdir -p "$here"
+  cd "$here"
+  if [ -f config.status ] && [ "$(cat arguments)" = "$*" ]; then
+    return 0
+  fi
+  rm -rf "$here"
+  mkdir -p "$here"
+  cd "$here"
+  "$top/configure" --quiet "$@"
+  echo "$*" >arguments
+}
+
+# check_variant MAKE-ARGUMENT... - build and run "make check"; show the log of
+# each test that failed, and fail as well if no test passed at all.
+check_variant()
+{
+  find . -name '*.trs' -exec rm -f {} +
+  status=0
+  make -j2 all
+  make -k -j2 check "$@" || status=$?
+  passed=0
+  for trs in $(find tests -name '*.trs' | sort); do
+    result=$(sed -n 's/^:global-test-result: //p' "$trs")
+    case $result in
+    PASS) passed=$((passed + 1)) ;;
+    SKIP) ;;
+    *)
+      echo "---- $result: ${trs%.trs}"
+      tail -n 40 "${trs%.trs}.log"
+      ;;
+    esac
+  done
+  echo "$name: $passed tests passed"
+  [ $passed != 0 ] || exit 1
+  [ $status = 0 ] || exit $status
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcm.h - the C interface of tcm, a thread-caching memory allocator.
+ *
+ * Two families of names reach the same heap:
+ *
+ *   malloc, free, ...     the standard names; libtcm replaces libc's when it
+ *                         is linked or preloaded (see tcm(7));
+ *   tcm_malloc, ...       the same functions under a prefix, for a program
+ *                         that keeps libc's malloc for everything else.
+ *
+ * Alignment: a block of more than 8 bytes is aligned to 16, a block of 8 bytes
+ * or less to 8.  The header therefore promises no 16-byte alignment to the
+ * compiler.
+ *
+ * Threads: every function may be called from any thread; a block may be freed
+ * by another thread than the one that allocated it.  Signals: none is
+ * async-signal-safe unless its entry says so.  Fork: the child of a threaded
+ * process may use all of them at once.
+ *
+ * Standards: ISO C (C17 7.22.3, C23 7.24.3), POSIX.1-2024; where these leave
+ * a choice, tcm does what glibc's manual says.
+ */
+#ifndef TCM_H
+#define TCM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TCM_VERSION_MAJOR 0
+#define TCM_VERSION_MINOR 1
+#define TCM_VERSION_PATCH 0
+
+#ifdef __cplusplus
+extern "C" {
+#define TCM_NOTHROW noexcept
+#else
+#define TCM_NOTHROW
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define TCM_ATTR(list) __attribute__(list)
+#else
+#define TCM_ATTR(list)
+#endif
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
+#define TCM_MALLOC TCM_ATTR((__malloc__, __malloc__(tcm_free, 1)))
+#else
+#define TCM_MALLOC TCM_ATTR((__malloc__))
+#endif
+#define TCM_ALLOC_SIZE(...) TCM_ATTR((__alloc_size__(__VA_ARGS__)))
+#define TCM_ALLOC_ALIGN(n) TCM_ATTR((__alloc_align__(n)))
+#define TCM_CHECK_RESULT TCM_ATTR((__warn_unused_result__))
+
+/**
+ * Free a block.
+ *
+ * @ptr: a block from any function of this header or of the standard family,
+ *       not yet freed; NULL is allowed and does nothing.
+ * Errors: a pointer that is not such a block aborts the process with one line
+ *       that begins "tcm: " on standard error.  errno is preserved.
+ * Cost: about 20 instructions, no lock, while the block fits the thread cache.
+ * Source: lib/api/tcm.c; C17 7.22.3.3, POSIX.1-2024 free().  Since 0.1.
+ */
+void tcm_free(void *ptr) TCM_NOTHROW;
+
+/**
+ * Allocate a block of uninitialised memory.
+ *
+ * @size: bytes; 0 gives a unique block that can be freed.
+ * Returns: the block, or NULL with errno ENOMEM when memory or a limit is
+ *       exhausted or @size exceeds PTRDIFF_MAX.
+ * Cost: about 14 instructions, no lock, while the thread cache has a block.
+ * Source: lib/api/tcm.c; C17 7.22.3.4.  Since 0.1.
+ */
+void *tcm_malloc(size_t size) TCM_NOTHROW TCM_MALLOC TCM_ALLOC_SIZE(1)
+    TCM_CHECK_RESULT;
+
+/**
+ * Allocate a zeroed array of @count elements of @size bytes each.
+ *
+ * Returns: the block, or NULL with errno ENOMEM, also when the product
+ *       overflows.  Memory that the kernel still guarantees to be zero is not
+ *       touched.
+ * Cost: that of tcm_malloc() and of clearing memory that was in use before.
+ * Source: lib/api/tcm.c; C17 7.22.3.2.  Since 0.1.
+ */
+void *tcm_calloc(size_t count, size_t size) TCM_NOTHROW TCM_MALLOC
+    TCM_ALLOC_SIZE(1, 2) TCM_CHECK_RESULT;
+
+/**
+ * Change the size of a block, moving it if need be.
+ *
+ * @ptr: a block as for tcm_free(), or NULL, which allocates.
+ * @size: the new size in bytes; 0 with a non-NULL @ptr frees the block and
+ *       returns NULL, as glibc does.
+ * Returns: the block, with the contents up to the lesser size, or NULL with
+ *       errno ENOMEM; the old block is then untouched.
+ * Cost: a block that keeps its size class keeps its address; a large block
+ *       grows and shrinks in place where it can, and moves by remapping
+ *       pages, not by copying, when it is very large.
+ * Source: lib/api/reallocate.c; C17 7.22.3.5.  Since 0.1.
+ */
+void *tcm_realloc(void *ptr, size_t size) TCM_NOTHROW TCM_ALLOC_SIZE(2)
+    TCM_CHECK_RESULT;
+
+/**
+ * tcm_realloc() to @count elements of @size bytes each, the product checked.
+ *
+ * Returns: as tcm_realloc(); NULL with errno ENOMEM when the product
+ *       overflows, the old block then being untouched.
+ * Source: lib/api/reallocate.c; POSIX.1-2024 reallocarray().  Since 0.1.
+ */
+void *tcm_reallocarray(void *ptr, size_t count, size_t size) TCM_NOTHROW
+    TCM_ALLOC_SIZE(2, 3) TCM_CHECK_RESULT;
+
+/**
+ * Allocate @size bytes aligned to @alignment.
+ *
+ * @alignment: a power of two; another value but zero is rounded up to one, as
+ *       glibc does.
+ * Returns: the block, or NULL with errno ENOMEM, or EINVAL where @alignment
+ *       has no power of two above it.
+ * Cost: that of tcm_malloc() of the next size class with that alignment; above
+ *       the page size, that of a large block.
+ * Source: lib/api/tcm.c; memalign(3).  Since 0.1.
+ */
+void *tcm_memalign(size_t alignment, size_t size) TCM_NOTHROW TCM_MALLOC
+    TCM_ALLOC_SIZE(2) TCM_ALLOC_ALIGN(1) TCM_CHECK_RESULT;
+
+/**
+ * Allocate @size bytes aligned to @alignment.
+ *
+ * @alignment: a power of two; any other value is an error.  @size need not be
+ *       a multiple of it.
+ * Returns: the block, or NULL with errno EINVAL or ENOMEM.
+ * Source: lib/api/tcm.c; C23 7.24.3.1.  Since 0.1.
+ */
+void *tcm_aligned_alloc(size_t alignment, size_t size) TCM_NOTHROW TCM_MALLOC
+    TCM_ALLOC_SIZE(2) TCM_ALLOC_ALIGN(1) TCM_CHECK_RESULT;
+
+/**
+ * Allocate @size bytes aligned to @alignment into *@out.
+ *
+ * @alignment: a power of two and a multiple of sizeof(void *).
+ * Returns: 0; EINVAL or ENOMEM as its value, with errno and *@out unchanged.
+ * Source: lib/api/tcm.c; POSIX.1-2024 posix_memalign().  Since 0.1.
+ */
+int tcm_posix_memalign(void **out, size_t alignment, size_t size) TCM_NOTHROW
+    TCM_CHECK_RESULT;
+
+/**
+ * Allocate @size bytes aligned to the system's page.
+ *
+ * Returns: the block, or NULL with errno ENOMEM.
+ * Source: lib/api/tcm.c; valloc(3).  Since 0.1.
+ */
+void *tcm_valloc(size_t size) TCM_NOTHROW TCM_MALLOC TCM_ALLOC_SIZE(1)
+    TCM_CHECK_RESULT;
+
+/**
+ * tcm_valloc() with @size rounded up to whole pages, at least one.
+ *
+ * Returns: the block, or NULL with errno ENOMEM.
+ * Source: lib/api/tcm.c; pvalloc(3).  Since 0.1.
+ */
+void *tcm_pvalloc(size_t size) TCM_NOTHROW TCM_MALLOC TCM_CHECK_RESULT;
+
+/**
+ * The number of bytes that may be used in a block.
+ *
+ * @ptr: a block, or NULL, which gives 0.
+ * Returns: at least the size asked for.
+ * Errors: aborts as tcm_free() does.
+ * Source: lib/api/tcm.c; malloc_usable_size(3).  Since 0.1.
+ */
+size_t tcm_malloc_usable_size(void *ptr) TCM_NOTHROW;
+
+/**
+ * Free a block whose requested size the caller knows.
+ *
+ * @size: the size that was asked for when the block was allocated.
+ * Errors: as tcm_free(); a size that cannot be that of the block aborts when
+ *       the option "check" is above 0.
+ * Source: lib/api/tcm.c; C23 7.24.3.4.  Since 0.1.
+ */
+void tcm_free_sized(void *ptr, size_t size) TCM_NOTHROW;
+
+/**
+ * Free a block from tcm_aligned_alloc() whose alignment and size are known.
+ *
+ * Errors: as tcm_free_sized().
+ * Source: lib/api/tcm.c; C23 7.24.3.5.  Since 0.1.
+ */
+void tcm_free_aligned_sized(void *ptr, size_t alignment, size_t size)
+    TCM_NOTHROW;
+
+/**
+ * The usable size that tcm_malloc(@size) would give, without allocating.
+ *
+ * Returns: bytes; 0 when @size exceeds PTRDIFF_MAX.
+ * Signals: async-signal-safe once the process has allocated.
+ * Source: lib/api/tcm.c.  Since 0.1.
+ */
+size_t tcm_good_size(size_t size) TCM_NOTHROW;
+
+/**
+ * Allocate at least @size bytes and tell how many there are.
+ *
+ * @actual: receives the usable size in bytes; may not be NULL.  Untouched on
+ *       failure.
+ * Returns: as tcm_malloc().
+ * Source: lib/api/tcm.c; the C++23 allocate_at_least of C.  Since 0.1.
+ */
+void *tcm_malloc_at_least(size_t size, size_t *actual) TCM_NOTHROW TCM_MALLOC
+    TCM_ALLOC_SIZE(1) TCM_CHECK_RESULT;
+
+/**
+ * Allocate up to @count blocks of @size bytes each.
+ *
+ * @ptrs: array of @count pointers, owned by the caller; the first N are set.
+ * Returns: N, the number of blocks; below @count when memory ran out, with
+ *       errno ENOMEM.
+ * Cost: moves whole batches, cheaper than @count calls of tcm_malloc().
+ * Source: lib/api/batch.c.  Since 0.1.
+ */
+size_t tcm_malloc_batch(size_t size, void **ptrs, size_t count) TCM_NOTHROW
+    TCM_CHECK_RESULT;
+
+/**
+ * Free @count blocks.
+ *
+ * @ptrs: array of @count blocks as for tcm_free(), of any sizes; NULL entries
+ *       are skipped.  The array itself stays the caller's.
+ * Source: lib/api/batch.c.  Since 0.1.
+ */
+void tcm_free_batch(void *const *ptrs, size_t count) TCM_NOTHROW;
+
+/**
+ * Give all free memory back to the system: the calling thread's cache, those
+ * of dead threads, the transfer caches, the central lists, down to single
+ * system pages inside spans that are still partly in use, and the page heap.
+ *
+ * Returns: the number of bytes returned by this call.
+ * Cost: walks the free part of the heap; system calls.
+ * Source: lib/api/tcm.c.  Since 0.1.
+ */
+size_t tcm_release_free_memory(void) TCM_NOTHROW;
+
+/**
+ * malloc_trim(3) under the prefix: tcm_release_free_memory() as a boolean.
+ *
+ * @pad: bytes to keep at the top of the heap; tcm has no top and ignores it.
+ * Returns: 1 if any memory was returned, else 0.
+ * Source: lib/api/tcm.c; malloc_trim(3).  Since 0.1.
+ */
+int tcm_malloc_trim(size_t pad) TCM_NOTHROW;
+
+/**
+ * Tell that the calling thread will not allocate for a while: its cache is
+ * given to the central lists.  A server calls it before it waits.
+ *
+ * Cost: proportional to the number of cached blocks.
+ * Source: lib/api/tcm.c.  Since 0.1.
+ */
+void tcm_thread_idle(void) TCM_NOTHROW;
+
+/**
+ * Whether @ptr points into a live block or a cached one of tcm.
+ *
+ * Returns: 1 or 0.  Never faults, whatever @ptr is.
+ * Signals: async-signal-safe.
+ * Source: lib/api/tcm.c.  Since 0.1.
+ */
+int tcm_owns(const void *ptr) TCM_NOTHROW;
+
+/* Where the value in force of an option came from. */
+enum tcm_option_source {
+  TCM_OPTION_DEFAULT = 0,
+  TCM_OPTION_ENVIRONMENT = 1,
+  TCM_OPTION_API = 2
+};
+
+/* One option, as tcm_option_info() tells it. */
+struct tcm_option_info {
+  const char *name;                /* "check"; the variable is TCM_CHECK */
+  const char *help;                /* one sentence */
+  uint64_t value;                  /* in force */
+  uint64_t default_value;
+  uint64_t min, max;               /* the range, both ends included */
+  enum tcm_option_source source;
+  int fixed;                       /* 1: cannot be set once the heap is up */
+};
+
+/**
+ * Read an option.
+ *
+ * @name: as in tcm(7), in lower case without the TCM_ prefix.
+ * @value: receives the value in force.
+ * Returns: 0, or -1 with errno ENOENT for an unknown name.
+ * Source: lib/base/options.c.  Since 0.1.
+ */
+int tcm_option_get(const char *name, uint64_t *value) TCM_NOTHROW;
+
+/**
+ * Set an option that is not fixed at start.
+ *
+ * Returns: 0, or -1 with errno ENOENT for an unknown name, EPERM for one fixed
+ *       at start, ERANGE for a value outside its range.
+ * Source: lib/base/options.c.  Since 0.1.
+ */
+int tcm_option_set(const char *name, uint64_t value) TCM_NOTHROW;
+
+/**
+ * Tell all about the option number @index, counted from 0.
+ *
+ * Returns: 0, or -1 with errno ENOENT past the last one.
+ * Source: lib/base/options.c.  Since 0.1.
+ */
+int tcm_option_info(size_t index, struct tcm_option_info *info) TCM_NOTHROW;
+
+/* What tcm holds, in bytes unless said otherwise.  The first seven add up to
+ * mapped_bytes.  Fields are only ever appended. */
+struct tcm_stats {
+  uint64_t in_use_bytes;         /* handed out to the application */
+  uint64_t thread_cache_bytes;   /* free, in the thread caches */
+  uint64_t transfer_cache_bytes; /* free, in the transfer caches */
+  uint64_t central_list_bytes;   /* free, in spans of the central lists */
+  uint64_t page_heap_bytes;      /* free, in the page heap, backed by memory */
+  uint64_t returned_bytes;       /* free, not backed: returned or never used */
+  uint64_t metadata_bytes;       /* tcm's own */
+  uint64_t mapped_bytes;         /* the sum: what tcm may touch */
+  uint64_t reserved_bytes;       /* address space held, mapped_bytes included */
+  uint64_t large_bytes;          /* of in_use_bytes, in blocks of their own */
+  uint64_t large_count;          /* blocks of their own, a count */
+  uint64_t span_count;           /* spans of the central lists, a count */
+  uint64_t thread_cache_count;   /* thread caches, those of dead threads too */
+  uint64_t released_total_bytes; /* ever returned to the system */
+};
+
+/**
+ * Read the statistics.
+ *
+ * @stats: receives the numbers.
+ * @size: sizeof(struct tcm_stats) as the caller compiled it; only that many
+ *       bytes are written, fields that this library lacks as zero.
+ * Returns: 0, or -1 with errno EINVAL when @size is 0.
+ * Cost: takes each lock once for a moment; allocates nothing.
+ * Source: lib/observe/stats.c.  Since 0.1.
+ */
+int tcm_stats(struct tcm_stats *stats, size_t size) TCM_NOTHROW;
+
+/**
+ * The version of the library that runs, for example "0.1.0".
+ *
+ * Signals: async-signal-safe.
+ * Source: lib/api/tcm.c.  Since 0.1.
+ */
+const char *tcm_version(void) TCM_NOTHROW;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* TCM_H */

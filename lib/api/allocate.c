@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "api/allocate.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/lifecycle.h"
+#include "api/release.h"
+#include "base/bits.h"
+#include "base/params.h"
+#include "base/system.h"
+#include "cache/central_list.h"
+#include "heap/large.h"
+#include "heap/pagemap.h"
+#include "observe/stats.h"
+
+/* The seam: everything that is not the fast path begins here. */
+static void
+enter_slow_path(void)
+{
+  if (unlikely(tcmi_thread_cache_state == CACHE_NONE))
+    tcmi_thread_start();
+}
+
+static void *
+object_get(unsigned class_id)
+{
+  bool zero;
+
+  stats_count(slow_mallocs);
+  if (likely(tcmi_thread_cache_state == CACHE_OPEN))
+    return tcmi_thread_cache_refill(tcmi_thread_cache, class_id);
+  return tcmi_central_extract_one(class_id, &zero);
+}
+
+/* An object of the class, from the thread cache if it has one. */
+static void *
+class_allocate(unsigned class_id)
+{
+  struct bin *bin = thread_cache_bin(tcmi_thread_cache, 2 * class_id);
+  void *object;
+
+  if (tcmi_thread_cache_state == CACHE_OPEN &&
+      (object = bin->top[-1]) != NULL) {
+    bin->top--;
+    return object;
+  }
+  object = object_get(class_id);
+  if (unlikely(object == NULL) && tcmi_settle_all())
+    object = object_get(class_id);
+  return object;
+}
+
+static void *
+large_allocate(size_t size, size_t align, bool zero)
+{
+  void *block;
+
+  if (size > PTRDIFF_MAX - align)
+    return NULL;
+  stats_count(large_mallocs);
+  block = tcmi_large_alloc(size, align, zero);
+  if (unlikely(block == NULL) && tcmi_settle_all())
+    block = tcmi_large_alloc(size, align, zero);
+  return block;
+}
+
+static void *
+or_enomem(void *block)
+{
+  if (unlikely(block == NULL))
+    errno = ENOMEM;
+  return block;
+}
+
+NOINLINE void *
+tcmi_allocate_slow(size_t size)
+{
+  enter_slow_path();
+  if (likely(size <= SIZE_CLASS_MAX))
+    return or_enomem(class_allocate(size_class_of(size)));
+  return or_enomem(large_allocate(size, PAGE_SIZE, /*zero=*/false));
+}
+
+/* An object of a page or more, which need not be touched if it is still zero:
+ * the thread cache does not know that, the span does. */
+static void *
+paged_zeroed(unsigned class_id, size_t size)
+{
+  struct bin *bin = thread_cache_bin(tcmi_thread_cache, 2 * class_id);
+  bool zero = false;
+  void *object = NULL;
+
+  if (tcmi_thread_cache_state != CACHE_OPEN || bin->top[-1] == NULL) {
+    stats_count(slow_mallocs);
+    object = tcmi_central_extract_one(class_id, &zero);
+  }
+  if (object == NULL)
+    object = class_allocate(class_id);
+  return object == NULL || zero ? object : memset(object, 0, size);
+}
+
+/* As the fast path, but for memory that must be zero. */
+void *
+tcmi_allocate_zeroed(size_t count, size_t size)
+{
+  size_t bytes;
+  void *block;
+
+  if (unlikely(__builtin_mul_overflow(count, size, &bytes)))
+    return or_enomem(NULL);
+  if (likely(bytes < PAGE_SIZE)) {
+    block = tcmi_allocate(bytes);
+    return unlikely(block == NULL) ? NULL : memset(block, 0, bytes);
+  }
+  enter_slow_path();
+  if (bytes <= SIZE_CLASS_MAX)
+    return or_enomem(paged_zeroed(size_class_of(bytes), bytes));
+  return or_enomem(large_allocate(bytes, PAGE_SIZE, /*zero=*/true));
+}
+
+void *
+tcmi_allocate_aligned(size_t align, size_t size)
+{
+  unsigned class_id = 0;
+
+  /* Above 8 bytes every block is aligned to 16. */
+  if (align <= 8 || (align == 16 && size > 8))
+    return tcmi_allocate(size);
+  enter_slow_path();
+  if (align <= PAGE_SIZE && size <= SIZE_CLASS_MAX)
+    class_id = tcmi_size_class_aligned(size, align);
+  if (class_id != 0)
+    return or_enomem(class_allocate(class_id));
+  if (align > PTRDIFF_MAX)
+    return or_enomem(NULL);
+  return or_enomem(large_allocate(size, align, /*zero=*/false));
+}
+
+size_t
+tcmi_alignment_round(size_t alignment)
+{
+  if (alignment > (SIZE_MAX >> 1) + 1)
+    return 0;
+  if (alignment <= 8)
+    return 8;
+  return is_power_of_two(alignment)
+             ? alignment
+             : (size_t)2 << (bit_width(alignment) - 1);
+}
+
+/* The large span whose block this is; aborts if there is none. */
+static struct span *
+large_span(const char *function, uintptr_t address)
+{
+  struct span *span = pagemap_span(address);
+
+  if (likely(span != NULL && span->class_id == 0 && span->start == address))
+    return span;
+  if (tcmi_pagemap_find(address) != NULL)
+    tcmi_misuse(function, "pointer not at the start of a block", address);
+  if (pagemap_arena(address) == NULL)
+    tcmi_misuse(function, "pointer not from this heap", address);
+  tcmi_misuse(function, "double free", address);
+}
+
+static void
+check_alignment(const char *function, uintptr_t address)
+{
+  if (unlikely(address % 8 != 0))
+    tcmi_misuse(function, "pointer not aligned", address);
+}
+
+static void
+object_free(const char *function, unsigned class_id, void *object)
+{
+  struct thread_cache *cache = tcmi_thread_cache;
+
+  stats_count(slow_frees);
+  if (unlikely(tcmi_thread_cache_state != CACHE_OPEN)) {
+    tcmi_central_insert(class_id, &object, 1);
+    return;
+  }
+  if (unlikely(cache->bins[class_id].top[-1] == object))
+    tcmi_misuse(function, "double free", (uintptr_t)object);
+  tcmi_thread_cache_push(cache, class_id, object);
+}
+
+void
+tcmi_free_checked(const char *function, void *block)
+{
+  uintptr_t address = (uintptr_t)block;
+  unsigned class_id = pagemap_tag(address) >> 1;
+
+  if (block == NULL)
+    return;
+  enter_slow_path();
+  check_alignment(function, address);
+  if (class_id != 0) {
+    object_free(function, class_id, block);
+    return;
+  }
+  stats_count(large_frees);
+  tcmi_large_free(large_span(function, address));
+}
+
+NOINLINE void
+tcmi_free_slow(void *block)
+{
+  tcmi_free_checked("free", block);
+}
+
+/* What the program may be wrong about when it names a block it still uses. */
+static void
+check_object(const char *function, unsigned class_id, uintptr_t address)
+{
+  struct span *span = pagemap_span(address);
+  uintptr_t offset = address - span->start;
+
+  if (unlikely(size_class_index(class_id, offset) *
+                   size_class_size(class_id) !=
+               offset))
+    tcmi_misuse(function, "pointer not at the start of a block", address);
+  if (tcmi_thread_cache_state == CACHE_OPEN &&
+      unlikely(tcmi_thread_cache->bins[class_id].top[-1] == (void *)address))
+    tcmi_misuse(function, "block is free", address);
+  if (tcmi_thread_cache_state == CACHE_CLOSED &&
+      tcmi_central_judge(span, address) != CENTRAL_VALID)
+    tcmi_misuse(function, "block is free", address);
+}
+
+size_t
+tcmi_usable_size(const char *function, void *block)
+{
+  uintptr_t address = (uintptr_t)block;
+  unsigned class_id = pagemap_tag(address) >> 1;
+
+  enter_slow_path();
+  check_alignment(function, address);
+  if (likely(class_id != 0)) {
+    check_object(function, class_id, address);
+    return size_class_size(class_id);
+  }
+  return span_bytes(large_span(function, address));
+}
+
+size_t
+tcmi_good_size(size_t size)
+{
+  if (size <= SIZE_CLASS_MAX)
+    return size_class_size(size_class_of(size));
+  return size > PTRDIFF_MAX ? 0 : tcmi_large_usable(size);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * allocate.h - what malloc and free do, under whatever name they are called.
+ *
+ *     malloc -> thread_cache_pop -- empty --> tcmi_allocate_slow
+ *     free   -> thread_cache_try_push -- else --> tcmi_free_slow
+ *
+ * The slow path has one seam, enter_slow_path() in allocate.c: every call that
+ * the thread cache cannot answer goes through it.
+ *
+ * Invariants
+ *   P1  a failed allocation sets errno to ENOMEM and changes nothing else.
+ *   P2  a free leaves errno alone.
+ *   P3  before an allocation fails, everything free is settled and it is tried
+ *       once more.
+ *
+ * Locking: none is held between the calls into the floors below.
+ */
+#ifndef TCM_API_ALLOCATE_H
+#define TCM_API_ALLOCATE_H
+
+#include "base/compiler.h"
+#include "cache/thread_cache_fast.h"
+
+/* Any size, cache or no cache; NULL with errno ENOMEM. */
+void *tcmi_allocate_slow(size_t size);
+/* @count * @size bytes, zeroed. */
+void *tcmi_allocate_zeroed(size_t count, size_t size);
+/* @align is a power of two. */
+void *tcmi_allocate_aligned(size_t align, size_t size);
+/* Frees any block, and aborts on what is none; @function is what the program
+ * called. */
+void tcmi_free_slow(void *block);
+void tcmi_free_checked(const char *function, void *block);
+
+/* The usable bytes of a block; aborts on what is none. */
+size_t tcmi_usable_size(const char *function, void *block);
+/* What tcmi_allocate(@size) makes usable. */
+size_t tcmi_good_size(size_t size);
+
+/* The alignment that glibc's memalign uses for any number; 0 if there is no
+ * power of two above it. */
+size_t tcmi_alignment_round(size_t alignment);
+
+static ALWAYS_INLINE void *
+tcmi_allocate(size_t size)
+{
+  void *block = thread_cache_pop(size);
+
+  if (likely(block != NULL))
+    return block;
+  return tcmi_allocate_slow(size);
+}
+
+static ALWAYS_INLINE void
+tcmi_free(void *block)
+{
+  if (likely(thread_cache_try_push(block)))
+    return;
+  tcmi_free_slow(block);
+}
+
+#endif /* TCM_API_ALLOCATE_H */

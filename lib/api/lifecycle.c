@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The end of a thread is heard of through a key of thread-specific data.  It
+ * is created with the first allocation, before any other, so that libc stores
+ * its value without allocating.  Rejected: __cxa_thread_atexit_impl, which
+ * allocates.
+ *
+ * Other destructors may still allocate after ours.  The first time it runs it
+ * only asks to be run again, in libc's next round; what comes later still is
+ * served without a cache.
+ */
+#include "config.h"
+
+#include "api/lifecycle.h"
+
+#include <pthread.h>
+
+#include "api/fork.h"
+#include "base/atomics.h"
+#include "base/options.h"
+#include "base/report.h"
+#include "base/system.h"
+#include "cache/thread_cache.h"
+#include "observe/stats.h"
+
+struct lock tcmi_init_lock = LOCK_INITIALIZER(LOCK_INIT);
+
+static struct {
+  bool started;      /* [atomic: release by process_start, acquire by all] */
+  bool key_is_valid; /* [init] */
+  pthread_key_t key; /* [init] its destructor is thread_end() */
+} life;
+
+/* What the key holds: how often the destructor still asks to run again. */
+static const char rounds[2];
+#define LAST_ROUND ((void *)(uintptr_t)&rounds[0])
+#define FIRST_ROUND ((void *)(uintptr_t)&rounds[1])
+
+static void
+thread_end(void *round)
+{
+  if (round == FIRST_ROUND &&
+      pthread_setspecific(life.key, LAST_ROUND) == 0)
+    return;
+  stats_count(thread_ends);
+  tcmi_thread_cache_hand_on();
+}
+
+static void
+process_start_locked(void)
+{
+  tcmi_report_init();
+  tcmi_options_init();
+  tcmi_system_set_page_size((size_t)tcmi_option(OPTION_page_size));
+  tcmi_options_seal();
+  life.key_is_valid = pthread_key_create(&life.key, thread_end) == 0;
+  tcmi_fork_init();
+}
+
+void
+tcmi_process_start(void)
+{
+  if (atomic_load_acquire(&life.started))
+    return;
+  lock_acquire(&tcmi_init_lock);
+  if (!life.started) {
+    process_start_locked();
+    /* Pairs with the acquire above. */
+    atomic_store_release(&life.started, true);
+  }
+  lock_release(&tcmi_init_lock);
+}
+
+void
+tcmi_thread_start(void)
+{
+  tcmi_thread_cache_state = CACHE_STARTING;
+  tcmi_process_start();
+  if (tcmi_option(OPTION_check) > 0) {
+    tcmi_thread_cache_detach(CACHE_CLOSED);
+    return;
+  }
+  /* Registered before there is a cache: libc may have to allocate for it. */
+  if (life.key_is_valid)
+    (void)pthread_setspecific(life.key, FIRST_ROUND);
+  if (!tcmi_thread_cache_open()) {
+    /* Without memory for a cache the thread works without one, and tries
+     * again with its next slow path. */
+    tcmi_thread_cache_detach(CACHE_NONE);
+    return;
+  }
+  stats_count(thread_starts);
+}

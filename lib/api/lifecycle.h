@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lifecycle.h - how the process and each thread of it begin and end.
+ *
+ *     CACHE_NONE --first slow path--> CACHE_STARTING --> CACHE_OPEN
+ *                                           |               |
+ *                                    option check     thread exit
+ *                                           v               v
+ *                                     CACHE_CLOSED     CACHE_GONE
+ *
+ * Nothing runs before the first allocation: no constructor, no mapping, no
+ * look at the environment.  A call that arrives while the thread starts, from
+ * inside libc, is served without a cache.
+ *
+ * Locking: LOCK_INIT around the start of the process.
+ */
+#ifndef TCM_API_LIFECYCLE_H
+#define TCM_API_LIFECYCLE_H
+
+#include "base/compiler.h"
+#include "base/lock.h"
+
+extern struct lock tcmi_init_lock;
+
+/* Starts the process if need be, and then the calling thread. */
+COLD void tcmi_thread_start(void);
+/* Starts the process alone: options are read from then on. */
+void tcmi_process_start(void);
+
+#endif /* TCM_API_LIFECYCLE_H */

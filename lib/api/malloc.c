@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The standard names, unversioned, so that they take the place of libc's; one
+ * object file, so that a static program gets all of them or none.
+ *
+ * Each does what its manual page in glibc says; tcm.h describes the twins.
+ */
+#include "config.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/names.h"
+#include "api/release.h"
+#include "observe/stats.h"
+
+EXPORT void *
+malloc(size_t size)
+{
+  return tcmi_allocate(size);
+}
+
+EXPORT void
+free(void *ptr)
+{
+  tcmi_free(ptr);
+}
+
+EXPORT void *
+calloc(size_t count, size_t size)
+{
+  return tcmi_allocate_zeroed(count, size);
+}
+
+EXPORT void *
+realloc(void *ptr, size_t size)
+{
+  return tcmi_reallocate(ptr, size);
+}
+
+EXPORT void *
+reallocarray(void *ptr, size_t count, size_t size)
+{
+  return name_reallocarray(ptr, count, size);
+}
+
+EXPORT void *
+memalign(size_t alignment, size_t size)
+{
+  return name_memalign(alignment, size);
+}
+
+EXPORT void *
+aligned_alloc(size_t alignment, size_t size)
+{
+  return name_aligned_alloc(alignment, size);
+}
+
+EXPORT int
+posix_memalign(void **out, size_t alignment, size_t size)
+{
+  return name_posix_memalign(out, alignment, size);
+}
+
+EXPORT void *
+valloc(size_t size)
+{
+  return name_valloc(size);
+}
+
+EXPORT void *
+pvalloc(size_t size)
+{
+  return name_pvalloc(size);
+}
+
+void cfree(void *ptr);
+EXPORT void
+cfree(void *ptr)
+{
+  tcmi_free(ptr);
+}
+
+EXPORT size_t
+malloc_usable_size(void *ptr)
+{
+  return name_usable_size(ptr);
+}
+
+void free_sized(void *ptr, size_t size);
+EXPORT void
+free_sized(void *ptr, size_t size)
+{
+  name_free_sized("free_sized", ptr, size);
+}
+
+void free_aligned_sized(void *ptr, size_t alignment, size_t size);
+EXPORT void
+free_aligned_sized(void *ptr, size_t alignment, size_t size)
+{
+  (void)alignment;
+  name_free_sized("free_aligned_sized", ptr, size);
+}
+
+int malloc_trim(size_t pad);
+EXPORT int
+malloc_trim(size_t pad)
+{
+  (void)pad;
+  return tcmi_release_all() > 0;
+}
+
+/* glibc's parameters tune structures that tcm lacks.  Those that it knows are
+ * accepted without effect; tcm(7) names the options that replace them. */
+#define LAST_PARAMETER (-8) /* M_ARENA_MAX; M_MXFAST is 1 */
+
+int mallopt(int parameter, int value);
+EXPORT int
+mallopt(int parameter, int value)
+{
+  if (parameter == 1)
+    return value >= 0 && (size_t)value <= 80 * sizeof(size_t) / 4;
+  return parameter < 0 && parameter >= LAST_PARAMETER;
+}
+
+static size_t
+free_bytes(const struct tcm_stats *s)
+{
+  return s->thread_cache_bytes + s->transfer_cache_bytes +
+         s->central_list_bytes + s->page_heap_bytes;
+}
+
+static size_t
+free_blocks(void)
+{
+  size_t n = 0;
+
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
+    struct class_stats s;
+    tcmi_stats_class(c, &s);
+    n += s.free_central + s.free_transfer + s.free_thread;
+  }
+  return n;
+}
+
+/* The fields of mallinfo and mallinfo2 differ in width alone. */
+#define MALLINFO(type, narrow)                                        \
+  struct tcm_stats s;                                                 \
+  struct type info = {0};                                             \
+                                                                      \
+  tcmi_stats_collect(&s);                                             \
+  info.arena = narrow(s.mapped_bytes - s.large_bytes -                \
+                      s.metadata_bytes - s.returned_bytes);           \
+  info.ordblks = narrow(free_blocks());                               \
+  info.hblks = narrow(s.large_count);                                 \
+  info.hblkhd = narrow(s.large_bytes);                                \
+  info.uordblks = narrow(s.in_use_bytes);                             \
+  info.fordblks = narrow(free_bytes(&s));                             \
+  info.keepcost = narrow(s.page_heap_bytes);                          \
+  return info
+
+/* As glibc does for numbers that no longer fit. */
+static int
+to_int(size_t n)
+{
+  return (int)n;
+}
+
+#ifdef __GLIBC__
+struct mallinfo mallinfo(void);
+EXPORT struct mallinfo
+mallinfo(void)
+{
+  MALLINFO(mallinfo, to_int);
+}
+#endif
+
+#ifdef HAVE_STRUCT_MALLINFO2
+static size_t
+to_size(size_t n)
+{
+  return n;
+}
+
+struct mallinfo2 mallinfo2(void);
+EXPORT struct mallinfo2
+mallinfo2(void)
+{
+  MALLINFO(mallinfo2, to_size);
+}
+#endif
+
+static void
+to_descriptor(void *to, const char *text, size_t length)
+{
+  (void)to;
+  tcmi_system_write(2, text, length);
+}
+
+void malloc_stats(void);
+EXPORT void
+malloc_stats(void)
+{
+  tcmi_stats_print_text(to_descriptor, NULL);
+}
+
+static void
+to_stream(void *to, const char *text, size_t length)
+{
+  (void)!fwrite(text, 1, length, to);
+}
+
+int malloc_info(int options, FILE *stream);
+EXPORT int
+malloc_info(int options, FILE *stream)
+{
+  if (options != 0) {
+    errno = EINVAL;
+    return -1;
+  }
+  tcmi_stats_print_xml(to_stream, stream);
+  return ferror(stream) ? -1 : 0;
+}

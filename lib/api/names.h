@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * names.h - the bodies that a standard name and its tcm_ twin share.
+ *
+ * Inline, since a call from one exported name to another would go through the
+ * procedure linkage table, or to whatever interposes it.
+ */
+#ifndef TCM_API_NAMES_H
+#define TCM_API_NAMES_H
+
+#include <errno.h>
+
+#include "api/allocate.h"
+#include "api/lifecycle.h"
+#include "api/reallocate.h"
+#include "base/bits.h"
+#include "base/options.h"
+#include "base/system.h"
+#include "cache/central_list.h"
+#include "heap/pagemap.h"
+
+static inline void *
+name_reallocarray(void *ptr, size_t count, size_t size)
+{
+  size_t bytes;
+
+  if (unlikely(__builtin_mul_overflow(count, size, &bytes))) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  return tcmi_reallocate(ptr, bytes);
+}
+
+static inline void *
+name_memalign(size_t alignment, size_t size)
+{
+  size_t align = tcmi_alignment_round(alignment);
+
+  if (unlikely(align == 0)) {
+    errno = EINVAL;
+    return NULL;
+  }
+  return tcmi_allocate_aligned(align, size);
+}
+
+static inline void *
+name_aligned_alloc(size_t alignment, size_t size)
+{
+  if (unlikely(!is_power_of_two(alignment))) {
+    errno = EINVAL;
+    return NULL;
+  }
+  return tcmi_allocate_aligned(alignment, size);
+}
+
+static inline int
+name_posix_memalign(void **out, size_t alignment, size_t size)
+{
+  int saved = errno;
+  void *block;
+
+  if (unlikely(!is_power_of_two(alignment) ||
+               alignment % sizeof(void *) != 0))
+    return EINVAL;
+  block = tcmi_allocate_aligned(alignment, size);
+  if (unlikely(block == NULL)) {
+    errno = saved;
+    return ENOMEM;
+  }
+  *out = block;
+  return 0;
+}
+
+static inline void *
+name_valloc(size_t size)
+{
+  tcmi_process_start();
+  return tcmi_allocate_aligned(tcmi_system_page_size(), size);
+}
+
+static inline void *
+name_pvalloc(size_t size)
+{
+  size_t page;
+
+  tcmi_process_start();
+  page = tcmi_system_page_size();
+  if (unlikely(size > PTRDIFF_MAX - page)) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  return tcmi_allocate_aligned(page, max_size(round_up(size, page), page));
+}
+
+static inline size_t
+name_usable_size(void *ptr)
+{
+  return ptr == NULL ? 0 : tcmi_usable_size("malloc_usable_size", ptr);
+}
+
+/* With the option check a size that the block cannot have had is an error; a
+ * smaller one is not, since realloc may leave a block larger than asked. */
+static inline void
+name_check_size(const char *function, void *ptr, size_t size)
+{
+  if (tcmi_pagemap_find((uintptr_t)ptr) != NULL &&
+      size > tcmi_usable_size(function, ptr))
+    tcmi_misuse(function, "size larger than the block", (uintptr_t)ptr);
+}
+
+static inline void
+name_free_sized(const char *function, void *ptr, size_t size)
+{
+  if (unlikely(tcmi_thread_cache_state == CACHE_CLOSED))
+    name_check_size(function, ptr, size);
+  tcmi_free(ptr);
+}
+
+#endif /* TCM_API_NAMES_H */

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A C++ program reaches tcm without a second call, and without a C++ runtime
+ * among tcm's own needs.
+ *
+ * Without memory the throwing forms call the new_handler and try again, and
+ * with none installed throw std::bad_alloc; both come from the program's C++
+ * runtime by weak reference.  A program without that runtime cannot catch
+ * anything and is aborted with one line.  The nothrow forms call the handler
+ * too; one that throws is not caught there, since C cannot.
+ */
+#include "config.h"
+
+#include "api/new_delete.h"
+
+#include "api/allocate.h"
+#include "base/report.h"
+
+/* std::__throw_bad_alloc() and std::get_new_handler() */
+extern void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") WEAK;
+extern void (*get_new_handler(void))(void) __asm__(
+    "_ZSt15get_new_handlerv") WEAK;
+
+/* Lets the program's handler make room; false if there is none. */
+static bool
+call_new_handler(void)
+{
+  void (*handler)(void) = get_new_handler == NULL ? NULL : get_new_handler();
+
+  if (handler == NULL)
+    return false;
+  handler();
+  return true;
+}
+
+static COLD void
+fail(void)
+{
+  struct line line;
+
+  if (throw_bad_alloc != NULL)
+    throw_bad_alloc();
+  tcmi_report_begin(&line);
+  tcmi_line_text(&line, "operator new: out of memory");
+  tcmi_report_fatal(&line);
+}
+
+void *
+tcmi_operator_new_nothrow(size_t size, size_t align)
+{
+  void *block;
+
+  while ((block = tcmi_allocate_aligned(align, size)) == NULL)
+    if (!call_new_handler())
+      return NULL;
+  return block;
+}
+
+static NOINLINE void *
+new_slow(size_t size, size_t align)
+{
+  void *block = tcmi_operator_new_nothrow(size, align);
+
+  if (unlikely(block == NULL))
+    fail();
+  return block;
+}
+
+void *
+tcmi_operator_new(size_t size)
+{
+  void *block = thread_cache_pop(size);
+
+  if (likely(block != NULL))
+    return block;
+  return new_slow(size, 1);
+}
+
+void *
+tcmi_operator_new_aligned(size_t size, size_t align)
+{
+  return new_slow(size, align);
+}
+
+extern __typeof__(operator_new) operator_new
+    __attribute__((alias("tcmi_operator_new")));
+extern __typeof__(operator_new_aligned) operator_new_aligned
+    __attribute__((alias("tcmi_operator_new_aligned")));
+
+void
+operator_delete(void *ptr)
+{
+  tcmi_free(ptr);
+}
+
+void
+operator_delete_aligned(void *ptr, size_t align)
+{
+  (void)align;
+  tcmi_free(ptr);
+}

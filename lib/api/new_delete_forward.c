@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * In a file of its own, so that the calls go through the symbols: a program
+ * that replaces operator new and operator delete alone must find its own ones
+ * behind the array, sized and nothrow forms too, or a block of one heap would
+ * be freed in another.
+ */
+#include "config.h"
+
+#include "api/names.h"
+#include "api/new_delete.h"
+
+/* With the option check, a size that the block cannot have is an error. */
+static ALWAYS_INLINE void
+check_size(void *ptr, size_t size)
+{
+  if (unlikely(tcmi_thread_cache_state == CACHE_CLOSED))
+    name_check_size("operator delete", ptr, size);
+}
+
+void *new_nothrow(size_t size, const void *tag)
+    MANGLED("_Znw" SIZE "RKSt9nothrow_t");
+void *
+new_nothrow(size_t size, const void *tag)
+{
+  (void)tag;
+  if (unlikely(operator_new != tcmi_operator_new))
+    return operator_new(size);
+  return tcmi_operator_new_nothrow(size, 1);
+}
+
+void *new_aligned_nothrow(size_t size, size_t align, const void *tag)
+    MANGLED("_Znw" SIZE "St11align_val_tRKSt9nothrow_t");
+void *
+new_aligned_nothrow(size_t size, size_t align, const void *tag)
+{
+  (void)tag;
+  if (unlikely(operator_new_aligned != tcmi_operator_new_aligned))
+    return operator_new_aligned(size, align);
+  return tcmi_operator_new_nothrow(size, align);
+}
+
+/* The array forms are the plain ones; those may be the program's. */
+
+void *new_array(size_t size)
+    MANGLED("_Zna" SIZE);
+void *
+new_array(size_t size)
+{
+  return operator_new(size);
+}
+
+void *new_array_nothrow(size_t size, const void *tag)
+    MANGLED("_Zna" SIZE "RKSt9nothrow_t");
+void *
+new_array_nothrow(size_t size, const void *tag)
+{
+  return new_nothrow(size, tag);
+}
+
+void *new_array_aligned(size_t size, size_t align)
+    MANGLED("_Zna" SIZE "St11align_val_t");
+void *
+new_array_aligned(size_t size, size_t align)
+{
+  return operator_new_aligned(size, align);
+}
+
+void *new_array_aligned_nothrow(size_t size, size_t align, const void *tag)
+    MANGLED("_Zna" SIZE "St11align_val_tRKSt9nothrow_t");
+void *
+new_array_aligned_nothrow(size_t size, size_t align, const void *tag)
+{
+  return new_aligned_nothrow(size, align, tag);
+}
+
+void delete_sized(void *ptr, size_t size)
+    MANGLED("_ZdlPv" SIZE);
+void
+delete_sized(void *ptr, size_t size)
+{
+  check_size(ptr, size);
+  operator_delete(ptr);
+}
+
+void delete_nothrow(void *ptr, const void *tag)
+    MANGLED("_ZdlPvRKSt9nothrow_t");
+void
+delete_nothrow(void *ptr, const void *tag)
+{
+  (void)tag;
+  operator_delete(ptr);
+}
+
+void delete_aligned_nothrow(void *ptr, size_t align, const void *tag)
+    MANGLED("_ZdlPvSt11align_val_tRKSt9nothrow_t");
+void
+delete_aligned_nothrow(void *ptr, size_t align, const void *tag)
+{
+  (void)tag;
+  operator_delete_aligned(ptr, align);
+}
+
+void delete_sized_aligned(void *ptr, size_t size, size_t align)
+    MANGLED("_ZdlPv" SIZE "St11align_val_t");
+void
+delete_sized_aligned(void *ptr, size_t size, size_t align)
+{
+  check_size(ptr, size);
+  operator_delete_aligned(ptr, align);
+}
+
+void delete_array(void *ptr)
+    MANGLED("_ZdaPv");
+void
+delete_array(void *ptr)
+{
+  operator_delete(ptr);
+}
+
+void delete_array_aligned(void *ptr, size_t align)
+    MANGLED("_ZdaPvSt11align_val_t");
+void
+delete_array_aligned(void *ptr, size_t align)
+{
+  operator_delete_aligned(ptr, align);
+}
+
+void delete_array_sized(void *ptr, size_t size)
+    MANGLED("_ZdaPv" SIZE);
+void
+delete_array_sized(void *ptr, size_t size)
+{
+  check_size(ptr, size);
+  operator_delete(ptr);
+}
+
+void delete_array_nothrow(void *ptr, const void *tag)
+    MANGLED("_ZdaPvRKSt9nothrow_t");
+void
+delete_array_nothrow(void *ptr, const void *tag)
+{
+  (void)tag;
+  operator_delete(ptr);
+}
+
+void delete_array_aligned_nothrow(void *ptr, size_t align, const void *tag)
+    MANGLED("_ZdaPvSt11align_val_tRKSt9nothrow_t");
+void
+delete_array_aligned_nothrow(void *ptr, size_t align, const void *tag)
+{
+  (void)tag;
+  operator_delete_aligned(ptr, align);
+}
+
+void delete_array_sized_aligned(void *ptr, size_t size, size_t align)
+    MANGLED("_ZdaPv" SIZE "St11align_val_t");
+void
+delete_array_sized_aligned(void *ptr, size_t size, size_t align)
+{
+  check_size(ptr, size);
+  operator_delete_aligned(ptr, align);
+}

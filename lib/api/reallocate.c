@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "api/reallocate.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/allocate.h"
+#include "base/bits.h"
+#include "base/params.h"
+#include "base/system.h"
+#include "cache/size_class.h"
+#include "heap/large.h"
+#include "heap/pagemap.h"
+
+/* Whether a block of @usable bytes should stay what it is for @size bytes:
+ * when it fits and at least half of it stays in use. */
+static bool
+fits_as_it_is(size_t usable, size_t size)
+{
+  return size <= usable && (size > usable / 2 || usable <= 64);
+}
+
+/* To a new block, by moving the pages of the old one. */
+static void *
+move_large(struct span *old, size_t size)
+{
+  struct span *span;
+  void *block = tcmi_allocate(size);
+
+  if (block == NULL)
+    return NULL;
+  span = pagemap_span((uintptr_t)block);
+  if (tcmi_large_move(old, span, span_bytes(old))) {
+    tcmi_large_free_moved(old);
+    return block;
+  }
+  memcpy(block, (void *)old->start, span_bytes(old));
+  tcmi_large_free(old);
+  return block;
+}
+
+static void *
+move_by_copy(void *block, size_t usable, size_t size)
+{
+  void *moved = tcmi_allocate(size);
+
+  if (moved == NULL)
+    return NULL;
+  memcpy(moved, block, min_size(usable, size));
+  tcmi_free(block);
+  return moved;
+}
+
+static void *
+reallocate_large(void *block, size_t size)
+{
+  struct span *span = pagemap_span((uintptr_t)block);
+  size_t usable = span_bytes(span);
+
+  if (size > PTRDIFF_MAX) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  if (size > SIZE_CLASS_MAX && tcmi_large_resize(span, size))
+    return block;
+  if (size > usable && usable >= REMAP_MIN_SIZE)
+    return move_large(span, size);
+  return move_by_copy(block, usable, size);
+}
+
+void *
+tcmi_reallocate(void *block, size_t size)
+{
+  size_t usable;
+
+  if (block == NULL)
+    return tcmi_allocate(size);
+  if (size == 0) {
+    tcmi_free_checked("realloc", block);
+    return NULL;
+  }
+  usable = tcmi_usable_size("realloc", block);
+  if (usable > SIZE_CLASS_MAX ||
+      unlikely(pagemap_tag((uintptr_t)block) == 0))
+    return reallocate_large(block, size);
+  if (fits_as_it_is(usable, size))
+    return block;
+  return move_by_copy(block, usable, size);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * reallocate.h - realloc: stay, stretch, move pages, or copy, in this order.
+ */
+#ifndef TCM_API_REALLOCATE_H
+#define TCM_API_REALLOCATE_H
+
+#include "base/compiler.h"
+
+/* realloc(3) with glibc's choices; NULL with errno ENOMEM on failure. */
+void *tcmi_reallocate(void *block, size_t size);
+
+#endif /* TCM_API_REALLOCATE_H */

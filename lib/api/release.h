@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * release.h - moving free memory down the floors, and out.
+ *
+ *     thread cache -> transfer cache -> central list -> page heap -> system
+ *
+ * Locking: none is held between the steps.
+ */
+#ifndef TCM_API_RELEASE_H
+#define TCM_API_RELEASE_H
+
+#include "base/compiler.h"
+
+/* Empties the calling thread's cache, the orphans and the transfer caches into
+ * the central lists, so that whole spans can come free.  True if anything
+ * moved. */
+bool tcmi_settle_all(void);
+/* Settles all and returns every free page to the system; bytes. */
+size_t tcmi_release_all(void);
+
+#endif /* TCM_API_RELEASE_H */

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The interface of tcm.h, which says what each function does.
+ */
+#include "config.h"
+
+#include "tcm.h"
+
+#include <string.h>
+
+#include "api/names.h"
+#include "api/release.h"
+#include "heap/pagemap.h"
+#include "observe/stats.h"
+
+EXPORT void *
+tcm_malloc(size_t size)
+{
+  return tcmi_allocate(size);
+}
+
+EXPORT void
+tcm_free(void *ptr)
+{
+  tcmi_free(ptr);
+}
+
+EXPORT void *
+tcm_calloc(size_t count, size_t size)
+{
+  return tcmi_allocate_zeroed(count, size);
+}
+
+EXPORT void *
+tcm_realloc(void *ptr, size_t size)
+{
+  return tcmi_reallocate(ptr, size);
+}
+
+EXPORT void *
+tcm_reallocarray(void *ptr, size_t count, size_t size)
+{
+  return name_reallocarray(ptr, count, size);
+}
+
+EXPORT void *
+tcm_memalign(size_t alignment, size_t size)
+{
+  return name_memalign(alignment, size);
+}
+
+EXPORT void *
+tcm_aligned_alloc(size_t alignment, size_t size)
+{
+  return name_aligned_alloc(alignment, size);
+}
+
+EXPORT int
+tcm_posix_memalign(void **out, size_t alignment, size_t size)
+{
+  return name_posix_memalign(out, alignment, size);
+}
+
+EXPORT void *
+tcm_valloc(size_t size)
+{
+  return name_valloc(size);
+}
+
+EXPORT void *
+tcm_pvalloc(size_t size)
+{
+  return name_pvalloc(size);
+}
+
+EXPORT size_t
+tcm_malloc_usable_size(void *ptr)
+{
+  return name_usable_size(ptr);
+}
+
+EXPORT void
+tcm_free_sized(void *ptr, size_t size)
+{
+  name_free_sized("free_sized", ptr, size);
+}
+
+EXPORT void
+tcm_free_aligned_sized(void *ptr, size_t alignment, size_t size)
+{
+  (void)alignment;
+  name_free_sized("free_aligned_sized", ptr, size);
+}
+
+EXPORT size_t
+tcm_good_size(size_t size)
+{
+  return tcmi_good_size(size);
+}
+
+EXPORT void *
+tcm_malloc_at_least(size_t size, size_t *actual)
+{
+  void *block = tcmi_allocate(size);
+
+  if (block != NULL)
+    *actual = tcmi_good_size(size);
+  return block;
+}
+
+EXPORT size_t
+tcm_release_free_memory(void)
+{
+  return tcmi_release_all();
+}
+
+EXPORT int
+tcm_malloc_trim(size_t pad)
+{
+  (void)pad;
+  return tcmi_release_all() > 0;
+}
+
+EXPORT void
+tcm_thread_idle(void)
+{
+  if (tcmi_thread_cache_state == CACHE_OPEN)
+    tcmi_thread_cache_flush(tcmi_thread_cache);
+}
+
+EXPORT int
+tcm_owns(const void *ptr)
+{
+  return tcmi_pagemap_find((uintptr_t)ptr) != NULL;
+}
+
+EXPORT int
+tcm_option_get(const char *name, uint64_t *value)
+{
+  enum option_id id = tcmi_option_find(name);
+
+  tcmi_process_start();
+  if (id == OPTION_COUNT) {
+    errno = ENOENT;
+    return -1;
+  }
+  *value = tcmi_option(id);
+  return 0;
+}
+
+EXPORT int
+tcm_option_set(const char *name, uint64_t value)
+{
+  enum option_id id = tcmi_option_find(name);
+  int error;
+
+  tcmi_process_start();
+  error = id == OPTION_COUNT ? -ENOENT : tcmi_option_change(id, value);
+  if (error == 0)
+    return 0;
+  errno = -error;
+  return -1;
+}
+
+EXPORT int
+tcm_option_info(size_t index, struct tcm_option_info *info)
+{
+  const struct option *option;
+
+  tcmi_process_start();
+  if (index >= OPTION_COUNT) {
+    errno = ENOENT;
+    return -1;
+  }
+  option = &tcmi_option_table[index];
+  info->name = option->name;
+  info->help = option->help;
+  info->value = tcmi_option((enum option_id)index);
+  info->default_value = option->default_value;
+  info->min = option->min;
+  info->max = option->max;
+  info->source =
+      (enum tcm_option_source)tcmi_option_source((enum option_id)index);
+  info->fixed = option->fixed;
+  return 0;
+}
+
+EXPORT int
+tcm_stats(struct tcm_stats *stats, size_t size)
+{
+  struct tcm_stats own;
+
+  if (size == 0) {
+    errno = EINVAL;
+    return -1;
+  }
+  tcmi_stats_collect(&own);
+  memset(stats, 0, size);
+  memcpy(stats, &own, min_size(size, sizeof own));
+  return 0;
+}
+
+EXPORT const char *
+tcm_version(void)
+{
+  return PACKAGE_VERSION;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * atomics.h - shared data is touched through these names alone.  The memory
+ * order is part of the name; each release names its acquire by symbol.
+ */
+#ifndef TCM_BASE_ATOMICS_H
+#define TCM_BASE_ATOMICS_H
+
+#define atomic_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define atomic_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define atomic_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define atomic_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define atomic_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define atomic_sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
+#define atomic_exchange_release(p, v) \
+  __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
+#define atomic_exchange_acquire(p, v) \
+  __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
+#define atomic_cas_acquire(p, expected, v)                                  \
+  __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQUIRE, \
+                              __ATOMIC_RELAXED)
+#define atomic_cas_relaxed(p, expected, v)                                  \
+  __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_RELAXED, \
+                              __ATOMIC_RELAXED)
+
+/* A counter that one thread or one lock's holder writes and anybody reads:
+ * a plain addition whose result is never torn. */
+#define counter_add(p, v) \
+  atomic_store_relaxed((p), atomic_load_relaxed(p) + (v))
+#define counter_sub(p, v) \
+  atomic_store_relaxed((p), atomic_load_relaxed(p) - (v))
+
+static inline void
+cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#else
+  __asm__ volatile("" ::: "memory");
+#endif
+}
+
+#endif /* TCM_BASE_ATOMICS_H */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * compiler.h - what tcm asks of the compiler, each under one short name.
+ *
+ * A cold function is kept out of the text that hot code shares a page with;
+ * must_check marks a result that may not be dropped.
+ */
+#ifndef TCM_BASE_COMPILER_H
+#define TCM_BASE_COMPILER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define NOINLINE __attribute__((noinline))
+#define COLD __attribute__((noinline, cold))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define CACHE_ALIGNED __attribute__((aligned(64)))
+#define EXPORT __attribute__((visibility("default")))
+#define WEAK __attribute__((weak))
+
+#ifdef TCM_DEBUG
+static const bool config_debug = true;
+#else
+static const bool config_debug = false;
+#endif
+
+#endif /* TCM_BASE_COMPILER_H */

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rejected: pthread mutexes, which are 40 bytes, may call back into malloc in
+ * some libcs, and do not tell their holder apart at the instant of taking.
+ */
+#include "config.h"
+
+#include "base/lock.h"
+
+#include <limits.h>
+
+#include "base/report.h"
+#include "base/system.h"
+
+#define WAITERS ((uint32_t)1 << 31)
+#define SPINS 100
+
+__thread uint32_t tcmi_lock_self;
+uint32_t tcmi_lock_forking;
+
+/* The locks that this thread holds, in the order of taking; debug builds. */
+#define HELD_MAX 8
+static __thread struct {
+  const struct lock *locks[HELD_MAX]; /* [owner thread] */
+  unsigned count;                     /* [owner thread] */
+} held;
+
+uint32_t
+tcmi_lock_self_slow(void)
+{
+  return tcmi_lock_self = tcmi_system_thread_id();
+}
+
+static bool
+lock_spin(struct lock *lock, uint32_t self)
+{
+  for (unsigned i = 0; i < SPINS; i++) {
+    uint32_t free_word = 0;
+    if (atomic_load_relaxed(&lock->word) == 0 &&
+        atomic_cas_acquire(&lock->word, &free_word, self))
+      return true;
+    cpu_relax();
+  }
+  return false;
+}
+
+void
+tcmi_lock_acquire_slow(struct lock *lock, uint32_t self)
+{
+  if ((atomic_load_relaxed(&lock->word) & ~WAITERS) == self) {
+    /* Only a thread that forks may come here; otherwise a signal handler
+     * called malloc on top of malloc, and waiting would be for ever. */
+    CHECK(atomic_load_relaxed(&tcmi_lock_forking) == self);
+    return;
+  }
+  if (lock_spin(lock, self))
+    return;
+  for (;;) {
+    uint32_t seen = atomic_load_relaxed(&lock->word);
+    if (seen == 0) {
+      /* Others may still sleep, so the mark of waiters is kept. */
+      if (atomic_cas_acquire(&lock->word, &seen, self | WAITERS))
+        return;
+      continue;
+    }
+    if (!(seen & WAITERS) &&
+        !atomic_cas_relaxed(&lock->word, &seen, seen | WAITERS))
+      continue;
+    tcmi_system_wait(&lock->word, seen | WAITERS);
+  }
+}
+
+/* The word was not the holder alone: somebody waits. */
+void
+tcmi_lock_release_slow(struct lock *lock)
+{
+  tcmi_system_wake(&lock->word, 1);
+}
+
+bool
+tcmi_lock_is_held(const struct lock *lock)
+{
+  return (atomic_load_relaxed(&lock->word) & ~WAITERS) == lock_self();
+}
+
+void
+tcmi_lock_debug_acquired(const struct lock *lock)
+{
+  if (atomic_load_relaxed(&tcmi_lock_forking) == lock_self())
+    return;
+  CHECK(held.count < HELD_MAX);
+  if (held.count > 0)
+    CHECK(held.locks[held.count - 1]->rank < lock->rank);
+  held.locks[held.count++] = lock;
+}
+
+void
+tcmi_lock_debug_released(const struct lock *lock)
+{
+  if (atomic_load_relaxed(&tcmi_lock_forking) == lock_self())
+    return;
+  CHECK(tcmi_lock_is_held(lock));
+  for (unsigned i = held.count; i-- > 0;) {
+    if (held.locks[i] == lock) {
+      held.locks[i] = held.locks[--held.count];
+      return;
+    }
+  }
+  CHECK(!"released a lock that was not taken");
+}
+
+bool
+tcmi_lock_acquire_for_fork(struct lock *lock)
+{
+  uint32_t self = lock_self(), free_word = 0;
+
+  if (tcmi_lock_is_held(lock))
+    return false;
+  if (!atomic_cas_acquire(&lock->word, &free_word, self))
+    tcmi_lock_acquire_slow(lock, self);
+  return true;
+}
+
+void
+tcmi_lock_release_after_fork(struct lock *lock)
+{
+  if (atomic_exchange_release(&lock->word, 0) & WAITERS)
+    tcmi_system_wake(&lock->word, INT_MAX);
+}
+
+void
+tcmi_lock_inherit(struct lock *lock)
+{
+  atomic_store_relaxed(&lock->word, lock_self());
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lock.h - the locks of tcm and the one place where their order stands.
+ *
+ *     INIT < REGISTRY < TRANSFER[c] < CENTRAL[c] < PAGE_HEAP < METADATA
+ *
+ * A thread takes locks in this order, left to right; TRANSFER is dropped
+ * before CENTRAL is taken.  Two locks of one rank are held only across a fork,
+ * in ascending order of their class.  Debug builds check all that.
+ *
+ *     word:  | waiters: bit 31 | thread id of the holder: bits 0..30 |
+ *
+ * Invariants
+ *   L1  word is 0 exactly while the lock is free.
+ *   L2  the holder's thread id is in the word from the instant it is taken, so
+ *       that fork in a signal handler knows which locks its own thread holds.
+ *   L3  while a thread forks it owns every lock; it may take and release any
+ *       of them again meanwhile, which then does nothing.
+ *
+ * A waiter spins a little and then sleeps in futex(2): with more threads than
+ * processors a spinning waiter would keep the holder from running.
+ */
+#ifndef TCM_BASE_LOCK_H
+#define TCM_BASE_LOCK_H
+
+#include "base/atomics.h"
+#include "base/compiler.h"
+
+enum lock_rank {
+  LOCK_INIT,
+  LOCK_REGISTRY,
+  LOCK_TRANSFER,
+  LOCK_CENTRAL,
+  LOCK_PAGE_HEAP,
+  LOCK_METADATA
+};
+
+struct lock {
+  uint32_t word; /* [atomic: acquire and release] see above */
+  uint32_t rank; /* [const] enum lock_rank */
+};
+
+#define LOCK_INITIALIZER(lock_rank) \
+  {                                 \
+    0, (lock_rank)                  \
+  }
+
+/* The calling thread's id; 0 until it is first needed. [owner thread] */
+extern __thread uint32_t tcmi_lock_self;
+/* The thread that forks just now, or 0. [atomic: relaxed] */
+extern uint32_t tcmi_lock_forking;
+
+uint32_t tcmi_lock_self_slow(void);
+void tcmi_lock_acquire_slow(struct lock *lock, uint32_t self);
+void tcmi_lock_release_slow(struct lock *lock);
+void tcmi_lock_debug_acquired(const struct lock *lock);
+void tcmi_lock_debug_released(const struct lock *lock);
+bool tcmi_lock_is_held(const struct lock *lock);
+
+/* For fork.c alone.  Takes @lock unless this thread holds it already, and says
+ * whether it was taken. */
+bool tcmi_lock_acquire_for_fork(struct lock *lock);
+/* Opens a lock that tcmi_lock_acquire_for_fork() took. */
+void tcmi_lock_release_after_fork(struct lock *lock);
+/* In the child: a lock that the forking thread held before keeps its holder
+ * under the new thread id. */
+void tcmi_lock_inherit(struct lock *lock);
+
+static inline uint32_t
+lock_self(void)
+{
+  uint32_t self = tcmi_lock_self;
+  return likely(self != 0) ? self : tcmi_lock_self_slow();
+}
+
+static inline void
+lock_acquire(struct lock *lock)
+{
+  uint32_t self = lock_self(), free_word = 0;
+
+  if (unlikely(!atomic_cas_acquire(&lock->word, &free_word, self)))
+    tcmi_lock_acquire_slow(lock, self);
+  if (config_debug)
+    tcmi_lock_debug_acquired(lock);
+}
+
+/* Takes @lock if it is free at once, and says whether it was. */
+static inline bool
+lock_try_acquire(struct lock *lock)
+{
+  uint32_t free_word = 0;
+
+  if (!atomic_cas_acquire(&lock->word, &free_word, lock_self()))
+    return false;
+  if (config_debug)
+    tcmi_lock_debug_acquired(lock);
+  return true;
+}
+
+static inline void
+lock_release(struct lock *lock)
+{
+  uint32_t self = lock_self();
+
+  if (config_debug)
+    tcmi_lock_debug_released(lock);
+  /* Releases pair with the acquire in lock_acquire(). */
+  if (unlikely(atomic_load_relaxed(&tcmi_lock_forking) == self))
+    return;
+  if (unlikely(atomic_exchange_release(&lock->word, 0) != self))
+    tcmi_lock_release_slow(lock);
+}
+
+#define lock_assert_held(lock) ASSERT(tcmi_lock_is_held(lock))
+
+#endif /* TCM_BASE_LOCK_H */

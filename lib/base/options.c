@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Fixed options stand apart from the others, in a stretch of zeroed memory
+ * that is aligned at run time: aligning the object itself to the largest page
+ * of any kernel would align the whole library to it.
+ */
+#include "config.h"
+
+#include "base/options.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/params.h"
+#include "base/report.h"
+#include "base/system.h"
+
+const struct option tcmi_option_table[OPTION_COUNT] = {
+#define OPTION(name, default_value, min, max, fixed, help) \
+  {#name, help, default_value, min, max, fixed},
+#include "base/options.def"
+#undef OPTION
+};
+
+struct option_values {
+  uint64_t value[OPTION_COUNT]; /* [atomic: relaxed] in force */
+  uint8_t source[OPTION_COUNT]; /* [atomic: relaxed] enum option_source */
+};
+
+static struct option_values open_values;   /* those that may change */
+static struct option_values *fixed_values; /* NULL until init */
+static char fixed_area[2 * SYSTEM_PAGE_MAX];
+
+static struct option_values *
+values_of(enum option_id id)
+{
+  return tcmi_option_table[id].fixed ? fixed_values : &open_values;
+}
+
+uint64_t
+tcmi_option(enum option_id id)
+{
+  if (unlikely(fixed_values == NULL))
+    return tcmi_option_table[id].default_value;
+  return atomic_load_relaxed(&values_of(id)->value[id]);
+}
+
+enum option_source
+tcmi_option_source(enum option_id id)
+{
+  if (fixed_values == NULL)
+    return SOURCE_DEFAULT;
+  return (enum option_source)atomic_load_relaxed(&values_of(id)->source[id]);
+}
+
+static void
+option_store(enum option_id id, uint64_t value, enum option_source source)
+{
+  atomic_store_relaxed(&values_of(id)->value[id], value);
+  atomic_store_relaxed(&values_of(id)->source[id], (uint8_t)source);
+}
+
+static bool
+option_allows(enum option_id id, uint64_t value)
+{
+  const struct option *option = &tcmi_option_table[id];
+
+  return value >= option->min && value <= option->max;
+}
+
+int
+tcmi_option_change(enum option_id id, uint64_t value)
+{
+  if (tcmi_option_table[id].fixed)
+    return -EPERM;
+  if (!option_allows(id, value))
+    return -ERANGE;
+  option_store(id, value, SOURCE_API);
+  if (id == OPTION_messages)
+    tcmi_report_enable(value != 0);
+  return 0;
+}
+
+enum option_id
+tcmi_option_find(const char *name)
+{
+  for (int id = 0; id < OPTION_COUNT; id++)
+    if (strcmp(tcmi_option_table[id].name, name) == 0)
+      return (enum option_id)id;
+  return OPTION_COUNT;
+}
+
+/* Whether @variable, up to its '=', is TCM_ and @name in upper case. */
+static bool
+variable_is_option(const char *variable, const char *name)
+{
+  for (variable += 4; *name != '\0'; variable++, name++) {
+    char upper = *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A')
+                                              : *name;
+    if (*variable != upper)
+      return false;
+  }
+  return *variable == '=';
+}
+
+/* A decimal number with an optional suffix K, M, G or T of 1024; nothing else
+ * may stand before or after it. */
+static bool
+parse_number(const char *text, uint64_t *value)
+{
+  static const char suffixes[] = "KMGT";
+  const char *suffix;
+  uint64_t n = 0;
+
+  if (*text == '\0')
+    return false;
+  for (; *text >= '0' && *text <= '9'; text++)
+    if (__builtin_mul_overflow(n, (uint64_t)10, &n) ||
+        __builtin_add_overflow(n, (uint64_t)(*text - '0'), &n))
+      return false;
+  if (*text != '\0' && (suffix = strchr(suffixes, *text)) != NULL) {
+    unsigned shift = 10 * (unsigned)(suffix - suffixes + 1);
+    if (n > UINT64_MAX >> shift)
+      return false;
+    n <<= shift;
+    text++;
+  }
+  *value = n;
+  return *text == '\0';
+}
+
+static void
+warn_about(const char *variable, size_t length, const char *what)
+{
+  struct line line;
+  char name[64];
+
+  length = min_size(length, sizeof name - 1);
+  memcpy(name, variable, length);
+  name[length] = '\0';
+  tcmi_report_begin(&line);
+  tcmi_line_text(&line, "environment: ");
+  tcmi_line_text(&line, name);
+  tcmi_line_text(&line, what);
+  tcmi_report_warn(&line);
+}
+
+static void
+warn_value(const char *variable, enum option_id id)
+{
+  const struct option *option = &tcmi_option_table[id];
+  struct line line;
+
+  tcmi_report_begin(&line);
+  tcmi_line_text(&line, "environment: ");
+  tcmi_line_text(&line, variable);
+  tcmi_line_text(&line, " is not a number from ");
+  tcmi_line_decimal(&line, option->min);
+  tcmi_line_text(&line, " to ");
+  tcmi_line_decimal(&line, option->max);
+  tcmi_line_text(&line, "; the default ");
+  tcmi_line_decimal(&line, option->default_value);
+  tcmi_line_text(&line, " holds");
+  tcmi_report_warn(&line);
+}
+
+static void
+read_variable(const char *variable)
+{
+  const char *equals = strchr(variable, '=');
+  uint64_t value;
+
+  if (equals == NULL)
+    return;
+  for (int id = 0; id < OPTION_COUNT; id++) {
+    if (!variable_is_option(variable, tcmi_option_table[id].name))
+      continue;
+    if (parse_number(equals + 1, &value) &&
+        option_allows((enum option_id)id, value))
+      option_store((enum option_id)id, value, SOURCE_ENVIRONMENT);
+    else
+      warn_value(variable, (enum option_id)id);
+    return;
+  }
+  warn_about(variable, (size_t)(equals - variable),
+             " names no option of tcm and is ignored");
+}
+
+void
+tcmi_options_init(void)
+{
+  char **variable = tcmi_system_environment();
+
+  fixed_values = (struct option_values *)(void *)round_up(
+      (size_t)fixed_area, SYSTEM_PAGE_MAX);
+  for (int id = 0; id < OPTION_COUNT; id++)
+    option_store((enum option_id)id, tcmi_option_table[id].default_value,
+                 SOURCE_DEFAULT);
+  if (variable == NULL || tcmi_system_is_secure_mode())
+    return;
+  for (; *variable != NULL; variable++)
+    if ((*variable)[0] == 'T' && strncmp(*variable, "TCM_", 4) == 0)
+      read_variable(*variable);
+  tcmi_report_enable(tcmi_option(OPTION_messages) != 0);
+}
+
+void
+tcmi_options_seal(void)
+{
+  /* A kernel that refuses leaves the page writable, and nothing else. */
+  (void)!tcmi_system_seal(fixed_values, SYSTEM_PAGE_MAX);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * options.h - the settings, one row each in options.def.
+ *
+ *     default  <  environment (TCM_<NAME>)  <  API (tcm_option_set)
+ *
+ * Invariants
+ *   O1  a value in force lies in its range.
+ *   O2  fixed options do not change after tcmi_options_init(); they stand in
+ *       a page of their own that is made read-only then.
+ *   O3  the environment is ignored where the program is privileged.
+ *   O4  a wrong value or an unknown TCM_ name costs one line, never the start.
+ *
+ * Locking: none; values are single words, read and written with relaxed order.
+ */
+#ifndef TCM_BASE_OPTIONS_H
+#define TCM_BASE_OPTIONS_H
+
+#include "base/atomics.h"
+#include "base/compiler.h"
+
+enum option_id {
+#define OPTION(name, default_value, min, max, fixed, help) OPTION_##name,
+#include "base/options.def"
+#undef OPTION
+  OPTION_COUNT
+};
+
+enum option_source { SOURCE_DEFAULT, SOURCE_ENVIRONMENT, SOURCE_API };
+
+struct option {
+  const char *name;       /* [const] */
+  const char *help;       /* [const] one sentence */
+  uint64_t default_value; /* [const] */
+  uint64_t min, max;      /* [const] inclusive */
+  bool fixed;             /* [const] sealed at start */
+};
+
+extern const struct option tcmi_option_table[OPTION_COUNT];
+
+/* Reads the environment; called once, at start, before any other thread. */
+void tcmi_options_init(void);
+/* Makes the fixed options read-only. */
+void tcmi_options_seal(void);
+
+uint64_t tcmi_option(enum option_id id);
+enum option_source tcmi_option_source(enum option_id id);
+/* 0, or -EPERM or -ERANGE. */
+MUST_CHECK int tcmi_option_change(enum option_id id, uint64_t value);
+/* The option of that name, or OPTION_COUNT. */
+enum option_id tcmi_option_find(const char *name);
+
+#endif /* TCM_BASE_OPTIONS_H */

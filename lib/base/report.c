@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "base/report.h"
+
+#include <stdlib.h>
+
+#include "base/system.h"
+
+static struct {
+  struct system_file_id stderr_id; /* [init] the file behind descriptor 2 */
+  bool known;                      /* [init] it was open at start */
+  bool silent;                     /* [atomic: relaxed] the option says no */
+} report;
+
+void
+tcmi_report_init(void)
+{
+  report.known = tcmi_system_file_id(2, &report.stderr_id);
+}
+
+void
+tcmi_report_enable(bool on)
+{
+  report.silent = !on;
+}
+
+static bool
+report_is_allowed(void)
+{
+  struct system_file_id now;
+
+  return report.known && !report.silent && tcmi_system_file_id(2, &now) &&
+         now.device == report.stderr_id.device &&
+         now.inode == report.stderr_id.inode;
+}
+
+void
+tcmi_report_begin(struct line *line)
+{
+  line->length = 0;
+  tcmi_line_text(line, "tcm: ");
+}
+
+void
+tcmi_report_warn(struct line *line)
+{
+  tcmi_line_end(line);
+  if (report_is_allowed())
+    tcmi_system_write(2, line->text, line->length);
+}
+
+void
+tcmi_report_fatal(struct line *line)
+{
+  tcmi_report_warn(line);
+  abort();
+}
+
+void
+tcmi_report_broken(const char *condition, const char *file, int line_no)
+{
+  struct line line;
+
+  tcmi_report_begin(&line);
+  tcmi_line_text(&line, "broken invariant: ");
+  tcmi_line_text(&line, condition);
+  tcmi_line_text(&line, " (");
+  tcmi_line_text(&line, file);
+  tcmi_line_text(&line, ":");
+  tcmi_line_decimal(&line, (uint64_t)line_no);
+  tcmi_line_text(&line, ")");
+  tcmi_report_fatal(&line);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * report.h - how tcm speaks: one line, one write, on descriptor 2.
+ *
+ * Invariants
+ *   R1  a line goes out only while descriptor 2 is the file that it was when
+ *       the process began: a program may have closed it and opened its
+ *       database there.
+ *   R2  nothing here allocates, takes a lock or calls stdio.
+ *
+ * Checks come in three tiers: CHECK is always on and stands where a user's
+ * mistake can lead; ASSERT is for tcm's own mistakes, in debug builds; the
+ * walk of the whole heap is heap_check.h.
+ */
+#ifndef TCM_BASE_REPORT_H
+#define TCM_BASE_REPORT_H
+
+#include "base/format.h"
+
+/* Remembers which file descriptor 2 is.  Called once, at start. */
+void tcmi_report_init(void);
+
+/* Whether lines may be written at all; set by the option "messages". */
+void tcmi_report_enable(bool on);
+
+/* A new line that begins "tcm: ". */
+void tcmi_report_begin(struct line *line);
+/* Ends the line and writes it. */
+void tcmi_report_warn(struct line *line);
+/* Ends the line, writes it and aborts. */
+void tcmi_report_fatal(struct line *line) __attribute__((noreturn, cold));
+
+/* A broken rule of tcm's own: one line with the place, then abort. */
+void tcmi_report_broken(const char *condition, const char *file, int line_no)
+    __attribute__((noreturn, cold));
+
+#define CHECK(condition)    \
+  (likely(condition)        \
+       ? (void)0            \
+       : tcmi_report_broken(#condition, SOURCE_NAME, __LINE__))
+
+#define ASSERT(condition)                  \
+  ((void)(!config_debug || (condition) ||  \
+          (tcmi_report_broken(#condition, SOURCE_NAME, __LINE__), 0)))
+
+#ifdef __FILE_NAME__
+#define SOURCE_NAME __FILE_NAME__
+#else
+#define SOURCE_NAME __FILE__
+#endif
+
+#endif /* TCM_BASE_REPORT_H */

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * system.h - the contract with the kernel.  system_linux.c is the only file
+ * of tcm that makes system calls.
+ *
+ * Address space passes through these states:
+ *
+ *     (nothing) --reserve--> reserved --commit--> committed
+ *                               |                  |     ^
+ *                               |               discard  | first touch: a zero
+ *                               v                  v     | page is faulted in
+ *                            release            committed, not resident
+ *
+ * Rules
+ *   S1  a call returns 0 or a negative errno; errno itself is left alone.
+ *   S2  every address and size handed to a call that changes memory is a
+ *       multiple of tcmi_system_page_size().
+ *   S3  a failed commit, discard or move changed nothing that matters: the
+ *       memory is as usable as it was before.
+ *   S4  no call opens or holds a descriptor, and none allocates.
+ *
+ * The page size is the kernel's, or a multiple of it that the option page_size
+ * asks for, which makes tcm behave as on a kernel with such pages.
+ */
+#ifndef TCM_BASE_SYSTEM_H
+#define TCM_BASE_SYSTEM_H
+
+#include "base/compiler.h"
+
+/* Identity of an open file. */
+struct system_file_id {
+  uint64_t device; /* [const] */
+  uint64_t inode;  /* [const] */
+};
+
+/* The calls that a debug build can make fail, see tcmi_system_fail(). */
+enum system_call {
+  SYSTEM_RESERVE,
+  SYSTEM_MAP,
+  SYSTEM_COMMIT,
+  SYSTEM_DISCARD,
+  SYSTEM_RELEASE,
+  SYSTEM_MOVE,
+  SYSTEM_ADVISE,
+  SYSTEM_NCALLS
+};
+
+/* Bytes; valid from the start of the process on. */
+size_t tcmi_system_page_size(void);
+/* Behaves as a kernel with pages of @size bytes, a power of two that is not
+ * below the kernel's; another value is ignored.  Called once, at start. */
+void tcmi_system_set_page_size(size_t size);
+
+/* Address space without memory, at @hint if that is free. */
+MUST_CHECK int tcmi_system_reserve(size_t size, void *hint, void **out);
+/* Memory, zeroed, read and write. */
+MUST_CHECK int tcmi_system_map(size_t size, void **out);
+/* Memory that reads as zeroes and cannot be written until committed. */
+MUST_CHECK int tcmi_system_map_readable(size_t size, void **out);
+/* Makes reserved or readable address space writable memory. */
+MUST_CHECK int tcmi_system_commit(void *start, size_t size);
+/* Gives the memory back; the next touch finds zeroes. */
+MUST_CHECK int tcmi_system_discard(void *start, size_t size);
+/* Gives address space back. */
+MUST_CHECK int tcmi_system_release(void *start, size_t size);
+/* Moves the pages of @from to @to, both committed; @from stays committed and
+ * holds zeroes. */
+MUST_CHECK int tcmi_system_move(void *from, void *to, size_t size);
+/* Makes memory read-only for good. */
+MUST_CHECK int tcmi_system_seal(void *start, size_t size);
+/* Asks for huge pages in the range, or for none. */
+MUST_CHECK int tcmi_system_advise_huge(void *start, size_t size, bool want);
+
+/* Sleeps while *word == value; may return early. */
+void tcmi_system_wait(uint32_t *word, uint32_t value);
+/* Wakes up to @n sleepers. */
+void tcmi_system_wake(uint32_t *word, int n);
+
+uint32_t tcmi_system_thread_id(void);
+unsigned tcmi_system_cpu_count(void);
+/* Whether the program runs with privileges that its caller lacks. */
+bool tcmi_system_is_secure_mode(void);
+/* The environment: an array of "NAME=value" ended by NULL; may itself be NULL
+ * very early in the life of a process. */
+char **tcmi_system_environment(void);
+/* The file behind a descriptor; false if it is not open. */
+bool tcmi_system_file_id(int descriptor, struct system_file_id *id);
+void tcmi_system_write(int descriptor, const char *text, size_t length);
+
+/* Debug builds: let the calls in @mask (1 << enum system_call) fail with
+ * ENOMEM from the @nth on (1 = the next), @count of them; returns how many
+ * have failed since the last call of this function. */
+unsigned tcmi_system_fail(unsigned mask, unsigned nth, unsigned count);
+
+#endif /* TCM_BASE_SYSTEM_H */

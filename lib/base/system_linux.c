@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The calls go through libc's wrappers, which know each architecture's
+ * calling convention; they set errno, so each is bracketed by a save.
+ */
+#include "config.h"
+
+#include "base/system.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/params.h"
+#include "base/report.h"
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+#ifndef SYS_futex
+#define SYS_futex SYS_futex_time64
+#endif
+
+extern char **environ;
+
+static size_t page_size; /* [init] bytes; 0 until first asked for */
+
+static struct {
+  unsigned mask;     /* [atomic: relaxed] which calls fail */
+  unsigned skip;     /* [atomic: relaxed] calls that still succeed first */
+  unsigned count;    /* [atomic: relaxed] failures still to come */
+  unsigned failures; /* [atomic: relaxed] since the last tcmi_system_fail() */
+} faults;
+
+unsigned
+tcmi_system_fail(unsigned mask, unsigned nth, unsigned count)
+{
+  unsigned failures = faults.failures;
+
+  faults.mask = mask;
+  faults.skip = nth == 0 ? 0 : nth - 1;
+  faults.count = count;
+  faults.failures = 0;
+  return failures;
+}
+
+static bool
+fault_strikes(enum system_call call)
+{
+  if (!config_debug || likely(!(atomic_load_relaxed(&faults.mask) >> call & 1)))
+    return false;
+  if (faults.skip > 0) {
+    atomic_sub_relaxed(&faults.skip, 1);
+    return false;
+  }
+  if (faults.count == 0)
+    return false;
+  atomic_sub_relaxed(&faults.count, 1);
+  atomic_add_relaxed(&faults.failures, 1);
+  return true;
+}
+
+size_t
+tcmi_system_page_size(void)
+{
+  if (unlikely(page_size == 0)) {
+    size_t size = getauxval(AT_PAGESZ);
+    page_size = size == 0 ? PAGE_SIZE : size;
+  }
+  return page_size;
+}
+
+void
+tcmi_system_set_page_size(size_t size)
+{
+  if (is_power_of_two(size) && size > tcmi_system_page_size() &&
+      size <= SYSTEM_PAGE_MAX)
+    page_size = size;
+}
+
+static void
+assert_aligned(const void *start, size_t size)
+{
+  ASSERT((uintptr_t)start % tcmi_system_page_size() == 0);
+  ASSERT(size % tcmi_system_page_size() == 0);
+}
+
+static int
+system_mmap(enum system_call call, void *hint, size_t size, int protection,
+            int extra_flags, void **out)
+{
+  int saved = errno, result = 0;
+  void *p;
+
+  assert_aligned(hint, size);
+  if (fault_strikes(call))
+    return -ENOMEM;
+  p = mmap(hint, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | extra_flags,
+           -1, 0);
+  if (p == MAP_FAILED)
+    result = -errno;
+  else
+    *out = p;
+  errno = saved;
+  return result;
+}
+
+int
+tcmi_system_reserve(size_t size, void *hint, void **out)
+{
+  return system_mmap(SYSTEM_RESERVE, hint, size, PROT_NONE, MAP_NORESERVE,
+                     out);
+}
+
+int
+tcmi_system_map(size_t size, void **out)
+{
+  return system_mmap(SYSTEM_MAP, NULL, size, PROT_READ | PROT_WRITE, 0, out);
+}
+
+int
+tcmi_system_map_readable(size_t size, void **out)
+{
+  return system_mmap(SYSTEM_MAP, NULL, size, PROT_READ, MAP_NORESERVE, out);
+}
+
+static int
+system_mprotect(void *start, size_t size, int protection)
+{
+  int saved = errno, result = 0;
+
+  assert_aligned(start, size);
+  if (fault_strikes(SYSTEM_COMMIT))
+    return -ENOMEM;
+  if (mprotect(start, size, protection) != 0)
+    result = -errno;
+  errno = saved;
+  return result;
+}
+
+int
+tcmi_system_commit(void *start, size_t size)
+{
+  return system_mprotect(start, size, PROT_READ | PROT_WRITE);
+}
+
+int
+tcmi_system_seal(void *start, size_t size)
+{
+  return system_mprotect(start, size, PROT_READ);
+}
+
+static int
+system_madvise(enum system_call call, void *start, size_t size, int advice)
+{
+  int saved = errno, result = 0;
+
+  assert_aligned(start, size);
+  if (fault_strikes(call))
+    return -ENOMEM;
+  if (madvise(start, size, advice) != 0)
+    result = -errno;
+  errno = saved;
+  return result;
+}
+
+int
+tcmi_system_discard(void *start, size_t size)
+{
+  return system_madvise(SYSTEM_DISCARD, start, size, MADV_DONTNEED);
+}
+
+int
+tcmi_system_advise_huge(void *start, size_t size, bool want)
+{
+  return system_madvise(SYSTEM_ADVISE, start, size,
+                        want ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+int
+tcmi_system_release(void *start, size_t size)
+{
+  int saved = errno, result = 0;
+
+  assert_aligned(start, size);
+  if (fault_strikes(SYSTEM_RELEASE))
+    return -ENOMEM;
+  if (munmap(start, size) != 0)
+    result = -errno;
+  errno = saved;
+  return result;
+}
+
+int
+tcmi_system_move(void *from, void *to, size_t size)
+{
+  int saved = errno, result = 0;
+
+  assert_aligned(from, size);
+  assert_aligned(to, size);
+  if (fault_strikes(SYSTEM_MOVE))
+    return -ENOMEM;
+  if (mremap(from, size, size,
+             MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+             to) == MAP_FAILED)
+    result = -errno;
+  errno = saved;
+  return result;
+}
+
+void
+tcmi_system_wait(uint32_t *word, uint32_t value)
+{
+  int saved = errno;
+
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+  errno = saved;
+}
+
+void
+tcmi_system_wake(uint32_t *word, int n)
+{
+  int saved = errno;
+
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+  errno = saved;
+}
+
+uint32_t
+tcmi_system_thread_id(void)
+{
+  return (uint32_t)syscall(SYS_gettid);
+}
+
+unsigned
+tcmi_system_cpu_count(void)
+{
+  int saved = errno;
+  cpu_set_t set;
+  unsigned count = 1;
+
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    count = (unsigned)CPU_COUNT(&set);
+  errno = saved;
+  return count == 0 ? 1 : count;
+}
+
+bool
+tcmi_system_is_secure_mode(void)
+{
+  return getauxval(AT_SECURE) != 0;
+}
+
+char **
+tcmi_system_environment(void)
+{
+  return environ;
+}
+
+bool
+tcmi_system_file_id(int descriptor, struct system_file_id *id)
+{
+  int saved = errno;
+  struct stat st;
+  bool open = fstat(descriptor, &st) == 0;
+
+  if (open) {
+    id->device = st.st_dev;
+    id->inode = st.st_ino;
+  }
+  errno = saved;
+  return open;
+}
+
+void
+tcmi_system_write(int descriptor, const char *text, size_t length)
+{
+  int saved = errno;
+
+  while (length > 0) {
+    /* Not write(2), which is a cancellation point. */
+    long n = syscall(SYS_write, descriptor, text, length);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      break;
+    text += n;
+    length -= (size_t)n;
+  }
+  errno = saved;
+}

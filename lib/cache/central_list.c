@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rejected: linked lists through the free objects.  A bit per object outside
+ * them detects a double free exactly, tells which pages are wholly free, and
+ * touches no cold object.
+ */
+#include "config.h"
+
+#include "cache/central_list.h"
+
+#include "base/bits.h"
+#include "base/report.h"
+#include "base/system.h"
+#include "heap/page_heap.h"
+#include "heap/pagemap.h"
+
+struct central_list tcmi_central_lists[SIZE_CLASS_COUNT] = {
+  [0 ... SIZE_CLASS_COUNT - 1] = {.lock = LOCK_INITIALIZER(LOCK_CENTRAL)}
+};
+
+static unsigned
+bucket_of(unsigned available)
+{
+  return (unsigned)min_size(bit_width(available), CENTRAL_BUCKETS - 1);
+}
+
+static void
+span_unlink_locked(struct central_list *list, struct span *span)
+{
+  if (span->bucket == 0)
+    return;
+  list_remove(&span->link);
+  if (list_is_empty(&list->buckets[span->bucket]))
+    list->nonempty &= ~(1u << span->bucket);
+  span->bucket = 0;
+}
+
+/* Puts the span into the list that L1 asks for. */
+static void
+span_relink_locked(struct central_list *list, struct span *span)
+{
+  unsigned bucket = bucket_of(span_available(span));
+
+  if (bucket == span->bucket || span->held)
+    return;
+  span_unlink_locked(list, span);
+  if (bucket == 0)
+    return;
+  list_push_front(&list->buckets[bucket], &span->link);
+  list->nonempty |= 1u << bucket;
+  span->bucket = (uint8_t)bucket;
+}
+
+/* Bit per page of the bytes [offset, offset + size) of a span. */
+static uint32_t
+page_mask(size_t offset, size_t size)
+{
+  size_t first = offset >> PAGE_SHIFT;
+  size_t last = (offset + size - 1) >> PAGE_SHIFT;
+
+  return (uint32_t)(((uint64_t)2 << last) - ((uint64_t)1 << first));
+}
+
+static uint32_t
+object_pages(const struct span *span, unsigned index)
+{
+  size_t size = size_class_size(span->class_id);
+
+  return page_mask(index * size, size);
+}
+
+/* The pages under the objects that were ever handed out. */
+static uint32_t
+carved_pages(const struct span *span)
+{
+  return span->fresh == 0
+             ? 0
+             : page_mask(0, span->fresh * size_class_size(span->class_id));
+}
+
+/* Whether pages that were in use have been returned to the system since. */
+static bool
+has_returned_pages(const struct span *span)
+{
+  return (carved_pages(span) & ~span->dirty) != 0;
+}
+
+static unsigned
+clean_pages(const struct span *span)
+{
+  return span->npages - (unsigned)__builtin_popcount(span->dirty);
+}
+
+static void *
+object_address(const struct span *span, unsigned index)
+{
+  return (void *)(span->start + index * size_class_size(span->class_id));
+}
+
+/* Takes free objects of a span whose pages are all resident. */
+static unsigned
+take_bits(struct span *span, void **out, unsigned n)
+{
+  unsigned taken = 0;
+
+  for (unsigned w = 0; taken < n && taken < span->nfree; w++) {
+    while (span->bits[w] != 0 && taken < n) {
+      unsigned bit = lowest_bit(span->bits[w]);
+      span->bits[w] &= span->bits[w] - 1;
+      out[taken++] = object_address(span, w * 64 + bit);
+    }
+  }
+  span->nfree = (uint16_t)(span->nfree - taken);
+  return taken;
+}
+
+/* Takes free objects on resident pages; with @refault also others, whose pages
+ * become resident by it. */
+static unsigned
+take_bits_by_page(struct span *span, void **out, unsigned n, bool refault)
+{
+  unsigned taken = 0;
+
+  for (unsigned i = 0; i < span->fresh && taken < n; i++) {
+    uint32_t pages = object_pages(span, i);
+    if (!bit_get(span->bits, i) || (!refault && (pages & ~span->dirty)))
+      continue;
+    bit_clear(span->bits, i);
+    span->dirty |= pages;
+    out[taken++] = object_address(span, i);
+  }
+  span->nfree = (uint16_t)(span->nfree - taken);
+  return taken;
+}
+
+/* Hands out objects for the first time: at most a system page of them, so that
+ * a small process does not touch what it may never need. */
+static unsigned
+take_fresh(struct span *span, void **out, unsigned n)
+{
+  size_t size = size_class_size(span->class_id);
+  size_t most = max_size(tcmi_system_page_size() / size, 1);
+  unsigned count = (unsigned)min_size(
+      min_size(n, span->nobjs - (size_t)span->fresh), most);
+
+  for (unsigned i = 0; i < count; i++) {
+    span->dirty |= object_pages(span, span->fresh);
+    out[i] = object_address(span, span->fresh++);
+  }
+  return count;
+}
+
+static unsigned
+take_from_span(struct central_list *list, struct span *span, void **out,
+               unsigned n)
+{
+  unsigned clean = clean_pages(span), taken;
+
+  if (likely(!has_returned_pages(span))) {
+    taken = take_bits(span, out, n);
+  } else {
+    taken = take_bits_by_page(span, out, n, /*refault=*/false);
+    if (taken == 0)
+      taken = take_bits_by_page(span, out, n, /*refault=*/true);
+  }
+  if (taken == 0)
+    taken = take_fresh(span, out, n);
+  list->clean_pages -= clean - clean_pages(span);
+  list->free_objects -= taken;
+  span_relink_locked(list, span);
+  return taken;
+}
+
+/* The span with the fewest available objects, or NULL. */
+static struct span *
+fullest_span(const struct central_list *list)
+{
+  if (list->nonempty == 0)
+    return NULL;
+  return list_entry(list_first(&list->buckets[lowest_bit(list->nonempty)]),
+                    struct span, link);
+}
+
+/* A new span of the class, known to the pagemap but in no list. */
+static struct span *
+span_create(unsigned class_id)
+{
+  const struct size_class *class = &tcmi_size_classes[class_id];
+  struct span *span = tcmi_span_new(class->nobjs);
+
+  if (span == NULL)
+    return NULL;
+  span->class_id = (uint8_t)class_id;
+  span->npages = class->pages;
+  span->start = tcmi_page_heap_alloc(class->pages, 1, RUN_SMALL);
+  if (span->start == 0) {
+    tcmi_span_delete(span);
+    return NULL;
+  }
+  span->dirty = tcmi_page_heap_dirty_pages(span->start, class->pages);
+  tcmi_pagemap_set(span);
+  return span;
+}
+
+static void
+span_destroy(struct span *span)
+{
+  tcmi_pagemap_clear(span);
+  tcmi_page_heap_free_dirty(span->start, span->npages, span->dirty);
+  tcmi_span_delete(span);
+}
+
+/* Gets a span from the page heap; false when there is no memory. */
+static bool
+central_grow(struct central_list *list, unsigned class_id)
+{
+  struct span *span = span_create(class_id);
+
+  if (span == NULL)
+    return false;
+  lock_acquire(&list->lock);
+  list->spans++;
+  list->free_objects += span->nobjs;
+  list->clean_pages += clean_pages(span);
+  span_relink_locked(list, span);
+  lock_release(&list->lock);
+  return true;
+}
+
+unsigned
+tcmi_central_extract(unsigned class_id, void **out, unsigned n)
+{
+  struct central_list *list = &tcmi_central_lists[class_id];
+  unsigned taken = 0;
+
+  do {
+    struct span *span;
+    lock_acquire(&list->lock);
+    while (taken < n && (span = fullest_span(list)) != NULL) {
+      bool fresh = span->nfree == 0;
+      taken += take_from_span(list, span, out + taken, n - taken);
+      if (fresh)
+        break;
+    }
+    lock_release(&list->lock);
+  } while (taken == 0 && central_grow(list, class_id));
+  return taken;
+}
+
+void *
+tcmi_central_extract_one(unsigned class_id, bool *zero)
+{
+  struct central_list *list = &tcmi_central_lists[class_id];
+  void *object = NULL;
+
+  *zero = false;
+  do {
+    struct span *span;
+    lock_acquire(&list->lock);
+    span = fullest_span(list);
+    if (span != NULL) {
+      if (span->nfree == 0)
+        *zero = (object_pages(span, span->fresh) & span->dirty) == 0;
+      (void)take_from_span(list, span, &object, 1);
+    }
+    lock_release(&list->lock);
+  } while (object == NULL && central_grow(list, class_id));
+  return object;
+}
+
+/* What is wrong with giving @object back to @span, or CENTRAL_VALID. */
+static enum central_verdict
+judge_locked(const struct span *span, uintptr_t object)
+{
+  unsigned index = size_class_index(span->class_id, object - span->start);
+
+  if ((uintptr_t)object_address(span, index) != object)
+    return CENTRAL_INTERIOR;
+  if (index >= span->fresh || bit_get(span->bits, index))
+    return CENTRAL_FREE;
+  return CENTRAL_VALID;
+}
+
+enum central_verdict
+tcmi_central_judge(struct span *span, uintptr_t object)
+{
+  struct central_list *list = &tcmi_central_lists[span->class_id];
+  enum central_verdict verdict;
+
+  lock_acquire(&list->lock);
+  verdict = judge_locked(span, object);
+  lock_release(&list->lock);
+  return verdict;
+}
+
+void
+tcmi_misuse(const char *function, const char *what, uintptr_t address)
+{
+  struct span *span = tcmi_pagemap_find(address);
+  struct line line;
+
+  tcmi_report_begin(&line);
+  tcmi_line_text(&line, function);
+  tcmi_line_text(&line, "(): ");
+  tcmi_line_text(&line, what);
+  tcmi_line_text(&line, " at ");
+  tcmi_line_hex(&line, address);
+  if (span != NULL) {
+    tcmi_line_text(&line, " (span ");
+    tcmi_line_hex(&line, span->start);
+    tcmi_line_text(&line, ", ");
+    tcmi_line_decimal(&line, span->npages);
+    tcmi_line_text(&line, " pages");
+    if (span->class_id != 0) {
+      tcmi_line_text(&line, ", ");
+      tcmi_line_decimal(&line, size_class_size(span->class_id));
+      tcmi_line_text(&line, " B class");
+    }
+    tcmi_line_text(&line, ")");
+  }
+  tcmi_report_fatal(&line);
+}
+
+/* Nothing may be locked while the program dies: its SIGABRT handler may
+ * allocate. */
+static void
+reject(struct central_list *list, enum central_verdict verdict,
+       uintptr_t object)
+{
+  lock_release(&list->lock);
+  tcmi_misuse("free",
+              verdict == CENTRAL_INTERIOR
+                  ? "pointer not at the start of a block"
+                  : "double free",
+              object);
+}
+
+/* Takes a span that has no live or cached object out of the class; the caller
+ * destroys it once the lock is dropped. */
+static void
+span_leave_locked(struct central_list *list, struct span *span)
+{
+  span_unlink_locked(list, span);
+  list->spans--;
+  list->free_objects -= span->nobjs;
+  list->clean_pages -= clean_pages(span);
+}
+
+/* Marks one object as free; the span, if that was its last one. */
+static struct span *
+insert_locked(struct central_list *list, unsigned class_id, void *object)
+{
+  struct span *span = pagemap_span((uintptr_t)object);
+  enum central_verdict verdict;
+
+  if (unlikely(span == NULL || span->class_id != class_id))
+    verdict = CENTRAL_FREE;
+  else
+    verdict = judge_locked(span, (uintptr_t)object);
+  if (unlikely(verdict != CENTRAL_VALID))
+    reject(list, verdict, (uintptr_t)object);
+  bit_set(span->bits,
+          size_class_index(class_id, (uintptr_t)object - span->start));
+  span->nfree++;
+  list->free_objects++;
+  if (span_outstanding(span) > 0 || span->held) {
+    span_relink_locked(list, span);
+    return NULL;
+  }
+  span_leave_locked(list, span);
+  return span;
+}
+
+void
+tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n)
+{
+  struct central_list *list = &tcmi_central_lists[class_id];
+  struct span *empty = NULL;
+
+  lock_acquire(&list->lock);
+  for (unsigned i = 0; i < n; i++) {
+    struct span *span = insert_locked(list, class_id, objects[i]);
+    if (span != NULL) {
+      /* Emptied spans are chained through their unused link. */
+      span->link.next = empty == NULL ? NULL : &empty->link;
+      empty = span;
+    }
+  }
+  lock_release(&list->lock);
+  while (empty != NULL) {
+    struct list *next = empty->link.next;
+    span_destroy(empty);
+    empty = next == NULL ? NULL : list_entry(next, struct span, link);
+  }
+}
+
+/* Bit per resident page of the span on which no object is live or cached. */
+static uint32_t
+idle_pages(const struct span *span)
+{
+  size_t size = size_class_size(span->class_id);
+  uint32_t idle = 0;
+
+  for (unsigned page = 0; page < span->npages; page++) {
+    size_t first = (page << PAGE_SHIFT) / size;
+    size_t end = min_size((((page + 1) << PAGE_SHIFT) - 1) / size + 1,
+                          span->fresh);
+    if (!(span->dirty >> page & 1))
+      continue;
+    if (first >= end ||
+        bits_count_range(span->bits, first, end - first) == end - first)
+      idle |= (uint32_t)1 << page;
+  }
+  return idle;
+}
+
+/* Keeps of a set of pages those that make up whole system pages. */
+static uint32_t
+whole_system_pages(const struct span *span, uint32_t pages)
+{
+  size_t group = tcmi_system_page_size() >> PAGE_SHIFT;
+  size_t skew = (span->start >> PAGE_SHIFT) & (group - 1);
+  size_t first = (group - skew) & (group - 1);
+  uint32_t whole = 0;
+
+  if (group == 1)
+    return pages;
+  for (; first + group <= span->npages; first += group) {
+    uint32_t mask = page_mask(first << PAGE_SHIFT, group << PAGE_SHIFT);
+    if ((pages & mask) == (mask & span->dirty) && (pages & mask) != 0)
+      whole |= mask;
+  }
+  return whole;
+}
+
+/* Returns the pages of a held span that @pages names; the result is those that
+ * the system took. */
+static uint32_t
+discard_pages(const struct span *span, uint32_t pages)
+{
+  uint32_t done = 0;
+
+  while (pages != 0) {
+    unsigned first = lowest_bit(pages);
+    unsigned end = lowest_bit(~((uint64_t)pages >> first)) + first;
+    uint32_t run = page_mask((size_t)first << PAGE_SHIFT,
+                             (size_t)(end - first) << PAGE_SHIFT);
+    uintptr_t start = span->start + ((uintptr_t)first << PAGE_SHIFT);
+    if (tcmi_system_discard((void *)start,
+                            (size_t)(end - first) << PAGE_SHIFT) == 0)
+      done |= run;
+    pages &= ~run;
+  }
+  return done;
+}
+
+/* Returns the idle pages of one span, with the lock dropped meanwhile. */
+static size_t
+release_span(struct central_list *list, struct span *span)
+{
+  uint32_t pages = whole_system_pages(span, idle_pages(span));
+  unsigned before;
+  bool empty;
+
+  if (pages != 0) {
+    span_unlink_locked(list, span);
+    span->held = true;
+    lock_release(&list->lock);
+    pages = discard_pages(span, pages);
+    lock_acquire(&list->lock);
+    before = clean_pages(span);
+    span->dirty &= ~pages;
+    list->clean_pages += clean_pages(span) - before;
+    span->held = false;
+  }
+  empty = span_outstanding(span) == 0;
+  if (empty) {
+    span_leave_locked(list, span);
+    lock_release(&list->lock);
+    span_destroy(span);
+    lock_acquire(&list->lock);
+    return (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
+  }
+  /* Behind those that were not looked at yet. */
+  span_unlink_locked(list, span);
+  span_relink_locked(list, span);
+  list_remove(&span->link);
+  list_push_back(&list->buckets[span->bucket], &span->link);
+  return (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
+}
+
+static unsigned
+list_length(const struct list *head)
+{
+  unsigned n = 0;
+
+  for (struct list *node = list_first(head); node != NULL;
+       node = list_after(head, node))
+    n++;
+  return n;
+}
+
+size_t
+tcmi_central_release(unsigned class_id)
+{
+  struct central_list *list = &tcmi_central_lists[class_id];
+  size_t bytes = 0;
+
+  lock_acquire(&list->lock);
+  for (unsigned bucket = 1; bucket < CENTRAL_BUCKETS; bucket++) {
+    struct list *head = &list->buckets[bucket];
+    for (unsigned n = list_length(head); n > 0 && !list_is_empty(head); n--)
+      bytes += release_span(list, list_entry(list_first(head), struct span,
+                                             link));
+  }
+  lock_release(&list->lock);
+  tcmi_page_heap_count_released(bytes);
+  return bytes;
+}
+
+static void
+verify_span(unsigned class_id, unsigned bucket, const struct span *span)
+{
+  CHECK(span->class_id == class_id && span->bucket == bucket && !span->held);
+  CHECK(bucket_of(span_available(span)) == bucket);
+  CHECK(span_outstanding(span) > 0);
+  CHECK(span->fresh <= span->nobjs && span->nfree <= span->fresh);
+  CHECK(bits_count_range(span->bits, 0, span->fresh) == span->nfree);
+  CHECK(bits_count_range(span->bits, 0, span->nobjs) == span->nfree);
+  CHECK(pagemap_span(span->start) == span);
+  CHECK(pagemap_span(span_end(span) - 1) == span);
+  CHECK(pagemap_tag(span->start) == 2 * class_id);
+  for (unsigned i = 0; i < span->fresh; i++)
+    CHECK(bit_get(span->bits, i) ||
+          (object_pages(span, i) & ~span->dirty) == 0);
+}
+
+void
+tcmi_central_verify(unsigned class_id)
+{
+  struct central_list *list = &tcmi_central_lists[class_id];
+  uint64_t available = 0;
+
+  lock_acquire(&list->lock);
+  for (unsigned bucket = 1; bucket < CENTRAL_BUCKETS; bucket++) {
+    struct list *head = &list->buckets[bucket];
+    CHECK(list_is_empty(head) == !(list->nonempty >> bucket & 1));
+    for (struct list *node = list_first(head); node != NULL;
+         node = list_after(head, node)) {
+      struct span *span = list_entry(node, struct span, link);
+      verify_span(class_id, bucket, span);
+      available += span_available(span);
+    }
+  }
+  CHECK(available == list->free_objects);
+  lock_release(&list->lock);
+}

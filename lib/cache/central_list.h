@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * central_list.h - the spans of one size class, shared by all threads.
+ *
+ *     central list c:  buckets  1    2     3     4 ...        8
+ *     available objects         1   2..3  4..7  8..15   128 and more
+ *                               |    |
+ *                             span  span     a span with none is in no list
+ *
+ * Objects come from the span with the fewest available ones, so that the
+ * others empty and go back to the page heap, which happens at once.  Of a span
+ * some of whose pages were returned to the system, objects on resident pages
+ * go first.
+ *
+ * Invariants
+ *   L1  a span with available objects is in the bucket of its number of them.
+ *   L2  a span without live or cached objects is in no list: it is gone.
+ *   L3  free_objects is the sum of the available objects of all spans.
+ *   L4  clean_pages is the number of pages of all spans that hold no memory.
+ *
+ * An insert checks each object: it must be the start of an object of its
+ * class, handed out and not free yet; otherwise the process is aborted with a
+ * line that says what is wrong.
+ *
+ * Locking: LOCK_CENTRAL of the class inside; dropped around the page heap and
+ * the system.  Cost: 2 to 5 ns per object and one lock pair per batch.
+ */
+#ifndef TCM_CACHE_CENTRAL_LIST_H
+#define TCM_CACHE_CENTRAL_LIST_H
+
+#include "base/compiler.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "cache/size_class.h"
+#include "heap/span.h"
+
+#define CENTRAL_BUCKETS 9
+
+struct central_list {
+  struct lock lock;
+  unsigned nonempty;                    /* [lock: central] bit per bucket */
+  uint64_t spans;                       /* [lock: central] spans of the class */
+  uint64_t free_objects;                /* [lock: central] see L3 */
+  uint64_t clean_pages;                 /* [lock: central] see L4 */
+  struct list buckets[CENTRAL_BUCKETS]; /* [lock: central] 0 stays empty */
+} CACHE_ALIGNED;
+
+extern struct central_list tcmi_central_lists[SIZE_CLASS_COUNT];
+
+/* Takes up to @n objects of the class into @out, by ascending address within a
+ * span; fewer, down to 0, when the system gives no memory. */
+unsigned tcmi_central_extract(unsigned class_id, void **out, unsigned n);
+/* Takes one object; *@zero tells whether it is known to be all zero. */
+void *tcmi_central_extract_one(unsigned class_id, bool *zero);
+/* Gives @n objects back. */
+void tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n);
+
+/* Returns to the system every page of the class that holds no live or cached
+ * object; the result is bytes. */
+size_t tcmi_central_release(unsigned class_id);
+
+/* Debug: checks every invariant above and of span.h. */
+void tcmi_central_verify(unsigned class_id);
+
+/* Whether @object can be a block in use: the start of an object of @span that
+ * was handed out and is not free in the span.  Takes the lock. */
+enum central_verdict {
+  CENTRAL_VALID,
+  CENTRAL_INTERIOR,
+  CENTRAL_FREE
+};
+enum central_verdict tcmi_central_judge(struct span *span, uintptr_t object);
+
+/* One line about a wrong pointer, then abort.  @function is the name that the
+ * program called. */
+void tcmi_misuse(const char *function, const char *what, uintptr_t address)
+    __attribute__((noreturn, cold));
+
+#endif /* TCM_CACHE_CENTRAL_LIST_H */

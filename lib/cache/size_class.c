@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "cache/size_class.h"
+
+const struct size_class tcmi_size_classes[SIZE_CLASS_COUNT] = {
+  SIZE_CLASS_ROWS
+};
+const uint8_t tcmi_small_tags[] = SIZE_CLASS_SMALL_TAGS;
+const uint8_t tcmi_middle_tags[] = SIZE_CLASS_MIDDLE_TAGS;
+
+unsigned
+tcmi_size_class_aligned(size_t size, size_t align)
+{
+  unsigned class_id = size_class_of(size < align ? align : size);
+
+  /* Spans begin at a page, so a size that is a multiple keeps the alignment
+   * of each block; a power of two of that size is never far. */
+  while (class_id < SIZE_CLASS_COUNT &&
+         (size_class_size(class_id) & (align - 1)) != 0)
+    class_id++;
+  return class_id < SIZE_CLASS_COUNT ? class_id : 0;
+}

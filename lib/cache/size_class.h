@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * size_class.h - the sizes that small requests are rounded up to.
+ *
+ *     request 1..8 -> 8; 9..16 -> 16; ... 113..128 -> 128;
+ *     129..144 -> 144; ...                eight steps per doubling
+ *     28673..30720 -> 30720; 30721..32768 -> 32768;  above: a large block
+ *
+ * Invariants
+ *   C1  sizes ascend; a class wastes at most 11.2 % of its blocks on a request
+ *       above 128 bytes.
+ *   C2  each size but 8 is a multiple of 16, so blocks of more than 8 bytes
+ *       are aligned to 16; each size above SIZE_CLASS_SMALL_MAX is a multiple
+ *       of 128.
+ *   C3  a tag is twice a class: the offset of its bin in a thread cache in
+ *       words, which saves the fast path a shift.
+ *
+ * The tables are constants; no locking.
+ */
+#ifndef TCM_CACHE_SIZE_CLASS_H
+#define TCM_CACHE_SIZE_CLASS_H
+
+#include "base/compiler.h"
+#include "cache/size_class_table.h"
+
+struct size_class {
+  uint32_t size;    /* [const] bytes of a block */
+  uint16_t pages;   /* [const] pages of a span */
+  uint16_t nobjs;   /* [const] blocks of a span */
+  uint32_t batch;   /* [const] blocks that move between tiers at once */
+  uint32_t inverse; /* [const] 2^32 / size, rounded up */
+};
+
+extern const struct size_class tcmi_size_classes[SIZE_CLASS_COUNT];
+extern const uint8_t tcmi_small_tags[SIZE_CLASS_SMALL_TAGS_LENGTH];
+extern const uint8_t tcmi_middle_tags[SIZE_CLASS_MIDDLE_TAGS_LENGTH];
+
+/* The class of a request of @size bytes, at most SIZE_CLASS_MAX. */
+static inline unsigned
+size_class_of(size_t size)
+{
+  if (size <= SIZE_CLASS_SMALL_MAX)
+    return tcmi_small_tags[(size + 7) >> 3] >> 1;
+  return tcmi_middle_tags[(size + 127) >> 7] >> 1;
+}
+
+static inline size_t
+size_class_size(unsigned class_id)
+{
+  return tcmi_size_classes[class_id].size;
+}
+
+/* The number of the object that holds byte @offset of a span. */
+static inline unsigned
+size_class_index(unsigned class_id, uintptr_t offset)
+{
+  return (unsigned)((uint64_t)offset * tcmi_size_classes[class_id].inverse >>
+                    32);
+}
+
+/* The least class for @size bytes whose blocks are all aligned to @align, a
+ * power of two up to PAGE_SIZE; 0 if there is none. */
+unsigned tcmi_size_class_aligned(size_t size, size_t align);
+
+#endif /* TCM_CACHE_SIZE_CLASS_H */

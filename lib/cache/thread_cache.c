@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The slow side: what happens when a bin is empty or full, and the life of a
+ * cache.
+ *
+ * Capacity grows by use.  Up to two batches a bin doubles on each miss; beyond
+ * that only when it overflowed and then ran empty again since the last time,
+ * which shows that a larger stack would have held the swing.  It shrinks when
+ * idle: each slow path looks at one other bin, and one that has not moved since
+ * two looks gives half of its objects back.
+ *
+ * Rejected: stealing capacity from other threads, since a thread's own cache
+ * could then change under it, and the fast path would need an atomic.
+ */
+#include "config.h"
+
+#include "cache/thread_cache.h"
+
+#include <string.h>
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/metadata.h"
+#include "base/options.h"
+#include "base/params.h"
+#include "base/report.h"
+#include "cache/central_list.h"
+#include "cache/transfer_cache.h"
+#include "heap/arena.h"
+#include "heap/page_heap.h"
+#include "heap/pagemap.h"
+
+#define FIRST_CAPACITY 7 /* slots; with the NULL below, one granule */
+#define MOST_SLOTS 511   /* slots; more showed no gain */
+#define MOST_BYTES ((size_t)256 << 10)
+/* Slow paths between two looks at an idle bin. */
+#define IDLE_PERIOD 16
+/* Orphans that wait for a thread; the others are flushed by slow paths. */
+#define ORPHANS_MOST 4
+
+/* The slow side of a bin.  All fields: [owner thread] */
+struct bin_state {
+  void **base;       /* first slot; others read it for statistics */
+  uint16_t cap;      /* usable slots */
+  uint16_t slots;    /* allocated slots, without the NULL below */
+  uint16_t seen;     /* objects at the last look, for idleness */
+  uint8_t idle;      /* looks in a row at which nothing had moved */
+  uint8_t overflows; /* it overflowed, and has not run empty since */
+  uint8_t swings;    /* it overflowed and then ran empty */
+};
+
+struct cache_owner {
+  struct thread_cache hot;                    /* first: the two are one */
+  struct bin_state states[SIZE_CLASS_COUNT];  /* [owner thread] */
+  struct list link;                           /* [lock: registry] all caches */
+  struct cache_owner *next_orphan;            /* [lock: registry] */
+  size_t capacity_bytes;                      /* [owner thread] sum of cap * size */
+  unsigned ticks;                             /* [owner thread] slow paths */
+  unsigned look;                              /* [owner thread] next bin to look at */
+};
+
+/* What bin 0 points at: empty, since the slot below its top is NULL. */
+static void *const nowhere[2];
+#define NO_BIN                                       \
+  {                                                  \
+    (void **)(uintptr_t)&nowhere[1], (void **)(uintptr_t)&nowhere[1] \
+  }
+/* No address lies in this window. */
+#define NO_WINDOW ((uintptr_t)1 << (sizeof(uintptr_t) * 8 - 2))
+
+static const struct thread_cache closed_cache = {
+  .bins = {NO_BIN},
+  .window = NO_WINDOW,
+};
+
+__thread struct thread_cache *tcmi_thread_cache =
+    (struct thread_cache *)(uintptr_t)&closed_cache;
+__thread uint8_t tcmi_thread_cache_state;
+
+struct lock tcmi_registry_lock = LOCK_INITIALIZER(LOCK_REGISTRY);
+
+static struct {
+  struct list caches;          /* [lock: registry] all, orphans too */
+  struct cache_owner *orphans; /* [lock: registry] last handed on first */
+  size_t ncaches;              /* [lock: registry] */
+  size_t norphans;             /* [atomic: relaxed] written under the lock */
+  size_t capacity_bytes;       /* [atomic: relaxed] of all caches */
+} registry;
+
+static struct cache_owner *
+owner_of(struct thread_cache *cache)
+{
+  return (struct cache_owner *)(void *)cache;
+}
+
+static unsigned
+bin_count(struct cache_owner *owner, unsigned c)
+{
+  return (unsigned)(owner->hot.bins[c].top - owner->states[c].base);
+}
+
+/* Slots that a bin may have at most. */
+static unsigned
+bin_most(unsigned c)
+{
+  size_t most = MOST_BYTES / size_class_size(c);
+
+  return (unsigned)max_size(min_size(most, MOST_SLOTS),
+                            2 * tcmi_size_classes[c].batch);
+}
+
+static size_t
+slots_bytes(unsigned slots)
+{
+  return (slots + 1) * sizeof(void *);
+}
+
+/* Replaces the array of a bin by one of @slots slots. */
+static bool
+bin_move(struct cache_owner *owner, unsigned c, unsigned slots)
+{
+  struct bin_state *state = &owner->states[c];
+  struct bin *bin = &owner->hot.bins[c];
+  unsigned count = state->base == NULL ? 0 : bin_count(owner, c);
+  void **array = tcmi_metadata_alloc(slots_bytes(slots));
+
+  if (array == NULL)
+    return false;
+  array[0] = NULL;
+  if (count > 0)
+    memcpy(array + 1, state->base, count * sizeof *array);
+  if (state->base != NULL)
+    tcmi_metadata_free(state->base - 1, slots_bytes(state->slots));
+  atomic_store_relaxed(&state->base, array + 1);
+  atomic_store_relaxed(&bin->top, array + 1 + count);
+  bin->lim = array + 1 + state->cap;
+  state->slots = (uint16_t)slots;
+  return true;
+}
+
+/* Whether the caches may hold @bytes more than they do. */
+static bool
+budget_allows(const struct cache_owner *owner, size_t bytes)
+{
+  size_t total = atomic_load_relaxed(&registry.capacity_bytes) + bytes;
+
+  if (owner->capacity_bytes + bytes > tcmi_option(OPTION_thread_cache_bytes))
+    return false;
+  return total <= tcmi_option(OPTION_cache_total_bytes) ||
+         total <= tcmi_arena_committed_bytes() / 16;
+}
+
+/* Sets the capacity of a bin, which holds no more than that. */
+static bool
+bin_resize(struct cache_owner *owner, unsigned c, unsigned cap)
+{
+  struct bin_state *state = &owner->states[c];
+  size_t size = size_class_size(c);
+  size_t change = ((size_t)cap - state->cap) * size; /* may wrap: a sum */
+  unsigned slots = max_size(state->slots, FIRST_CAPACITY);
+
+  while (slots < cap)
+    slots = 2 * slots + 1;
+  if (slots != state->slots && !bin_move(owner, c, slots))
+    return false;
+  owner->capacity_bytes += change;
+  atomic_add_relaxed(&registry.capacity_bytes, change);
+  state->cap = (uint16_t)cap;
+  owner->hot.bins[c].lim = state->base + cap;
+  return true;
+}
+
+/* Gives the @n objects at the bottom of a bin, the coldest, to the transfer
+ * cache. */
+static void
+bin_flush(struct cache_owner *owner, unsigned c, unsigned n)
+{
+  struct bin_state *state = &owner->states[c];
+  struct bin *bin = &owner->hot.bins[c];
+  unsigned left = bin_count(owner, c) - n;
+
+  for (unsigned done = 0; done < n;) {
+    unsigned part = (unsigned)min_size(n - done, SIZE_CLASS_BATCH_MAX);
+    tcmi_transfer_insert(c, state->base + done, part);
+    done += part;
+  }
+  memmove(state->base, state->base + n, left * sizeof *state->base);
+  atomic_store_relaxed(&bin->top, state->base + left);
+}
+
+/* One look at one bin; see the head of this file. */
+static void
+look_for_idleness(struct cache_owner *owner)
+{
+  unsigned c = owner->look = owner->look % (SIZE_CLASS_COUNT - 1) + 1;
+  struct bin_state *state = &owner->states[c];
+  unsigned count = state->base == NULL ? 0 : bin_count(owner, c);
+
+  if (count != state->seen || count < 4) {
+    state->seen = (uint16_t)count;
+    state->idle = 0;
+    return;
+  }
+  if (++state->idle < 2)
+    return;
+  bin_flush(owner, c, (count + 1) / 2);
+  count = bin_count(owner, c);
+  (void)bin_resize(owner, c, (unsigned)max_size(count, FIRST_CAPACITY));
+  state->seen = (uint16_t)count;
+  state->idle = 0;
+}
+
+static void
+slow_path_tick(struct cache_owner *owner)
+{
+  if (++owner->ticks % IDLE_PERIOD != 0)
+    return;
+  look_for_idleness(owner);
+  if (atomic_load_relaxed(&registry.norphans) > ORPHANS_MOST)
+    (void)tcmi_thread_cache_flush_orphan();
+}
+
+/* The capacity that a bin which ran empty should have. */
+static unsigned
+capacity_after_miss(struct cache_owner *owner, unsigned c)
+{
+  struct bin_state *state = &owner->states[c];
+  unsigned batch = tcmi_size_classes[c].batch;
+  unsigned cap = state->cap, most = 2 * batch;
+
+  if (state->overflows > 0) {
+    state->overflows = 0;
+    state->swings = 1;
+  }
+  if (cap == 0)
+    return (unsigned)min_size(FIRST_CAPACITY, most);
+  if (cap < most)
+    return (unsigned)min_size(2 * cap + 1, most);
+  return cap;
+}
+
+/* Sets the window to the leaf of the first arena, once that exists. */
+static void
+window_open(struct thread_cache *cache)
+{
+  uintptr_t base = round_down(tcmi_page_heap_base(), LEAF_SIZE);
+  struct pagemap_leaf *leaf = pagemap_leaf_of(tcmi_page_heap_base());
+
+  if (leaf == NULL || tcmi_page_heap_base() == 0)
+    return;
+  cache->window = base >> 3;
+  cache->window_tags = leaf->tags;
+}
+
+void *
+tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
+{
+  struct cache_owner *owner = owner_of(cache);
+  void *batch[SIZE_CLASS_BATCH_MAX];
+  struct bin *bin = &cache->bins[c];
+  unsigned cap, n;
+  void **top;
+
+  slow_path_tick(owner);
+  cap = capacity_after_miss(owner, c);
+  if (cap != owner->states[c].cap && !bin_resize(owner, c, cap) &&
+      owner->states[c].cap == 0) {
+    n = tcmi_transfer_remove(c, batch, 1);
+    return n > 0 ? batch[0] : NULL;
+  }
+  cap = owner->states[c].cap;
+  n = (unsigned)min_size((cap + 1) / 2, tcmi_size_classes[c].batch);
+  n = tcmi_transfer_remove(c, batch, n);
+  if (n == 0)
+    return NULL;
+  /* Pushed from the highest address down, so that they are handed out in
+   * ascending order. */
+  top = bin->top;
+  for (unsigned i = n; i-- > 1;)
+    *top++ = batch[i];
+  atomic_store_relaxed(&bin->top, top);
+  if (unlikely(cache->window == NO_WINDOW))
+    window_open(cache);
+  return batch[0];
+}
+
+/* Whether a full bin should get more room rather than be flushed. */
+static bool
+overflow_may_grow(struct cache_owner *owner, unsigned c)
+{
+  struct bin_state *state = &owner->states[c];
+  unsigned batch = tcmi_size_classes[c].batch;
+  unsigned cap = (unsigned)min_size(2u * state->cap + 1, bin_most(c));
+
+  state->overflows = 1;
+  if (state->cap >= 2 * batch && !state->swings)
+    return false;
+  state->swings = 0;
+  if (cap <= state->cap ||
+      (state->cap >= 2 * batch &&
+       !budget_allows(owner, (cap - state->cap) * size_class_size(c))))
+    return false;
+  return bin_resize(owner, c, cap);
+}
+
+void
+tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned c,
+                           void *object)
+{
+  struct cache_owner *owner = owner_of(cache);
+  struct bin *bin = &cache->bins[c];
+  unsigned count;
+
+  slow_path_tick(owner);
+  if (!overflow_may_grow(owner, c)) {
+    count = owner->states[c].base == NULL ? 0 : bin_count(owner, c);
+    if (count == 0) {
+      /* Not even the first array could be had. */
+      tcmi_transfer_insert(c, &object, 1);
+      return;
+    }
+    bin_flush(owner, c, (count + 1) / 2);
+  }
+  atomic_store_relaxed(&bin->top, bin->top + 1);
+  bin->top[-1] = object;
+}
+
+void
+tcmi_thread_cache_push(struct thread_cache *cache, unsigned c, void *object)
+{
+  struct bin *bin = &cache->bins[c];
+
+  if (bin->top >= bin->lim) {
+    tcmi_thread_cache_overflow(cache, c, object);
+    return;
+  }
+  *bin->top = object;
+  atomic_store_relaxed(&bin->top, bin->top + 1);
+}
+
+static void
+owner_flush(struct cache_owner *owner)
+{
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    if (owner->states[c].base != NULL && bin_count(owner, c) > 0)
+      bin_flush(owner, c, bin_count(owner, c));
+}
+
+void
+tcmi_thread_cache_flush(struct thread_cache *cache)
+{
+  owner_flush(owner_of(cache));
+}
+
+static void
+owner_delete(struct cache_owner *owner)
+{
+  lock_acquire(&tcmi_registry_lock);
+  list_remove(&owner->link);
+  registry.ncaches--;
+  lock_release(&tcmi_registry_lock);
+  atomic_sub_relaxed(&registry.capacity_bytes, owner->capacity_bytes);
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    if (owner->states[c].base != NULL)
+      tcmi_metadata_free(owner->states[c].base - 1,
+                         slots_bytes(owner->states[c].slots));
+  tcmi_metadata_free(owner, sizeof *owner);
+}
+
+static struct cache_owner *
+orphan_adopt(void)
+{
+  struct cache_owner *owner;
+
+  lock_acquire(&tcmi_registry_lock);
+  owner = registry.orphans;
+  if (owner != NULL) {
+    registry.orphans = owner->next_orphan;
+    atomic_store_relaxed(&registry.norphans, registry.norphans - 1);
+  }
+  lock_release(&tcmi_registry_lock);
+  return owner;
+}
+
+static struct cache_owner *
+owner_new(void)
+{
+  struct cache_owner *owner = tcmi_metadata_alloc_zeroed(sizeof *owner);
+
+  if (owner == NULL)
+    return NULL;
+  owner->hot.bins[0] = closed_cache.bins[0];
+  memcpy(owner->hot.small_tags, tcmi_small_tags, sizeof tcmi_small_tags);
+  memcpy(owner->hot.middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    owner->hot.bins[c].top = owner->hot.bins[c].lim =
+        owner->hot.bins[0].top;
+  owner->hot.window = NO_WINDOW;
+  lock_acquire(&tcmi_registry_lock);
+  list_push_front(&registry.caches, &owner->link);
+  registry.ncaches++;
+  lock_release(&tcmi_registry_lock);
+  return owner;
+}
+
+bool
+tcmi_thread_cache_open(void)
+{
+  struct cache_owner *owner = orphan_adopt();
+
+  if (owner == NULL)
+    owner = owner_new();
+  if (owner == NULL)
+    return false;
+  tcmi_thread_cache = &owner->hot;
+  tcmi_thread_cache_state = CACHE_OPEN;
+  return true;
+}
+
+void
+tcmi_thread_cache_detach(enum cache_state state)
+{
+  tcmi_thread_cache = (struct thread_cache *)(uintptr_t)&closed_cache;
+  tcmi_thread_cache_state = (uint8_t)state;
+}
+
+void
+tcmi_thread_cache_hand_on(void)
+{
+  struct cache_owner *owner = owner_of(tcmi_thread_cache);
+
+  if (tcmi_thread_cache_state != CACHE_OPEN)
+    return;
+  tcmi_thread_cache_detach(CACHE_GONE);
+  lock_acquire(&tcmi_registry_lock);
+  owner->next_orphan = registry.orphans;
+  registry.orphans = owner;
+  atomic_store_relaxed(&registry.norphans, registry.norphans + 1);
+  lock_release(&tcmi_registry_lock);
+}
+
+/* The oldest orphan is the coldest, but only the newest is at hand; since all
+ * beyond a few are flushed, which one goes first does not matter. */
+bool
+tcmi_thread_cache_flush_orphan(void)
+{
+  struct cache_owner *owner = orphan_adopt();
+
+  if (owner == NULL)
+    return false;
+  owner_flush(owner);
+  owner_delete(owner);
+  return true;
+}
+
+/* The caches of threads that the child lacks are lost to it: their last moves
+ * may not have been copied in order.  They stay in the registry, so that their
+ * objects are accounted for, but no longer count against the budget. */
+void
+tcmi_thread_cache_after_fork(void)
+{
+  struct cache_owner *own = owner_of(tcmi_thread_cache);
+  size_t bytes = tcmi_thread_cache_state == CACHE_OPEN ? own->capacity_bytes : 0;
+
+  for (struct cache_owner *o = registry.orphans; o != NULL; o = o->next_orphan)
+    bytes += o->capacity_bytes;
+  atomic_store_relaxed(&registry.capacity_bytes, bytes);
+}
+
+/* Read while the owner works: a number that was true a moment ago, or 0 when
+ * the array is just being replaced. */
+__attribute__((no_sanitize("thread"))) static unsigned
+count_seen_from_outside(struct cache_owner *owner, unsigned c)
+{
+  void **base = atomic_load_relaxed(&owner->states[c].base);
+  void **top = atomic_load_relaxed(&owner->hot.bins[c].top);
+  size_t count = (size_t)(top - base);
+
+  return base == NULL || count > owner->states[c].slots ? 0 : (unsigned)count;
+}
+
+uint64_t
+tcmi_thread_cache_objects(unsigned c)
+{
+  uint64_t objects = 0;
+
+  lock_acquire(&tcmi_registry_lock);
+  for (struct list *node = list_first(&registry.caches); node != NULL;
+       node = list_after(&registry.caches, node))
+    objects += count_seen_from_outside(
+        list_entry(node, struct cache_owner, link), c);
+  lock_release(&tcmi_registry_lock);
+  return objects;
+}
+
+void
+tcmi_thread_cache_stats(struct thread_cache_stats *stats)
+{
+  stats->bytes = 0;
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    stats->bytes += tcmi_thread_cache_objects(c) * size_class_size(c);
+  lock_acquire(&tcmi_registry_lock);
+  stats->caches = registry.ncaches;
+  stats->orphans = registry.norphans;
+  lock_release(&tcmi_registry_lock);
+}
+
+static void
+verify_bin(struct cache_owner *owner, unsigned c)
+{
+  struct bin_state *state = &owner->states[c];
+  unsigned count;
+
+  if (state->base == NULL)
+    return;
+  count = bin_count(owner, c);
+  CHECK(state->base[-1] == NULL);
+  CHECK(count <= state->cap && state->cap <= state->slots);
+  CHECK(owner->hot.bins[c].lim == state->base + state->cap);
+  for (unsigned i = 0; i < count; i++) {
+    uintptr_t object = (uintptr_t)state->base[i];
+    CHECK(pagemap_tag(object) == 2 * c);
+    CHECK(tcmi_central_judge(pagemap_span(object), object) == CENTRAL_VALID);
+  }
+}
+
+void
+tcmi_thread_cache_verify(void)
+{
+  if (tcmi_thread_cache_state != CACHE_OPEN)
+    return;
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    verify_bin(owner_of(tcmi_thread_cache), c);
+}

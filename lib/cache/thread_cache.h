@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * thread_cache.h - the free objects that one thread keeps for itself.
+ *
+ * Per size class an array of pointers, a stack that grows upwards:
+ *
+ *     base[-1]  base[0]                     top           lim
+ *     | NULL  | object | object | ... | object |    |    |
+ *                                        ^ next to be allocated
+ *
+ * malloc pops, free pushes; neither touches the object.  The NULL below the
+ * stack is what an empty one pops, so that "empty" needs no test of its own.
+ * Bin 0 is a stack that is empty and full at once: a class that is 0 - memory
+ * that is not the heap's, a large block, a closed cache - ends there and takes
+ * the slow path without a test.
+ *
+ * The window is the leaf of the pagemap that holds the first arena.  A free
+ * looks its page up there without walking the tree; an address outside, or one
+ * that is not a multiple of 8, fails one comparison:
+ *
+ *     rotate(address, 3) - rotate(window, 3) < LEAF_SIZE / 8
+ *
+ * Invariants
+ *   T1  base[-1] == NULL; base <= top <= lim; lim - base == cap.
+ *   T2  an object in bin c is a free object of class c, and in no other bin.
+ *   T3  the capacity of a bin is at most bin_most(c), the sum of capacity
+ *       times size at most the option thread_cache_bytes, and that of all
+ *       threads about the option cache_total_bytes; each bin may always hold
+ *       one batch.
+ *   T4  a cache is used by one thread, or waits as an orphan in the registry.
+ *
+ * A cache is closed when its tags are all 0 and its window is empty: then each
+ * operation takes the slow path.  That is the seam for checks, and the only
+ * way in which the fast path ever learns of anything.
+ *
+ * Locking: none but for the registry.  Other threads read top and base for
+ * statistics alone, with relaxed order.
+ */
+#ifndef TCM_CACHE_THREAD_CACHE_H
+#define TCM_CACHE_THREAD_CACHE_H
+
+#include "base/compiler.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "cache/size_class.h"
+
+struct bin {
+  void **top; /* [owner thread] first unused slot */
+  void **lim; /* [owner thread] end of the usable slots */
+};
+
+/* What the fast path reads.  All fields: [owner thread] */
+struct thread_cache {
+  struct bin bins[SIZE_CLASS_COUNT]; /* by class; a tag is half an offset */
+  uintptr_t window;                  /* address of the window, rotated */
+  const uint8_t *window_tags;        /* tags of its pages */
+  uint8_t small_tags[SIZE_CLASS_SMALL_TAGS_LENGTH];
+  uint8_t middle_tags[SIZE_CLASS_MIDDLE_TAGS_LENGTH];
+};
+
+enum cache_state {
+  CACHE_NONE,     /* the thread has not allocated yet */
+  CACHE_STARTING, /* it is getting its cache: operate without one */
+  CACHE_OPEN,     /* it has one */
+  CACHE_CLOSED,   /* it works without one: the option "check" */
+  CACHE_GONE      /* it handed its cache on: operate without one */
+};
+
+/* Initially a cache that is closed; never NULL.  [owner thread] */
+extern __thread struct thread_cache *tcmi_thread_cache;
+extern __thread uint8_t tcmi_thread_cache_state;
+
+extern struct lock tcmi_registry_lock;
+
+/* Gives the calling thread a cache: an orphan's, or a new one.  False when the
+ * system gives no memory. */
+MUST_CHECK bool tcmi_thread_cache_open(void);
+/* Hands the calling thread's cache on, in constant time. */
+void tcmi_thread_cache_hand_on(void);
+/* Detaches the calling thread from any cache, with the given state. */
+void tcmi_thread_cache_detach(enum cache_state state);
+
+/* Gets objects of the class and returns one of them; NULL without memory. */
+void *tcmi_thread_cache_refill(struct thread_cache *cache, unsigned class_id);
+/* Makes room in the bin and puts @object there. */
+void tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned class_id,
+                                void *object);
+
+/* Puts @object in the bin of its class, with room made if need be. */
+void tcmi_thread_cache_push(struct thread_cache *cache, unsigned class_id,
+                            void *object);
+
+/* Gives all objects of the cache to the central lists. */
+void tcmi_thread_cache_flush(struct thread_cache *cache);
+/* Gives one orphan, or all of them, to the central lists; false if there was
+ * none. */
+bool tcmi_thread_cache_flush_orphan(void);
+
+/* In the child of a fork: the caches of threads that are no more. */
+void tcmi_thread_cache_after_fork(void);
+
+struct thread_cache_stats {
+  uint64_t bytes;   /* [const] in all caches */
+  uint64_t caches;  /* [const] */
+  uint64_t orphans; /* [const] of them */
+};
+void tcmi_thread_cache_stats(struct thread_cache_stats *stats);
+
+/* Objects in the bins of class @class_id of all caches. */
+uint64_t tcmi_thread_cache_objects(unsigned class_id);
+
+/* Debug: checks T1 and T2 of the calling thread's cache. */
+void tcmi_thread_cache_verify(void);
+
+static inline struct bin *
+thread_cache_bin(struct thread_cache *cache, size_t tag)
+{
+  return (struct bin *)(void *)((char *)cache->bins +
+                                tag * (sizeof(struct bin) / 2));
+}
+
+#endif /* TCM_CACHE_THREAD_CACHE_H */

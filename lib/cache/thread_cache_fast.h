@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * thread_cache_fast.h - the fast path, alone: no lock, no atomic operation, no
+ * call, no loop.
+ *
+ * Budget on x86-64, to the ret: malloc of a small size 14 instructions, free
+ * 20; a test counts them in the built library.
+ *
+ * A tag addresses its bin directly: 2 * class * 8 bytes = class * 16, the size
+ * of a bin.  The prefetch in free is for the malloc that will hand the object
+ * out again: its first touch is then a hit.
+ */
+#ifndef TCM_CACHE_THREAD_CACHE_FAST_H
+#define TCM_CACHE_THREAD_CACHE_FAST_H
+
+#include "base/compiler.h"
+#include "base/params.h"
+#include "cache/thread_cache.h"
+
+_Static_assert(sizeof(struct bin) == 2 * sizeof(void *), "a bin is two words");
+
+/* A value whose origin the compiler forgets: it then addresses the bin afresh
+ * each time, in the instruction that uses it, instead of computing its address
+ * first.  The other forms leave the register of the result to the result. */
+#define OPAQUE(value) __asm__("" : "+r"(value))
+#ifdef __x86_64__
+#define OPAQUE_ASIDE(value) __asm__("" : "+d"(value))
+#define OPAQUE_RESULT(value) __asm__("" : "+a"(value))
+#else
+#define OPAQUE_ASIDE(value) OPAQUE(value)
+#define OPAQUE_RESULT(value) OPAQUE(value)
+#endif
+
+static inline uintptr_t
+rotate_address(uintptr_t address)
+{
+  return address >> 3 | address << (sizeof address * 8 - 3);
+}
+
+/* A free object for @size bytes, or NULL: take the slow path. */
+static ALWAYS_INLINE void *
+thread_cache_pop(size_t size)
+{
+  struct thread_cache *cache = tcmi_thread_cache;
+  void **top;
+  void *object;
+  size_t tag;
+
+  if (likely(size <= SIZE_CLASS_SMALL_MAX)) {
+    tag = cache->small_tags[(size + 7) >> 3];
+    OPAQUE_ASIDE(tag);
+  } else if (size <= SIZE_CLASS_MAX) {
+    tag = cache->middle_tags[(size + 127) >> 7];
+    OPAQUE_ASIDE(tag);
+  } else {
+    return NULL;
+  }
+  top = thread_cache_bin(cache, tag)->top;
+  OPAQUE_ASIDE(tag);
+  object = top[-1];
+  OPAQUE_RESULT(object);
+  if (likely(object != NULL))
+    thread_cache_bin(cache, tag)->top = top - 1;
+  return object;
+}
+
+/* Keeps a block for the next malloc; false: take the slow path. */
+static ALWAYS_INLINE bool
+thread_cache_try_push(void *object)
+{
+  struct thread_cache *cache = tcmi_thread_cache;
+  uintptr_t place = rotate_address((uintptr_t)object) - cache->window;
+  void **top;
+  size_t tag;
+
+  if (unlikely(place >= LEAF_SIZE >> 3))
+    return false;
+  tag = cache->window_tags[place >> (PAGE_SHIFT - 3)];
+  top = thread_cache_bin(cache, tag)->top;
+  OPAQUE(tag);
+  if (unlikely(top >= thread_cache_bin(cache, tag)->lim) ||
+      unlikely(top[-1] == object))
+    return false;
+  __builtin_prefetch(object, 1);
+  OPAQUE(tag);
+  *top = object;
+  thread_cache_bin(cache, tag)->top = top + 1;
+  return true;
+}
+
+#endif /* TCM_CACHE_THREAD_CACHE_FAST_H */

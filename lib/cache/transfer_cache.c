@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "cache/transfer_cache.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/metadata.h"
+#include "cache/central_list.h"
+
+struct transfer_cache tcmi_transfer_caches[SIZE_CLASS_COUNT] = {
+  [0 ... SIZE_CLASS_COUNT - 1] = {.lock = LOCK_INITIALIZER(LOCK_TRANSFER)}
+};
+
+static unsigned
+capacity_of(unsigned class_id)
+{
+  return TRANSFER_BATCHES * tcmi_size_classes[class_id].batch;
+}
+
+unsigned
+tcmi_transfer_remove(unsigned class_id, void **out, unsigned n)
+{
+  struct transfer_cache *transfer = &tcmi_transfer_caches[class_id];
+  unsigned taken;
+
+  /* Looked at without the lock: a wrong guess costs one trip below. */
+  if (atomic_load_relaxed(&transfer->count) == 0)
+    return tcmi_central_extract(class_id, out, n);
+  lock_acquire(&transfer->lock);
+  taken = (unsigned)min_size(n, transfer->count);
+  atomic_store_relaxed(&transfer->count, transfer->count - taken);
+  memcpy(out, transfer->slots + transfer->count, taken * sizeof *out);
+  lock_release(&transfer->lock);
+  return taken > 0 ? taken : tcmi_central_extract(class_id, out, n);
+}
+
+static void
+transfer_open(unsigned class_id)
+{
+  struct transfer_cache *transfer = &tcmi_transfer_caches[class_id];
+  size_t bytes = capacity_of(class_id) * sizeof(void *);
+  void **slots = tcmi_metadata_alloc(bytes);
+
+  if (slots == NULL)
+    return;
+  lock_acquire(&transfer->lock);
+  if (transfer->slots == NULL) {
+    transfer->slots = slots;
+    atomic_store_relaxed(&transfer->capacity, capacity_of(class_id));
+    slots = NULL;
+  }
+  lock_release(&transfer->lock);
+  if (slots != NULL)
+    tcmi_metadata_free(slots, bytes);
+}
+
+void
+tcmi_transfer_insert(unsigned class_id, void *const *objects, unsigned n)
+{
+  struct transfer_cache *transfer = &tcmi_transfer_caches[class_id];
+  unsigned kept;
+
+  if (unlikely(atomic_load_relaxed(&transfer->capacity) == 0))
+    transfer_open(class_id);
+  lock_acquire(&transfer->lock);
+  kept = (unsigned)min_size(n, transfer->capacity - transfer->count);
+  if (kept > 0)
+    memcpy(transfer->slots + transfer->count, objects, kept * sizeof *objects);
+  atomic_store_relaxed(&transfer->count, transfer->count + kept);
+  lock_release(&transfer->lock);
+  if (kept < n)
+    tcmi_central_insert(class_id, objects + kept, n - kept);
+}
+
+void
+tcmi_transfer_settle(unsigned class_id)
+{
+  struct transfer_cache *transfer = &tcmi_transfer_caches[class_id];
+  void *batch[SIZE_CLASS_BATCH_MAX];
+  unsigned n;
+
+  do {
+    lock_acquire(&transfer->lock);
+    n = (unsigned)min_size(transfer->count, SIZE_CLASS_BATCH_MAX);
+    atomic_store_relaxed(&transfer->count, transfer->count - n);
+    if (n > 0)
+      memcpy(batch, transfer->slots + transfer->count, n * sizeof *batch);
+    lock_release(&transfer->lock);
+    if (n > 0)
+      tcmi_central_insert(class_id, batch, n);
+  } while (n > 0);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "heap/arena.h"
+
+#include <string.h>
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/metadata.h"
+#include "base/params.h"
+#include "base/report.h"
+#include "base/system.h"
+#include "heap/pagemap.h"
+
+/* [lock: page heap], read by anybody */
+static size_t committed_bytes, reserved_bytes;
+
+/* Address space of @size bytes aligned to the huge page. */
+static bool
+reserve_aligned(size_t size, uintptr_t hint, uintptr_t *start)
+{
+  size_t padded = size + HUGE_PAGE_SIZE, head;
+  void *memory;
+
+  if (tcmi_system_reserve(size, (void *)hint, &memory) != 0)
+    return false;
+  if ((uintptr_t)memory % HUGE_PAGE_SIZE == 0) {
+    *start = (uintptr_t)memory;
+    return true;
+  }
+  if (tcmi_system_release(memory, size) != 0 || padded < size ||
+      tcmi_system_reserve(padded, NULL, &memory) != 0)
+    return false;
+  *start = round_up((uintptr_t)memory, HUGE_PAGE_SIZE);
+  head = *start - (uintptr_t)memory;
+  /* A kernel that refuses to take the ends back leaves them unused. */
+  if (head > 0)
+    (void)!tcmi_system_release(memory, head);
+  if (HUGE_PAGE_SIZE - head > 0)
+    (void)!tcmi_system_release((void *)(*start + size), HUGE_PAGE_SIZE - head);
+  return true;
+}
+
+static size_t
+bitmap_bytes(size_t nhuge)
+{
+  return (nhuge + 63) / 64 * sizeof(uint64_t);
+}
+
+/* The structure with its tables behind it, in one block. */
+static struct arena *
+arena_describe(uintptr_t start, size_t nhuge)
+{
+  size_t tables = sizeof(struct arena) + 3 * bitmap_bytes(nhuge) +
+                  round_up(nhuge * sizeof(uint16_t), sizeof(uint64_t));
+  size_t bytes = tables + nhuge * sizeof(struct huge_page);
+  struct arena *arena = tcmi_metadata_alloc_zeroed(bytes);
+  char *next = (char *)arena + sizeof *arena;
+
+  if (arena == NULL)
+    return NULL;
+  arena->start = start;
+  arena->nhuge = nhuge;
+  arena->bytes = bytes;
+  arena->busy = (uint64_t *)(void *)next;
+  arena->whole = (uint64_t *)(void *)(next + bitmap_bytes(nhuge));
+  arena->warm = (uint64_t *)(void *)(next + 2 * bitmap_bytes(nhuge));
+  arena->committed = (uint16_t *)(void *)(next + 3 * bitmap_bytes(nhuge));
+  arena->huge_pages = (struct huge_page *)(void *)((char *)arena + tables);
+  return arena;
+}
+
+struct arena *
+tcmi_arena_new_locked(size_t size, uintptr_t hint)
+{
+  struct arena *arena;
+  uintptr_t start;
+
+  size = round_up(size, HUGE_PAGE_SIZE);
+  if (size == 0 || !reserve_aligned(size, hint, &start))
+    return NULL;
+  arena = arena_describe(start, size >> HUGE_PAGE_SHIFT);
+  if (arena == NULL || !tcmi_pagemap_reserve_locked(start, size, arena)) {
+    tcmi_pagemap_forget_locked(start, size);
+    (void)!tcmi_system_release((void *)start, size);
+    if (arena != NULL)
+      tcmi_metadata_free(arena, arena->bytes);
+    return NULL;
+  }
+  /* Huge pages come where tcm asks for them, not where the system's setting
+   * would put them: a small process must not pay 2 MiB for its first page. */
+  (void)!tcmi_system_advise_huge((void *)start, size, /*want=*/false);
+  counter_add(&reserved_bytes, size);
+  return arena;
+}
+
+static size_t
+arena_committed_pages(const struct arena *arena)
+{
+  size_t n = 0;
+
+  for (size_t h = 0; h < arena->nhuge; h++)
+    n += arena->committed[h];
+  return n;
+}
+
+bool
+tcmi_arena_delete_locked(struct arena *arena)
+{
+  size_t size = arena->nhuge << HUGE_PAGE_SHIFT;
+
+  ASSERT(arena->nbusy == 0);
+  if (tcmi_system_release((void *)arena->start, size) != 0)
+    return false;
+  tcmi_pagemap_forget_locked(arena->start, size);
+  counter_sub(&reserved_bytes, size);
+  counter_sub(&committed_bytes, arena_committed_pages(arena) << PAGE_SHIFT);
+  tcmi_metadata_free(arena, arena->bytes);
+  return true;
+}
+
+/* How far ahead of need to commit: a share of what is committed already. */
+static size_t
+commit_step_pages(void)
+{
+  size_t share = max_size(committed_bytes / 8, COMMIT_STEP_MIN);
+  size_t step = (size_t)1 << (bit_width(share) - 1);
+
+  return min_size(step, COMMIT_STEP_MAX) >> PAGE_SHIFT;
+}
+
+/* Commits from the committed end of the first huge page to page @end of the
+ * range, which lies in the last. */
+static bool
+commit_to(struct arena *arena, size_t first, size_t end)
+{
+  size_t first_huge = first / HUGE_PAGE_PAGES;
+  size_t last_huge = (end - 1) / HUGE_PAGE_PAGES;
+  size_t begin = first_huge * HUGE_PAGE_PAGES + arena->committed[first_huge];
+  size_t added = 0;
+
+  if (begin >= end)
+    return true;
+  if (tcmi_system_commit((void *)arena_address(arena, begin),
+                         (end - begin) << PAGE_SHIFT) != 0)
+    return false;
+  for (size_t h = first_huge; h <= last_huge; h++) {
+    size_t reach = min_size(end - h * HUGE_PAGE_PAGES, HUGE_PAGE_PAGES);
+    if (reach > arena->committed[h]) {
+      added += reach - arena->committed[h];
+      arena->committed[h] = (uint16_t)reach;
+    }
+  }
+  counter_add(&committed_bytes, added << PAGE_SHIFT);
+  return true;
+}
+
+bool
+tcmi_arena_commit_locked(struct arena *arena, size_t first, size_t n)
+{
+  size_t end = first + n;
+  size_t last_huge = (end - 1) / HUGE_PAGE_PAGES;
+  size_t limit = (last_huge + 1) * HUGE_PAGE_PAGES;
+  size_t stepped = round_up(end, commit_step_pages());
+
+  if (first / HUGE_PAGE_PAGES == last_huge &&
+      end - last_huge * HUGE_PAGE_PAGES <= arena->committed[last_huge])
+    return true;
+  end = round_up(end, tcmi_system_page_size() >> PAGE_SHIFT);
+  return commit_to(arena, first, min_size(stepped, limit)) ||
+         commit_to(arena, first, end);
+}
+
+size_t
+tcmi_arena_committed_bytes(void)
+{
+  return atomic_load_relaxed(&committed_bytes);
+}
+
+size_t
+tcmi_arena_reserved_bytes(void)
+{
+  return atomic_load_relaxed(&reserved_bytes);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * arena.h - a reservation of address space, cut into huge pages.
+ *
+ *     | huge page 0 | huge page 1 | huge page 2 | ...            |
+ *       committed:    512 pages     40 pages      0    0    0
+ *       busy:         1             1             0    0    0
+ *
+ * Memory is reserved without access and made accessible in steps, so that
+ * RLIMIT_DATA, strict overcommit and mlockall charge what is used, not what is
+ * reserved.
+ *
+ * Invariants
+ *   A1  start and size are multiples of the huge page.
+ *   A2  pages [0, committed[h]) of huge page h are accessible.
+ *   A3  busy bit h is 1 while any page of huge page h is in use.
+ *   A4  whole bit h is 1 while all of it is in use by one large run; used of
+ *       huge_pages[h] is then all 0, so that a run of gigabytes touches no
+ *       descriptor.
+ *   A5  warm bit h is 1 if huge page h is not busy and has a resident page.
+ *   A6  a page that is not resident reads as zero when it is touched.
+ *
+ * Locking: all of it under LOCK_PAGE_HEAP, but for start and size, which are
+ * constant, and resident bits of used pages, see huge_page.h.
+ */
+#ifndef TCM_HEAP_ARENA_H
+#define TCM_HEAP_ARENA_H
+
+#include "base/compiler.h"
+#include "heap/huge_page.h"
+
+/* All fields: [lock: page heap] unless labelled otherwise. */
+struct arena {
+  struct arena *next;            /* the arena made after this one */
+  uintptr_t start;               /* [const] address */
+  size_t nhuge;                  /* [const] huge pages */
+  size_t nbusy;                  /* set bits of busy */
+  size_t nwarm;                  /* set bits of warm */
+  size_t bytes;                  /* [const] size of this structure and its tables */
+  uint64_t *busy;                /* bit per huge page */
+  uint64_t *whole;               /* bit per huge page */
+  uint64_t *warm;                /* bit per huge page */
+  uint16_t *committed;           /* accessible pages per huge page */
+  struct huge_page *huge_pages;  /* one per huge page */
+};
+
+/* Reserves an arena of at least @size bytes, near @hint if that is not 0.
+ * NULL when the system refuses.  Caller holds LOCK_PAGE_HEAP. */
+MUST_CHECK struct arena *tcmi_arena_new_locked(size_t size, uintptr_t hint);
+/* Gives it back; no page of it may be in use.  False if the system refuses. */
+MUST_CHECK bool tcmi_arena_delete_locked(struct arena *arena);
+
+/* Makes pages [first, first + n) accessible, and some more.  False when the
+ * system refuses. */
+MUST_CHECK bool tcmi_arena_commit_locked(struct arena *arena, size_t first,
+                                         size_t n);
+
+/* Bytes made accessible so far in all arenas, and bytes reserved. */
+size_t tcmi_arena_committed_bytes(void);
+size_t tcmi_arena_reserved_bytes(void);
+
+static inline uintptr_t
+arena_end(const struct arena *arena)
+{
+  return arena->start + (arena->nhuge << HUGE_PAGE_SHIFT);
+}
+
+static inline uintptr_t
+arena_address(const struct arena *arena, size_t page)
+{
+  return arena->start + (page << PAGE_SHIFT);
+}
+
+static inline size_t
+arena_page(const struct arena *arena, uintptr_t address)
+{
+  return (address - arena->start) >> PAGE_SHIFT;
+}
+
+#endif /* TCM_HEAP_ARENA_H */

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "heap/huge_page.h"
+
+#include "base/report.h"
+
+/* The lowest run of @n clear bits of @words, aligned to @align. */
+static size_t
+find_clear_run(const uint64_t *words, size_t n, size_t align)
+{
+  size_t first = 0;
+
+  while (first + n <= HUGE_PAGE_PAGES) {
+    size_t end;
+    first = bits_find(words, first, HUGE_PAGE_PAGES, false);
+    first = round_up(first, align);
+    if (first + n > HUGE_PAGE_PAGES)
+      break;
+    end = bits_find(words, first, first + n, true);
+    if (end == first + n)
+      return first;
+    first = end;
+  }
+  return NO_RUN;
+}
+
+static unsigned
+longest_clear_run(const uint64_t *words)
+{
+  size_t longest = 0, first = 0;
+
+  while (first < HUGE_PAGE_PAGES) {
+    size_t end;
+    first = bits_find(words, first, HUGE_PAGE_PAGES, false);
+    end = bits_find(words, first, HUGE_PAGE_PAGES, true);
+    longest = max_size(longest, end - first);
+    first = end;
+  }
+  return (unsigned)longest;
+}
+
+size_t
+tcmi_huge_page_find(const struct huge_page *huge, size_t n, size_t align)
+{
+  uint64_t unusable[HUGE_PAGE_WORDS];
+  uint64_t any = 0;
+  size_t first;
+
+  if (n > huge->longest)
+    return NO_RUN;
+  for (size_t i = 0; i < HUGE_PAGE_WORDS; i++) {
+    any |= huge->resident[i] & ~huge->used[i];
+    unusable[i] = huge->used[i] | ~huge->resident[i];
+  }
+  if (any != 0) {
+    first = find_clear_run(unusable, n, align);
+    if (first != NO_RUN)
+      return first;
+  }
+  return find_clear_run(huge->used, n, align);
+}
+
+void
+tcmi_huge_page_take(struct huge_page *huge, size_t first, size_t n)
+{
+  ASSERT(first + n <= HUGE_PAGE_PAGES);
+  ASSERT(bits_count_range(huge->used, first, n) == 0);
+  bits_set_range(huge->used, first, n);
+  huge->nused = (uint16_t)(huge->nused + n);
+  huge->longest = (uint16_t)longest_clear_run(huge->used);
+}
+
+void
+tcmi_huge_page_give(struct huge_page *huge, size_t first, size_t n)
+{
+  ASSERT(first + n <= HUGE_PAGE_PAGES);
+  ASSERT(bits_count_range(huge->used, first, n) == n);
+  bits_clear_range(huge->used, first, n);
+  huge->nused = (uint16_t)(huge->nused - n);
+  huge->longest = (uint16_t)longest_clear_run(huge->used);
+}
+
+size_t
+tcmi_huge_page_idle_pages(const struct huge_page *huge)
+{
+  size_t count = 0;
+
+  for (size_t i = 0; i < HUGE_PAGE_WORDS; i++)
+    count += (size_t)__builtin_popcountll(huge->resident[i] & ~huge->used[i]);
+  return count;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "heap/large.h"
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/params.h"
+#include "base/report.h"
+#include "base/system.h"
+#include "heap/page_heap.h"
+#include "heap/pagemap.h"
+
+struct large_stats tcmi_large_stats;
+
+size_t
+tcmi_large_usable(size_t size)
+{
+  return round_up(max_size(size, 1), tcmi_system_page_size());
+}
+
+static void
+large_count(struct span *span, bool born)
+{
+  uint64_t bytes = span_bytes(span);
+
+  if (born) {
+    atomic_add_relaxed(&tcmi_large_stats.count, 1);
+    atomic_add_relaxed(&tcmi_large_stats.bytes, bytes);
+    atomic_add_relaxed(&tcmi_large_stats.mallocs, 1);
+  } else {
+    atomic_sub_relaxed(&tcmi_large_stats.count, 1);
+    atomic_sub_relaxed(&tcmi_large_stats.bytes, bytes);
+    atomic_add_relaxed(&tcmi_large_stats.frees, 1);
+  }
+}
+
+void *
+tcmi_large_alloc(size_t size, size_t align, bool zero)
+{
+  size_t npages = tcmi_large_usable(size) >> PAGE_SHIFT;
+  size_t align_pages = max_size(align, tcmi_system_page_size()) >> PAGE_SHIFT;
+  struct span *span;
+
+  if (npages > UINT32_MAX || (span = tcmi_span_new(0)) == NULL)
+    return NULL;
+  span->npages = (uint32_t)npages;
+  span->start = tcmi_page_heap_alloc(npages, align_pages, RUN_LARGE);
+  if (span->start == 0) {
+    tcmi_span_delete(span);
+    return NULL;
+  }
+  if (zero)
+    tcmi_page_heap_clear(span->start, npages);
+  tcmi_pagemap_set(span);
+  large_count(span, /*born=*/true);
+  return (void *)span->start;
+}
+
+/* Gives pages back, to the system too if there are very many. */
+static void
+pages_free(uintptr_t start, size_t npages)
+{
+  enum residency residency = RESIDENCY_FULL;
+  size_t bytes = npages << PAGE_SHIFT;
+
+  if (bytes >= RETURN_AT_ONCE_SIZE &&
+      tcmi_system_discard((void *)start, bytes) == 0) {
+    residency = RESIDENCY_NONE;
+    tcmi_page_heap_count_released(bytes);
+  }
+  tcmi_page_heap_free(start, npages, residency);
+}
+
+void
+tcmi_large_free(struct span *span)
+{
+  large_count(span, /*born=*/false);
+  tcmi_pagemap_clear(span);
+  pages_free(span->start, span->npages);
+  tcmi_span_delete(span);
+}
+
+void
+tcmi_large_free_moved(struct span *span)
+{
+  large_count(span, /*born=*/false);
+  tcmi_pagemap_clear(span);
+  tcmi_page_heap_free(span->start, span->npages, RESIDENCY_NONE);
+  tcmi_span_delete(span);
+}
+
+static void
+large_set_npages(struct span *span, size_t npages)
+{
+  atomic_add_relaxed(&tcmi_large_stats.bytes,
+                     ((uint64_t)npages - span->npages) << PAGE_SHIFT);
+  span->npages = (uint32_t)npages;
+}
+
+bool
+tcmi_large_resize(struct span *span, size_t size)
+{
+  size_t npages = tcmi_large_usable(size) >> PAGE_SHIFT;
+  size_t old = span->npages;
+
+  if (npages > UINT32_MAX)
+    return false;
+  if (npages > old && !tcmi_page_heap_extend(span->start, old, npages))
+    return false;
+  large_set_npages(span, npages);
+  if (npages < old)
+    pages_free(span->start + (npages << PAGE_SHIFT), old - npages);
+  return true;
+}
+
+bool
+tcmi_large_move(struct span *from, struct span *to, size_t bytes)
+{
+  ASSERT(bytes <= span_bytes(from) && bytes <= span_bytes(to));
+  return tcmi_system_move((void *)from->start, (void *)to->start, bytes) == 0;
+}

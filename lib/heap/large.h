@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * large.h - blocks above the largest size class: a span each.
+ *
+ * The size is rounded up to the system's page; the block begins at the start
+ * of its span.  A block grows into free pages behind it, shrinks in place, and
+ * when it must move and is very large its pages are moved, not its bytes.
+ *
+ * Invariants
+ *   B1  the pagemap names the span at its first page only.
+ *   B2  a block of RETURN_AT_ONCE_SIZE or more leaves no resident page behind.
+ *
+ * Locking: the span belongs to the thread that frees or resizes the block;
+ * the page heap locks itself.
+ */
+#ifndef TCM_HEAP_LARGE_H
+#define TCM_HEAP_LARGE_H
+
+#include "base/compiler.h"
+#include "heap/span.h"
+
+struct large_stats {
+  uint64_t count;   /* [atomic: relaxed, stats] live blocks */
+  uint64_t bytes;   /* [atomic: relaxed, stats] live bytes */
+  uint64_t mallocs; /* [atomic: relaxed, stats] ever */
+  uint64_t frees;   /* [atomic: relaxed, stats] ever */
+};
+
+extern struct large_stats tcmi_large_stats;
+
+/* What malloc(@size) would make usable; @size is at most PTRDIFF_MAX. */
+size_t tcmi_large_usable(size_t size);
+
+/* A block of @size bytes aligned to @align (a power of two), cleared if @zero;
+ * NULL when the system gives no memory. */
+MUST_CHECK void *tcmi_large_alloc(size_t size, size_t align, bool zero);
+void tcmi_large_free(struct span *span);
+/* The same for one whose pages were moved away. */
+void tcmi_large_free_moved(struct span *span);
+
+/* Resizes in place; false if that cannot be done. */
+MUST_CHECK bool tcmi_large_resize(struct span *span, size_t size);
+/* Moves the first @bytes of @from, a multiple of the system's page, to @to by
+ * remapping; false if the system cannot. */
+MUST_CHECK bool tcmi_large_move(struct span *from, struct span *to,
+                                size_t bytes);
+
+#endif /* TCM_HEAP_LARGE_H */

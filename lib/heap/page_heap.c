@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rejected: a tree of free runs by size and one by address.  Bits of 2 MiB at
+ * a time tell both, merge without work, and show at once which huge pages are
+ * worth filling and which worth returning.
+ */
+#include "config.h"
+
+#include "heap/page_heap.h"
+
+#include <string.h>
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/options.h"
+#include "base/params.h"
+#include "base/report.h"
+#include "base/system.h"
+#include "heap/arena.h"
+#include "heap/huge_page_filler.h"
+#include "heap/pagemap.h"
+
+struct lock tcmi_page_heap_lock = LOCK_INITIALIZER(LOCK_PAGE_HEAP);
+
+/* All fields: [lock: page heap] */
+static struct {
+  struct arena *first, *last; /* in the order of their making */
+  size_t next_arena_size;     /* bytes; 0 before the first */
+  size_t used_pages;          /* in runs handed out */
+  size_t idle_pages;          /* free and resident */
+  size_t released_bytes;      /* ever returned to the system */
+  unsigned walkers;           /* threads that walk the arenas unlocked */
+} heap;
+
+/* A part of a range that lies in one huge page. */
+struct part {
+  size_t h;     /* [const] number of the huge page in its arena */
+  size_t first; /* [const] first page in the huge page */
+  size_t n;     /* [const] pages */
+};
+
+static struct part
+part_at(size_t first, size_t end)
+{
+  struct part part;
+
+  part.h = first / HUGE_PAGE_PAGES;
+  part.first = first % HUGE_PAGE_PAGES;
+  part.n = min_size(end - first, HUGE_PAGE_PAGES - part.first);
+  return part;
+}
+
+static void
+warm_set(struct arena *arena, size_t h, bool warm)
+{
+  if (bit_get(arena->warm, h) == warm)
+    return;
+  if (warm) {
+    bit_set(arena->warm, h);
+    arena->nwarm++;
+  } else {
+    bit_clear(arena->warm, h);
+    arena->nwarm--;
+  }
+}
+
+/* Marks a huge page as having pages in use. */
+static void
+huge_page_enter(struct arena *arena, size_t h)
+{
+  if (bit_get(arena->busy, h))
+    return;
+  bit_set(arena->busy, h);
+  arena->nbusy++;
+  warm_set(arena, h, false);
+}
+
+/* Marks a huge page as empty. */
+static void
+huge_page_leave(struct arena *arena, size_t h)
+{
+  struct huge_page *huge = &arena->huge_pages[h];
+
+  bit_clear(arena->busy, h);
+  arena->nbusy--;
+  warm_set(arena, h, bits_find(huge->resident, 0, HUGE_PAGE_PAGES, true) <
+                         HUGE_PAGE_PAGES);
+}
+
+/* A huge page that one run fills has its descriptor left alone, see A4. */
+static void
+whole_take(struct arena *arena, size_t h)
+{
+  if (bit_get(arena->warm, h))
+    heap.idle_pages -= tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
+  huge_page_enter(arena, h);
+  bit_set(arena->whole, h);
+}
+
+static void
+part_take(struct arena *arena, struct part part, enum run_kind kind)
+{
+  struct huge_page *huge = &arena->huge_pages[part.h];
+  bool empty = !bit_get(arena->busy, part.h);
+
+  heap.used_pages += part.n;
+  if (empty && part.n == HUGE_PAGE_PAGES) {
+    whole_take(arena, part.h);
+    return;
+  }
+  if (empty) {
+    huge->arena = arena;
+    huge->kind = (uint8_t)kind;
+    huge_page_enter(arena, part.h);
+  }
+  heap.idle_pages -= bits_count_range(huge->resident, part.first, part.n);
+  tcmi_huge_page_take(huge, part.first, part.n);
+  tcmi_filler_update_locked(huge);
+}
+
+/* Turns a huge page that one run filled into one with all its bits set. */
+static void
+whole_split(struct arena *arena, size_t h)
+{
+  struct huge_page *huge = &arena->huge_pages[h];
+
+  bit_clear(arena->whole, h);
+  huge->arena = arena;
+  huge->kind = RUN_LARGE;
+  tcmi_huge_page_take(huge, 0, HUGE_PAGE_PAGES);
+}
+
+static void
+resident_update(struct huge_page *huge, struct part part,
+                enum residency residency)
+{
+  if (residency == RESIDENCY_FULL)
+    bits_set_range(huge->resident, part.first, part.n);
+  else if (residency == RESIDENCY_NONE &&
+           bits_count_range(huge->resident, part.first, part.n) > 0)
+    bits_clear_range(huge->resident, part.first, part.n);
+  heap.idle_pages += bits_count_range(huge->resident, part.first, part.n);
+}
+
+static void
+part_give(struct arena *arena, struct part part, enum residency residency)
+{
+  struct huge_page *huge = &arena->huge_pages[part.h];
+
+  heap.used_pages -= part.n;
+  resident_update(huge, part, residency);
+  if (bit_get(arena->whole, part.h)) {
+    if (part.n == HUGE_PAGE_PAGES) {
+      bit_clear(arena->whole, part.h);
+      huge_page_leave(arena, part.h);
+      return;
+    }
+    whole_split(arena, part.h);
+  }
+  tcmi_huge_page_give(huge, part.first, part.n);
+  tcmi_filler_update_locked(huge);
+  if (huge->nused == 0)
+    huge_page_leave(arena, part.h);
+}
+
+static void
+range_take(struct arena *arena, size_t first, size_t n, enum run_kind kind)
+{
+  for (size_t end = first + n; first < end;) {
+    struct part part = part_at(first, end);
+    part_take(arena, part, kind);
+    first += part.n;
+  }
+}
+
+static void
+range_give(struct arena *arena, size_t first, size_t n,
+           enum residency residency)
+{
+  for (size_t end = first + n; first < end;) {
+    struct part part = part_at(first, end);
+    part_give(arena, part, residency);
+    first += part.n;
+  }
+}
+
+static bool
+range_is_free(const struct arena *arena, size_t first, size_t n)
+{
+  size_t end = first + n;
+
+  if (end > arena->nhuge * HUGE_PAGE_PAGES)
+    return false;
+  while (first < end) {
+    struct part part = part_at(first, end);
+    if (bit_get(arena->whole, part.h))
+      return false;
+    if (bit_get(arena->busy, part.h) &&
+        bits_count_range(arena->huge_pages[part.h].used, part.first, part.n))
+      return false;
+    first += part.n;
+  }
+  return true;
+}
+
+/* Takes and commits; 0 when the system refuses the memory. */
+static uintptr_t
+range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
+{
+  range_take(arena, first, n, kind);
+  if (tcmi_arena_commit_locked(arena, first, n))
+    return arena_address(arena, first);
+  range_give(arena, first, n, RESIDENCY_KEPT);
+  return 0;
+}
+
+/* The first of @count empty huge pages in a row at an address aligned to
+ * @align pages, or nhuge. */
+static size_t
+empty_run(const struct arena *arena, size_t count, size_t align)
+{
+  size_t step = max_size(align / HUGE_PAGE_PAGES, 1), h = 0;
+  size_t skew = (arena->start >> HUGE_PAGE_SHIFT) & (step - 1);
+
+  while (h + count <= arena->nhuge) {
+    size_t end;
+    h = bits_find(arena->busy, h, arena->nhuge, false);
+    h = round_up(h + skew, step) - skew;
+    if (h + count > arena->nhuge)
+      break;
+    end = bits_find(arena->busy, h, h + count, true);
+    if (end == h + count)
+      return h;
+    h = end;
+  }
+  return arena->nhuge;
+}
+
+/* A run that begins with an empty huge page. */
+static uintptr_t
+alloc_in_empty(size_t n, size_t align, enum run_kind kind)
+{
+  size_t count = (n + HUGE_PAGE_PAGES - 1) / HUGE_PAGE_PAGES;
+  struct arena *arena;
+
+  if (count == 1 && align <= HUGE_PAGE_PAGES)
+    for (arena = heap.first; arena != NULL; arena = arena->next)
+      if (arena->nwarm > 0)
+        return range_use(arena,
+                         bits_find(arena->warm, 0, arena->nhuge, true) *
+                             HUGE_PAGE_PAGES,
+                         n, kind);
+  for (arena = heap.first; arena != NULL; arena = arena->next) {
+    size_t h = arena->nhuge - arena->nbusy < count
+                   ? arena->nhuge
+                   : empty_run(arena, count, align);
+    if (h < arena->nhuge)
+      return range_use(arena, h * HUGE_PAGE_PAGES, n, kind);
+  }
+  return 0;
+}
+
+/* A run inside a huge page that is partly in use. */
+static uintptr_t
+alloc_in_filler(size_t n, size_t align, enum run_kind kind)
+{
+  size_t first;
+  struct huge_page *huge;
+
+  if (n > HUGE_PAGE_PAGES || align > HUGE_PAGE_PAGES)
+    return 0;
+  huge = tcmi_filler_find_locked(kind, n, align, &first);
+  if (huge == NULL)
+    return 0;
+  first += (size_t)(huge - huge->arena->huge_pages) * HUGE_PAGE_PAGES;
+  return range_use(huge->arena, first, n, kind);
+}
+
+/* Where the first arena should lie: low in a leaf of the pagemap below the
+ * libraries, so that the arenas after it can follow in the same leaf.  The
+ * kernel's own random choice of address decides how low. */
+static uintptr_t
+first_arena_hint(const void *mapping)
+{
+  uintptr_t near = (uintptr_t)mapping;
+  uint64_t mixed = (uint64_t)(near >> PAGE_SHIFT) * 0x9e3779b97f4a7c15u;
+
+  if (ADDRESS_BITS == 32 || near < 2 * LEAF_SIZE)
+    return 0;
+  return round_down(near - LEAF_SIZE / 2, LEAF_SIZE) +
+         ((mixed >> 54) << HUGE_PAGE_SHIFT);
+}
+
+/* Reserves an arena that holds @need bytes: as large as is due, and less if
+ * the system does not have that much. */
+static bool
+heap_reserve(size_t need)
+{
+  size_t due = heap.next_arena_size != 0 ? heap.next_arena_size
+                                         : tcmi_option(OPTION_arena_bytes);
+  size_t size = need > ARENA_MAX_SIZE ? need : max_size(due, need);
+  uintptr_t hint = heap.last != NULL ? arena_end(heap.last)
+                                     : first_arena_hint(&heap);
+  struct arena *arena;
+
+  while ((arena = tcmi_arena_new_locked(size, hint)) == NULL) {
+    if (size / 2 < max_size(need, HUGE_PAGE_SIZE))
+      return false;
+    size /= 2;
+  }
+  if (heap.last == NULL)
+    heap.first = arena;
+  else
+    heap.last->next = arena;
+  heap.last = arena;
+  heap.next_arena_size = min_size(due * 2, ARENA_MAX_SIZE);
+  return true;
+}
+
+static uintptr_t
+alloc_locked(size_t n, size_t align, enum run_kind kind)
+{
+  size_t slack = align > HUGE_PAGE_PAGES ? align : 0;
+  enum run_kind other = kind == RUN_SMALL ? RUN_LARGE : RUN_SMALL;
+  uintptr_t start;
+
+  start = alloc_in_filler(n, align, kind);
+  if (start == 0)
+    start = alloc_in_empty(n, align, kind);
+  if (start == 0)
+    start = alloc_in_filler(n, align, other);
+  if (start == 0 && heap_reserve((n + slack) << PAGE_SHIFT))
+    start = alloc_in_empty(n, align, kind);
+  return start;
+}
+
+uintptr_t
+tcmi_page_heap_alloc(size_t npages, size_t align, enum run_kind kind)
+{
+  uintptr_t start;
+
+  ASSERT(npages > 0 && is_power_of_two(align));
+  lock_acquire(&tcmi_page_heap_lock);
+  start = alloc_locked(npages, align, kind);
+  lock_release(&tcmi_page_heap_lock);
+  return start;
+}
+
+/* An arena made for one run too large for the usual ones goes with it. */
+static void
+arena_drop_if_done(struct arena *arena)
+{
+  struct arena *before = heap.first;
+
+  if (arena->nbusy > 0 || arena->nwarm > 0 || heap.walkers > 0 ||
+      arena->nhuge << HUGE_PAGE_SHIFT <= ARENA_MAX_SIZE || arena == heap.first)
+    return;
+  while (before->next != arena)
+    before = before->next;
+  before->next = arena->next;
+  if (heap.last == arena)
+    heap.last = before;
+  if (!tcmi_arena_delete_locked(arena)) {
+    arena->next = before->next;
+    before->next = arena;
+    if (heap.last == before)
+      heap.last = arena;
+  }
+}
+
+void
+tcmi_page_heap_free(uintptr_t start, size_t npages, enum residency residency)
+{
+  struct arena *arena = pagemap_arena(start);
+
+  lock_acquire(&tcmi_page_heap_lock);
+  range_give(arena, arena_page(arena, start), npages, residency);
+  arena_drop_if_done(arena);
+  lock_release(&tcmi_page_heap_lock);
+}
+
+/* The resident bits of up to 32 pages inside one huge page. */
+static uint32_t
+resident_word(const struct huge_page *huge, size_t first, size_t n)
+{
+  uint32_t word = 0;
+
+  for (size_t i = 0; i < n; i++)
+    word |= (uint32_t)bit_get(huge->resident, first + i) << i;
+  return word;
+}
+
+uint32_t
+tcmi_page_heap_dirty_pages(uintptr_t start, size_t npages)
+{
+  struct arena *arena = pagemap_arena(start);
+  size_t page = arena_page(arena, start);
+  uint32_t dirty;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  dirty = resident_word(&arena->huge_pages[page / HUGE_PAGE_PAGES],
+                        page % HUGE_PAGE_PAGES, npages);
+  lock_release(&tcmi_page_heap_lock);
+  return dirty;
+}
+
+void
+tcmi_page_heap_free_dirty(uintptr_t start, size_t npages, uint32_t dirty)
+{
+  struct arena *arena = pagemap_arena(start);
+  size_t page = arena_page(arena, start);
+  struct huge_page *huge = &arena->huge_pages[page / HUGE_PAGE_PAGES];
+  size_t first = page % HUGE_PAGE_PAGES;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  bits_clear_range(huge->resident, first, npages);
+  for (; dirty != 0; dirty &= dirty - 1)
+    bit_set(huge->resident, first + lowest_bit(dirty));
+  range_give(arena, page, npages, RESIDENCY_KEPT);
+  lock_release(&tcmi_page_heap_lock);
+}
+
+bool
+tcmi_page_heap_extend(uintptr_t start, size_t npages, size_t new_npages)
+{
+  struct arena *arena = pagemap_arena(start);
+  size_t first = arena_page(arena, start) + npages;
+  bool done;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  done = range_is_free(arena, first, new_npages - npages) &&
+         range_use(arena, first, new_npages - npages, RUN_LARGE) != 0;
+  lock_release(&tcmi_page_heap_lock);
+  return done;
+}
+
+/* Clears what is resident of a part that is in use. */
+static void
+part_clear(struct arena *arena, struct part part)
+{
+  uint64_t resident[HUGE_PAGE_WORDS];
+  size_t end = part.first + part.n, first;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  memcpy(resident, arena->huge_pages[part.h].resident, sizeof resident);
+  lock_release(&tcmi_page_heap_lock);
+  for (first = bits_find(resident, part.first, end, true); first < end;) {
+    size_t stop = bits_find(resident, first, end, false);
+    memset((void *)arena_address(arena, part.h * HUGE_PAGE_PAGES + first), 0,
+           (stop - first) << PAGE_SHIFT);
+    first = bits_find(resident, stop, end, true);
+  }
+}
+
+void
+tcmi_page_heap_clear(uintptr_t start, size_t npages)
+{
+  struct arena *arena = pagemap_arena(start);
+  size_t first = arena_page(arena, start), end = first + npages;
+
+  while (first < end) {
+    struct part part = part_at(first, end);
+    part_clear(arena, part);
+    first += part.n;
+  }
+}
+
+/* The idle pages of a huge page that make up whole system pages. */
+static void
+releasable(const struct huge_page *huge, uint64_t *target)
+{
+  size_t group = tcmi_system_page_size() >> PAGE_SHIFT;
+
+  if (group == 1) {
+    for (size_t i = 0; i < HUGE_PAGE_WORDS; i++)
+      target[i] = huge->resident[i] & ~huge->used[i];
+    return;
+  }
+  memset(target, 0, HUGE_PAGE_WORDS * sizeof *target);
+  for (size_t page = 0; page < HUGE_PAGE_PAGES; page += group)
+    if (bits_count_range(huge->used, page, group) == 0 &&
+        bits_count_range(huge->resident, page, group) > 0)
+      bits_set_range(target, page, group);
+}
+
+/* Returns pages [first, end) of huge page @h, which are marked as in use. */
+static size_t
+release_run(struct arena *arena, size_t h, size_t first, size_t end)
+{
+  size_t page = h * HUGE_PAGE_PAGES + first, bytes = (end - first) << PAGE_SHIFT;
+  bool done =
+      tcmi_system_discard((void *)arena_address(arena, page), bytes) == 0;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  range_give(arena, page, end - first, done ? RESIDENCY_NONE : RESIDENCY_KEPT);
+  if (done)
+    heap.released_bytes += bytes;
+  lock_release(&tcmi_page_heap_lock);
+  return done ? bytes : 0;
+}
+
+/* The pages are marked as in use while the lock is dropped: nobody may take
+ * them, and nobody need wait for the system. */
+static size_t
+release_huge_page(struct arena *arena, size_t h)
+{
+  struct huge_page *huge = &arena->huge_pages[h];
+  uint64_t target[HUGE_PAGE_WORDS];
+  size_t first, bytes = 0;
+  size_t next;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  if (bit_get(arena->whole, h) ||
+      (!bit_get(arena->busy, h) && !bit_get(arena->warm, h))) {
+    lock_release(&tcmi_page_heap_lock);
+    return 0;
+  }
+  releasable(huge, target);
+  for (first = bits_find(target, 0, HUGE_PAGE_PAGES, true);
+       first < HUGE_PAGE_PAGES;
+       first = bits_find(target, next, HUGE_PAGE_PAGES, true)) {
+    next = bits_find(target, first, HUGE_PAGE_PAGES, false);
+    range_take(arena, h * HUGE_PAGE_PAGES + first, next - first, RUN_LARGE);
+  }
+  lock_release(&tcmi_page_heap_lock);
+  for (first = bits_find(target, 0, HUGE_PAGE_PAGES, true);
+       first < HUGE_PAGE_PAGES;
+       first = bits_find(target, next, HUGE_PAGE_PAGES, true)) {
+    next = bits_find(target, first, HUGE_PAGE_PAGES, false);
+    bytes += release_run(arena, h, first, next);
+  }
+  return bytes;
+}
+
+/* The arena after @arena in a walk that holds no lock between two steps; while
+ * it lasts, from NULL to NULL, no arena is taken away. */
+static struct arena *
+walk_arenas(struct arena *arena)
+{
+  struct arena *next;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  if (arena == NULL)
+    heap.walkers++;
+  next = arena == NULL ? heap.first : arena->next;
+  if (next == NULL)
+    heap.walkers--;
+  lock_release(&tcmi_page_heap_lock);
+  return next;
+}
+
+size_t
+tcmi_page_heap_release(void)
+{
+  struct arena *arena = NULL;
+  size_t bytes = 0;
+
+  while ((arena = walk_arenas(arena)) != NULL)
+    for (size_t h = 0; h < arena->nhuge; h++)
+      bytes += release_huge_page(arena, h);
+  return bytes;
+}
+
+void
+tcmi_page_heap_count_released(size_t bytes)
+{
+  lock_acquire(&tcmi_page_heap_lock);
+  heap.released_bytes += bytes;
+  lock_release(&tcmi_page_heap_lock);
+}
+
+void
+tcmi_page_heap_stats(struct page_heap_stats *stats)
+{
+  lock_acquire(&tcmi_page_heap_lock);
+  stats->used_bytes = heap.used_pages << PAGE_SHIFT;
+  stats->idle_bytes = heap.idle_pages << PAGE_SHIFT;
+  stats->returned_bytes = tcmi_arena_committed_bytes() - stats->used_bytes -
+                          stats->idle_bytes;
+  stats->released_bytes = heap.released_bytes;
+  lock_release(&tcmi_page_heap_lock);
+}
+
+uintptr_t
+tcmi_page_heap_base(void)
+{
+  return heap.first == NULL ? 0 : heap.first->start;
+}
+
+static size_t
+verify_huge_page(const struct arena *arena, size_t h)
+{
+  const struct huge_page *huge = &arena->huge_pages[h];
+  size_t used = bits_count_range(huge->used, 0, HUGE_PAGE_PAGES);
+
+  CHECK(used == huge->nused);
+  if (bit_get(arena->whole, h)) {
+    CHECK(bit_get(arena->busy, h) && used == 0);
+    return HUGE_PAGE_PAGES;
+  }
+  CHECK(bit_get(arena->busy, h) == (used > 0));
+  CHECK(bit_get(arena->warm, h) ==
+        (used == 0 && tcmi_huge_page_idle_pages(huge) > 0));
+  CHECK((huge->bucket != 0) == (used > 0 && huge->longest > 0));
+  CHECK(bits_find(huge->used, arena->committed[h], HUGE_PAGE_PAGES, true) ==
+        HUGE_PAGE_PAGES);
+  return used;
+}
+
+void
+tcmi_page_heap_verify(void)
+{
+  size_t used = 0, idle = 0;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  for (struct arena *arena = heap.first; arena != NULL; arena = arena->next)
+    for (size_t h = 0; h < arena->nhuge; h++) {
+      used += verify_huge_page(arena, h);
+      if (!bit_get(arena->whole, h))
+        idle += tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
+    }
+  CHECK(used == heap.used_pages);
+  CHECK(idle == heap.idle_pages);
+  CHECK((used + idle) << PAGE_SHIFT <= tcmi_arena_committed_bytes());
+  lock_release(&tcmi_page_heap_lock);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * page_heap.h - runs of pages: the floor that all memory comes from.
+ *
+ *     central lists, large blocks
+ *          | run of n pages ^
+ *          v                |
+ *     filler: huge pages partly in use        (n up to 512 pages)
+ *     arenas: empty huge pages, in a row      (more, or none fits above)
+ *     system: a new arena
+ *
+ * Preferred, in this order: a huge page of the same kind that is nearly full;
+ * an empty one that is resident; an empty one; a huge page of the other kind;
+ * a new arena.  Within a huge page resident pages come first.
+ *
+ * Invariants
+ *   G1  a page is in use, or idle (free and resident), or returned (free and
+ *       not resident, though accessible), or not yet accessible.
+ *   G2  used + idle + returned pages == committed pages.
+ *   G3  two runs never overlap; freed neighbours merge by themselves, since
+ *       a free run is nothing but clear bits.
+ *
+ * Locking: LOCK_PAGE_HEAP inside; it is dropped around giving memory back to
+ * the system.
+ */
+#ifndef TCM_HEAP_PAGE_HEAP_H
+#define TCM_HEAP_PAGE_HEAP_H
+
+#include "base/compiler.h"
+#include "base/lock.h"
+#include "heap/huge_page.h"
+
+extern struct lock tcmi_page_heap_lock;
+
+/* What becomes of pages that are given back. */
+enum residency {
+  RESIDENCY_KEPT, /* they were not touched since they were taken */
+  RESIDENCY_FULL, /* they may all hold memory */
+  RESIDENCY_NONE  /* they were returned to the system */
+};
+
+struct page_heap_stats {
+  size_t used_bytes;     /* [const] in runs handed out */
+  size_t idle_bytes;     /* [const] free and resident */
+  size_t returned_bytes; /* [const] free, accessible, not resident */
+  size_t released_bytes; /* [const] ever returned to the system */
+};
+
+/* A run of @npages aligned to @align pages (a power of two, at least 1), or 0
+ * when the system gives no memory. */
+MUST_CHECK uintptr_t tcmi_page_heap_alloc(size_t npages, size_t align,
+                                          enum run_kind kind);
+/* Gives a run, or a part of one, back. */
+void tcmi_page_heap_free(uintptr_t start, size_t npages,
+                         enum residency residency);
+
+/* For a span: bit per page that may hold data; and the way back. */
+uint32_t tcmi_page_heap_dirty_pages(uintptr_t start, size_t npages);
+void tcmi_page_heap_free_dirty(uintptr_t start, size_t npages, uint32_t dirty);
+
+/* Lengthens a run where it stands; false if what follows is in use. */
+MUST_CHECK bool tcmi_page_heap_extend(uintptr_t start, size_t npages,
+                                      size_t new_npages);
+
+/* Clears a run that was just taken; pages known to be zero are not touched. */
+void tcmi_page_heap_clear(uintptr_t start, size_t npages);
+
+/* Returns idle pages to the system; the result is bytes. */
+size_t tcmi_page_heap_release(void);
+/* Counts bytes that another module returned. */
+void tcmi_page_heap_count_released(size_t bytes);
+
+void tcmi_page_heap_stats(struct page_heap_stats *stats);
+
+/* The address of the first arena, or 0. */
+uintptr_t tcmi_page_heap_base(void);
+
+/* Debug: checks every invariant above, of arena.h and of huge_page.h. */
+void tcmi_page_heap_verify(void);
+
+#endif /* TCM_HEAP_PAGE_HEAP_H */

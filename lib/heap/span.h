@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * span.h - a run of whole pages that serves one purpose.
+ *
+ *     class c, objects of one size:      class 0, one large block:
+ *     +----+----+----+--...--+----+      +------------------------+
+ *     | 0  | 1  | 2  | fresh | .. |      | the block              |
+ *     +----+----+----+--...--+----+      +------------------------+
+ *      ^ bits[0] bit 0 = 1: free          ^ start
+ *
+ * The descriptor lies in metadata, never in the pages themselves.
+ *
+ * Objects of a span, by number:
+ *     0 .. fresh-1      handed out once or more; free where its bit is 1
+ *     fresh .. nobjs-1  never handed out, their pages perhaps never touched
+ *
+ * Invariants
+ *   S1  popcount(bits) == nfree, and no bit at or above fresh is 1.
+ *   S2  fresh - nfree objects are live or in a thread or transfer cache.
+ *   S3  bit p of dirty is 1 if page p of the span may hold data or memory; a
+ *       page whose bit is 0 reads as zero.  No object below fresh that is in
+ *       use touches a page whose bit is 0.
+ *   S4  a span of the central lists is in the list that its number of
+ *       available objects names, or in none when it has no available one.
+ *   S5  a held span is in no list and nothing is taken from it.
+ *
+ * Locking: a span of class c belongs to central list c and is touched under
+ * its lock; a large span belongs to the thread that allocates, resizes or
+ * frees its block.
+ */
+#ifndef TCM_HEAP_SPAN_H
+#define TCM_HEAP_SPAN_H
+
+#include "base/compiler.h"
+#include "base/list.h"
+#include "base/params.h"
+
+/* Pages of a span of objects at most, for the width of dirty. */
+#define SPAN_MAX_PAGES 32
+
+struct span {
+  struct list link;  /* [lock: central] in a list of its central list */
+  uintptr_t start;   /* [const] address of the first page */
+  uint32_t npages;   /* [lock: central] or of the large block's user */
+  uint32_t dirty;    /* [lock: central] bit per page, see S3 */
+  uint16_t nobjs;    /* [const] objects, 0 for a large block */
+  uint16_t nfree;    /* [lock: central] set bits */
+  uint16_t fresh;    /* [lock: central] first object never handed out */
+  uint8_t class_id;  /* [const] size class, 0 for a large block */
+  uint8_t bucket;    /* [lock: central] its list there, 0 for none */
+  bool held;         /* [lock: central] its pages are being returned, see S5 */
+  uint64_t bits[];   /* [lock: central] bit per object, 1 = free */
+};
+
+_Static_assert(sizeof(struct span) <= 64, "a span header fits a cache line");
+
+static inline size_t
+span_bytes(const struct span *span)
+{
+  return (size_t)span->npages << PAGE_SHIFT;
+}
+
+static inline uintptr_t
+span_end(const struct span *span)
+{
+  return span->start + span_bytes(span);
+}
+
+/* Objects that the central list can still hand out of the span. */
+static inline unsigned
+span_available(const struct span *span)
+{
+  return (unsigned)span->nfree + span->nobjs - span->fresh;
+}
+
+/* Objects that are live or cached. */
+static inline unsigned
+span_outstanding(const struct span *span)
+{
+  return (unsigned)span->fresh - span->nfree;
+}
+
+/* Descriptors; NULL when there is no memory. */
+MUST_CHECK struct span *tcmi_span_new(unsigned nobjs);
+void tcmi_span_delete(struct span *span);
+
+#endif /* TCM_HEAP_SPAN_H */

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The allocator, floor by floor, the ground first: a file uses its own floor and
+# those named before it.
+
+tcm_base = \
+	lib/base/atomics.h \
+	lib/base/bits.h \
+	lib/base/compiler.h \
+	lib/base/format.c \
+	lib/base/format.h \
+	lib/base/list.h \
+	lib/base/lock.c \
+	lib/base/lock.h \
+	lib/base/metadata.c \
+	lib/base/metadata.h \
+	lib/base/options.c \
+	lib/base/options.def \
+	lib/base/options.h \
+	lib/base/params.h \
+	lib/base/report.c \
+	lib/base/report.h \
+	lib/base/system.h \
+	lib/base/system_linux.c
+
+tcm_heap = \
+	lib/heap/arena.c \
+	lib/heap/arena.h \
+	lib/heap/huge_page.c \
+	lib/heap/huge_page.h \
+	lib/heap/huge_page_filler.c \
+	lib/heap/huge_page_filler.h \
+	lib/heap/large.c \
+	lib/heap/large.h \
+	lib/heap/page_heap.c \
+	lib/heap/page_heap.h \
+	lib/heap/pagemap.c \
+	lib/heap/pagemap.h \
+	lib/heap/span.c \
+	lib/heap/span.h
+
+tcm_cache = \
+	lib/cache/central_list.c \
+	lib/cache/central_list.h \
+	lib/cache/size_class.c \
+	lib/cache/size_class.h \
+	lib/cache/size_class_table.h \
+	lib/cache/thread_cache.c \
+	lib/cache/thread_cache.h \
+	lib/cache/thread_cache_fast.h \
+	lib/cache/transfer_cache.c \
+	lib/cache/transfer_cache.h
+
+tcm_observe = \
+	lib/observe/stats.c \
+	lib/observe/stats.h \
+	lib/observe/stats_page.h \
+	lib/observe/stats_print.c
+
+tcm_api = \
+	lib/api/allocate.c \
+	lib/api/allocate.h \
+	lib/api/batch.c \
+	lib/api/fork.c \
+	lib/api/fork.h \
+	lib/api/heap_check.c \
+	lib/api/heap_check.h \
+	lib/api/lifecycle.c \
+	lib/api/lifecycle.h \
+	lib/api/names.h \
+	lib/api/reallocate.c \
+	lib/api/reallocate.h \
+	lib/api/release.c \
+	lib/api/release.h \
+	lib/api/tcm.c
+
+# The standard names.  dlopen.c is empty unless PIC is defined, which libtool
+# does for the shared library's objects only: a static program has no use for
+# it.
+tcm_override = \
+	lib/api/dlopen.c \
+	lib/api/malloc.c
+
+# A file of its own for its own flag: the operators throw.
+tcm_operators = \
+	lib/api/new_delete.c \
+	lib/api/new_delete.h \
+	lib/api/new_delete_forward.c
+
+tcm_core = $(tcm_base) $(tcm_heap) $(tcm_cache) $(tcm_observe) $(tcm_api)
+
+EXTRA_DIST += \
+	lib/api/tcm.map \
+	$(tcm_override) \
+	$(tcm_operators)
+
+# ---- The core: the tcm_* names, beside libc's malloc -----------------------
+noinst_LTLIBRARIES += libtcmcore.la
+libtcmcore_la_SOURCES = $(tcm_core)
+
+# The same with assertions, lock ranks, heap walks and fault injection.
+check_LTLIBRARIES += libtcmdebugcore.la
+libtcmdebugcore_la_SOURCES = $(tcm_core)
+libtcmdebugcore_la_CPPFLAGS = $(AM_CPPFLAGS) -DTCM_DEBUG=1
+
+tcm_link_flags = -no-undefined $(TCM_LDFLAGS)
+if VERSION_SCRIPT
+tcm_link_flags += -Wl,--version-script=$(top_srcdir)/lib/api/tcm.map
+endif
+
+# ---- The library ---------------------------------------------------------
+if LIBRARY
+lib_LTLIBRARIES += libtcm.la
+libtcm_la_SOURCES =
+libtcm_la_LIBADD = libtcmcore.la
+libtcm_la_LDFLAGS = -version-info $(TCM_VERSION_INFO) $(tcm_link_flags)
+EXTRA_libtcm_la_DEPENDENCIES = lib/api/tcm.map
+if OVERRIDE
+libtcm_la_SOURCES += $(tcm_override)
+libtcm_la_LIBADD += libtcmoperators.la
+noinst_LTLIBRARIES += libtcmoperators.la
+libtcmoperators_la_SOURCES = $(tcm_operators)
+libtcmoperators_la_CFLAGS = $(AM_CFLAGS) $(TCM_EXCEPTIONS_CFLAGS)
+endif
+endif
+
+# ---- The debug library, to preload in tests; never installed -----------------
+if PRELOAD
+check_LTLIBRARIES += libtcm-debug.la libtcmdebugoperators.la
+libtcm_debug_la_SOURCES = $(tcm_override)
+libtcm_debug_la_CPPFLAGS = $(libtcmdebugcore_la_CPPFLAGS)
+libtcm_debug_la_LIBADD = libtcmdebugcore.la libtcmdebugoperators.la
+# Without an -rpath libtool would make an archive only.
+libtcm_debug_la_LDFLAGS = -rpath $(libdir) -version-info 0:0:0 \
+	-shared $(tcm_link_flags)
+EXTRA_libtcm_debug_la_DEPENDENCIES = lib/api/tcm.map
+libtcmdebugoperators_la_SOURCES = $(tcm_operators)
+libtcmdebugoperators_la_CPPFLAGS = $(libtcmdebugcore_la_CPPFLAGS)
+libtcmdebugoperators_la_CFLAGS = $(libtcmoperators_la_CFLAGS)
+endif
+
+# ---- The table of size classes ---------------------------------------------
+# Kept in the tree; the test tests/lint/size_class_table.sh makes it again and
+# compares.  "make size-class-table" writes it after a change of the generator.
+check_PROGRAMS += lib/cache/size_class_gen
+lib_cache_size_class_gen_SOURCES = lib/cache/size_class_gen.c
+
+size-class-table: lib/cache/size_class_gen$(EXEEXT)
+	./lib/cache/size_class_gen$(EXEEXT) > $(srcdir)/lib/cache/size_class_table.h
+.PHONY: size-class-table

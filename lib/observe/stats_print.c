@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reports, a line at a time into a sink: the caller decides whether that is a
+ * descriptor or a stream.
+ */
+#include "config.h"
+
+#include "base/format.h"
+#include "cache/size_class.h"
+#include "observe/stats.h"
+
+struct output {
+  tcmi_stats_sink *sink; /* [const] */
+  void *to;              /* [const] */
+};
+
+static void
+put_line(const struct output *out, struct line *line)
+{
+  tcmi_line_end(line);
+  out->sink(out->to, line->text, line->length);
+}
+
+static void
+put_text(const struct output *out, const char *text)
+{
+  struct line line = {.length = 0};
+
+  tcmi_line_text(&line, text);
+  put_line(out, &line);
+}
+
+static void
+put_number(const struct output *out, const char *before, uint64_t value,
+           const char *after)
+{
+  struct line line = {.length = 0};
+
+  tcmi_line_text(&line, before);
+  tcmi_line_decimal(&line, value);
+  tcmi_line_text(&line, after);
+  put_line(out, &line);
+}
+
+void
+tcmi_stats_print_text(tcmi_stats_sink *sink, void *to)
+{
+  struct output out = {sink, to};
+  struct tcm_stats s;
+
+  tcmi_stats_collect(&s);
+  put_text(&out, "tcm: what the heap of this process holds, in bytes");
+  put_number(&out, "MALLOC: ", s.in_use_bytes,
+             " Bytes in use by application");
+  put_number(&out, "MALLOC: + ", s.page_heap_bytes,
+             " Bytes in page heap freelist");
+  put_number(&out, "MALLOC: + ", s.central_list_bytes,
+             " Bytes in central cache freelist");
+  put_number(&out, "MALLOC: + ", s.transfer_cache_bytes,
+             " Bytes in transfer cache freelist");
+  put_number(&out, "MALLOC: + ", s.thread_cache_bytes,
+             " Bytes in thread cache freelists");
+  put_number(&out, "MALLOC: + ", s.metadata_bytes,
+             " Bytes in malloc metadata");
+  put_number(&out, "MALLOC: + ", s.returned_bytes,
+             " Bytes released to OS (aka unmapped)");
+  put_number(&out, "MALLOC: = ", s.mapped_bytes,
+             " Bytes mapped");
+  put_number(&out, "MALLOC: ", s.span_count, " Spans in use");
+  put_number(&out, "MALLOC: ", s.thread_cache_count, " Thread heaps in use");
+}
+
+static void
+put_size_class(const struct output *out, unsigned c)
+{
+  struct class_stats s;
+  struct line line = {.length = 0};
+  uint64_t free_blocks;
+
+  tcmi_stats_class(c, &s);
+  free_blocks = s.free_central + s.free_transfer + s.free_thread;
+  if (s.spans == 0)
+    return;
+  tcmi_line_text(&line, "  <size from=\"");
+  tcmi_line_decimal(&line, c == 1 ? 1 : size_class_size(c - 1) + 1);
+  tcmi_line_text(&line, "\" to=\"");
+  tcmi_line_decimal(&line, s.size);
+  tcmi_line_text(&line, "\" total=\"");
+  tcmi_line_decimal(&line, free_blocks * s.size);
+  tcmi_line_text(&line, "\" count=\"");
+  tcmi_line_decimal(&line, free_blocks);
+  tcmi_line_text(&line, "\" live=\"");
+  tcmi_line_decimal(&line, s.live);
+  tcmi_line_text(&line, "\"/>");
+  put_line(out, &line);
+}
+
+static void
+put_total(const struct output *out, const char *type, uint64_t count,
+          uint64_t bytes)
+{
+  struct line line = {.length = 0};
+
+  tcmi_line_text(&line, "<total type=\"");
+  tcmi_line_text(&line, type);
+  tcmi_line_text(&line, "\" count=\"");
+  tcmi_line_decimal(&line, count);
+  tcmi_line_text(&line, "\" size=\"");
+  tcmi_line_decimal(&line, bytes);
+  tcmi_line_text(&line, "\"/>");
+  put_line(out, &line);
+}
+
+void
+tcmi_stats_print_xml(tcmi_stats_sink *sink, void *to)
+{
+  struct output out = {sink, to};
+  struct tcm_stats s;
+
+  tcmi_stats_collect(&s);
+  put_text(&out, "<malloc version=\"1\">");
+  put_text(&out, "<heap nr=\"0\">");
+  put_text(&out, "<sizes>");
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    put_size_class(&out, c);
+  put_text(&out, "</sizes>");
+  put_text(&out, "</heap>");
+  put_total(&out, "fast", 0, s.thread_cache_bytes + s.transfer_cache_bytes);
+  put_total(&out, "rest", 0, s.central_list_bytes + s.page_heap_bytes);
+  put_total(&out, "mmap", s.large_count, s.large_bytes);
+  put_number(&out, "<system type=\"current\" size=\"", s.mapped_bytes, "\"/>");
+  put_number(&out, "<system type=\"max\" size=\"", s.mapped_bytes, "\"/>");
+  put_number(&out, "<aspace type=\"total\" size=\"", s.reserved_bytes, "\"/>");
+  put_number(&out, "<aspace type=\"mprotect\" size=\"", s.mapped_bytes,
+             "\"/>");
+  put_text(&out, "</malloc>");
+}

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Manual pages, added to dist_man_MANS; none yet.
