@@ -33,6 +33,8 @@ tcm_heap = \
 	lib/heap/large.h \
 	lib/heap/page_heap.c \
 	lib/heap/page_heap.h \
+	lib/heap/page_range.c \
+	lib/heap/page_range.h \
 	lib/heap/pagemap.c \
 	lib/heap/pagemap.h \
 	lib/heap/span.c \

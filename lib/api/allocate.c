@@ -146,9 +146,8 @@ tcmi_alignment_round(size_t alignment)
     return 0;
   if (alignment <= 8)
     return 8;
-  return is_power_of_two(alignment)
-             ? alignment
-             : (size_t)2 << (bit_width(alignment) - 1);
+  return is_power_of_two(alignment) ? alignment
+                                    : (size_t)2 << (bit_width(alignment) - 1);
 }
 
 /* The large span whose block this is; aborts if there is none. */
@@ -219,8 +218,7 @@ check_object(const char *function, unsigned class_id, uintptr_t address)
   struct span *span = pagemap_span(address);
   uintptr_t offset = address - span->start;
 
-  if (unlikely(size_class_index(class_id, offset) *
-                   size_class_size(class_id) !=
+  if (unlikely(size_class_index(class_id, offset) * size_class_size(class_id) !=
                offset))
     tcmi_misuse(function, "pointer not at the start of a block", address);
   if (tcmi_thread_cache_state == CACHE_OPEN &&

@@ -39,8 +39,7 @@ static const char rounds[2];
 static void
 thread_end(void *round)
 {
-  if (round == FIRST_ROUND &&
-      pthread_setspecific(life.key, LAST_ROUND) == 0)
+  if (round == FIRST_ROUND && pthread_setspecific(life.key, LAST_ROUND) == 0)
     return;
   stats_count(thread_ends);
   tcmi_thread_cache_hand_on();

@@ -145,19 +145,19 @@ free_blocks(void)
 }
 
 /* The fields of mallinfo and mallinfo2 differ in width alone. */
-#define MALLINFO(type, narrow)                                        \
-  struct tcm_stats s;                                                 \
-  struct type info = {0};                                             \
-                                                                      \
-  tcmi_stats_collect(&s);                                             \
-  info.arena = narrow(s.mapped_bytes - s.large_bytes -                \
-                      s.metadata_bytes - s.returned_bytes);           \
-  info.ordblks = narrow(free_blocks());                               \
-  info.hblks = narrow(s.large_count);                                 \
-  info.hblkhd = narrow(s.large_bytes);                                \
-  info.uordblks = narrow(s.in_use_bytes);                             \
-  info.fordblks = narrow(free_bytes(&s));                             \
-  info.keepcost = narrow(s.page_heap_bytes);                          \
+#define MALLINFO(type, narrow)                                            \
+  struct tcm_stats s;                                                     \
+  struct type info = {0};                                                 \
+                                                                          \
+  tcmi_stats_collect(&s);                                                 \
+  info.arena = narrow(s.mapped_bytes - s.large_bytes - s.metadata_bytes - \
+                      s.returned_bytes);                                  \
+  info.ordblks = narrow(free_blocks());                                   \
+  info.hblks = narrow(s.large_count);                                     \
+  info.hblkhd = narrow(s.large_bytes);                                    \
+  info.uordblks = narrow(s.in_use_bytes);                                 \
+  info.fordblks = narrow(free_bytes(&s));                                 \
+  info.keepcost = narrow(s.page_heap_bytes);                              \
   return info
 
 /* As glibc does for numbers that no longer fit. */

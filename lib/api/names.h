@@ -59,8 +59,7 @@ name_posix_memalign(void **out, size_t alignment, size_t size)
   int saved = errno;
   void *block;
 
-  if (unlikely(!is_power_of_two(alignment) ||
-               alignment % sizeof(void *) != 0))
+  if (unlikely(!is_power_of_two(alignment) || alignment % sizeof(void *) != 0))
     return EINVAL;
   block = tcmi_allocate_aligned(alignment, size);
   if (unlikely(block == NULL)) {

@@ -42,8 +42,7 @@ new_aligned_nothrow(size_t size, size_t align, const void *tag)
 
 /* The array forms are the plain ones; those may be the program's. */
 
-void *new_array(size_t size)
-    MANGLED("_Zna" SIZE);
+void *new_array(size_t size) MANGLED("_Zna" SIZE);
 void *
 new_array(size_t size)
 {
@@ -74,8 +73,7 @@ new_array_aligned_nothrow(size_t size, size_t align, const void *tag)
   return new_aligned_nothrow(size, align, tag);
 }
 
-void delete_sized(void *ptr, size_t size)
-    MANGLED("_ZdlPv" SIZE);
+void delete_sized(void *ptr, size_t size) MANGLED("_ZdlPv" SIZE);
 void
 delete_sized(void *ptr, size_t size)
 {
@@ -83,8 +81,7 @@ delete_sized(void *ptr, size_t size)
   operator_delete(ptr);
 }
 
-void delete_nothrow(void *ptr, const void *tag)
-    MANGLED("_ZdlPvRKSt9nothrow_t");
+void delete_nothrow(void *ptr, const void *tag) MANGLED("_ZdlPvRKSt9nothrow_t");
 void
 delete_nothrow(void *ptr, const void *tag)
 {
@@ -110,8 +107,7 @@ delete_sized_aligned(void *ptr, size_t size, size_t align)
   operator_delete_aligned(ptr, align);
 }
 
-void delete_array(void *ptr)
-    MANGLED("_ZdaPv");
+void delete_array(void *ptr) MANGLED("_ZdaPv");
 void
 delete_array(void *ptr)
 {
@@ -126,8 +122,7 @@ delete_array_aligned(void *ptr, size_t align)
   operator_delete_aligned(ptr, align);
 }
 
-void delete_array_sized(void *ptr, size_t size)
-    MANGLED("_ZdaPv" SIZE);
+void delete_array_sized(void *ptr, size_t size) MANGLED("_ZdaPv" SIZE);
 void
 delete_array_sized(void *ptr, size_t size)
 {

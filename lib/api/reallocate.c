@@ -82,8 +82,7 @@ tcmi_reallocate(void *block, size_t size)
     return NULL;
   }
   usable = tcmi_usable_size("realloc", block);
-  if (usable > SIZE_CLASS_MAX ||
-      unlikely(pagemap_tag((uintptr_t)block) == 0))
+  if (usable > SIZE_CLASS_MAX || unlikely(pagemap_tag((uintptr_t)block) == 0))
     return reallocate_large(block, size);
   if (fits_as_it_is(usable, size))
     return block;

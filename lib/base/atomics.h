@@ -16,10 +16,10 @@
   __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
 #define atomic_exchange_acquire(p, v) \
   __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
-#define atomic_cas_acquire(p, expected, v)                                  \
+#define atomic_cas_acquire(p, expected, v)                                   \
   __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQUIRE, \
                               __ATOMIC_RELAXED)
-#define atomic_cas_relaxed(p, expected, v)                                  \
+#define atomic_cas_relaxed(p, expected, v)                                   \
   __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_RELAXED, \
                               __ATOMIC_RELAXED)
 

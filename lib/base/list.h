@@ -17,7 +17,7 @@ struct list {
 };
 
 #define list_entry(node, type, member) \
-  ((type *)(void *)((char *)(node) - offsetof(type, member)))
+  ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 static inline bool
 list_is_empty(const struct list *head)

@@ -22,9 +22,9 @@ struct lock tcmi_metadata_lock = LOCK_INITIALIZER(LOCK_METADATA);
 
 /* All fields: [lock: metadata] */
 static struct {
-  char *bump, *end;                  /* the unused part of the last region */
-  struct free_block *free[NLISTS];   /* by granules */
-  size_t mapped_bytes;               /* regions and own mappings; others read */
+  char *bump, *end;                /* the unused part of the last region */
+  struct free_block *free[NLISTS]; /* by granules */
+  size_t mapped_bytes;             /* regions and own mappings; others read */
 } metadata;
 
 static size_t
@@ -52,8 +52,8 @@ region_retire_locked(void)
 static bool
 region_grow_locked(size_t bytes)
 {
-  size_t size = metadata.end == NULL ? METADATA_REGION_FIRST
-                                     : METADATA_REGION_SIZE;
+  size_t size =
+      metadata.end == NULL ? METADATA_REGION_FIRST : METADATA_REGION_SIZE;
   void *start;
 
   size = round_up(size, tcmi_system_page_size());

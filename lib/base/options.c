@@ -96,8 +96,8 @@ static bool
 variable_is_option(const char *variable, const char *name)
 {
   for (variable += 4; *name != '\0'; variable++, name++) {
-    char upper = *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A')
-                                              : *name;
+    char upper =
+        *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A') : *name;
     if (*variable != upper)
       return false;
   }
@@ -192,8 +192,8 @@ tcmi_options_init(void)
 {
   char **variable = tcmi_system_environment();
 
-  fixed_values = (struct option_values *)(void *)round_up(
-      (size_t)fixed_area, SYSTEM_PAGE_MAX);
+  fixed_values = (struct option_values *)(void *)round_up((size_t)fixed_area,
+                                                          SYSTEM_PAGE_MAX);
   for (int id = 0; id < OPTION_COUNT; id++)
     option_store((enum option_id)id, tcmi_option_table[id].default_value,
                  SOURCE_DEFAULT);

@@ -34,13 +34,12 @@ void tcmi_report_fatal(struct line *line) __attribute__((noreturn, cold));
 void tcmi_report_broken(const char *condition, const char *file, int line_no)
     __attribute__((noreturn, cold));
 
-#define CHECK(condition)    \
-  (likely(condition)        \
-       ? (void)0            \
-       : tcmi_report_broken(#condition, SOURCE_NAME, __LINE__))
+#define CHECK(condition)       \
+  (likely(condition) ? (void)0 \
+                     : tcmi_report_broken(#condition, SOURCE_NAME, __LINE__))
 
-#define ASSERT(condition)                  \
-  ((void)(!config_debug || (condition) ||  \
+#define ASSERT(condition)                 \
+  ((void)(!config_debug || (condition) || \
           (tcmi_report_broken(#condition, SOURCE_NAME, __LINE__), 0)))
 
 #ifdef __FILE_NAME__

@@ -116,8 +116,7 @@ system_mmap(enum system_call call, void *hint, size_t size, int protection,
 int
 tcmi_system_reserve(size_t size, void *hint, void **out)
 {
-  return system_mmap(SYSTEM_RESERVE, hint, size, PROT_NONE, MAP_NORESERVE,
-                     out);
+  return system_mmap(SYSTEM_RESERVE, hint, size, PROT_NONE, MAP_NORESERVE, out);
 }
 
 int
@@ -208,8 +207,7 @@ tcmi_system_move(void *from, void *to, size_t size)
   assert_aligned(to, size);
   if (fault_strikes(SYSTEM_MOVE))
     return -ENOMEM;
-  if (mremap(from, size, size,
-             MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+  if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
              to) == MAP_FAILED)
     result = -errno;
   errno = saved;

@@ -15,8 +15,7 @@
 #include "heap/pagemap.h"
 
 struct central_list tcmi_central_lists[SIZE_CLASS_COUNT] = {
-  [0 ... SIZE_CLASS_COUNT - 1] = {.lock = LOCK_INITIALIZER(LOCK_CENTRAL)}
-};
+    [0 ... SIZE_CLASS_COUNT - 1] = {.lock = LOCK_INITIALIZER(LOCK_CENTRAL)}};
 
 static unsigned
 bucket_of(unsigned available)
@@ -140,8 +139,8 @@ take_fresh(struct span *span, void **out, unsigned n)
 {
   size_t size = size_class_size(span->class_id);
   size_t most = max_size(tcmi_system_page_size() / size, 1);
-  unsigned count = (unsigned)min_size(
-      min_size(n, span->nobjs - (size_t)span->fresh), most);
+  unsigned count =
+      (unsigned)min_size(min_size(n, span->nobjs - (size_t)span->fresh), most);
 
   for (unsigned i = 0; i < count; i++) {
     span->dirty |= object_pages(span, span->fresh);
@@ -403,8 +402,8 @@ idle_pages(const struct span *span)
 
   for (unsigned page = 0; page < span->npages; page++) {
     size_t first = (page << PAGE_SHIFT) / size;
-    size_t end = min_size((((page + 1) << PAGE_SHIFT) - 1) / size + 1,
-                          span->fresh);
+    size_t end =
+        min_size((((page + 1) << PAGE_SHIFT) - 1) / size + 1, span->fresh);
     if (!(span->dirty >> page & 1))
       continue;
     if (first >= end ||
@@ -443,11 +442,11 @@ discard_pages(const struct span *span, uint32_t pages)
   while (pages != 0) {
     unsigned first = lowest_bit(pages);
     unsigned end = lowest_bit(~((uint64_t)pages >> first)) + first;
-    uint32_t run = page_mask((size_t)first << PAGE_SHIFT,
-                             (size_t)(end - first) << PAGE_SHIFT);
+    uint32_t run = page_mask((size_t)first << PAGE_SHIFT, (size_t)(end - first)
+                                                              << PAGE_SHIFT);
     uintptr_t start = span->start + ((uintptr_t)first << PAGE_SHIFT);
-    if (tcmi_system_discard((void *)start,
-                            (size_t)(end - first) << PAGE_SHIFT) == 0)
+    if (tcmi_system_discard((void *)start, (size_t)(end - first)
+                                               << PAGE_SHIFT) == 0)
       done |= run;
     pages &= ~run;
   }
@@ -510,8 +509,8 @@ tcmi_central_release(unsigned class_id)
   for (unsigned bucket = 1; bucket < CENTRAL_BUCKETS; bucket++) {
     struct list *head = &list->buckets[bucket];
     for (unsigned n = list_length(head); n > 0 && !list_is_empty(head); n--)
-      bytes += release_span(list, list_entry(list_first(head), struct span,
-                                             link));
+      bytes +=
+          release_span(list, list_entry(list_first(head), struct span, link));
   }
   lock_release(&list->lock);
   tcmi_page_heap_count_released(bytes);

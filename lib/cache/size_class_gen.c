@@ -82,7 +82,8 @@ print_tags(const char *name, unsigned step, unsigned max)
 {
   unsigned class_id = 1;
 
-  printf("#define %s_LENGTH %u\n#define %s \\\n  {", name, max / step + 1, name);
+  printf("#define %s_LENGTH %u\n#define %s \\\n  {", name, max / step + 1,
+         name);
   for (unsigned i = 0; i <= max / step; i++) {
     while (sizes[class_id] < i * step)
       class_id++;

@@ -50,27 +50,27 @@ struct bin_state {
 };
 
 struct cache_owner {
-  struct thread_cache hot;                    /* first: the two are one */
-  struct bin_state states[SIZE_CLASS_COUNT];  /* [owner thread] */
-  struct list link;                           /* [lock: registry] all caches */
-  struct cache_owner *next_orphan;            /* [lock: registry] */
-  size_t capacity_bytes;                      /* [owner thread] sum of cap * size */
-  unsigned ticks;                             /* [owner thread] slow paths */
-  unsigned look;                              /* [owner thread] next bin to look at */
+  struct thread_cache hot; /* [owner thread] first: the two are one */
+  struct bin_state states[SIZE_CLASS_COUNT]; /* [owner thread] */
+  struct list link;                          /* [lock: registry] all caches */
+  struct cache_owner *next_orphan;           /* [lock: registry] */
+  size_t capacity_bytes; /* [owner thread] sum of cap * size */
+  unsigned ticks;        /* [owner thread] slow paths */
+  unsigned look;         /* [owner thread] next bin to look at */
 };
 
 /* What bin 0 points at: empty, since the slot below its top is NULL. */
 static void *const nowhere[2];
-#define NO_BIN                                       \
-  {                                                  \
+#define NO_BIN                                                       \
+  {                                                                  \
     (void **)(uintptr_t)&nowhere[1], (void **)(uintptr_t)&nowhere[1] \
   }
 /* No address lies in this window. */
 #define NO_WINDOW ((uintptr_t)1 << (sizeof(uintptr_t) * 8 - 2))
 
 static const struct thread_cache closed_cache = {
-  .bins = {NO_BIN},
-  .window = NO_WINDOW,
+    .bins = {NO_BIN},
+    .window = NO_WINDOW,
 };
 
 __thread struct thread_cache *tcmi_thread_cache =
@@ -304,8 +304,7 @@ overflow_may_grow(struct cache_owner *owner, unsigned c)
 }
 
 void
-tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned c,
-                           void *object)
+tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned c, void *object)
 {
   struct cache_owner *owner = owner_of(cache);
   struct bin *bin = &cache->bins[c];
@@ -393,8 +392,7 @@ owner_new(void)
   memcpy(owner->hot.small_tags, tcmi_small_tags, sizeof tcmi_small_tags);
   memcpy(owner->hot.middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    owner->hot.bins[c].top = owner->hot.bins[c].lim =
-        owner->hot.bins[0].top;
+    owner->hot.bins[c].top = owner->hot.bins[c].lim = owner->hot.bins[0].top;
   owner->hot.window = NO_WINDOW;
   lock_acquire(&tcmi_registry_lock);
   list_push_front(&registry.caches, &owner->link);
@@ -460,7 +458,8 @@ void
 tcmi_thread_cache_after_fork(void)
 {
   struct cache_owner *own = owner_of(tcmi_thread_cache);
-  size_t bytes = tcmi_thread_cache_state == CACHE_OPEN ? own->capacity_bytes : 0;
+  size_t bytes =
+      tcmi_thread_cache_state == CACHE_OPEN ? own->capacity_bytes : 0;
 
   for (struct cache_owner *o = registry.orphans; o != NULL; o = o->next_orphan)
     bytes += o->capacity_bytes;
@@ -487,8 +486,8 @@ tcmi_thread_cache_objects(unsigned c)
   lock_acquire(&tcmi_registry_lock);
   for (struct list *node = list_first(&registry.caches); node != NULL;
        node = list_after(&registry.caches, node))
-    objects += count_seen_from_outside(
-        list_entry(node, struct cache_owner, link), c);
+    objects +=
+        count_seen_from_outside(list_entry(node, struct cache_owner, link), c);
   lock_release(&tcmi_registry_lock);
   return objects;
 }

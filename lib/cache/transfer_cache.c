@@ -10,8 +10,7 @@
 #include "cache/central_list.h"
 
 struct transfer_cache tcmi_transfer_caches[SIZE_CLASS_COUNT] = {
-  [0 ... SIZE_CLASS_COUNT - 1] = {.lock = LOCK_INITIALIZER(LOCK_TRANSFER)}
-};
+    [0 ... SIZE_CLASS_COUNT - 1] = {.lock = LOCK_INITIALIZER(LOCK_TRANSFER)}};
 
 static unsigned
 capacity_of(unsigned class_id)

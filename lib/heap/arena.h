@@ -31,17 +31,17 @@
 
 /* All fields: [lock: page heap] unless labelled otherwise. */
 struct arena {
-  struct arena *next;            /* the arena made after this one */
-  uintptr_t start;               /* [const] address */
-  size_t nhuge;                  /* [const] huge pages */
-  size_t nbusy;                  /* set bits of busy */
-  size_t nwarm;                  /* set bits of warm */
-  size_t bytes;                  /* [const] size of this structure and its tables */
-  uint64_t *busy;                /* bit per huge page */
-  uint64_t *whole;               /* bit per huge page */
-  uint64_t *warm;                /* bit per huge page */
-  uint16_t *committed;           /* accessible pages per huge page */
-  struct huge_page *huge_pages;  /* one per huge page */
+  struct arena *next;  /* the arena made after this one */
+  uintptr_t start;     /* [const] address */
+  size_t nhuge;        /* [const] huge pages */
+  size_t nbusy;        /* set bits of busy */
+  size_t nwarm;        /* set bits of warm */
+  size_t bytes;        /* [const] size of this structure and its tables */
+  uint64_t *busy;      /* bit per huge page */
+  uint64_t *whole;     /* bit per huge page */
+  uint64_t *warm;      /* bit per huge page */
+  uint16_t *committed; /* accessible pages per huge page */
+  struct huge_page *huge_pages; /* one per huge page */
 };
 
 /* Reserves an arena of at least @size bytes, near @hint if that is not 0.

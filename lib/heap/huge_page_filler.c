@@ -55,8 +55,8 @@ tcmi_filler_find_locked(enum run_kind kind, size_t n, size_t align,
 
   while (candidates != 0) {
     unsigned bucket = lowest_bit(candidates);
-    struct huge_page *huge = member_with_run(&filler.lists[kind][bucket], n,
-                                             align, TRIES, first);
+    struct huge_page *huge =
+        member_with_run(&filler.lists[kind][bucket], n, align, TRIES, first);
     if (huge != NULL)
       return huge;
     candidates &= candidates - 1;

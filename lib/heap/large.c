@@ -93,8 +93,8 @@ tcmi_large_free_moved(struct span *span)
 static void
 large_set_npages(struct span *span, size_t npages)
 {
-  atomic_add_relaxed(&tcmi_large_stats.bytes,
-                     ((uint64_t)npages - span->npages) << PAGE_SHIFT);
+  atomic_add_relaxed(&tcmi_large_stats.bytes, ((uint64_t)npages - span->npages)
+                                                  << PAGE_SHIFT);
   span->npages = (uint32_t)npages;
 }
 

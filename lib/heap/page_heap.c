@@ -18,6 +18,7 @@
 #include "base/system.h"
 #include "heap/arena.h"
 #include "heap/huge_page_filler.h"
+#include "heap/page_range.h"
 #include "heap/pagemap.h"
 
 struct lock tcmi_page_heap_lock = LOCK_INITIALIZER(LOCK_PAGE_HEAP);
@@ -26,191 +27,18 @@ struct lock tcmi_page_heap_lock = LOCK_INITIALIZER(LOCK_PAGE_HEAP);
 static struct {
   struct arena *first, *last; /* in the order of their making */
   size_t next_arena_size;     /* bytes; 0 before the first */
-  size_t used_pages;          /* in runs handed out */
-  size_t idle_pages;          /* free and resident */
   size_t released_bytes;      /* ever returned to the system */
   unsigned walkers;           /* threads that walk the arenas unlocked */
 } heap;
-
-/* A part of a range that lies in one huge page. */
-struct part {
-  size_t h;     /* [const] number of the huge page in its arena */
-  size_t first; /* [const] first page in the huge page */
-  size_t n;     /* [const] pages */
-};
-
-static struct part
-part_at(size_t first, size_t end)
-{
-  struct part part;
-
-  part.h = first / HUGE_PAGE_PAGES;
-  part.first = first % HUGE_PAGE_PAGES;
-  part.n = min_size(end - first, HUGE_PAGE_PAGES - part.first);
-  return part;
-}
-
-static void
-warm_set(struct arena *arena, size_t h, bool warm)
-{
-  if (bit_get(arena->warm, h) == warm)
-    return;
-  if (warm) {
-    bit_set(arena->warm, h);
-    arena->nwarm++;
-  } else {
-    bit_clear(arena->warm, h);
-    arena->nwarm--;
-  }
-}
-
-/* Marks a huge page as having pages in use. */
-static void
-huge_page_enter(struct arena *arena, size_t h)
-{
-  if (bit_get(arena->busy, h))
-    return;
-  bit_set(arena->busy, h);
-  arena->nbusy++;
-  warm_set(arena, h, false);
-}
-
-/* Marks a huge page as empty. */
-static void
-huge_page_leave(struct arena *arena, size_t h)
-{
-  struct huge_page *huge = &arena->huge_pages[h];
-
-  bit_clear(arena->busy, h);
-  arena->nbusy--;
-  warm_set(arena, h, bits_find(huge->resident, 0, HUGE_PAGE_PAGES, true) <
-                         HUGE_PAGE_PAGES);
-}
-
-/* A huge page that one run fills has its descriptor left alone, see A4. */
-static void
-whole_take(struct arena *arena, size_t h)
-{
-  if (bit_get(arena->warm, h))
-    heap.idle_pages -= tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
-  huge_page_enter(arena, h);
-  bit_set(arena->whole, h);
-}
-
-static void
-part_take(struct arena *arena, struct part part, enum run_kind kind)
-{
-  struct huge_page *huge = &arena->huge_pages[part.h];
-  bool empty = !bit_get(arena->busy, part.h);
-
-  heap.used_pages += part.n;
-  if (empty && part.n == HUGE_PAGE_PAGES) {
-    whole_take(arena, part.h);
-    return;
-  }
-  if (empty) {
-    huge->arena = arena;
-    huge->kind = (uint8_t)kind;
-    huge_page_enter(arena, part.h);
-  }
-  heap.idle_pages -= bits_count_range(huge->resident, part.first, part.n);
-  tcmi_huge_page_take(huge, part.first, part.n);
-  tcmi_filler_update_locked(huge);
-}
-
-/* Turns a huge page that one run filled into one with all its bits set. */
-static void
-whole_split(struct arena *arena, size_t h)
-{
-  struct huge_page *huge = &arena->huge_pages[h];
-
-  bit_clear(arena->whole, h);
-  huge->arena = arena;
-  huge->kind = RUN_LARGE;
-  tcmi_huge_page_take(huge, 0, HUGE_PAGE_PAGES);
-}
-
-static void
-resident_update(struct huge_page *huge, struct part part,
-                enum residency residency)
-{
-  if (residency == RESIDENCY_FULL)
-    bits_set_range(huge->resident, part.first, part.n);
-  else if (residency == RESIDENCY_NONE &&
-           bits_count_range(huge->resident, part.first, part.n) > 0)
-    bits_clear_range(huge->resident, part.first, part.n);
-  heap.idle_pages += bits_count_range(huge->resident, part.first, part.n);
-}
-
-static void
-part_give(struct arena *arena, struct part part, enum residency residency)
-{
-  struct huge_page *huge = &arena->huge_pages[part.h];
-
-  heap.used_pages -= part.n;
-  resident_update(huge, part, residency);
-  if (bit_get(arena->whole, part.h)) {
-    if (part.n == HUGE_PAGE_PAGES) {
-      bit_clear(arena->whole, part.h);
-      huge_page_leave(arena, part.h);
-      return;
-    }
-    whole_split(arena, part.h);
-  }
-  tcmi_huge_page_give(huge, part.first, part.n);
-  tcmi_filler_update_locked(huge);
-  if (huge->nused == 0)
-    huge_page_leave(arena, part.h);
-}
-
-static void
-range_take(struct arena *arena, size_t first, size_t n, enum run_kind kind)
-{
-  for (size_t end = first + n; first < end;) {
-    struct part part = part_at(first, end);
-    part_take(arena, part, kind);
-    first += part.n;
-  }
-}
-
-static void
-range_give(struct arena *arena, size_t first, size_t n,
-           enum residency residency)
-{
-  for (size_t end = first + n; first < end;) {
-    struct part part = part_at(first, end);
-    part_give(arena, part, residency);
-    first += part.n;
-  }
-}
-
-static bool
-range_is_free(const struct arena *arena, size_t first, size_t n)
-{
-  size_t end = first + n;
-
-  if (end > arena->nhuge * HUGE_PAGE_PAGES)
-    return false;
-  while (first < end) {
-    struct part part = part_at(first, end);
-    if (bit_get(arena->whole, part.h))
-      return false;
-    if (bit_get(arena->busy, part.h) &&
-        bits_count_range(arena->huge_pages[part.h].used, part.first, part.n))
-      return false;
-    first += part.n;
-  }
-  return true;
-}
 
 /* Takes and commits; 0 when the system refuses the memory. */
 static uintptr_t
 range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
 {
-  range_take(arena, first, n, kind);
+  tcmi_range_take(arena, first, n, kind);
   if (tcmi_arena_commit_locked(arena, first, n))
     return arena_address(arena, first);
-  range_give(arena, first, n, RESIDENCY_KEPT);
+  tcmi_range_give(arena, first, n, RESIDENCY_KEPT);
   return 0;
 }
 
@@ -299,8 +127,8 @@ heap_reserve(size_t need)
   size_t due = heap.next_arena_size != 0 ? heap.next_arena_size
                                          : tcmi_option(OPTION_arena_bytes);
   size_t size = need > ARENA_MAX_SIZE ? need : max_size(due, need);
-  uintptr_t hint = heap.last != NULL ? arena_end(heap.last)
-                                     : first_arena_hint(&heap);
+  uintptr_t hint =
+      heap.last != NULL ? arena_end(heap.last) : first_arena_hint(&heap);
   struct arena *arena;
 
   while ((arena = tcmi_arena_new_locked(size, hint)) == NULL) {
@@ -374,7 +202,7 @@ tcmi_page_heap_free(uintptr_t start, size_t npages, enum residency residency)
   struct arena *arena = pagemap_arena(start);
 
   lock_acquire(&tcmi_page_heap_lock);
-  range_give(arena, arena_page(arena, start), npages, residency);
+  tcmi_range_give(arena, arena_page(arena, start), npages, residency);
   arena_drop_if_done(arena);
   lock_release(&tcmi_page_heap_lock);
 }
@@ -416,7 +244,7 @@ tcmi_page_heap_free_dirty(uintptr_t start, size_t npages, uint32_t dirty)
   bits_clear_range(huge->resident, first, npages);
   for (; dirty != 0; dirty &= dirty - 1)
     bit_set(huge->resident, first + lowest_bit(dirty));
-  range_give(arena, page, npages, RESIDENCY_KEPT);
+  tcmi_range_give(arena, page, npages, RESIDENCY_KEPT);
   lock_release(&tcmi_page_heap_lock);
 }
 
@@ -428,7 +256,7 @@ tcmi_page_heap_extend(uintptr_t start, size_t npages, size_t new_npages)
   bool done;
 
   lock_acquire(&tcmi_page_heap_lock);
-  done = range_is_free(arena, first, new_npages - npages) &&
+  done = tcmi_range_is_free(arena, first, new_npages - npages) &&
          range_use(arena, first, new_npages - npages, RUN_LARGE) != 0;
   lock_release(&tcmi_page_heap_lock);
   return done;
@@ -436,7 +264,7 @@ tcmi_page_heap_extend(uintptr_t start, size_t npages, size_t new_npages)
 
 /* Clears what is resident of a part that is in use. */
 static void
-part_clear(struct arena *arena, struct part part)
+part_clear(struct arena *arena, struct page_part part)
 {
   uint64_t resident[HUGE_PAGE_WORDS];
   size_t end = part.first + part.n, first;
@@ -459,7 +287,7 @@ tcmi_page_heap_clear(uintptr_t start, size_t npages)
   size_t first = arena_page(arena, start), end = first + npages;
 
   while (first < end) {
-    struct part part = part_at(first, end);
+    struct page_part part = page_part_at(first, end);
     part_clear(arena, part);
     first += part.n;
   }
@@ -487,12 +315,14 @@ releasable(const struct huge_page *huge, uint64_t *target)
 static size_t
 release_run(struct arena *arena, size_t h, size_t first, size_t end)
 {
-  size_t page = h * HUGE_PAGE_PAGES + first, bytes = (end - first) << PAGE_SHIFT;
+  size_t page = h * HUGE_PAGE_PAGES + first, bytes = (end - first)
+                                                     << PAGE_SHIFT;
   bool done =
       tcmi_system_discard((void *)arena_address(arena, page), bytes) == 0;
 
   lock_acquire(&tcmi_page_heap_lock);
-  range_give(arena, page, end - first, done ? RESIDENCY_NONE : RESIDENCY_KEPT);
+  tcmi_range_give(arena, page, end - first,
+                  done ? RESIDENCY_NONE : RESIDENCY_KEPT);
   if (done)
     heap.released_bytes += bytes;
   lock_release(&tcmi_page_heap_lock);
@@ -520,7 +350,8 @@ release_huge_page(struct arena *arena, size_t h)
        first < HUGE_PAGE_PAGES;
        first = bits_find(target, next, HUGE_PAGE_PAGES, true)) {
     next = bits_find(target, first, HUGE_PAGE_PAGES, false);
-    range_take(arena, h * HUGE_PAGE_PAGES + first, next - first, RUN_LARGE);
+    tcmi_range_take(arena, h * HUGE_PAGE_PAGES + first, next - first,
+                    RUN_LARGE);
   }
   lock_release(&tcmi_page_heap_lock);
   for (first = bits_find(target, 0, HUGE_PAGE_PAGES, true);
@@ -573,10 +404,10 @@ void
 tcmi_page_heap_stats(struct page_heap_stats *stats)
 {
   lock_acquire(&tcmi_page_heap_lock);
-  stats->used_bytes = heap.used_pages << PAGE_SHIFT;
-  stats->idle_bytes = heap.idle_pages << PAGE_SHIFT;
-  stats->returned_bytes = tcmi_arena_committed_bytes() - stats->used_bytes -
-                          stats->idle_bytes;
+  stats->used_bytes = tcmi_page_counts.used << PAGE_SHIFT;
+  stats->idle_bytes = tcmi_page_counts.idle << PAGE_SHIFT;
+  stats->returned_bytes =
+      tcmi_arena_committed_bytes() - stats->used_bytes - stats->idle_bytes;
   stats->released_bytes = heap.released_bytes;
   lock_release(&tcmi_page_heap_lock);
 }
@@ -619,8 +450,8 @@ tcmi_page_heap_verify(void)
       if (!bit_get(arena->whole, h))
         idle += tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
     }
-  CHECK(used == heap.used_pages);
-  CHECK(idle == heap.idle_pages);
+  CHECK(used == tcmi_page_counts.used);
+  CHECK(idle == tcmi_page_counts.idle);
   CHECK((used + idle) << PAGE_SHIFT <= tcmi_arena_committed_bytes());
   lock_release(&tcmi_page_heap_lock);
 }

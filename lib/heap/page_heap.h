@@ -29,15 +29,9 @@
 #include "base/compiler.h"
 #include "base/lock.h"
 #include "heap/huge_page.h"
+#include "heap/page_range.h"
 
 extern struct lock tcmi_page_heap_lock;
-
-/* What becomes of pages that are given back. */
-enum residency {
-  RESIDENCY_KEPT, /* they were not touched since they were taken */
-  RESIDENCY_FULL, /* they may all hold memory */
-  RESIDENCY_NONE  /* they were returned to the system */
-};
 
 struct page_heap_stats {
   size_t used_bytes;     /* [const] in runs handed out */

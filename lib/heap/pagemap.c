@@ -37,8 +37,8 @@ leaf_ensure_locked(uintptr_t address)
 
   if (leaf != NULL || address >> LEAF_SHIFT >= ROOT_LENGTH)
     return leaf;
-  if (tcmi_system_map_readable(
-          round_up(sizeof *leaf, tcmi_system_page_size()), &memory) != 0)
+  if (tcmi_system_map_readable(round_up(sizeof *leaf, tcmi_system_page_size()),
+                               &memory) != 0)
     return NULL;
   leaf = memory;
   /* Pairs with the acquire in pagemap_leaf_of(). */

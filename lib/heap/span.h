@@ -39,17 +39,17 @@
 #define SPAN_MAX_PAGES 32
 
 struct span {
-  struct list link;  /* [lock: central] in a list of its central list */
-  uintptr_t start;   /* [const] address of the first page */
-  uint32_t npages;   /* [lock: central] or of the large block's user */
-  uint32_t dirty;    /* [lock: central] bit per page, see S3 */
-  uint16_t nobjs;    /* [const] objects, 0 for a large block */
-  uint16_t nfree;    /* [lock: central] set bits */
-  uint16_t fresh;    /* [lock: central] first object never handed out */
-  uint8_t class_id;  /* [const] size class, 0 for a large block */
-  uint8_t bucket;    /* [lock: central] its list there, 0 for none */
-  bool held;         /* [lock: central] its pages are being returned, see S5 */
-  uint64_t bits[];   /* [lock: central] bit per object, 1 = free */
+  struct list link; /* [lock: central] in a list of its central list */
+  uintptr_t start;  /* [const] address of the first page */
+  uint32_t npages;  /* [lock: central] or of the large block's user */
+  uint32_t dirty;   /* [lock: central] bit per page, see S3 */
+  uint16_t nobjs;   /* [const] objects, 0 for a large block */
+  uint16_t nfree;   /* [lock: central] set bits */
+  uint16_t fresh;   /* [lock: central] first object never handed out */
+  uint8_t class_id; /* [const] size class, 0 for a large block */
+  uint8_t bucket;   /* [lock: central] its list there, 0 for none */
+  bool held;        /* [lock: central] its pages are being returned, see S5 */
+  uint64_t bits[];  /* [lock: central] bit per object, 1 = free */
 };
 
 _Static_assert(sizeof(struct span) <= 64, "a span header fits a cache line");

@@ -14,9 +14,9 @@
 
 /* Aligned to the smallest page, so that a reader knows where to look. */
 struct stats_page tcmi_stats_page __attribute__((aligned(4096))) = {
-  .magic = TCM_STATS_PAGE_MAGIC,
-  .version = TCM_STATS_PAGE_VERSION,
-  .size = sizeof(struct stats_page),
+    .magic = TCM_STATS_PAGE_MAGIC,
+    .version = TCM_STATS_PAGE_VERSION,
+    .size = sizeof(struct stats_page),
 };
 
 struct central_numbers {
@@ -74,8 +74,7 @@ collect_classes(struct tcm_stats *stats)
     const struct size_class *class = &tcmi_size_classes[c];
     struct central_numbers central = central_numbers(c);
     uint64_t bytes = central.spans * class->pages << PAGE_SHIFT;
-    uint64_t outstanding =
-        central.spans * class->nobjs - central.free_objects;
+    uint64_t outstanding = central.spans * class->nobjs - central.free_objects;
     stats->span_count += central.spans;
     stats->central_list_bytes +=
         bytes - outstanding * class->size - central.clean_bytes;
@@ -102,8 +101,7 @@ tcmi_stats_collect(struct tcm_stats *stats)
   stats->metadata_bytes = tcmi_metadata_mapped_bytes();
   stats->mapped_bytes = pages.used_bytes + pages.idle_bytes +
                         pages.returned_bytes + stats->metadata_bytes;
-  stats->reserved_bytes =
-      tcmi_arena_reserved_bytes() + stats->metadata_bytes;
+  stats->reserved_bytes = tcmi_arena_reserved_bytes() + stats->metadata_bytes;
   stats->large_bytes = atomic_load_relaxed(&tcmi_large_stats.bytes);
   stats->large_count = atomic_load_relaxed(&tcmi_large_stats.count);
   stats->in_use_bytes =

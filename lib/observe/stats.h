@@ -28,12 +28,12 @@ extern struct stats_page tcmi_stats_page;
 #define stats_count(field) atomic_add_relaxed(&tcmi_stats_page.field, 1)
 
 struct class_stats {
-  uint64_t size;           /* [const] bytes of a block */
-  uint64_t spans;          /* [const] spans of the class */
-  uint64_t live;           /* [const] blocks in use by the application */
-  uint64_t free_central;   /* [const] free blocks in spans */
-  uint64_t free_transfer;  /* [const] free blocks in the transfer cache */
-  uint64_t free_thread;    /* [const] free blocks in thread caches */
+  uint64_t size;          /* [const] bytes of a block */
+  uint64_t spans;         /* [const] spans of the class */
+  uint64_t live;          /* [const] blocks in use by the application */
+  uint64_t free_central;  /* [const] free blocks in spans */
+  uint64_t free_transfer; /* [const] free blocks in the transfer cache */
+  uint64_t free_thread;   /* [const] free blocks in thread caches */
 };
 
 void tcmi_stats_collect(struct tcm_stats *stats);

@@ -22,22 +22,22 @@
 
 #include <stdint.h>
 
-#define TCM_STATS_PAGE_MAGIC "tcm-stats-page\n"  /* 15 characters and a NUL */
+#define TCM_STATS_PAGE_MAGIC "tcm-stats-page\n" /* 15 characters and a NUL */
 #define TCM_STATS_PAGE_VERSION 1
 
 struct stats_page {
-  char magic[16];           /* [const] TCM_STATS_PAGE_MAGIC */
-  uint32_t version;         /* [const] TCM_STATS_PAGE_VERSION */
-  uint32_t size;            /* [const] sizeof(struct stats_page) */
-  uint64_t slow_mallocs;    /* [atomic: relaxed, stats] a thread cache was empty */
-  uint64_t slow_frees;      /* [atomic: relaxed, stats] a thread cache was full */
-  uint64_t large_mallocs;   /* [atomic: relaxed, stats] blocks of their own */
-  uint64_t large_frees;     /* [atomic: relaxed, stats] */
-  uint64_t thread_starts;   /* [atomic: relaxed, stats] caches given to threads */
-  uint64_t thread_ends;     /* [atomic: relaxed, stats] caches handed on */
-  uint64_t forks;           /* [atomic: relaxed, stats] forks seen */
-  uint64_t mapped_bytes;    /* [atomic: relaxed, stats] memory tcm may touch */
-  uint64_t released_bytes;  /* [atomic: relaxed, stats] ever returned */
+  char magic[16];        /* [const] TCM_STATS_PAGE_MAGIC */
+  uint32_t version;      /* [const] TCM_STATS_PAGE_VERSION */
+  uint32_t size;         /* [const] sizeof(struct stats_page) */
+  uint64_t slow_mallocs; /* [atomic: relaxed, stats] a thread cache was empty */
+  uint64_t slow_frees;   /* [atomic: relaxed, stats] a thread cache was full */
+  uint64_t large_mallocs; /* [atomic: relaxed, stats] blocks of their own */
+  uint64_t large_frees;   /* [atomic: relaxed, stats] */
+  uint64_t thread_starts; /* [atomic: relaxed, stats] caches given to threads */
+  uint64_t thread_ends;   /* [atomic: relaxed, stats] caches handed on */
+  uint64_t forks;         /* [atomic: relaxed, stats] forks seen */
+  uint64_t mapped_bytes;  /* [atomic: relaxed, stats] memory tcm may touch */
+  uint64_t released_bytes; /* [atomic: relaxed, stats] ever returned */
 };
 
 #endif /* TCM_OBSERVE_STATS_PAGE_H */

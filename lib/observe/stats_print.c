@@ -50,8 +50,7 @@ tcmi_stats_print_text(tcmi_stats_sink *sink, void *to)
 
   tcmi_stats_collect(&s);
   put_text(&out, "tcm: what the heap of this process holds, in bytes");
-  put_number(&out, "MALLOC: ", s.in_use_bytes,
-             " Bytes in use by application");
+  put_number(&out, "MALLOC: ", s.in_use_bytes, " Bytes in use by application");
   put_number(&out, "MALLOC: + ", s.page_heap_bytes,
              " Bytes in page heap freelist");
   put_number(&out, "MALLOC: + ", s.central_list_bytes,
@@ -60,12 +59,10 @@ tcmi_stats_print_text(tcmi_stats_sink *sink, void *to)
              " Bytes in transfer cache freelist");
   put_number(&out, "MALLOC: + ", s.thread_cache_bytes,
              " Bytes in thread cache freelists");
-  put_number(&out, "MALLOC: + ", s.metadata_bytes,
-             " Bytes in malloc metadata");
+  put_number(&out, "MALLOC: + ", s.metadata_bytes, " Bytes in malloc metadata");
   put_number(&out, "MALLOC: + ", s.returned_bytes,
              " Bytes released to OS (aka unmapped)");
-  put_number(&out, "MALLOC: = ", s.mapped_bytes,
-             " Bytes mapped");
+  put_number(&out, "MALLOC: = ", s.mapped_bytes, " Bytes mapped");
   put_number(&out, "MALLOC: ", s.span_count, " Spans in use");
   put_number(&out, "MALLOC: ", s.thread_cache_count, " Thread heaps in use");
 }
@@ -131,7 +128,6 @@ tcmi_stats_print_xml(tcmi_stats_sink *sink, void *to)
   put_number(&out, "<system type=\"current\" size=\"", s.mapped_bytes, "\"/>");
   put_number(&out, "<system type=\"max\" size=\"", s.mapped_bytes, "\"/>");
   put_number(&out, "<aspace type=\"total\" size=\"", s.reserved_bytes, "\"/>");
-  put_number(&out, "<aspace type=\"mprotect\" size=\"", s.mapped_bytes,
-             "\"/>");
+  put_number(&out, "<aspace type=\"mprotect\" size=\"", s.mapped_bytes, "\"/>");
   put_text(&out, "</malloc>");
 }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * page_range.h - pages of an arena come into use and go free again.
+ *
+ * A range of pages is worked on a huge page at a time:
+ *
+ *     |    huge page 3    |    huge page 4    |    huge page 5    |
+ *                  [======|===================|=====]
+ *                  used bits    whole bit      used bits
+ *
+ * Invariants: A3 to A5 of arena.h and H1 to H3 of huge_page.h; and
+ *   R1  the counts below are those of all arenas together.
+ *
+ * Locking: LOCK_PAGE_HEAP for everything.
+ */
+#ifndef TCM_HEAP_PAGE_RANGE_H
+#define TCM_HEAP_PAGE_RANGE_H
+
+#include "base/bits.h"
+#include "base/compiler.h"
+#include "heap/arena.h"
+
+/* What becomes of pages that are given back. */
+enum residency {
+  RESIDENCY_KEPT, /* they were not touched since they were taken */
+  RESIDENCY_FULL, /* they may all hold memory */
+  RESIDENCY_NONE  /* they were returned to the system */
+};
+
+/* All fields: [lock: page heap] */
+struct page_counts {
+  size_t used; /* pages in runs handed out */
+  size_t idle; /* pages free and resident */
+};
+
+extern struct page_counts tcmi_page_counts;
+
+/* Marks free pages [first, first + n) of the arena as in use; a huge page that
+ * was empty becomes one of @kind. */
+void tcmi_range_take(struct arena *arena, size_t first, size_t n,
+                     enum run_kind kind);
+/* Marks them as free. */
+void tcmi_range_give(struct arena *arena, size_t first, size_t n,
+                     enum residency residency);
+/* Whether they are all free and inside the arena. */
+bool tcmi_range_is_free(const struct arena *arena, size_t first, size_t n);
+
+/* A part of a range that lies in one huge page. */
+struct page_part {
+  size_t h;     /* [const] number of the huge page in its arena */
+  size_t first; /* [const] first page in the huge page */
+  size_t n;     /* [const] pages */
+};
+
+static inline struct page_part
+page_part_at(size_t first, size_t end)
+{
+  struct page_part part;
+
+  part.h = first / HUGE_PAGE_PAGES;
+  part.first = first % HUGE_PAGE_PAGES;
+  part.n = min_size(end - first, HUGE_PAGE_PAGES - part.first);
+  return part;
+}
+
+#endif /* TCM_HEAP_PAGE_RANGE_H */
