@@ -53,6 +53,21 @@ class_allocate(unsigned class_id)
   return object;
 }
 
+/* The block freed last, if it has the very size. */
+static void *
+large_from_cache(size_t size, size_t align, bool zero)
+{
+  struct span *span;
+
+  if (tcmi_thread_cache_state != CACHE_OPEN || align > PAGE_SIZE)
+    return NULL;
+  span = tcmi_thread_cache_take_large(tcmi_thread_cache,
+                                      tcmi_large_usable(size) >> PAGE_SHIFT);
+  if (span == NULL)
+    return NULL;
+  return zero ? memset((void *)span->start, 0, size) : (void *)span->start;
+}
+
 static void *
 large_allocate(size_t size, size_t align, bool zero)
 {
@@ -60,6 +75,9 @@ large_allocate(size_t size, size_t align, bool zero)
 
   if (size > PTRDIFF_MAX - align)
     return NULL;
+  block = large_from_cache(size, align, zero);
+  if (block != NULL)
+    return block;
   stats_count(large_mallocs);
   block = tcmi_large_alloc(size, align, zero);
   if (unlikely(block == NULL) && tcmi_settle_all())
@@ -150,19 +168,23 @@ tcmi_alignment_round(size_t alignment)
                                     : (size_t)2 << (bit_width(alignment) - 1);
 }
 
-/* The large span whose block this is; aborts if there is none. */
+/* The large span whose block this is; aborts if there is none, with @gone for
+ * a block that was freed. */
 static struct span *
-large_span(const char *function, uintptr_t address)
+large_span(const char *function, uintptr_t address, const char *gone)
 {
   struct span *span = pagemap_span(address);
 
-  if (likely(span != NULL && span->class_id == 0 && span->start == address))
+  if (likely(span != NULL && span->class_id == 0 && span->start == address &&
+             !span->held))
     return span;
+  if (span != NULL && span->start == address)
+    tcmi_misuse(function, gone, address);
   if (tcmi_pagemap_find(address) != NULL)
     tcmi_misuse(function, "pointer not at the start of a block", address);
   if (pagemap_arena(address) == NULL)
     tcmi_misuse(function, "pointer not from this heap", address);
-  tcmi_misuse(function, "double free", address);
+  tcmi_misuse(function, gone, address);
 }
 
 static void
@@ -187,6 +209,14 @@ object_free(const char *function, unsigned class_id, void *object)
   tcmi_thread_cache_push(cache, class_id, object);
 }
 
+static void
+large_free(struct span *span)
+{
+  if (tcmi_thread_cache_state != CACHE_OPEN ||
+      !tcmi_thread_cache_keep_large(tcmi_thread_cache, span))
+    tcmi_large_free(span);
+}
+
 void
 tcmi_free_checked(const char *function, void *block)
 {
@@ -201,8 +231,7 @@ tcmi_free_checked(const char *function, void *block)
     object_free(function, class_id, block);
     return;
   }
-  stats_count(large_frees);
-  tcmi_large_free(large_span(function, address));
+  large_free(large_span(function, address, "double free"));
 }
 
 NOINLINE void
@@ -241,7 +270,7 @@ tcmi_usable_size(const char *function, void *block)
     check_object(function, class_id, address);
     return size_class_size(class_id);
   }
-  return span_bytes(large_span(function, address));
+  return span_bytes(large_span(function, address, "block is free"));
 }
 
 size_t

@@ -27,12 +27,15 @@
 #include "cache/central_list.h"
 #include "cache/transfer_cache.h"
 #include "heap/arena.h"
+#include "heap/large.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
 #define FIRST_CAPACITY 7 /* slots; with the NULL below, one granule */
 #define MOST_SLOTS 511   /* slots; more showed no gain */
 #define MOST_BYTES ((size_t)256 << 10)
+/* A large block above this is not held. */
+#define LARGE_MOST ((size_t)8 << 20)
 /* Slow paths between two looks at an idle bin. */
 #define IDLE_PERIOD 16
 /* Orphans that wait for a thread; the others are flushed by slow paths. */
@@ -55,6 +58,8 @@ struct cache_owner {
   struct list link;                          /* [lock: registry] all caches */
   struct cache_owner *next_orphan;           /* [lock: registry] */
   size_t capacity_bytes; /* [owner thread] sum of cap * size */
+  struct span *large;    /* [owner thread] a held large block, or NULL */
+  size_t large_charge;   /* [owner thread] its part of the total */
   unsigned ticks;        /* [owner thread] slow paths */
   unsigned look;         /* [owner thread] next bin to look at */
 };
@@ -138,16 +143,30 @@ bin_move(struct cache_owner *owner, unsigned c, unsigned slots)
   return true;
 }
 
-/* Whether the caches may hold @bytes more than they do. */
+/* Whether all caches together may hold @bytes more than they do. */
 static bool
-budget_allows(const struct cache_owner *owner, size_t bytes)
+total_allows(size_t bytes)
 {
   size_t total = atomic_load_relaxed(&registry.capacity_bytes) + bytes;
 
-  if (owner->capacity_bytes + bytes > tcmi_option(OPTION_thread_cache_bytes))
-    return false;
   return total <= tcmi_option(OPTION_cache_total_bytes) ||
          total <= tcmi_arena_committed_bytes() / 16;
+}
+
+/* Whether the bins of one cache may hold @bytes more than they do. */
+static bool
+budget_allows(const struct cache_owner *owner, size_t bytes)
+{
+  return owner->capacity_bytes + bytes <=
+             tcmi_option(OPTION_thread_cache_bytes) &&
+         total_allows(bytes);
+}
+
+static void
+charge(struct cache_owner *owner, size_t change)
+{
+  owner->capacity_bytes += change;
+  atomic_add_relaxed(&registry.capacity_bytes, change);
 }
 
 /* Sets the capacity of a bin, which holds no more than that. */
@@ -163,8 +182,7 @@ bin_resize(struct cache_owner *owner, unsigned c, unsigned cap)
     slots = 2 * slots + 1;
   if (slots != state->slots && !bin_move(owner, c, slots))
     return false;
-  owner->capacity_bytes += change;
-  atomic_add_relaxed(&registry.capacity_bytes, change);
+  charge(owner, change);
   state->cap = (uint16_t)cap;
   owner->hot.bins[c].lim = state->base + cap;
   return true;
@@ -337,9 +355,68 @@ tcmi_thread_cache_push(struct thread_cache *cache, unsigned c, void *object)
   atomic_store_relaxed(&bin->top, bin->top + 1);
 }
 
+/* Gives the held block to the page heap. */
+static void
+drop_large(struct cache_owner *owner)
+{
+  struct span *span = owner->large;
+
+  if (span == NULL)
+    return;
+  atomic_store_relaxed(&owner->large, NULL);
+  tcmi_large_free(span);
+}
+
+/* The charge stays while blocks of one size come and go. */
+static bool
+charge_large(struct cache_owner *owner, size_t bytes)
+{
+  if (owner->large_charge == bytes)
+    return true;
+  atomic_sub_relaxed(&registry.capacity_bytes, owner->large_charge);
+  owner->large_charge = 0;
+  if (bytes > LARGE_MOST || !total_allows(bytes))
+    return false;
+  atomic_add_relaxed(&registry.capacity_bytes, bytes);
+  owner->large_charge = bytes;
+  return true;
+}
+
+bool
+tcmi_thread_cache_keep_large(struct thread_cache *cache, struct span *span)
+{
+  struct cache_owner *owner = owner_of(cache);
+
+  drop_large(owner);
+  if (!charge_large(owner, span_bytes(span)))
+    return false;
+  span->held = true;
+  atomic_store_relaxed(&owner->large, span);
+  return true;
+}
+
+struct span *
+tcmi_thread_cache_take_large(struct thread_cache *cache, size_t npages)
+{
+  struct cache_owner *owner = owner_of(cache);
+  struct span *span = owner->large;
+
+  if (span == NULL)
+    return NULL;
+  if (span->npages != npages) {
+    drop_large(owner);
+    return NULL;
+  }
+  atomic_store_relaxed(&owner->large, NULL);
+  span->held = false;
+  return span;
+}
+
 static void
 owner_flush(struct cache_owner *owner)
 {
+  drop_large(owner);
+  (void)charge_large(owner, 0);
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     if (owner->states[c].base != NULL && bin_count(owner, c) > 0)
       bin_flush(owner, c, bin_count(owner, c));
@@ -458,11 +535,12 @@ void
 tcmi_thread_cache_after_fork(void)
 {
   struct cache_owner *own = owner_of(tcmi_thread_cache);
-  size_t bytes =
-      tcmi_thread_cache_state == CACHE_OPEN ? own->capacity_bytes : 0;
+  size_t bytes = tcmi_thread_cache_state == CACHE_OPEN
+                     ? own->capacity_bytes + own->large_charge
+                     : 0;
 
   for (struct cache_owner *o = registry.orphans; o != NULL; o = o->next_orphan)
-    bytes += o->capacity_bytes;
+    bytes += o->capacity_bytes + o->large_charge;
   atomic_store_relaxed(&registry.capacity_bytes, bytes);
 }
 
@@ -492,10 +570,28 @@ tcmi_thread_cache_objects(unsigned c)
   return objects;
 }
 
+static void
+collect_held_blocks(struct thread_cache_stats *stats)
+{
+  lock_acquire(&tcmi_registry_lock);
+  for (struct list *node = list_first(&registry.caches); node != NULL;
+       node = list_after(&registry.caches, node)) {
+    struct cache_owner *owner = list_entry(node, struct cache_owner, link);
+    struct span *span = atomic_load_relaxed(&owner->large);
+    if (span != NULL) {
+      stats->large_blocks++;
+      stats->large_bytes += span_bytes(span);
+    }
+  }
+  lock_release(&tcmi_registry_lock);
+}
+
 void
 tcmi_thread_cache_stats(struct thread_cache_stats *stats)
 {
-  stats->bytes = 0;
+  *stats = (struct thread_cache_stats){0};
+  collect_held_blocks(stats);
+  stats->bytes = stats->large_bytes;
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     stats->bytes += tcmi_thread_cache_objects(c) * size_class_size(c);
   lock_acquire(&tcmi_registry_lock);

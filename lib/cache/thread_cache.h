@@ -43,6 +43,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "cache/size_class.h"
+#include "heap/span.h"
 
 struct bin {
   void **top; /* [owner thread] first unused slot */
@@ -90,6 +91,15 @@ void tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned class_id,
 void tcmi_thread_cache_push(struct thread_cache *cache, unsigned class_id,
                             void *object);
 
+/* The large block freed last is kept for the next request of the same number
+ * of pages; any other request and any other free of a large block gives it to
+ * the page heap first, so that it never stands in the way of reuse.  Keep says
+ * whether it was kept; take returns NULL if there is no such block. */
+MUST_CHECK bool tcmi_thread_cache_keep_large(struct thread_cache *cache,
+                                             struct span *span);
+struct span *tcmi_thread_cache_take_large(struct thread_cache *cache,
+                                          size_t npages);
+
 /* Gives all objects of the cache to the central lists. */
 void tcmi_thread_cache_flush(struct thread_cache *cache);
 /* Gives one orphan, or all of them, to the central lists; false if there was
@@ -100,9 +110,11 @@ bool tcmi_thread_cache_flush_orphan(void);
 void tcmi_thread_cache_after_fork(void);
 
 struct thread_cache_stats {
-  uint64_t bytes;   /* [const] in all caches */
-  uint64_t caches;  /* [const] */
-  uint64_t orphans; /* [const] of them */
+  uint64_t bytes;        /* [const] in all caches */
+  uint64_t caches;       /* [const] */
+  uint64_t orphans;      /* [const] of them */
+  uint64_t large_bytes;  /* [const] of bytes, in held large blocks */
+  uint64_t large_blocks; /* [const] held large blocks */
 };
 void tcmi_thread_cache_stats(struct thread_cache_stats *stats);
 

@@ -27,11 +27,9 @@ large_count(struct span *span, bool born)
   if (born) {
     atomic_add_relaxed(&tcmi_large_stats.count, 1);
     atomic_add_relaxed(&tcmi_large_stats.bytes, bytes);
-    atomic_add_relaxed(&tcmi_large_stats.mallocs, 1);
   } else {
     atomic_sub_relaxed(&tcmi_large_stats.count, 1);
     atomic_sub_relaxed(&tcmi_large_stats.bytes, bytes);
-    atomic_add_relaxed(&tcmi_large_stats.frees, 1);
   }
 }
 

@@ -20,10 +20,8 @@
 #include "heap/span.h"
 
 struct large_stats {
-  uint64_t count;   /* [atomic: relaxed, stats] live blocks */
-  uint64_t bytes;   /* [atomic: relaxed, stats] live bytes */
-  uint64_t mallocs; /* [atomic: relaxed, stats] ever */
-  uint64_t frees;   /* [atomic: relaxed, stats] ever */
+  uint64_t count; /* [atomic: relaxed, stats] blocks, live or held */
+  uint64_t bytes; /* [atomic: relaxed, stats] of them */
 };
 
 extern struct large_stats tcmi_large_stats;

@@ -102,8 +102,10 @@ tcmi_stats_collect(struct tcm_stats *stats)
   stats->mapped_bytes = pages.used_bytes + pages.idle_bytes +
                         pages.returned_bytes + stats->metadata_bytes;
   stats->reserved_bytes = tcmi_arena_reserved_bytes() + stats->metadata_bytes;
-  stats->large_bytes = atomic_load_relaxed(&tcmi_large_stats.bytes);
-  stats->large_count = atomic_load_relaxed(&tcmi_large_stats.count);
+  stats->large_bytes =
+      minus(atomic_load_relaxed(&tcmi_large_stats.bytes), threads.large_bytes);
+  stats->large_count =
+      minus(atomic_load_relaxed(&tcmi_large_stats.count), threads.large_blocks);
   stats->in_use_bytes =
       minus(stats->mapped_bytes,
             stats->thread_cache_bytes + stats->transfer_cache_bytes +

@@ -31,13 +31,10 @@ struct stats_page {
   uint32_t size;         /* [const] sizeof(struct stats_page) */
   uint64_t slow_mallocs; /* [atomic: relaxed, stats] a thread cache was empty */
   uint64_t slow_frees;   /* [atomic: relaxed, stats] a thread cache was full */
-  uint64_t large_mallocs; /* [atomic: relaxed, stats] blocks of their own */
-  uint64_t large_frees;   /* [atomic: relaxed, stats] */
+  uint64_t large_mallocs; /* [atomic: relaxed, stats] from the page heap */
   uint64_t thread_starts; /* [atomic: relaxed, stats] caches given to threads */
   uint64_t thread_ends;   /* [atomic: relaxed, stats] caches handed on */
   uint64_t forks;         /* [atomic: relaxed, stats] forks seen */
-  uint64_t mapped_bytes;  /* [atomic: relaxed, stats] memory tcm may touch */
-  uint64_t released_bytes; /* [atomic: relaxed, stats] ever returned */
 };
 
 #endif /* TCM_OBSERVE_STATS_PAGE_H */
