@@ -30,6 +30,7 @@ object_get(unsigned class_id)
   bool zero;
 
   stats_count(slow_mallocs);
+  tcmi_settle_if_grown();
   if (likely(tcmi_thread_cache_state == CACHE_OPEN))
     return tcmi_thread_cache_refill(tcmi_thread_cache, class_id);
   return tcmi_central_extract_one(class_id, &zero);
@@ -79,6 +80,7 @@ large_allocate(size_t size, size_t align, bool zero)
   if (block != NULL)
     return block;
   stats_count(large_mallocs);
+  tcmi_settle_if_grown();
   block = tcmi_large_alloc(size, align, zero);
   if (unlikely(block == NULL) && tcmi_settle_all())
     block = tcmi_large_alloc(size, align, zero);

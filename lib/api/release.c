@@ -4,6 +4,8 @@
 #include "api/release.h"
 
 #include "base/atomics.h"
+#include "base/bits.h"
+#include "base/params.h"
 #include "cache/central_list.h"
 #include "cache/thread_cache.h"
 #include "cache/transfer_cache.h"
@@ -27,6 +29,21 @@ tcmi_settle_all(void)
     moved = true;
   }
   return moved;
+}
+
+/* Used bytes at which the caches are settled next. [atomic: relaxed] */
+static size_t settle_mark = SETTLE_STEP_MIN;
+
+void
+tcmi_settle_if_grown(void)
+{
+  size_t used = tcmi_page_heap_used_bytes();
+
+  if (likely(used < atomic_load_relaxed(&settle_mark)))
+    return;
+  atomic_store_relaxed(&settle_mark,
+                       used + max_size(used / 16, SETTLE_STEP_MIN));
+  (void)tcmi_settle_all();
 }
 
 size_t

@@ -15,6 +15,9 @@
  * the central lists, so that whole spans can come free.  True if anything
  * moved. */
 bool tcmi_settle_all(void);
+/* Settles all when the heap has grown by a sixteenth since the last time: what
+ * lies in caches must not raise the peak.  Cheap when there is nothing to do. */
+void tcmi_settle_if_grown(void);
 /* Settles all and returns every free page to the system; bytes. */
 size_t tcmi_release_all(void);
 

@@ -54,6 +54,10 @@
  * than fresh pages do. */
 #define RETURN_AT_ONCE_SIZE ((size_t)64 << 20)
 
+/* The heap grows by a sixteenth, and by this much at least, before what lies in
+ * caches is settled. */
+#define SETTLE_STEP_MIN ((size_t)1 << 20)
+
 /* A large block of at least this size moves by remapping its pages; below it
  * a copy costs less than two system calls and the faults after them. */
 #define REMAP_MIN_SIZE ((size_t)1 << 20)

@@ -18,9 +18,9 @@ struct central_list tcmi_central_lists[SIZE_CLASS_COUNT] = {
     [0 ... SIZE_CLASS_COUNT - 1] = {.lock = LOCK_INITIALIZER(LOCK_CENTRAL)}};
 
 static unsigned
-bucket_of(unsigned available)
+bucket_of(const struct span *span)
 {
-  return (unsigned)min_size(bit_width(available), CENTRAL_BUCKETS - 1);
+  return span_available(span) == 0 ? 0 : 1 + bit_width(span_outstanding(span));
 }
 
 static void
@@ -38,7 +38,7 @@ span_unlink_locked(struct central_list *list, struct span *span)
 static void
 span_relink_locked(struct central_list *list, struct span *span)
 {
-  unsigned bucket = bucket_of(span_available(span));
+  unsigned bucket = bucket_of(span);
 
   if (bucket == span->bucket || span->held)
     return;
@@ -170,13 +170,13 @@ take_from_span(struct central_list *list, struct span *span, void **out,
   return taken;
 }
 
-/* The span with the fewest available objects, or NULL. */
+/* The span with the most objects out of it that still has some, or NULL. */
 static struct span *
 fullest_span(const struct central_list *list)
 {
   if (list->nonempty == 0)
     return NULL;
-  return list_entry(list_first(&list->buckets[lowest_bit(list->nonempty)]),
+  return list_entry(list_first(&list->buckets[bit_width(list->nonempty) - 1]),
                     struct span, link);
 }
 
@@ -521,7 +521,7 @@ static void
 verify_span(unsigned class_id, unsigned bucket, const struct span *span)
 {
   CHECK(span->class_id == class_id && span->bucket == bucket && !span->held);
-  CHECK(bucket_of(span_available(span)) == bucket);
+  CHECK(bucket_of(span) == bucket);
   CHECK(span_outstanding(span) > 0);
   CHECK(span->fresh <= span->nobjs && span->nfree <= span->fresh);
   CHECK(bits_count_range(span->bits, 0, span->fresh) == span->nfree);

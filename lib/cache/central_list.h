@@ -2,18 +2,20 @@
 /*
  * central_list.h - the spans of one size class, shared by all threads.
  *
- *     central list c:  buckets  1    2     3     4 ...        8
- *     available objects         1   2..3  4..7  8..15   128 and more
+ *     central list c:  buckets  1    2    3     4     5  ...      11
+ *     objects out of the span   0    1   2..3  4..7  8..15   512..1023
  *                               |    |
- *                             span  span     a span with none is in no list
+ *                             span  span     a full span is in no list
  *
- * Objects come from the span with the fewest available ones, so that the
- * others empty and go back to the page heap, which happens at once.  Of a span
+ * Objects come from the span with the most live ones, so that the others empty
+ * and go back to the page heap, which happens at once.  The steps are fine
+ * where it matters: which of the sparse spans may drain.  Of a span
  * some of whose pages were returned to the system, objects on resident pages
  * go first.
  *
  * Invariants
- *   L1  a span with available objects is in the bucket of its number of them.
+ *   L1  a span with available objects is in the bucket of the number of those
+ *       that are live or cached.
  *   L2  a span without live or cached objects is in no list: it is gone.
  *   L3  free_objects is the sum of the available objects of all spans.
  *   L4  clean_pages is the number of pages of all spans that hold no memory.
@@ -34,7 +36,7 @@
 #include "cache/size_class.h"
 #include "heap/span.h"
 
-#define CENTRAL_BUCKETS 9
+#define CENTRAL_BUCKETS 13
 
 struct central_list {
   struct lock lock;

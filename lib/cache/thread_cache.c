@@ -6,8 +6,11 @@
  * Capacity grows by use.  Up to two batches a bin doubles on each miss; beyond
  * that only when it overflowed and then ran empty again since the last time,
  * which shows that a larger stack would have held the swing.  It shrinks when
- * idle: each slow path looks at one other bin, and one that has not moved since
- * two looks gives half of its objects back.
+ * idle: each slow path looks at one other class, and a bin or transfer cache
+ * that holds what it held at the last look is emptied.  What lies there costs
+ * more than its own bytes: a cached object keeps its whole span from going
+ * back, and a program that turns to other sizes would leave spans behind in
+ * each.
  *
  * Rejected: stealing capacity from other threads, since a thread's own cache
  * could then change under it, and the fast path would need an atomic.
@@ -36,20 +39,18 @@
 #define MOST_BYTES ((size_t)256 << 10)
 /* A large block above this is not held. */
 #define LARGE_MOST ((size_t)8 << 20)
-/* Slow paths between two looks at an idle bin. */
-#define IDLE_PERIOD 16
 /* Orphans that wait for a thread; the others are flushed by slow paths. */
 #define ORPHANS_MOST 4
 
 /* The slow side of a bin.  All fields: [owner thread] */
 struct bin_state {
-  void **base;       /* first slot; others read it for statistics */
-  uint16_t cap;      /* usable slots */
-  uint16_t slots;    /* allocated slots, without the NULL below */
-  uint16_t seen;     /* objects at the last look, for idleness */
-  uint8_t idle;      /* looks in a row at which nothing had moved */
-  uint8_t overflows; /* it overflowed, and has not run empty since */
-  uint8_t swings;    /* it overflowed and then ran empty */
+  void **base;          /* first slot; others read it for statistics */
+  uint16_t cap;         /* usable slots */
+  uint16_t slots;       /* allocated slots, without the NULL below */
+  uint16_t seen;        /* objects at the last look, for idleness */
+  uint16_t seen_shared; /* objects in the transfer cache at the last look */
+  uint8_t overflows;    /* it overflowed, and has not run empty since */
+  uint8_t swings;       /* it overflowed and then ran empty */
 };
 
 struct cache_owner {
@@ -60,7 +61,6 @@ struct cache_owner {
   size_t capacity_bytes; /* [owner thread] sum of cap * size */
   struct span *large;    /* [owner thread] a held large block, or NULL */
   size_t large_charge;   /* [owner thread] its part of the total */
-  unsigned ticks;        /* [owner thread] slow paths */
   unsigned look;         /* [owner thread] next bin to look at */
 };
 
@@ -206,33 +206,43 @@ bin_flush(struct cache_owner *owner, unsigned c, unsigned n)
   atomic_store_relaxed(&bin->top, state->base + left);
 }
 
-/* One look at one bin; see the head of this file. */
+/* Gives all objects of a bin to the central list, where they can complete
+ * whole spans. */
+static void
+bin_settle(struct cache_owner *owner, unsigned c)
+{
+  struct bin_state *state = &owner->states[c];
+  unsigned count = bin_count(owner, c);
+
+  tcmi_central_insert(c, state->base, count);
+  atomic_store_relaxed(&owner->hot.bins[c].top, state->base);
+  (void)bin_resize(owner, c, FIRST_CAPACITY);
+}
+
+/* One look at one class; see the head of this file. */
 static void
 look_for_idleness(struct cache_owner *owner)
 {
   unsigned c = owner->look = owner->look % (SIZE_CLASS_COUNT - 1) + 1;
   struct bin_state *state = &owner->states[c];
   unsigned count = state->base == NULL ? 0 : bin_count(owner, c);
+  unsigned shared = atomic_load_relaxed(&tcmi_transfer_caches[c].count);
 
-  if (count != state->seen || count < 4) {
-    state->seen = (uint16_t)count;
-    state->idle = 0;
-    return;
+  if (count > 0 && count == state->seen) {
+    bin_settle(owner, c);
+    count = 0;
   }
-  if (++state->idle < 2)
-    return;
-  bin_flush(owner, c, (count + 1) / 2);
-  count = bin_count(owner, c);
-  (void)bin_resize(owner, c, (unsigned)max_size(count, FIRST_CAPACITY));
+  if (shared > 0 && shared == state->seen_shared) {
+    tcmi_transfer_settle(c);
+    shared = 0;
+  }
   state->seen = (uint16_t)count;
-  state->idle = 0;
+  state->seen_shared = (uint16_t)shared;
 }
 
 static void
 slow_path_tick(struct cache_owner *owner)
 {
-  if (++owner->ticks % IDLE_PERIOD != 0)
-    return;
   look_for_idleness(owner);
   if (atomic_load_relaxed(&registry.norphans) > ORPHANS_MOST)
     (void)tcmi_thread_cache_flush_orphan();

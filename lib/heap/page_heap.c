@@ -412,6 +412,12 @@ tcmi_page_heap_stats(struct page_heap_stats *stats)
   lock_release(&tcmi_page_heap_lock);
 }
 
+size_t
+tcmi_page_heap_used_bytes(void)
+{
+  return atomic_load_relaxed(&tcmi_page_counts.used) << PAGE_SHIFT;
+}
+
 uintptr_t
 tcmi_page_heap_base(void)
 {

@@ -66,6 +66,9 @@ void tcmi_page_heap_count_released(size_t bytes);
 
 void tcmi_page_heap_stats(struct page_heap_stats *stats);
 
+/* Bytes in runs handed out; read without the lock. */
+size_t tcmi_page_heap_used_bytes(void);
+
 /* The address of the first arena, or 0. */
 uintptr_t tcmi_page_heap_base(void);
 

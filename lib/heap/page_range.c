@@ -3,6 +3,7 @@
 
 #include "heap/page_range.h"
 
+#include "base/atomics.h"
 #include "base/bits.h"
 #include "heap/huge_page_filler.h"
 
@@ -62,7 +63,7 @@ part_take(struct arena *arena, struct page_part part, enum run_kind kind)
   struct huge_page *huge = &arena->huge_pages[part.h];
   bool empty = !bit_get(arena->busy, part.h);
 
-  tcmi_page_counts.used += part.n;
+  counter_add(&tcmi_page_counts.used, part.n);
   if (empty && part.n == HUGE_PAGE_PAGES) {
     whole_take(arena, part.h);
     return;
@@ -106,7 +107,7 @@ part_give(struct arena *arena, struct page_part part, enum residency residency)
 {
   struct huge_page *huge = &arena->huge_pages[part.h];
 
-  tcmi_page_counts.used -= part.n;
+  counter_sub(&tcmi_page_counts.used, part.n);
   resident_update(huge, part, residency);
   if (bit_get(arena->whole, part.h)) {
     if (part.n == HUGE_PAGE_PAGES) {

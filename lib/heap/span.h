@@ -21,7 +21,7 @@
  *       page whose bit is 0 reads as zero.  No object below fresh that is in
  *       use touches a page whose bit is 0.
  *   S4  a span of the central lists is in the list that its number of
- *       available objects names, or in none when it has no available one.
+ *       objects in use names, or in none when it has no available one.
  *   S5  a held span is in no list and nothing is taken from it; a held large
  *       span is free, in a thread cache.
  *
