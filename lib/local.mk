@@ -41,6 +41,7 @@ tcm_heap = \
 	lib/heap/span.h
 
 tcm_cache = \
+	lib/cache/cache_owner.h \
 	lib/cache/central_list.c \
 	lib/cache/central_list.h \
 	lib/cache/size_class.c \
@@ -49,6 +50,7 @@ tcm_cache = \
 	lib/cache/thread_cache.c \
 	lib/cache/thread_cache.h \
 	lib/cache/thread_cache_fast.h \
+	lib/cache/thread_registry.c \
 	lib/cache/transfer_cache.c \
 	lib/cache/transfer_cache.h
 

@@ -98,6 +98,7 @@ main(void)
   make_sizes();
   printf("/* SPDX-License-Identifier: BSD-2-Clause */\n"
          "/* Made by size_class_gen.c; change that and run it again. */\n"
+         "/* clang-format off */\n"
          "#ifndef TCM_CACHE_SIZE_CLASS_TABLE_H\n"
          "#define TCM_CACHE_SIZE_CLASS_TABLE_H\n\n"
          "/* Classes are numbered from 1; 0 is none. */\n"

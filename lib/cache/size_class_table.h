@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Made by size_class_gen.c; change that and run it again. */
+/* clang-format off */
 #ifndef TCM_CACHE_SIZE_CLASS_TABLE_H
 #define TCM_CACHE_SIZE_CLASS_TABLE_H
 

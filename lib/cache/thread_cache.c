@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The slow side: what happens when a bin is empty or full, and the life of a
- * cache.
+ * The slow side: what happens when a bin is empty or full.
  *
  * Capacity grows by use.  Up to two batches a bin doubles on each miss; beyond
  * that only when it overflowed and then ran empty again since the last time,
@@ -27,6 +26,7 @@
 #include "base/options.h"
 #include "base/params.h"
 #include "base/report.h"
+#include "cache/cache_owner.h"
 #include "cache/central_list.h"
 #include "cache/transfer_cache.h"
 #include "heap/arena.h"
@@ -39,70 +39,6 @@
 #define MOST_BYTES ((size_t)256 << 10)
 /* A large block above this is not held. */
 #define LARGE_MOST ((size_t)8 << 20)
-/* Orphans that wait for a thread; the others are flushed by slow paths. */
-#define ORPHANS_MOST 4
-
-/* The slow side of a bin.  All fields: [owner thread] */
-struct bin_state {
-  void **base;          /* first slot; others read it for statistics */
-  uint16_t cap;         /* usable slots */
-  uint16_t slots;       /* allocated slots, without the NULL below */
-  uint16_t seen;        /* objects at the last look, for idleness */
-  uint16_t seen_shared; /* objects in the transfer cache at the last look */
-  uint8_t overflows;    /* it overflowed, and has not run empty since */
-  uint8_t swings;       /* it overflowed and then ran empty */
-};
-
-struct cache_owner {
-  struct thread_cache hot; /* [owner thread] first: the two are one */
-  struct bin_state states[SIZE_CLASS_COUNT]; /* [owner thread] */
-  struct list link;                          /* [lock: registry] all caches */
-  struct cache_owner *next_orphan;           /* [lock: registry] */
-  size_t capacity_bytes; /* [owner thread] sum of cap * size */
-  struct span *large;    /* [owner thread] a held large block, or NULL */
-  size_t large_charge;   /* [owner thread] its part of the total */
-  unsigned look;         /* [owner thread] next bin to look at */
-};
-
-/* What bin 0 points at: empty, since the slot below its top is NULL. */
-static void *const nowhere[2];
-#define NO_BIN                                                       \
-  {                                                                  \
-    (void **)(uintptr_t)&nowhere[1], (void **)(uintptr_t)&nowhere[1] \
-  }
-/* No address lies in this window. */
-#define NO_WINDOW ((uintptr_t)1 << (sizeof(uintptr_t) * 8 - 2))
-
-static const struct thread_cache closed_cache = {
-    .bins = {NO_BIN},
-    .window = NO_WINDOW,
-};
-
-__thread struct thread_cache *tcmi_thread_cache =
-    (struct thread_cache *)(uintptr_t)&closed_cache;
-__thread uint8_t tcmi_thread_cache_state;
-
-struct lock tcmi_registry_lock = LOCK_INITIALIZER(LOCK_REGISTRY);
-
-static struct {
-  struct list caches;          /* [lock: registry] all, orphans too */
-  struct cache_owner *orphans; /* [lock: registry] last handed on first */
-  size_t ncaches;              /* [lock: registry] */
-  size_t norphans;             /* [atomic: relaxed] written under the lock */
-  size_t capacity_bytes;       /* [atomic: relaxed] of all caches */
-} registry;
-
-static struct cache_owner *
-owner_of(struct thread_cache *cache)
-{
-  return (struct cache_owner *)(void *)cache;
-}
-
-static unsigned
-bin_count(struct cache_owner *owner, unsigned c)
-{
-  return (unsigned)(owner->hot.bins[c].top - owner->states[c].base);
-}
 
 /* Slots that a bin may have at most. */
 static unsigned
@@ -112,12 +48,6 @@ bin_most(unsigned c)
 
   return (unsigned)max_size(min_size(most, MOST_SLOTS),
                             2 * tcmi_size_classes[c].batch);
-}
-
-static size_t
-slots_bytes(unsigned slots)
-{
-  return (slots + 1) * sizeof(void *);
 }
 
 /* Replaces the array of a bin by one of @slots slots. */
@@ -147,7 +77,8 @@ bin_move(struct cache_owner *owner, unsigned c, unsigned slots)
 static bool
 total_allows(size_t bytes)
 {
-  size_t total = atomic_load_relaxed(&registry.capacity_bytes) + bytes;
+  size_t total =
+      atomic_load_relaxed(&tcmi_cache_registry.capacity_bytes) + bytes;
 
   return total <= tcmi_option(OPTION_cache_total_bytes) ||
          total <= tcmi_arena_committed_bytes() / 16;
@@ -166,7 +97,7 @@ static void
 charge(struct cache_owner *owner, size_t change)
 {
   owner->capacity_bytes += change;
-  atomic_add_relaxed(&registry.capacity_bytes, change);
+  atomic_add_relaxed(&tcmi_cache_registry.capacity_bytes, change);
 }
 
 /* Sets the capacity of a bin, which holds no more than that. */
@@ -244,7 +175,7 @@ static void
 slow_path_tick(struct cache_owner *owner)
 {
   look_for_idleness(owner);
-  if (atomic_load_relaxed(&registry.norphans) > ORPHANS_MOST)
+  if (atomic_load_relaxed(&tcmi_cache_registry.norphans) > ORPHANS_MOST)
     (void)tcmi_thread_cache_flush_orphan();
 }
 
@@ -383,11 +314,11 @@ charge_large(struct cache_owner *owner, size_t bytes)
 {
   if (owner->large_charge == bytes)
     return true;
-  atomic_sub_relaxed(&registry.capacity_bytes, owner->large_charge);
+  atomic_sub_relaxed(&tcmi_cache_registry.capacity_bytes, owner->large_charge);
   owner->large_charge = 0;
   if (bytes > LARGE_MOST || !total_allows(bytes))
     return false;
-  atomic_add_relaxed(&registry.capacity_bytes, bytes);
+  atomic_add_relaxed(&tcmi_cache_registry.capacity_bytes, bytes);
   owner->large_charge = bytes;
   return true;
 }
@@ -422,8 +353,8 @@ tcmi_thread_cache_take_large(struct thread_cache *cache, size_t npages)
   return span;
 }
 
-static void
-owner_flush(struct cache_owner *owner)
+void
+tcmi_cache_owner_flush(struct cache_owner *owner)
 {
   drop_large(owner);
   (void)charge_large(owner, 0);
@@ -435,205 +366,5 @@ owner_flush(struct cache_owner *owner)
 void
 tcmi_thread_cache_flush(struct thread_cache *cache)
 {
-  owner_flush(owner_of(cache));
-}
-
-static void
-owner_delete(struct cache_owner *owner)
-{
-  lock_acquire(&tcmi_registry_lock);
-  list_remove(&owner->link);
-  registry.ncaches--;
-  lock_release(&tcmi_registry_lock);
-  atomic_sub_relaxed(&registry.capacity_bytes, owner->capacity_bytes);
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    if (owner->states[c].base != NULL)
-      tcmi_metadata_free(owner->states[c].base - 1,
-                         slots_bytes(owner->states[c].slots));
-  tcmi_metadata_free(owner, sizeof *owner);
-}
-
-static struct cache_owner *
-orphan_adopt(void)
-{
-  struct cache_owner *owner;
-
-  lock_acquire(&tcmi_registry_lock);
-  owner = registry.orphans;
-  if (owner != NULL) {
-    registry.orphans = owner->next_orphan;
-    atomic_store_relaxed(&registry.norphans, registry.norphans - 1);
-  }
-  lock_release(&tcmi_registry_lock);
-  return owner;
-}
-
-static struct cache_owner *
-owner_new(void)
-{
-  struct cache_owner *owner = tcmi_metadata_alloc_zeroed(sizeof *owner);
-
-  if (owner == NULL)
-    return NULL;
-  owner->hot.bins[0] = closed_cache.bins[0];
-  memcpy(owner->hot.small_tags, tcmi_small_tags, sizeof tcmi_small_tags);
-  memcpy(owner->hot.middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    owner->hot.bins[c].top = owner->hot.bins[c].lim = owner->hot.bins[0].top;
-  owner->hot.window = NO_WINDOW;
-  lock_acquire(&tcmi_registry_lock);
-  list_push_front(&registry.caches, &owner->link);
-  registry.ncaches++;
-  lock_release(&tcmi_registry_lock);
-  return owner;
-}
-
-bool
-tcmi_thread_cache_open(void)
-{
-  struct cache_owner *owner = orphan_adopt();
-
-  if (owner == NULL)
-    owner = owner_new();
-  if (owner == NULL)
-    return false;
-  tcmi_thread_cache = &owner->hot;
-  tcmi_thread_cache_state = CACHE_OPEN;
-  return true;
-}
-
-void
-tcmi_thread_cache_detach(enum cache_state state)
-{
-  tcmi_thread_cache = (struct thread_cache *)(uintptr_t)&closed_cache;
-  tcmi_thread_cache_state = (uint8_t)state;
-}
-
-void
-tcmi_thread_cache_hand_on(void)
-{
-  struct cache_owner *owner = owner_of(tcmi_thread_cache);
-
-  if (tcmi_thread_cache_state != CACHE_OPEN)
-    return;
-  tcmi_thread_cache_detach(CACHE_GONE);
-  lock_acquire(&tcmi_registry_lock);
-  owner->next_orphan = registry.orphans;
-  registry.orphans = owner;
-  atomic_store_relaxed(&registry.norphans, registry.norphans + 1);
-  lock_release(&tcmi_registry_lock);
-}
-
-/* The oldest orphan is the coldest, but only the newest is at hand; since all
- * beyond a few are flushed, which one goes first does not matter. */
-bool
-tcmi_thread_cache_flush_orphan(void)
-{
-  struct cache_owner *owner = orphan_adopt();
-
-  if (owner == NULL)
-    return false;
-  owner_flush(owner);
-  owner_delete(owner);
-  return true;
-}
-
-/* The caches of threads that the child lacks are lost to it: their last moves
- * may not have been copied in order.  They stay in the registry, so that their
- * objects are accounted for, but no longer count against the budget. */
-void
-tcmi_thread_cache_after_fork(void)
-{
-  struct cache_owner *own = owner_of(tcmi_thread_cache);
-  size_t bytes = tcmi_thread_cache_state == CACHE_OPEN
-                     ? own->capacity_bytes + own->large_charge
-                     : 0;
-
-  for (struct cache_owner *o = registry.orphans; o != NULL; o = o->next_orphan)
-    bytes += o->capacity_bytes + o->large_charge;
-  atomic_store_relaxed(&registry.capacity_bytes, bytes);
-}
-
-/* Read while the owner works: a number that was true a moment ago, or 0 when
- * the array is just being replaced. */
-__attribute__((no_sanitize("thread"))) static unsigned
-count_seen_from_outside(struct cache_owner *owner, unsigned c)
-{
-  void **base = atomic_load_relaxed(&owner->states[c].base);
-  void **top = atomic_load_relaxed(&owner->hot.bins[c].top);
-  size_t count = (size_t)(top - base);
-
-  return base == NULL || count > owner->states[c].slots ? 0 : (unsigned)count;
-}
-
-uint64_t
-tcmi_thread_cache_objects(unsigned c)
-{
-  uint64_t objects = 0;
-
-  lock_acquire(&tcmi_registry_lock);
-  for (struct list *node = list_first(&registry.caches); node != NULL;
-       node = list_after(&registry.caches, node))
-    objects +=
-        count_seen_from_outside(list_entry(node, struct cache_owner, link), c);
-  lock_release(&tcmi_registry_lock);
-  return objects;
-}
-
-static void
-collect_held_blocks(struct thread_cache_stats *stats)
-{
-  lock_acquire(&tcmi_registry_lock);
-  for (struct list *node = list_first(&registry.caches); node != NULL;
-       node = list_after(&registry.caches, node)) {
-    struct cache_owner *owner = list_entry(node, struct cache_owner, link);
-    struct span *span = atomic_load_relaxed(&owner->large);
-    if (span != NULL) {
-      stats->large_blocks++;
-      stats->large_bytes += span_bytes(span);
-    }
-  }
-  lock_release(&tcmi_registry_lock);
-}
-
-void
-tcmi_thread_cache_stats(struct thread_cache_stats *stats)
-{
-  *stats = (struct thread_cache_stats){0};
-  collect_held_blocks(stats);
-  stats->bytes = stats->large_bytes;
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    stats->bytes += tcmi_thread_cache_objects(c) * size_class_size(c);
-  lock_acquire(&tcmi_registry_lock);
-  stats->caches = registry.ncaches;
-  stats->orphans = registry.norphans;
-  lock_release(&tcmi_registry_lock);
-}
-
-static void
-verify_bin(struct cache_owner *owner, unsigned c)
-{
-  struct bin_state *state = &owner->states[c];
-  unsigned count;
-
-  if (state->base == NULL)
-    return;
-  count = bin_count(owner, c);
-  CHECK(state->base[-1] == NULL);
-  CHECK(count <= state->cap && state->cap <= state->slots);
-  CHECK(owner->hot.bins[c].lim == state->base + state->cap);
-  for (unsigned i = 0; i < count; i++) {
-    uintptr_t object = (uintptr_t)state->base[i];
-    CHECK(pagemap_tag(object) == 2 * c);
-    CHECK(tcmi_central_judge(pagemap_span(object), object) == CENTRAL_VALID);
-  }
-}
-
-void
-tcmi_thread_cache_verify(void)
-{
-  if (tcmi_thread_cache_state != CACHE_OPEN)
-    return;
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    verify_bin(owner_of(tcmi_thread_cache), c);
+  tcmi_cache_owner_flush(owner_of(cache));
 }

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cache_owner.h - what the slow side knows of a thread cache, for the two files
+ * that work on it.
+ *
+ *     thread_cache.c      bins run empty and full, grow and shrink
+ *     thread_registry.c   caches are born, handed on, adopted, counted
+ *
+ *     struct cache_owner: | struct thread_cache | states, budget, links |
+ *                           ^ the pointer in thread-local storage
+ *
+ * Invariants: T1 to T4 of thread_cache.h.
+ */
+#ifndef TCM_CACHE_CACHE_OWNER_H
+#define TCM_CACHE_CACHE_OWNER_H
+
+#include "base/compiler.h"
+#include "base/list.h"
+#include "cache/thread_cache.h"
+#include "heap/span.h"
+
+/* No address lies in this window. */
+#define NO_WINDOW ((uintptr_t)1 << (sizeof(uintptr_t) * 8 - 2))
+/* Orphans that wait for a thread; the others are flushed by slow paths. */
+#define ORPHANS_MOST 4
+
+/* The slow side of a bin.  All fields: [owner thread] */
+struct bin_state {
+  void **base;          /* first slot; others read it for statistics */
+  uint16_t cap;         /* usable slots */
+  uint16_t slots;       /* allocated slots, without the NULL below */
+  uint16_t seen;        /* objects at the last look, for idleness */
+  uint16_t seen_shared; /* objects in the transfer cache at the last look */
+  uint8_t overflows;    /* it overflowed, and has not run empty since */
+  uint8_t swings;       /* it overflowed and then ran empty */
+};
+
+struct cache_owner {
+  struct thread_cache hot; /* [owner thread] first: the two are one */
+  struct bin_state states[SIZE_CLASS_COUNT]; /* [owner thread] */
+  struct list link;                          /* [lock: registry] all caches */
+  struct cache_owner *next_orphan;           /* [lock: registry] */
+  size_t capacity_bytes; /* [owner thread] sum of cap * size */
+  struct span *large;    /* [owner thread] a held large block, or NULL */
+  size_t large_charge;   /* [owner thread] its part of the total */
+  unsigned look;         /* [owner thread] next bin to look at */
+};
+
+struct cache_registry {
+  struct list caches;          /* [lock: registry] all, orphans too */
+  struct cache_owner *orphans; /* [lock: registry] last handed on first */
+  size_t ncaches;              /* [lock: registry] */
+  size_t norphans;             /* [atomic: relaxed] written under the lock */
+  size_t capacity_bytes;       /* [atomic: relaxed] of all caches */
+};
+
+extern struct cache_registry tcmi_cache_registry;
+
+/* Gives all that the cache holds to the floors below. */
+void tcmi_cache_owner_flush(struct cache_owner *owner);
+
+static inline struct cache_owner *
+owner_of(struct thread_cache *cache)
+{
+  return (struct cache_owner *)(void *)cache;
+}
+
+static inline unsigned
+bin_count(struct cache_owner *owner, unsigned c)
+{
+  return (unsigned)(owner->hot.bins[c].top - owner->states[c].base);
+}
+
+/* Bytes of an array of @slots slots and the NULL below them. */
+static inline size_t
+slots_bytes(unsigned slots)
+{
+  return (slots + 1) * sizeof(void *);
+}
+
+#endif /* TCM_CACHE_CACHE_OWNER_H */

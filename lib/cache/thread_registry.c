@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A cache outlives its thread: handing it on is one push on a list, and the
+ * next thread that starts finds it warm.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/metadata.h"
+#include "base/report.h"
+#include "cache/cache_owner.h"
+#include "cache/central_list.h"
+#include "cache/thread_cache.h"
+#include "heap/pagemap.h"
+
+/* What bin 0 points at: empty, since the slot below its top is NULL. */
+static void *const nowhere[2];
+#define NO_BIN                                                       \
+  {                                                                  \
+    (void **)(uintptr_t)&nowhere[1], (void **)(uintptr_t)&nowhere[1] \
+  }
+
+static const struct thread_cache closed_cache = {
+    .bins = {NO_BIN},
+    .window = NO_WINDOW,
+};
+
+__thread struct thread_cache *tcmi_thread_cache =
+    (struct thread_cache *)(uintptr_t)&closed_cache;
+__thread uint8_t tcmi_thread_cache_state;
+
+struct lock tcmi_registry_lock = LOCK_INITIALIZER(LOCK_REGISTRY);
+
+struct cache_registry tcmi_cache_registry;
+
+static void
+owner_delete(struct cache_owner *owner)
+{
+  lock_acquire(&tcmi_registry_lock);
+  list_remove(&owner->link);
+  tcmi_cache_registry.ncaches--;
+  lock_release(&tcmi_registry_lock);
+  atomic_sub_relaxed(&tcmi_cache_registry.capacity_bytes,
+                     owner->capacity_bytes);
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    if (owner->states[c].base != NULL)
+      tcmi_metadata_free(owner->states[c].base - 1,
+                         slots_bytes(owner->states[c].slots));
+  tcmi_metadata_free(owner, sizeof *owner);
+}
+
+static struct cache_owner *
+orphan_adopt(void)
+{
+  struct cache_owner *owner;
+
+  lock_acquire(&tcmi_registry_lock);
+  owner = tcmi_cache_registry.orphans;
+  if (owner != NULL) {
+    tcmi_cache_registry.orphans = owner->next_orphan;
+    atomic_store_relaxed(&tcmi_cache_registry.norphans,
+                         tcmi_cache_registry.norphans - 1);
+  }
+  lock_release(&tcmi_registry_lock);
+  return owner;
+}
+
+static struct cache_owner *
+owner_new(void)
+{
+  struct cache_owner *owner = tcmi_metadata_alloc_zeroed(sizeof *owner);
+
+  if (owner == NULL)
+    return NULL;
+  owner->hot.bins[0] = closed_cache.bins[0];
+  memcpy(owner->hot.small_tags, tcmi_small_tags, sizeof tcmi_small_tags);
+  memcpy(owner->hot.middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    owner->hot.bins[c].top = owner->hot.bins[c].lim = owner->hot.bins[0].top;
+  owner->hot.window = NO_WINDOW;
+  lock_acquire(&tcmi_registry_lock);
+  list_push_front(&tcmi_cache_registry.caches, &owner->link);
+  tcmi_cache_registry.ncaches++;
+  lock_release(&tcmi_registry_lock);
+  return owner;
+}
+
+bool
+tcmi_thread_cache_open(void)
+{
+  struct cache_owner *owner = orphan_adopt();
+
+  if (owner == NULL)
+    owner = owner_new();
+  if (owner == NULL)
+    return false;
+  tcmi_thread_cache = &owner->hot;
+  tcmi_thread_cache_state = CACHE_OPEN;
+  return true;
+}
+
+void
+tcmi_thread_cache_detach(enum cache_state state)
+{
+  tcmi_thread_cache = (struct thread_cache *)(uintptr_t)&closed_cache;
+  tcmi_thread_cache_state = (uint8_t)state;
+}
+
+void
+tcmi_thread_cache_hand_on(void)
+{
+  struct cache_owner *owner = owner_of(tcmi_thread_cache);
+
+  if (tcmi_thread_cache_state != CACHE_OPEN)
+    return;
+  tcmi_thread_cache_detach(CACHE_GONE);
+  lock_acquire(&tcmi_registry_lock);
+  owner->next_orphan = tcmi_cache_registry.orphans;
+  tcmi_cache_registry.orphans = owner;
+  atomic_store_relaxed(&tcmi_cache_registry.norphans,
+                       tcmi_cache_registry.norphans + 1);
+  lock_release(&tcmi_registry_lock);
+}
+
+/* The oldest orphan is the coldest, but only the newest is at hand; since all
+ * beyond a few are flushed, which one goes first does not matter. */
+bool
+tcmi_thread_cache_flush_orphan(void)
+{
+  struct cache_owner *owner = orphan_adopt();
+
+  if (owner == NULL)
+    return false;
+  tcmi_cache_owner_flush(owner);
+  owner_delete(owner);
+  return true;
+}
+
+/* The caches of threads that the child lacks are lost to it: their last moves
+ * may not have been copied in order.  They stay in the registry, so that their
+ * objects are accounted for, but no longer count against the budget. */
+void
+tcmi_thread_cache_after_fork(void)
+{
+  struct cache_owner *own = owner_of(tcmi_thread_cache);
+  size_t bytes = tcmi_thread_cache_state == CACHE_OPEN
+                     ? own->capacity_bytes + own->large_charge
+                     : 0;
+
+  for (struct cache_owner *o = tcmi_cache_registry.orphans; o != NULL;
+       o = o->next_orphan)
+    bytes += o->capacity_bytes + o->large_charge;
+  atomic_store_relaxed(&tcmi_cache_registry.capacity_bytes, bytes);
+}
+
+/* Read while the owner works: a number that was true a moment ago, or 0 when
+ * the array is just being replaced. */
+__attribute__((no_sanitize("thread"))) static unsigned
+count_seen_from_outside(struct cache_owner *owner, unsigned c)
+{
+  void **base = atomic_load_relaxed(&owner->states[c].base);
+  void **top = atomic_load_relaxed(&owner->hot.bins[c].top);
+  size_t count = (size_t)(top - base);
+
+  return base == NULL || count > owner->states[c].slots ? 0 : (unsigned)count;
+}
+
+uint64_t
+tcmi_thread_cache_objects(unsigned c)
+{
+  uint64_t objects = 0;
+
+  lock_acquire(&tcmi_registry_lock);
+  for (struct list *node = list_first(&tcmi_cache_registry.caches);
+       node != NULL; node = list_after(&tcmi_cache_registry.caches, node))
+    objects +=
+        count_seen_from_outside(list_entry(node, struct cache_owner, link), c);
+  lock_release(&tcmi_registry_lock);
+  return objects;
+}
+
+static void
+collect_held_blocks(struct thread_cache_stats *stats)
+{
+  lock_acquire(&tcmi_registry_lock);
+  for (struct list *node = list_first(&tcmi_cache_registry.caches);
+       node != NULL; node = list_after(&tcmi_cache_registry.caches, node)) {
+    struct cache_owner *owner = list_entry(node, struct cache_owner, link);
+    struct span *span = atomic_load_relaxed(&owner->large);
+    if (span != NULL) {
+      stats->large_blocks++;
+      stats->large_bytes += span_bytes(span);
+    }
+  }
+  lock_release(&tcmi_registry_lock);
+}
+
+void
+tcmi_thread_cache_stats(struct thread_cache_stats *stats)
+{
+  *stats = (struct thread_cache_stats){0};
+  collect_held_blocks(stats);
+  stats->bytes = stats->large_bytes;
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    stats->bytes += tcmi_thread_cache_objects(c) * size_class_size(c);
+  lock_acquire(&tcmi_registry_lock);
+  stats->caches = tcmi_cache_registry.ncaches;
+  stats->orphans = tcmi_cache_registry.norphans;
+  lock_release(&tcmi_registry_lock);
+}
+
+static void
+verify_bin(struct cache_owner *owner, unsigned c)
+{
+  struct bin_state *state = &owner->states[c];
+  unsigned count;
+
+  if (state->base == NULL)
+    return;
+  count = bin_count(owner, c);
+  CHECK(state->base[-1] == NULL);
+  CHECK(count <= state->cap && state->cap <= state->slots);
+  CHECK(owner->hot.bins[c].lim == state->base + state->cap);
+  for (unsigned i = 0; i < count; i++) {
+    uintptr_t object = (uintptr_t)state->base[i];
+    CHECK(pagemap_tag(object) == 2 * c);
+    CHECK(tcmi_central_judge(pagemap_span(object), object) == CENTRAL_VALID);
+  }
+}
+
+void
+tcmi_thread_cache_verify(void)
+{
+  if (tcmi_thread_cache_state != CACHE_OPEN)
+    return;
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    verify_bin(owner_of(tcmi_thread_cache), c);
+}

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The benchmarks: "make bench" times, "make bench-instructions" counts, and the
+# test tests/bench/quick.py shows that both would run.
+bench_programs = \
+	tests/bench/launch \
+	tests/bench/trivial \
+	tests/bench/workload
+check_PROGRAMS += $(bench_programs)
+
+# Ordinary programs: none of the flags that the library is built with, but no
+# call of malloc may be folded away.
+bench_cflags = -std=gnu11 -pthread -Wall -Wextra -Wstrict-prototypes \
+	-Wmissing-prototypes -fno-builtin-malloc -fno-builtin-calloc \
+	-fno-builtin-realloc -fno-builtin-free
+tests_bench_launch_CFLAGS = $(bench_cflags)
+tests_bench_trivial_CFLAGS = $(bench_cflags)
+tests_bench_workload_CFLAGS = $(bench_cflags)
+tests_bench_workload_LDADD = -ldl
+tests_bench_workload_SOURCES = \
+	tests/bench/batches.c \
+	tests/bench/churn.c \
+	tests/bench/exchange.c \
+	tests/bench/growth.c \
+	tests/bench/large.c \
+	tests/bench/pairs.c \
+	tests/bench/pipeline.c \
+	tests/bench/replace.c \
+	tests/bench/server.c \
+	tests/bench/sharing.c \
+	tests/bench/stress.c \
+	tests/bench/workload.c \
+	tests/bench/workload.h \
+	tests/bench/zeroed.c
+
+TESTS += tests/bench/quick.py
+EXTRA_DIST += \
+	tests/bench/bench-compare.py \
+	tests/bench/bench-instructions.py \
+	tests/bench/bench.py \
+	tests/bench/machine.py \
+	tests/bench/measure.py \
+	tests/bench/page.py \
+	tests/bench/programs.py \
+	tests/bench/quick.py \
+	tests/bench/rows.py \
+	tests/bench/summary.py \
+	tests/bench/table.py
+
+# BENCHFLAGS has further options, for example --rows 'pairs*' --rounds 9.
+bench_options = --programs tests/bench \
+	--tcm '$(abs_top_builddir)/.libs/libtcm.so.0'
+bench_debug =
+if DEBUG
+bench_debug += -DTCM_DEBUG=1
+endif
+
+bench: all $(bench_programs)
+	$(PYTHON) $(srcdir)/tests/bench/bench.py $(bench_options) \
+	  --flags='$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' \
+	  --own-flags='$(bench_debug) $(TCM_CFLAGS) $(TCM_LDFLAGS)' \
+	  --json tests/bench/bench.json --table tests/bench/bench.txt \
+	  --page tests/bench/bench.html $(BENCHFLAGS)
+
+bench-instructions: all $(bench_programs)
+	$(PYTHON) $(srcdir)/tests/bench/bench-instructions.py $(bench_options) \
+	  --json tests/bench/instructions.json $(BENCHFLAGS)
+
+CLEANFILES += \
+	tests/bench/bench.html \
+	tests/bench/bench.json \
+	tests/bench/bench.txt \
+	tests/bench/instructions.json

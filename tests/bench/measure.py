@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs one row once under one allocator, and proves which one served it.
+
+The launcher takes CPU time, page faults and peak memory of the process.  The
+workload program takes its own seconds and its own peak memory, which is more
+exact, and names in each run the object that malloc came from.  A real program
+cannot be asked: its peak is the launcher's, and who serves it is proven by a
+run beforehand with the dynamic linker's account of every binding; the timed
+runs have the same command and environment.
+"""
+import os
+import shutil
+import signal
+import subprocess
+
+import machine
+import programs
+
+TIMEOUT_SECONDS = 180
+PROOF_WORK = 1
+WHOLE = ("minor_faults", "major_faults", "waits", "preemptions", "rss_kib")
+
+
+class Failed(Exception):
+    """A run that ended badly or was not served by its allocator."""
+
+
+def end_group(process):
+    """End a process that was started here, with what it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+class Bench:
+    """The built programs, and a directory of its own for all runs."""
+
+    def __init__(self, build_directory, directory):
+        self.workload = os.path.join(build_directory, "workload")
+        self.launch = os.path.join(build_directory, "launch")
+        self.trivial = os.path.join(build_directory, "trivial")
+        self.directory = directory
+        self.report = os.path.join(directory, "report")
+        self.proof = os.path.join(directory, "proof")
+        self.libc = None        # Allocator of libc, once it is known
+        self.commands = {}      # of the programs, by row name
+
+    def environment(self, allocator):
+        environment = machine.clean_environment(self.directory)
+        environment.update(allocator.variables)
+        return environment
+
+    def start(self, allocator, preload, command, times=1, extra=None,
+              stdin=None):
+        """A launcher that runs `command`; wait_for() takes its report."""
+        environment = self.environment(allocator)
+        environment.update(extra or {})
+        if os.path.exists(self.report):
+            os.unlink(self.report)
+        return subprocess.Popen(
+            [self.launch, self.report, str(times), preload or "-", *command],
+            env=environment, cwd=self.directory, start_new_session=True,
+            stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
+
+    def wait_for(self, process):
+        """(what it printed, the launcher's figures)."""
+        try:
+            out, err = process.communicate(timeout=TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            end_group(process)
+            process.communicate()
+            raise Failed(f"no end after {TIMEOUT_SECONDS} s") from None
+        if process.returncode != 0 or "ld.so" in err:
+            raise Failed(f"status {process.returncode}: "
+                         + " ".join((err or out).split())[-300:])
+        with open(self.report, encoding="ascii") as file:
+            figures = machine.fields(file.read())
+        sample = {name: int(figures[name]) for name in WHOLE}
+        for name in ("user", "system"):
+            sample[name] = float(figures[name])
+        sample["process_seconds"] = float(figures["seconds"])
+        return out, sample
+
+    def run(self, row, allocator):
+        """One sample of a row: a dictionary of figures."""
+        if row.kind == "workload":
+            return self.run_workload(row, allocator)
+        if row.kind == "start":
+            return self.run_start(row, allocator)
+        if row.name == "redis":
+            return self.run_redis(row, allocator)
+        return self.run_program(row, allocator)
+
+    def run_workload(self, row, allocator):
+        process = self.start(allocator, allocator.preload,
+                             [self.workload, *row.arguments()])
+        out, sample = self.wait_for(process)
+        said = machine.fields(out)
+        path = os.path.realpath(said["malloc"])
+        if path != allocator.path:
+            raise Failed(f"served by {path}, not {allocator.path}")
+        if int(said["ops"]) != row.work:
+            raise Failed(f"did {said['ops']} operations, not {row.work}")
+        sample["seconds"] = float(said["seconds"])
+        sample["launcher_rss_kib"] = sample["rss_kib"]
+        sample["rss_kib"] = int(said["peak_kib"])
+        return sample
+
+    def run_start(self, row, allocator):
+        process = self.start(allocator, allocator.preload, [self.trivial],
+                             times=row.work)
+        sample = self.wait_for(process)[1]
+        sample["seconds"] = sample["process_seconds"]
+        sample["launcher_rss_kib"] = sample["rss_kib"]
+        sample["rss_kib"] = self.trivial_report(allocator)["rss_kib"]
+        return sample
+
+    def command_of(self, name, work):
+        """The inputs are written once, before the first run."""
+        key = (name, work)
+        if key not in self.commands:
+            directory = os.path.join(self.directory, f"{name}-{work}")
+            os.mkdir(directory)
+            self.commands[key] = (
+                programs.Redis(directory) if name == "redis"
+                else programs.command(name, work, directory))
+        return self.commands[key]
+
+    def run_program(self, row, allocator):
+        argv, extra, source = self.command_of(row.name, row.work)
+        with open(source or os.devnull, "rb") as stdin:
+            process = self.start(allocator, allocator.preload, argv,
+                                 extra=extra, stdin=stdin)
+            sample = self.wait_for(process)[1]
+        sample["seconds"] = sample["process_seconds"]
+        return sample
+
+    def run_redis(self, row, allocator):
+        """The seconds are the server's CPU time: its wall time is that of
+        the client.  Its binary may name an allocator of its own among the
+        libraries that it needs; libc is then preloaded to come before it."""
+        redis = self.command_of(row.name, row.work)
+        process = self.start(allocator, allocator.preload or self.libc.path,
+                             redis.server_command())
+        try:
+            redis.drive(process, row.work)
+        except (RuntimeError, subprocess.SubprocessError) as problem:
+            end_group(process)
+            out, err = process.communicate()
+            raise Failed(f"{problem}: {(err or out)[-300:]}") from None
+        sample = self.wait_for(process)[1]
+        sample["seconds"] = sample["user"] + sample["system"]
+        return sample
+
+    def proof_command(self, name, allocator):
+        """(redis or None, argv, environment, input file) of the program with
+        little work and the dynamic linker's account switched on."""
+        command = self.command_of(name, PROOF_WORK)
+        preload = allocator.preload
+        redis = None
+        if name == "redis":
+            redis = command
+            preload = preload or self.libc.path
+            command = redis.server_command(), {}, None
+        argv, extra, source = command
+        environment = {**self.environment(allocator), **extra,
+                       **machine.proof_environment(self.proof)}
+        if preload:
+            environment["LD_PRELOAD"] = preload
+        return redis, argv, environment, source or os.devnull
+
+    def prove(self, row, allocator):
+        """Raises machine.NotServed unless `allocator` serves the program in
+        every process that it consists of."""
+        shutil.rmtree(self.proof, ignore_errors=True)
+        os.mkdir(self.proof)
+        redis, argv, environment, source = self.proof_command(row.name,
+                                                              allocator)
+        with open(source, "rb") as stdin:
+            process = subprocess.Popen(
+                argv, env=environment, cwd=self.directory, stdin=stdin,
+                start_new_session=True, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL)
+            try:
+                if redis:
+                    redis.drive(process, PROOF_WORK)
+                status = process.wait(timeout=TIMEOUT_SECONDS)
+            except (RuntimeError, subprocess.SubprocessError) as problem:
+                raise Failed(str(problem)) from None
+            finally:
+                if process.poll() is None:
+                    end_group(process)
+        if status != 0:
+            raise Failed(f"status {status}")
+        machine.check_proof(self.proof, allocator.path)
+
+    def trivial_report(self, allocator):
+        """Private dirty memory and page faults of a trivial program."""
+        process = self.start(allocator, allocator.preload,
+                             [self.trivial, "report"])
+        said = machine.fields(self.wait_for(process)[0])
+        return {name: int(value) for name, value in said.items()}

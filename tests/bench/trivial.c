@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * trivial.c - the least that a program can do with an allocator: what every
+ * process pays to start and to hold.
+ *
+ *     trivial          allocate and free one block
+ *     trivial report   and print what the process holds then, by an exact walk
+ *                      of its pages, and its page faults
+ */
+#include "../support/memory.h"
+
+#include <sys/resource.h>
+
+#define ROLLUP "/proc/self/smaps_rollup"
+
+int
+main(int argc, char **argv)
+{
+  struct rusage usage;
+  long dirty_kib, rss_kib;
+  char *p = malloc(100);
+  if (p == NULL)
+    return 1;
+  p[0] = 1;
+  __asm__ volatile("" : : "g"(p) : "memory");
+  free(p);
+  if (argc < 2 || strcmp(argv[1], "report") != 0)
+    return 0;
+  getrusage(RUSAGE_SELF, &usage);
+  dirty_kib = memory_proc_field(ROLLUP, "\nPrivate_Dirty:");
+  rss_kib = memory_proc_field(ROLLUP, "\nRss:");
+  printf("private_dirty_kib=%ld rss_kib=%ld minor_faults=%ld\n", dirty_kib,
+         rss_kib, usage.ru_minflt);
+  return dirty_kib < 0 || rss_kib < 0;
+}
