@@ -15,11 +15,11 @@
 #include "heap/pagemap.h"
 
 /* Whether a block of @usable bytes should stay what it is for @size bytes:
- * when it fits and at least half of it stays in use. */
-static bool
+ * when it fits and at least half of it stays in use.  Never for 0 bytes. */
+static ALWAYS_INLINE bool
 fits_as_it_is(size_t usable, size_t size)
 {
-  return size <= usable && (size > usable / 2 || usable <= 64);
+  return size - 1 < usable && (size > usable / 2 || usable <= 64);
 }
 
 /* To a new block, by moving the pages of the old one. */
@@ -70,8 +70,8 @@ reallocate_large(void *block, size_t size)
   return move_by_copy(block, usable, size);
 }
 
-void *
-tcmi_reallocate(void *block, size_t size)
+static NOINLINE void *
+reallocate_slow(void *block, size_t size)
 {
   size_t usable;
 
@@ -82,9 +82,19 @@ tcmi_reallocate(void *block, size_t size)
     return NULL;
   }
   usable = tcmi_usable_size("realloc", block);
-  if (usable > SIZE_CLASS_MAX || unlikely(pagemap_tag((uintptr_t)block) == 0))
+  if (pagemap_tag((uintptr_t)block) == 0)
     return reallocate_large(block, size);
   if (fits_as_it_is(usable, size))
     return block;
   return move_by_copy(block, usable, size);
+}
+
+void *
+tcmi_reallocate(void *block, size_t size)
+{
+  size_t tag = thread_cache_tag_of(block);
+
+  if (likely(tag != 0 && fits_as_it_is(size_class_size(tag >> 1), size)))
+    return block;
+  return reallocate_slow(block, size);
 }

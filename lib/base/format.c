@@ -14,8 +14,9 @@ line_char(struct line *line, char c)
 void
 tcmi_line_text(struct line *line, const char *text)
 {
-  while (*text != '\0')
-    line_char(line, *text++);
+  /* What comes from outside may neither end the line nor steer a terminal. */
+  for (; *text != '\0'; text++)
+    line_char(line, (unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
 }
 
 static void

@@ -12,7 +12,7 @@
 
 #define GRANULE 64
 /* Free lists for blocks of 1..NLISTS granules; larger ones stay in use. */
-#define NLISTS 129
+#define NLISTS 257
 
 struct free_block {
   struct free_block *next; /* [lock: metadata] */

@@ -113,7 +113,7 @@ parse_number(const char *text, uint64_t *value)
   const char *suffix;
   uint64_t n = 0;
 
-  if (*text == '\0')
+  if (*text < '0' || *text > '9')
     return false;
   for (; *text >= '0' && *text <= '9'; text++)
     if (__builtin_mul_overflow(n, (uint64_t)10, &n) ||
@@ -199,10 +199,15 @@ tcmi_options_init(void)
                  SOURCE_DEFAULT);
   if (variable == NULL || tcmi_system_is_secure_mode())
     return;
-  for (; *variable != NULL; variable++)
-    if ((*variable)[0] == 'T' && strncmp(*variable, "TCM_", 4) == 0)
-      read_variable(*variable);
+  /* First the one that silences what is said about the others. */
+  for (char **v = variable; *v != NULL; v++)
+    if (strncmp(*v, "TCM_MESSAGES=", 13) == 0)
+      read_variable(*v);
   tcmi_report_enable(tcmi_option(OPTION_messages) != 0);
+  for (; *variable != NULL; variable++)
+    if ((*variable)[0] == 'T' && strncmp(*variable, "TCM_", 4) == 0 &&
+        strncmp(*variable, "TCM_MESSAGES=", 13) != 0)
+      read_variable(*variable);
 }
 
 void

@@ -64,7 +64,7 @@ MUST_CHECK int tcmi_system_discard(void *start, size_t size);
 /* Gives address space back. */
 MUST_CHECK int tcmi_system_release(void *start, size_t size);
 /* Moves the pages of @from to @to, both committed; @from stays committed and
- * holds zeroes. */
+ * holds zeroes.  After a failure the contents of @to are lost. */
 MUST_CHECK int tcmi_system_move(void *from, void *to, size_t size);
 /* Makes memory read-only for good. */
 MUST_CHECK int tcmi_system_seal(void *start, size_t size);

@@ -198,6 +198,17 @@ tcmi_system_release(void *start, size_t size)
   return result;
 }
 
+/* Most kernels refuse to move memory only after they unmapped the goal, for
+ * example when the source lies in two mappings. */
+static void
+goal_restore(void *to, size_t size)
+{
+  void *p = mmap(to, size, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+  CHECK(p == to);
+}
+
 int
 tcmi_system_move(void *from, void *to, size_t size)
 {
@@ -205,11 +216,16 @@ tcmi_system_move(void *from, void *to, size_t size)
 
   assert_aligned(from, size);
   assert_aligned(to, size);
-  if (fault_strikes(SYSTEM_MOVE))
-    return -ENOMEM;
-  if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
-             to) == MAP_FAILED)
+  if (fault_strikes(SYSTEM_MOVE)) {
+    (void)munmap(to, size);
+    result = -ENOMEM;
+  } else if (mremap(from, size, size,
+                    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+                    to) == MAP_FAILED) {
     result = -errno;
+  }
+  if (result != 0)
+    goal_restore(to, size);
   errno = saved;
   return result;
 }

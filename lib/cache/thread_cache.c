@@ -35,7 +35,7 @@
 #include "heap/pagemap.h"
 
 #define FIRST_CAPACITY 7 /* slots; with the NULL below, one granule */
-#define MOST_SLOTS 511   /* slots; more showed no gain */
+#define MOST_SLOTS 2047  /* slots: a swing of a thousand blocks fits */
 #define MOST_BYTES ((size_t)256 << 10)
 /* A large block above this is not held. */
 #define LARGE_MOST ((size_t)8 << 20)
@@ -150,15 +150,18 @@ bin_settle(struct cache_owner *owner, unsigned c)
   (void)bin_resize(owner, c, FIRST_CAPACITY);
 }
 
-/* One look at one class; see the head of this file. */
+/* One look at one class, but not at @busy, which is full or empty just now; see
+ * the head of this file. */
 static void
-look_for_idleness(struct cache_owner *owner)
+look_for_idleness(struct cache_owner *owner, unsigned busy)
 {
   unsigned c = owner->look = owner->look % (SIZE_CLASS_COUNT - 1) + 1;
   struct bin_state *state = &owner->states[c];
   unsigned count = state->base == NULL ? 0 : bin_count(owner, c);
   unsigned shared = atomic_load_relaxed(&tcmi_transfer_caches[c].count);
 
+  if (c == busy)
+    return;
   if (count > 0 && count == state->seen) {
     bin_settle(owner, c);
     count = 0;
@@ -172,9 +175,9 @@ look_for_idleness(struct cache_owner *owner)
 }
 
 static void
-slow_path_tick(struct cache_owner *owner)
+slow_path_tick(struct cache_owner *owner, unsigned busy)
 {
-  look_for_idleness(owner);
+  look_for_idleness(owner, busy);
   if (atomic_load_relaxed(&tcmi_cache_registry.norphans) > ORPHANS_MOST)
     (void)tcmi_thread_cache_flush_orphan();
 }
@@ -220,7 +223,7 @@ tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
   unsigned cap, n;
   void **top;
 
-  slow_path_tick(owner);
+  slow_path_tick(owner, c);
   cap = capacity_after_miss(owner, c);
   if (cap != owner->states[c].cap && !bin_resize(owner, c, cap) &&
       owner->states[c].cap == 0) {
@@ -269,7 +272,7 @@ tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned c, void *object)
   struct bin *bin = &cache->bins[c];
   unsigned count;
 
-  slow_path_tick(owner);
+  slow_path_tick(owner, c);
   if (!overflow_may_grow(owner, c)) {
     count = owner->states[c].base == NULL ? 0 : bin_count(owner, c);
     if (count == 0) {

@@ -88,4 +88,21 @@ thread_cache_try_push(void *object)
   return true;
 }
 
+/* The tag of the class of a block, or 0: a large block, none of the heap's, or
+ * one that was just freed. */
+static ALWAYS_INLINE size_t
+thread_cache_tag_of(const void *object)
+{
+  struct thread_cache *cache = tcmi_thread_cache;
+  uintptr_t place = rotate_address((uintptr_t)object) - cache->window;
+  size_t tag;
+
+  if (unlikely(place >= LEAF_SIZE >> 3))
+    return 0;
+  tag = cache->window_tags[place >> (PAGE_SHIFT - 3)];
+  if (unlikely(thread_cache_bin(cache, tag)->top[-1] == object))
+    return 0;
+  return tag;
+}
+
 #endif /* TCM_CACHE_THREAD_CACHE_FAST_H */

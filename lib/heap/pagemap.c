@@ -23,10 +23,19 @@ plane_commit(void *field, size_t n)
   uintptr_t first = round_down((uintptr_t)field, page);
   uintptr_t end = round_up((uintptr_t)field + n, page);
 
-  if (tcmi_system_commit((void *)first, end - first) != 0)
-    return false;
-  tcmi_metadata_count(end - first);
-  return true;
+  return tcmi_system_commit((void *)first, end - first) == 0;
+}
+
+/* What the map holds for @nhuge huge pages, in bytes: counted while an arena
+ * lies there, so that one that comes and goes is not counted each time. */
+static size_t
+entry_bytes(size_t nhuge)
+{
+  const struct pagemap_leaf *leaf = NULL;
+
+  return nhuge * (HUGE_PAGE_PAGES *
+                      (sizeof leaf->tags[0] + sizeof leaf->spans[0]) +
+                  sizeof leaf->arenas[0]);
 }
 
 static struct pagemap_leaf *
@@ -61,6 +70,7 @@ reserve_in_leaf_locked(uintptr_t start, size_t size, struct arena *arena)
     return false;
   for (size_t i = 0; i < nhuge; i++)
     atomic_store_relaxed(&leaf->arenas[huge + i], arena);
+  tcmi_metadata_count(entry_bytes(nhuge));
   return true;
 }
 
@@ -87,12 +97,17 @@ tcmi_pagemap_reserve_locked(uintptr_t start, size_t size, struct arena *arena)
 void
 tcmi_pagemap_forget_locked(uintptr_t start, size_t size)
 {
+  size_t forgotten = 0;
+
   for (size_t done = 0; done < size; done += HUGE_PAGE_SIZE) {
     struct pagemap_leaf *leaf = pagemap_leaf_of(start + done);
     size_t i = pagemap_page_index(start + done) / HUGE_PAGE_PAGES;
-    if (leaf != NULL && atomic_load_relaxed(&leaf->arenas[i]) != NULL)
+    if (leaf != NULL && atomic_load_relaxed(&leaf->arenas[i]) != NULL) {
       atomic_store_relaxed(&leaf->arenas[i], NULL);
+      forgotten++;
+    }
   }
+  tcmi_metadata_count((size_t)0 - entry_bytes(forgotten));
 }
 
 static void
