@@ -73,8 +73,8 @@ void tcm_free(void *ptr) TCM_NOTHROW;
  * Cost: about 14 instructions, no lock, while the thread cache has a block.
  * Source: lib/api/tcm.c; C17 7.22.3.4.  Since 0.1.
  */
-void *tcm_malloc(size_t size) TCM_NOTHROW TCM_MALLOC TCM_ALLOC_SIZE(1)
-    TCM_CHECK_RESULT;
+void *tcm_malloc(size_t size) TCM_NOTHROW TCM_MALLOC
+    TCM_ALLOC_SIZE(1) TCM_CHECK_RESULT;
 
 /**
  * Allocate a zeroed array of @count elements of @size bytes each.
@@ -101,8 +101,8 @@ void *tcm_calloc(size_t count, size_t size) TCM_NOTHROW TCM_MALLOC
  *       pages, not by copying, when it is very large.
  * Source: lib/api/reallocate.c; C17 7.22.3.5.  Since 0.1.
  */
-void *tcm_realloc(void *ptr, size_t size) TCM_NOTHROW TCM_ALLOC_SIZE(2)
-    TCM_CHECK_RESULT;
+void *tcm_realloc(void *ptr, size_t size) TCM_NOTHROW
+    TCM_ALLOC_SIZE(2) TCM_CHECK_RESULT;
 
 /**
  * tcm_realloc() to @count elements of @size bytes each, the product checked.
@@ -146,8 +146,8 @@ void *tcm_aligned_alloc(size_t alignment, size_t size) TCM_NOTHROW TCM_MALLOC
  * Returns: 0; EINVAL or ENOMEM as its value, with errno and *@out unchanged.
  * Source: lib/api/tcm.c; POSIX.1-2024 posix_memalign().  Since 0.1.
  */
-int tcm_posix_memalign(void **out, size_t alignment, size_t size) TCM_NOTHROW
-    TCM_CHECK_RESULT;
+int tcm_posix_memalign(void **out, size_t alignment,
+                       size_t size) TCM_NOTHROW TCM_CHECK_RESULT;
 
 /**
  * Allocate @size bytes aligned to the system's page.
@@ -155,8 +155,8 @@ int tcm_posix_memalign(void **out, size_t alignment, size_t size) TCM_NOTHROW
  * Returns: the block, or NULL with errno ENOMEM.
  * Source: lib/api/tcm.c; valloc(3).  Since 0.1.
  */
-void *tcm_valloc(size_t size) TCM_NOTHROW TCM_MALLOC TCM_ALLOC_SIZE(1)
-    TCM_CHECK_RESULT;
+void *tcm_valloc(size_t size) TCM_NOTHROW TCM_MALLOC
+    TCM_ALLOC_SIZE(1) TCM_CHECK_RESULT;
 
 /**
  * tcm_valloc() with @size rounded up to whole pages, at least one.
@@ -192,8 +192,8 @@ void tcm_free_sized(void *ptr, size_t size) TCM_NOTHROW;
  * Errors: as tcm_free_sized().
  * Source: lib/api/tcm.c; C23 7.24.3.5.  Since 0.1.
  */
-void tcm_free_aligned_sized(void *ptr, size_t alignment, size_t size)
-    TCM_NOTHROW;
+void tcm_free_aligned_sized(void *ptr, size_t alignment,
+                            size_t size) TCM_NOTHROW;
 
 /**
  * The usable size that tcm_malloc(@size) would give, without allocating.
@@ -224,8 +224,8 @@ void *tcm_malloc_at_least(size_t size, size_t *actual) TCM_NOTHROW TCM_MALLOC
  * Cost: moves whole batches, cheaper than @count calls of tcm_malloc().
  * Source: lib/api/batch.c.  Since 0.1.
  */
-size_t tcm_malloc_batch(size_t size, void **ptrs, size_t count) TCM_NOTHROW
-    TCM_CHECK_RESULT;
+size_t tcm_malloc_batch(size_t size, void **ptrs,
+                        size_t count) TCM_NOTHROW TCM_CHECK_RESULT;
 
 /**
  * Free @count blocks.
@@ -283,13 +283,13 @@ enum tcm_option_source {
 
 /* One option, as tcm_option_info() tells it. */
 struct tcm_option_info {
-  const char *name;                /* "check"; the variable is TCM_CHECK */
-  const char *help;                /* one sentence */
-  uint64_t value;                  /* in force */
+  const char *name; /* "check"; the variable is TCM_CHECK */
+  const char *help; /* one sentence */
+  uint64_t value;   /* in force */
   uint64_t default_value;
-  uint64_t min, max;               /* the range, both ends included */
+  uint64_t min, max; /* the range, both ends included */
   enum tcm_option_source source;
-  int fixed;                       /* 1: cannot be set once the heap is up */
+  int fixed; /* 1: cannot be set once the heap is up */
 };
 
 /**

@@ -11,8 +11,10 @@
 #include "base/system.h"
 
 #define GRANULE 64
-/* Free lists for blocks of 1..NLISTS granules; larger ones stay in use. */
-#define NLISTS 257
+/* Free lists for blocks of every size that has no mapping of its own. */
+#define NLISTS (METADATA_OWN_MAPPING / GRANULE + 1)
+/* Granules of the pieces that the rest of a region is cut into. */
+#define PIECE_MOST 128
 
 struct free_block {
   struct free_block *next; /* [lock: metadata] */
@@ -40,7 +42,7 @@ region_retire_locked(void)
   size_t left = (size_t)(metadata.end - metadata.bump) / GRANULE;
 
   while (left > 0) {
-    size_t n = min_size(left, NLISTS - 1);
+    size_t n = min_size(left, PIECE_MOST);
     struct free_block *block = (struct free_block *)(void *)metadata.bump;
     block->next = metadata.free[n];
     metadata.free[n] = block;
@@ -76,7 +78,7 @@ small_alloc_locked(size_t n)
   struct free_block *block;
   char *start;
 
-  if (n < NLISTS && (block = metadata.free[n]) != NULL) {
+  if ((block = metadata.free[n]) != NULL) {
     metadata.free[n] = block->next;
     return block;
   }
@@ -128,8 +130,6 @@ tcmi_metadata_free(void *pointer, size_t bytes)
       tcmi_metadata_count((size_t)0 - size);
     return;
   }
-  if (n >= NLISTS)
-    return;
   lock_acquire(&tcmi_metadata_lock);
   block->next = metadata.free[n];
   metadata.free[n] = block;

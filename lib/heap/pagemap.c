@@ -33,9 +33,9 @@ entry_bytes(size_t nhuge)
 {
   const struct pagemap_leaf *leaf = NULL;
 
-  return nhuge * (HUGE_PAGE_PAGES *
-                      (sizeof leaf->tags[0] + sizeof leaf->spans[0]) +
-                  sizeof leaf->arenas[0]);
+  return nhuge *
+         (HUGE_PAGE_PAGES * (sizeof leaf->tags[0] + sizeof leaf->spans[0]) +
+          sizeof leaf->arenas[0]);
 }
 
 static struct pagemap_leaf *

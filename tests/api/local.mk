@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The interface, function by function: value, errno, alignment, zero size,
+# overflow, failure.  One source per family; it runs preloaded, linked, with
+# the debug library, with every free checked, with other page sizes and, where
+# the family has tcm_ names, under those.
+include tests/support/local.mk
+
+api_families = malloc free calloc realloc aligned usable_size
+api_programs = $(api_families) introspection served
+
+check_PROGRAMS += \
+	tests/api/aligned \
+	tests/api/calloc \
+	tests/api/free \
+	tests/api/introspection \
+	tests/api/malloc \
+	tests/api/realloc \
+	tests/api/served \
+	tests/api/usable_size
+EXTRA_DIST += tests/api/names.h
+
+# The same, linked with the library: they find it through the path that
+# -no-install puts into them.
+check_PROGRAMS += \
+	tests/api/linked_aligned \
+	tests/api/linked_calloc \
+	tests/api/linked_free \
+	tests/api/linked_introspection \
+	tests/api/linked_malloc \
+	tests/api/linked_realloc \
+	tests/api/linked_served \
+	tests/api/linked_usable_size
+api_linked_flags = -no-install -Wl,--no-as-needed
+tests_api_linked_aligned_SOURCES = tests/api/aligned.c
+tests_api_linked_aligned_LDADD = libtcm.la
+tests_api_linked_aligned_LDFLAGS = $(api_linked_flags)
+tests_api_linked_calloc_SOURCES = tests/api/calloc.c
+tests_api_linked_calloc_LDADD = libtcm.la
+tests_api_linked_calloc_LDFLAGS = $(api_linked_flags)
+tests_api_linked_free_SOURCES = tests/api/free.c
+tests_api_linked_free_LDADD = libtcm.la
+tests_api_linked_free_LDFLAGS = $(api_linked_flags)
+tests_api_linked_introspection_SOURCES = tests/api/introspection.c
+tests_api_linked_introspection_LDADD = libtcm.la
+tests_api_linked_introspection_LDFLAGS = $(api_linked_flags)
+tests_api_linked_malloc_SOURCES = tests/api/malloc.c
+tests_api_linked_malloc_LDADD = libtcm.la
+tests_api_linked_malloc_LDFLAGS = $(api_linked_flags)
+tests_api_linked_realloc_SOURCES = tests/api/realloc.c
+tests_api_linked_realloc_LDADD = libtcm.la
+tests_api_linked_realloc_LDFLAGS = $(api_linked_flags)
+tests_api_linked_served_SOURCES = tests/api/served.c
+tests_api_linked_served_LDADD = libtcm.la
+tests_api_linked_served_LDFLAGS = $(api_linked_flags)
+tests_api_linked_usable_size_SOURCES = tests/api/usable_size.c
+tests_api_linked_usable_size_LDADD = libtcm.la
+tests_api_linked_usable_size_LDFLAGS = $(api_linked_flags)
+
+# The same under the tcm_ names, beside libc's malloc.
+check_PROGRAMS += \
+	tests/api/prefixed_aligned \
+	tests/api/prefixed_calloc \
+	tests/api/prefixed_free \
+	tests/api/prefixed_malloc \
+	tests/api/prefixed_realloc \
+	tests/api/prefixed_usable_size
+api_prefixed_cppflags = $(AM_CPPFLAGS) -DTEST_PREFIXED=1
+tests_api_prefixed_aligned_SOURCES = tests/api/aligned.c
+tests_api_prefixed_aligned_CPPFLAGS = $(api_prefixed_cppflags)
+tests_api_prefixed_aligned_LDADD = libtcmcore.la
+tests_api_prefixed_calloc_SOURCES = tests/api/calloc.c
+tests_api_prefixed_calloc_CPPFLAGS = $(api_prefixed_cppflags)
+tests_api_prefixed_calloc_LDADD = libtcmcore.la
+tests_api_prefixed_free_SOURCES = tests/api/free.c
+tests_api_prefixed_free_CPPFLAGS = $(api_prefixed_cppflags)
+tests_api_prefixed_free_LDADD = libtcmcore.la
+tests_api_prefixed_malloc_SOURCES = tests/api/malloc.c
+tests_api_prefixed_malloc_CPPFLAGS = $(api_prefixed_cppflags)
+tests_api_prefixed_malloc_LDADD = libtcmcore.la
+tests_api_prefixed_realloc_SOURCES = tests/api/realloc.c
+tests_api_prefixed_realloc_CPPFLAGS = $(api_prefixed_cppflags)
+tests_api_prefixed_realloc_LDADD = libtcmcore.la
+tests_api_prefixed_usable_size_SOURCES = tests/api/usable_size.c
+tests_api_prefixed_usable_size_CPPFLAGS = $(api_prefixed_cppflags)
+tests_api_prefixed_usable_size_LDADD = libtcmcore.la
+
+api_tests = \
+	$(api_programs:%=tests/api/preload-%.sh) \
+	$(api_programs:%=tests/api/debug-%.sh) \
+	$(api_programs:%=tests/api/checked-%.sh) \
+	$(api_programs:%=tests/api/linked-%.sh) \
+	$(api_families:%=tests/api/prefixed-%.sh) \
+	$(api_programs:%=tests/api/page16-%.sh) \
+	$(api_programs:%=tests/api/page64-%.sh)
+TESTS += $(api_tests)
+
+# The operators of C++; the script compiles them, since nothing else of tcm
+# needs a C++ compiler.
+EXTRA_DIST += tests/api/new_delete.sh tests/api/new_delete.cc
+TESTS += tests/api/new_delete.sh
+
+# The families in static programs; the tests with another libc call it too.
+TESTS += tests/api/static.sh
+EXTRA_DIST += tests/api/static.sh
+
+# Options from the environment.
+check_PROGRAMS += tests/api/show_options
+tests_api_show_options_LDADD = libtcmcore.la
+EXTRA_DIST += tests/api/options.py
+TESTS += tests/api/options.py
+
+# What tcm.h has beyond the standard family, beside libc's malloc, in its
+# place, and with the debug core.
+if HAVE_CHECK
+api_check_programs = \
+	tests/api/tcm_extensions \
+	tests/api/tcm_extensions_debug \
+	tests/api/tcm_extensions_linked \
+	tests/api/tcm_options \
+	tests/api/tcm_options_linked
+check_PROGRAMS += $(api_check_programs)
+TESTS += $(api_check_programs)
+tests_api_tcm_extensions_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_api_tcm_extensions_LDADD = libtcmcore.la $(CHECK_LIBS)
+tests_api_tcm_extensions_debug_SOURCES = tests/api/tcm_extensions.c
+tests_api_tcm_extensions_debug_CPPFLAGS = $(tests_api_tcm_extensions_CPPFLAGS)
+tests_api_tcm_extensions_debug_LDADD = libtcmdebugcore.la $(CHECK_LIBS)
+tests_api_tcm_extensions_linked_SOURCES = tests/api/tcm_extensions.c
+tests_api_tcm_extensions_linked_CPPFLAGS = $(tests_api_tcm_extensions_CPPFLAGS)
+tests_api_tcm_extensions_linked_LDADD = libtcm.la $(CHECK_LIBS)
+tests_api_tcm_extensions_linked_LDFLAGS = $(api_linked_flags)
+tests_api_tcm_options_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_api_tcm_options_LDADD = libtcmcore.la $(CHECK_LIBS)
+tests_api_tcm_options_linked_SOURCES = tests/api/tcm_options.c
+tests_api_tcm_options_linked_CPPFLAGS = $(tests_api_tcm_options_CPPFLAGS)
+tests_api_tcm_options_linked_LDADD = libtcm.la $(CHECK_LIBS)
+tests_api_tcm_options_linked_LDFLAGS = $(api_linked_flags)
+endif

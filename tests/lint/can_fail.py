@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Each lint finds the fault that it is for, and nothing in a tree without it.
+
+A small tree is written for each case, once sound and once with the fault.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SPDX = "/* SPDX-License-Identifier: BSD-2-Clause */\n"
+CC = (os.environ.get("CC") or "cc").split()
+
+EMPTY_ALLOW = {"tests/lint/lengths.allow": "# nothing\n"}
+STRUCT = SPDX + "struct s {\n%s};\n"
+FUNCTION = SPDX + "int\nf(void)\n{\n%s  return 0;\n}\n"
+THREAD_CACHE = "static __thread void *cache[8] " \
+    "__attribute__((tls_model(\"initial-exec\")));\n"
+EXPORT = "__attribute__((visibility(\"default\"))) "
+FREE = EXPORT + "void free(void *p) { *(void **)p = cache[0]; cache[0] = p; }\n"
+MALLOC = EXPORT + "void *malloc(unsigned long n)\n{ void *p = cache[n & 7]; " \
+    "%s cache[n & 7] = *(void **)p; return p; }\n"
+SLOW = "".join("  __asm__ volatile(\"nop\");\n" for _ in range(20))
+VERSION = {
+    "include/tcm.h": "#define TCM_VERSION_MAJOR 1\n"
+                     "#define TCM_VERSION_MINOR 2\n"
+                     "#define TCM_VERSION_PATCH 3\n",
+    "NEWS": "tcm 1.2.3, today\n"}
+OPTION = "OPTION(%s, 1, 0, 2, 0, \"Some \"\n \"help.\")\n"
+README = "  TCM_COLOUR\n      Some help.\n      Default 1, from 0 to 2; " \
+    "can be set at run time.\n"
+
+# name of the lint: (files of a sound tree, files that bring the fault in,
+#                    words that the complaint must hold)
+SOURCE_CASES = [
+    ("include_floors",
+     {"lib/base/a.h": "", "lib/heap/b.c": '#include "base/a.h"\n'},
+     {"lib/heap/c.h": "", "lib/base/d.c": '#include "heap/c.h"\n'},
+     "floor base includes lib/heap/c.h"),
+    ("include_floors",
+     {"lib/base/a.h": "", "lib/heap/b.c": '#include "base/a.h"\n'},
+     {"lib/api/c.c": "", "lib/api/d.c": '#include "api/c.c"\n'},
+     "includes a source file"),
+    ("field_labels",
+     {"lib/base/a.h": STRUCT % "  int a; /* [const] */\n"
+      "  /* [lock: page heap]\n   * a count */\n  int b;\n"},
+     {"lib/base/b.h": STRUCT % "  int a; /* [const] */\n  int good_name;\n"},
+     "no label on: int good_name"),
+    ("field_labels",
+     {"lib/base/a.h": SPDX + "/* All fields: [lock: page heap] */\n"
+      "struct s {\n  int a;\n  int b[3];\n};\n"},
+     {"lib/base/b.h": STRUCT % "  int a; /* [magic] */\n"},
+     "no label on: int a"),
+    ("field_labels",
+     {"lib/base/a.h": STRUCT % "  union {\n    int a;\n    long b;\n"
+      "  } u; /* [const] */\n"},
+     {"lib/base/b.h": STRUCT % "  union {\n    int a; /* [const] */\n"
+      "    long b;\n  } u;\n"},
+     "no label on: long b"),
+    ("lengths", dict(EMPTY_ALLOW, **{"lib/base/a.c": FUNCTION % ""}),
+     {"lib/base/b.c": FUNCTION % ("  g();\n" * 60)}, "f: 63 lines"),
+    ("lengths", dict(EMPTY_ALLOW, **{"lib/base/a.c": FUNCTION % ""}),
+     {"lib/base/b.h": "\n" * 251}, "251 lines, at most 250"),
+    ("lengths", dict(EMPTY_ALLOW, **{"lib/base/a.c": FUNCTION % ""}),
+     {"tests/lint/lengths.allow": "lib/base/a.c:f it was long once\n"},
+     "needs no exception"),
+    ("headers_alone",
+     {"include/tcm.h": "", "build/config.h": "", "lib/base/a.h": "int a;\n"},
+     {"lib/base/b.h": "size_t b;\n"}, "base/b.h does not compile alone"),
+    ("comment_paths",
+     {"lib/base/a.c": "/* See base/a.c and <sys/mman.h>. */\n"},
+     {"lib/base/b.c": "/* See\n * page_heap.h. */\n"},
+     "b.c:2: no such file: page_heap.h"),
+    ("version", dict(VERSION, **{"configure.ac": "AC_INIT([tcm], [1.2.3])\n"}),
+     {"configure.ac": "AC_INIT([tcm], [1.2.4])\n"}, "tcm.h says 1.2.3"),
+    ("version", dict(VERSION, **{"configure.ac": "AC_INIT([tcm], [1.2.3])\n"}),
+     {"lib/api/tcm.c": 'const char *v = "1.2.3";\n'}, "repeats the version"),
+    ("options_table",
+     {"lib/base/options.def": OPTION % "colour", "README": README},
+     {"lib/base/options.def": OPTION % "flavour"}, "TCM_COLOUR"),
+    ("licence", {"lib/base/a.c": SPDX}, {"lib/base/b.c": "int a;\n"},
+     "b.c: no line SPDX"),
+    ("licence", {"lib/base/a.c": SPDX},
+     {"lib/base/b.c": SPDX + "/* /home/" "somebody/x */\n"},
+     "a path of one machine"),
+]
+
+
+def shared(source, *flags):
+    """A recipe for .libs/libtcm.so.0 in the build of a case."""
+    return (".libs/libtcm.so.0",
+            ["-shared", "-fPIC", "-O2", "-fno-builtin", "-nostartfiles",
+             "-fvisibility=hidden", "-fcf-protection=none",
+             "-fno-stack-protector"] + list(flags), source)
+
+
+def objects(*rows):
+    return [(path, ["-c", "-fPIC"], source) for path, source in rows]
+
+
+SOUND_FLAGS = ("-Wl,-z,now", "-Wl,-z,nodelete", "-Wl,-soname,libtcm.so.0")
+USES_LIBC = EXPORT + "void *f(void);\nvoid *getenv(const char *);\n" + \
+    THREAD_CACHE + EXPORT + "void *f(void)\n{ void *p = cache[1]; " \
+    "cache[1] = getenv(\"a\"); return p; }\n"
+EXPORT_LIST = {"tests/lint/exports.txt": "free\nmalloc\ntcm_f@@TCM_1.0\n",
+               "include/tcm.h": "void tcm_f(void);\n",
+               "build/config.h": "#define TCM_MALLOC_OVERRIDE 1\n",
+               "tcm.map": "TCM_1.0 { global: tcm_*; };\n"}
+HAS_MALLOC = {"build/config.h": "#define TCM_MALLOC_OVERRIDE 1\n"}
+TWO_NAMES = EXPORT + "void malloc(void) {}\n" + EXPORT + "void free(void) {}\n"
+TCM_F = EXPORT + "void tcm_f(void) {}\n"
+
+# The same for lints of a build: files, sound recipes, faulty recipes, words.
+BUILD_CASES = [
+    ("symbol_floors",
+     {"lib/base/a.c": "", "lib/heap/b.c": ""},
+     objects(("lib/base/a.o", "void tcmi_a(void) {}"),
+             ("lib/heap/b.o", "void tcmi_a(void);\n"
+              "void tcmi_b(void) { tcmi_a(); }")),
+     objects(("lib/base/a.o", "void tcmi_b(void);\n"
+              "void tcmi_a(void) { tcmi_b(); }"),
+             ("lib/heap/b.o", "void tcmi_b(void) {}")),
+     "floor base uses tcmi_b of floor heap"),
+    ("exports", EXPORT_LIST,
+     [shared(TWO_NAMES + TCM_F, "-Wl,--version-script=tcm.map")],
+     [shared(TWO_NAMES + TCM_F + EXPORT + "void helper(void) {}\n",
+             "-Wl,--version-script=tcm.map")],
+     "exported, but not in tests/lint/exports.txt: helper"),
+    ("exports", EXPORT_LIST,
+     [shared(TWO_NAMES + TCM_F, "-Wl,--version-script=tcm.map")],
+     [shared(TWO_NAMES + TCM_F)], "not exported: tcm_f@@TCM_1.0"),
+    ("needed", {}, [shared(USES_LIBC, *SOUND_FLAGS)],
+     [shared(USES_LIBC, "-Wl,--no-as-needed", "-lm", *SOUND_FLAGS)],
+     "needs libm.so"),
+    ("needed", {}, [shared(USES_LIBC, *SOUND_FLAGS)],
+     [shared(USES_LIBC, "-Wl,-z,lazy", *SOUND_FLAGS[1:])], "not marked NOW"),
+    ("tls_size", {}, [shared(USES_LIBC)],
+     [shared(USES_LIBC.replace("[8]", "[129]"))],
+     "1032 bytes of thread-local storage"),
+    ("tls_size", {}, [shared(USES_LIBC)],
+     [shared(USES_LIBC.replace("initial-exec", "global-dynamic"))],
+     "not all of the model initial-exec"),
+    ("fast_path", HAS_MALLOC, [shared(THREAD_CACHE + FREE + MALLOC % "")],
+     [shared(THREAD_CACHE + FREE + MALLOC % SLOW)], "malloc: 2"),
+    ("fast_path", HAS_MALLOC, [shared(THREAD_CACHE + FREE + MALLOC % "")],
+     [shared(THREAD_CACHE + FREE + MALLOC %
+             "__atomic_fetch_add(&cache[1], 1, 5);")],
+     "malloc: no fast path"),
+]
+
+
+def write(root, files):
+    for path, text in files.items():
+        full = os.path.join(root, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "w", encoding="utf-8") as stream:
+            stream.write(text)
+
+
+def build(root, recipes):
+    for path, flags, source in recipes:
+        full = os.path.join(root, "build", path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        subprocess.run(CC + flags + ["-x", "c", "-", "-o", full], cwd=root,
+                       input=source, universal_newlines=True, check=True)
+
+
+def run_lint(name, root):
+    environment = dict(os.environ, TCM_SRCDIR=root, CFLAGS="-O2",
+                       TCM_BUILDDIR=os.path.join(root, "build"),
+                       TCM_SO=os.path.join(root, "build/.libs/libtcm.so.0"))
+    result = subprocess.run(
+        [sys.executable, os.path.join(HERE, name + ".py")], env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        universal_newlines=True)
+    return result.returncode, result.stdout
+
+
+def check(name, prepare_sound, prepare_faulty, words):
+    """Whether the lint passes the sound tree and rejects the faulty one."""
+    with tempfile.TemporaryDirectory() as root:
+        prepare_sound(root)
+        sound, said = run_lint(name, root)
+        if sound == 77:
+            print("skip %s: %s" % (name, said.strip()))
+            return True
+        prepare_faulty(root)
+        faulty, complaint = run_lint(name, root)
+    good = sound == 0 and faulty == 1 and words in complaint
+    print("%s %s: %s" % ("pass" if good else "FAIL", name, words))
+    if not good:
+        print("sound (%d):\n%s\nfaulty (%d):\n%s"
+              % (sound, said, faulty, complaint))
+    return good
+
+
+def main():
+    failed = 0
+    for name, sound, fault, words in SOURCE_CASES:
+        failed += not check(name, lambda root, s=sound: write(root, s),
+                            lambda root, f=fault: write(root, f), words)
+    for name, tree, sound, fault, words in BUILD_CASES:
+        def prepare(root, t=tree, s=sound):
+            write(root, t)
+            build(root, s)
+        failed += not check(name, prepare,
+                            lambda root, f=fault: build(root, f), words)
+    return 1 if failed else 0
+
+
+sys.exit(main())

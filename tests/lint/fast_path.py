@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""malloc and free of a small block are short: counted in the built library.
+
+From the first instruction the paths are followed that take at most one branch
+and stay in the function.  The fast path is the one of them that reaches ret by
+way of the thread cache (it touches thread-local storage and stores something),
+with the fewest branches taken; of equal ones, the longest counts.  No call and
+no lock prefix may stand on it.
+"""
+import os
+import re
+
+import lint
+
+LIMITS = {"malloc": 14, "free": 20}
+TAKEN_MAX = 1
+BUDGET = 200
+
+
+def function_range(path, name):
+    """(start, end) addresses of an exported function."""
+    listing = lint.output(lint.tool("NM", "nm") +
+                          ["-D", "-S", "--defined-only", path])
+    match = re.search(r"^([0-9a-f]+) ([0-9a-f]+) \w %s(?:@.*)?$" % name,
+                      listing, re.M)
+    if not match:
+        lint.complain("%s is not exported" % name)
+        return None
+    start = int(match.group(1), 16)
+    return start, start + int(match.group(2), 16)
+
+
+def disassemble(path, start, end):
+    """address -> (instruction text, address of the next one)."""
+    listing = lint.output(
+        lint.tool("OBJDUMP", "objdump") +
+        ["-d", "--no-show-raw-insn", "--start-address=%#x" % start,
+         "--stop-address=%#x" % end, path])
+    found = re.findall(r"^ *([0-9a-f]+):\t(.*?)\s*(?:#.*)?$", listing, re.M)
+    code = {}
+    for index, (address, text) in enumerate(found):
+        after = int(found[index + 1][0], 16) if index + 1 < len(found) else None
+        text = re.sub(r"^(?:bnd|notrack|repz)\s+", "", text.strip())
+        code[int(address, 16)] = (text, after)
+    return code
+
+
+def is_store(text):
+    """Whether an instruction writes memory (AT&T order, target last)."""
+    word, _, operands = text.partition(" ")
+    if word.startswith(("cmp", "test", "lea", "push", "bt", "nop", "j")):
+        return False
+    return operands.rstrip().endswith(")") or "%fs:" in operands.split(",")[-1]
+
+
+class Path:
+    """What was met between the first instruction and ret."""
+
+    def __init__(self):
+        self.steps = []
+        self.taken = 0
+        self.why_not = None
+
+    def fork(self):
+        other = Path()
+        other.steps, other.taken = list(self.steps), self.taken
+        return other
+
+    def uses_thread_cache(self):
+        return any("%fs:" in step for step in self.steps) and \
+            any(is_store(step) for step in self.steps)
+
+
+def paths(code, start):
+    """Every path to ret that takes few enough branches, and the ones that do
+    not get there, with the reason."""
+    waiting = [(start, Path())]
+    while waiting:
+        address, path = waiting.pop()
+        while path.why_not is None:
+            if address not in code or len(path.steps) > BUDGET:
+                path.why_not = "leaves the function"
+                break
+            text, after = code[address]
+            path.steps.append(text)
+            word = text.split()[0]
+            if word.startswith("ret"):
+                break
+            if word.startswith("call") or word == "lock":
+                path.why_not = "meets " + text
+            elif word.startswith("j"):
+                target = re.search(r"\b([0-9a-f]+)\b", text[len(word):])
+                if word != "jmp":
+                    other = path.fork()
+                    other.taken += 1
+                    if target and other.taken <= TAKEN_MAX:
+                        waiting.append((int(target.group(1), 16), other))
+                    address = after
+                    continue
+                path.taken += 1
+                if not target or path.taken > TAKEN_MAX:
+                    path.why_not = "takes more than %d branch" % TAKEN_MAX
+                    break
+                address = int(target.group(1), 16)
+            else:
+                if re.match(r"xchg.*\(", text):
+                    path.why_not = "meets " + text
+                address = after
+        yield path
+
+
+def check(library, name, limit):
+    bounds = function_range(library, name)
+    if not bounds:
+        return
+    found = list(paths(disassemble(library, *bounds), bounds[0]))
+    good = [p for p in found if p.why_not is None and p.uses_thread_cache()]
+    if not good:
+        lint.complain("%s: no fast path; from its start:" % name)
+        for path in found:
+            print("  %d instructions, then it %s: %s"
+                  % (len(path.steps), path.why_not or "returns without the "
+                     "thread cache", "; ".join(path.steps[:30])))
+        return
+    best = min(good, key=lambda p: (p.taken, -len(p.steps)))
+    print("%s: %d instructions, %d branches taken, at most %d"
+          % (name, len(best.steps), best.taken, limit))
+    print("".join("    %s\n" % step for step in best.steps), end="")
+    if len(best.steps) > limit:
+        lint.complain("%s: %d instructions, at most %d"
+                      % (name, len(best.steps), limit))
+
+
+if not lint.configured("TCM_MALLOC_OVERRIDE"):
+    lint.skip("the library has no malloc")
+header = lint.output(lint.tool("READELF", "readelf") + ["-h", lint.library()])
+if "X86-64" not in header:
+    lint.skip("counts x86-64 instructions only")
+if not re.search(r"-O[23]", os.environ.get("CFLAGS", "-O2")):
+    lint.skip("the library was not built with optimisation")
+for function, most in LIMITS.items():
+    check(lint.library(), function, most)
+lint.finish(len(LIMITS), "functions")

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Each file names its licence in one of its first lines, and no path of the
+machine on which somebody wrote it."""
+import re
+
+import lint
+
+LINE = "SPDX-License-Identifier: BSD-2-Clause"
+NO_COMMENT = {"COPYING", "NEWS", "README", "HACKING"}
+NO_COMMENT_SUFFIX = (".txt", ".json", ".svg", ".tsv")
+LOCAL = re.compile(r"/(?:home|root|Users)/[a-z]|/work/[a-z]")
+
+paths = lint.files()
+for path in paths:
+    text = lint.read(path)
+    if path not in NO_COMMENT and not path.endswith(NO_COMMENT_SUFFIX) and \
+            not any(LINE in line for line in text.splitlines()[:3]):
+        lint.complain("%s: no line %s" % (path, LINE))
+    match = None if path == "tests/lint/licence.py" else LOCAL.search(text)
+    if match:
+        lint.complain("%s:%d: a path of one machine: %s"
+                      % (path, text.count("\n", 0, match.start()) + 1,
+                         match.group(0)))
+lint.finish(len(paths), "files")

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""README's table of options says what lib/base/options.def says.
+
+  options_table.py          compare
+  options_table.py --print  print the table, to be put into README
+"""
+import re
+import sys
+
+import lint
+
+ROW = re.compile(r"OPTION\(\s*(\w+)\s*,\s*([^,]+?)\s*,\s*([^,]+?)\s*,"
+                 r"\s*([^,]+?)\s*,\s*([^,]+?)\s*,\s*((?:\"[^\"]*\"\s*)+)\)")
+WIDTH = 78
+
+
+def wrapped(text, indent):
+    lines, line = [], indent
+    for word in text.split():
+        if len(line) + 1 + len(word) > WIDTH and line.strip():
+            lines.append(line)
+            line = indent
+        line += (" " if line.strip() else "") + word
+    return lines + [line]
+
+
+def table():
+    lines = []
+    text = lint.blank(lint.read("lib/base/options.def"), "comments")
+    for name, default, least, most, fixed, texts in ROW.findall(text):
+        when = "fixed at start" if fixed in ("1", "true") else \
+            "can be set at run time"
+        lines.append("  TCM_%s" % name.upper())
+        lines += wrapped("".join(re.findall(r'"([^"]*)"', texts)), "      ")
+        lines += wrapped("Default %s, from %s to %s; %s."
+                         % (default, least, most, when), "      ")
+    return lines
+
+
+wanted = table()
+if sys.argv[1:] == ["--print"]:
+    print("\n".join(wanted))
+    sys.exit(0)
+found = [line for line in lint.read("README").splitlines()
+         if line.startswith("  ")]
+start = found.index(wanted[0]) if wanted and wanted[0] in found else 0
+if found[start:start + len(wanted)] != wanted:
+    lint.complain("README's options differ from lib/base/options.def; "
+                  "put the output of this there:\n"
+                  "  python3 tests/lint/options_table.py --print")
+for name in re.findall(r"^  (TCM_\w+)$", "\n".join(found), re.M):
+    if "  " + name not in wanted:
+        lint.complain("README has an option that does not exist: " + name)
+lint.finish(sum(line.startswith("  TCM_") for line in wanted), "options")

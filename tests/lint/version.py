@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The version of configure.ac is the one that tcm.h and NEWS tell."""
+import re
+
+import lint
+
+match = re.search(r"AC_INIT\(\[tcm\], \[([\d.]+)\]", lint.read("configure.ac"))
+version = match.group(1) if match else "none"
+header = lint.read("include/tcm.h")
+parts = [re.search(r"#define TCM_VERSION_%s (\d+)" % part, header)
+         for part in ("MAJOR", "MINOR", "PATCH")]
+in_header = ".".join(part.group(1) for part in parts if part)
+if in_header != version:
+    lint.complain("configure.ac says %s, tcm.h says %s" % (version, in_header))
+news = re.match(r"tcm ([\d.]+)", lint.read("NEWS"))
+if not news or news.group(1) != version:
+    lint.complain("NEWS does not begin with tcm " + version)
+for path in lint.files():
+    if path in ("configure.ac", "NEWS") or path.startswith("debian/"):
+        continue
+    if path.endswith((".ac", ".am", ".mk", ".in", ".c", ".h", ".sh")) and \
+            re.search(r'"%s"|=\s*%s\b' % ((re.escape(version),) * 2),
+                      lint.blank(lint.read(path), "comments")):
+        lint.complain("%s repeats the version %s" % (path, version))
+lint.finish(1, "version")

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Every test is a program or script in TESTS: it exits with 0 for passed, 77
+# for skipped, anything else for failed.  A test that takes more than a minute
+# goes to LONG_TESTS and is run by "make check-long".
+TESTS =
+LONG_TESTS =
+
+TEST_EXTENSIONS = .sh .py
+SH_LOG_COMPILER = $(SHELL)
+PY_LOG_COMPILER = $(PYTHON)
+
+# What every test finds in its environment.
+AM_TESTS_ENVIRONMENT = \
+	TCM_SRCDIR='$(abs_top_srcdir)'; export TCM_SRCDIR; \
+	TCM_BUILDDIR='$(abs_top_builddir)'; export TCM_BUILDDIR; \
+	TCM_SO='$(abs_top_builddir)/.libs/libtcm.so.0'; export TCM_SO; \
+	TCM_DEBUG_SO='$(abs_top_builddir)/.libs/libtcm-debug.so.0'; \
+	export TCM_DEBUG_SO; \
+	CC='$(CC)'; export CC; \
+	CFLAGS='$(CFLAGS)'; export CFLAGS; \
+	NM='$(NM)'; export NM; \
+	READELF='$(READELF)'; export READELF; \
+	OBJDUMP='$(OBJDUMP)'; export OBJDUMP; \
+	PYTHON='$(PYTHON)'; export PYTHON; \
+	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
+
+# Tests of the core, which a sanitizer and another processor can run too.
+include tests/unit/local.mk
+include tests/model/local.mk
+include tests/stress/local.mk
+include tests/fuzz/local.mk
+
+# Tests of the library in place of libc's malloc.
+if PRELOAD
+include tests/api/local.mk
+include tests/misuse/local.mk
+if !QUICK_CHECK
+include tests/process/local.mk
+include tests/programs/local.mk
+include tests/bench/local.mk
+endif
+endif
+
+include tests/lint/local.mk
+include tests/variants/local.mk
+
+# automake makes the rules of a test only if TESTS names it.
+if NEVER
+TESTS += $(LONG_TESTS)
+endif
+
+check-long: all $(check_LTLIBRARIES) $(check_PROGRAMS)
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(LONG_TESTS)'
+.PHONY: check-long

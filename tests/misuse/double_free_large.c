@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A block of its own pages is freed twice. */
+#include "misuse.h"
+
+int
+main(int argc, char **argv)
+{
+  void *block = get_block(LARGE_SIZE);
+
+  free(block);
+  misuse(argc, argv, block);
+  return flush();
+}

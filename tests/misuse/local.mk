@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# One short program per misuse of a pointer; expect.tsv has the signal and the
+# message that each must end with.
+misuse_programs = \
+	tests/misuse/double_free_large \
+	tests/misuse/double_free_last \
+	tests/misuse/double_free_later \
+	tests/misuse/double_free_middle \
+	tests/misuse/double_free_neighbours \
+	tests/misuse/double_free_thread \
+	tests/misuse/foreign_mapping \
+	tests/misuse/interior_large \
+	tests/misuse/interior_large_first_page \
+	tests/misuse/interior_small \
+	tests/misuse/small_integer \
+	tests/misuse/small_integer_first \
+	tests/misuse/stack_pointer \
+	tests/misuse/static_object \
+	tests/misuse/unaligned \
+	tests/misuse/unaligned_large \
+	tests/misuse/wild_pointer
+check_PROGRAMS += $(misuse_programs)
+
+TESTS += tests/misuse/misuse.py
+EXTRA_DIST += \
+	tests/misuse/expect.tsv \
+	tests/misuse/misuse.h \
+	tests/misuse/misuse.py

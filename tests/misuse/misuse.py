@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs every row of expect.tsv: one program, one error, the exact end.
+
+  misuse.py                  tcm, the debug library, tcm with TCM_CHECK=1
+  misuse.py --survey WAY     what any allocator does, row by row, as a table
+                             (WAY as in tests/support/way.sh); always succeeds
+"""
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+
+SOURCE = os.environ["TCM_SRCDIR"]
+WAYS = (("preload", "plain"), ("debug", "plain"), ("checked", "checked"))
+PAGE = 4096  # the page that tcm counts in
+
+
+def read_table():
+    rows = []
+    path = os.path.join(SOURCE, "tests/misuse/expect.tsv")
+    with open(path, encoding="utf-8") as table:
+        for line in table:
+            if not line.startswith("#"):
+                rows.append(line.rstrip("\n").split("\t"))
+    return rows
+
+
+def no_core():
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def run(way, program, function):
+    return subprocess.run(
+        ["sh", os.path.join(SOURCE, "tests/support/way.sh"), way,
+         "tests/misuse/" + program, function],
+        capture_output=True, text=True, errors="replace", timeout=60,
+        preexec_fn=no_core, check=False)
+
+
+def pattern(message, address):
+    """The regular expression that @message of the table stands for."""
+    parts = re.split(r"(\{[a-z?]+\})", message)
+    known = {"{address}": re.escape(address), "{hex}": "0x[0-9a-f]+",
+             "{count}": "[1-9][0-9]*",
+             "{span?}": r"( \(span 0x[0-9a-f]+, [1-9][0-9]* pages\))?"}
+    return "".join(known.get(part, re.escape(part)) for part in parts) + "\n"
+
+
+def span_holds(line, address):
+    span = re.search(r"\(span (0x[0-9a-f]+), (\d+) pages", line)
+    if span is None:
+        return True
+    start = int(span[1], 16)
+    return start <= int(address, 16) < start + int(span[2]) * PAGE
+
+
+def find_faults(row, done):
+    """What is wrong with the end that a program came to, in words."""
+    _, _, _, wanted_signal, when, message = row
+    address = re.search("address (0x[0-9a-f]+)\n", done.stdout)
+    if address is None:
+        return [f"the program did not get there: {done.stdout}{done.stderr}"]
+    faults = []
+    # The shell that stands between reports a signal as 128 + its number, or
+    # is replaced by the program and dies of it.
+    number = signal.Signals[wanted_signal].value
+    if done.returncode not in (-number, 128 + number):
+        faults.append(f"status {done.returncode}, not {wanted_signal}")
+    if when == "now" and "after the call" in done.stdout:
+        faults.append("the call itself was not caught")
+    if "after the flush" in done.stdout:
+        faults.append("not caught at all")
+    if not re.fullmatch(pattern(message, address[1]), done.stderr):
+        faults.append(f"message {done.stderr!r}\n    wanted  {message!r}")
+    elif not span_holds(done.stderr, address[1]):
+        faults.append(f"the span does not hold the address: {done.stderr!r}")
+    return faults
+
+
+def check():
+    failed = ran = 0
+    for way, kind in WAYS:
+        for row in read_table():
+            program, function, ways = row[:3]
+            if ways not in ("all", kind):
+                continue
+            ran += 1
+            faults = find_faults(row, run(way, program, function))
+            failed += bool(faults)
+            print("FAIL" if faults else "pass", way, program, function)
+            for fault in faults:
+                print("   ", fault)
+    print(f"{ran} rows, {failed} failed")
+    return 1 if failed or not ran else 0
+
+
+def outcome(done):
+    status = done.returncode if done.returncode < 0 else done.returncode - 128
+    if -status in iter(signal.Signals) or status > 0:
+        return signal.Signals(abs(status)).name
+    return "silent"
+
+
+def survey(way):
+    seen = set()
+    for row in read_table():
+        program, function = row[:2]
+        if (program, function) in seen:
+            continue
+        seen.add((program, function))
+        done = run(way, program, function)
+        if done.returncode == 77:
+            print(done.stdout, end="")
+            return 77
+        when = ("now" if "after the call" not in done.stdout else
+                "flush" if "after the flush" not in done.stdout else "-")
+        print(way, program, function, outcome(done), when, sep="\t")
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3 and sys.argv[1] == "--survey":
+        sys.exit(survey(sys.argv[2]))
+    sys.exit(check())

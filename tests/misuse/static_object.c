@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A pointer to an object of the program itself. */
+#include "misuse.h"
+
+int
+main(int argc, char **argv)
+{
+  static _Alignas(16) char object[64];
+
+  free(get_block(SMALL_SIZE));
+  misuse(argc, argv, object);
+  return flush();
+}

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The tests of this folder; tests/local.mk includes this file.

@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# tcm in a root directory that holds nothing but the program and its
+# libraries: no /proc, no /sys, no /dev, no /etc.
+set -eu
+
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+build=${TCM_BUILDDIR:?}
+so=${TCM_SO:?}
+# tcm would complain about what the test driver puts into the environment.
+unset TCM_SO TCM_DEBUG_SO TCM_SRCDIR TCM_BUILDDIR
+
+if [ "$(id -u)" = 0 ]; then
+  enter="chroot"
+elif unshare --user --map-root-user chroot / true 2>/dev/null; then
+  enter="unshare --user --map-root-user chroot"
+else
+  echo "skip: neither root nor allowed to make a user namespace"
+  exit 77
+fi
+
+# copy_with_libraries FILE - FILE to /, its libraries to /lib.
+copy_with_libraries() {
+  cp "$1" "$root/"
+  ldd "$1" | sed -n -e 's/.*=> \(\/[^ ]*\) .*/\1/p' \
+    -e 's/^[[:space:]]*\(\/[^ ]*\) .*/\1/p' |
+    while read -r library; do
+      cp -L "$library" "$root/lib/"
+    done
+}
+
+mkdir "$root/lib" "$root/tmp"
+cp -L "$so" "$root/lib/libtcm.so.0"
+failures=0
+for program in api/malloc api/aligned api/usable_size process/fork_threads; do
+  copy_with_libraries "$build/tests/$program"
+done
+linker=$(ldd "$build/tests/api/malloc" |
+  sed -n 's/^[[:space:]]*\(\/[^ ]*ld[^ ]*\) .*/\1/p')
+[ -n "$linker" ]
+
+# run PROGRAM CASE... - no variable is needed to preload this way.
+run() {
+  echo "== $*"
+  program=$1
+  shift
+  # shellcheck disable=SC2086 # $enter is several words
+  env -i PATH="$PATH" TEST_ALLOCATOR=tcm $enter "$root" "/lib/${linker##*/}" \
+    --library-path /lib --preload /lib/libtcm.so.0 "/$program" "$@" ||
+    failures=$((failures + 1))
+}
+
+run malloc every-small-size every-border impossible-size
+run aligned
+run usable_size
+run fork_threads nested child-makes-threads
+[ $failures = 0 ]

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Allocation while the process ends: in atexit handlers, in destructors, in
+ * threads that still run.  Each way to end is tried in children. */
+#include "../support/child.h"
+#include "../support/churn.h"
+
+static void *early_block; /* made in main, freed by a destructor */
+
+static void
+use_heap(void)
+{
+  struct churn_slot slots[50];
+  uint64_t state = harness.seed;
+  int turn;
+
+  memset(slots, 0, sizeof slots);
+  for (turn = 0; turn < 300; turn++)
+    churn_step(slots, 50, &state);
+  churn_clear(slots, 50);
+}
+
+/* Runs at the end of every process of this test. */
+static __attribute__((destructor)) void
+allocate_in_destructor(void)
+{
+  use_heap();
+  if (early_block != NULL && !memory_holds(early_block, 5000, 3))
+    _exit(HARNESS_FAIL);
+  free(early_block);
+  if (harness.failures != 0)
+    _exit(HARNESS_FAIL);
+}
+
+static void
+allocate_at_exit(void)
+{
+  use_heap();
+  free(malloc(1 << 20));
+}
+
+static void
+prepare(void)
+{
+  early_block = malloc(5000);
+  REQUIRE(early_block != NULL);
+  memory_fill(early_block, 5000, 3);
+  REQUIRE(atexit(allocate_at_exit) == 0);
+}
+
+static void
+many_children(void (*end)(void))
+{
+  long i;
+
+  for (i = 0; i < harness_count(60, 1000); i++) {
+    pid_t child = child_fork();
+    if (child == 0) {
+      prepare();
+      end();
+      _exit(HARNESS_ERROR);
+    }
+    EXPECT(child_succeeded(child));
+  }
+}
+
+static void
+end_by_exit(void)
+{
+  exit(0);
+}
+
+static void
+handlers_and_destructors(void)
+{
+  many_children(end_by_exit);
+}
+
+static void
+end_while_threads_run(void)
+{
+  churn_begin();
+  usleep(500);
+  exit(0);
+}
+
+static void
+threads_still_run(void)
+{
+  many_children(end_while_threads_run);
+}
+
+static void *
+exit_in_a_thread(void *unused)
+{
+  (void)unused;
+  use_heap();
+  exit(0);
+}
+
+static void
+end_in_a_thread(void)
+{
+  pthread_t thread;
+
+  churn_begin();
+  pthread_create(&thread, NULL, exit_in_a_thread, NULL);
+  for (;;)
+    use_heap();
+}
+
+static void
+exit_from_a_thread(void)
+{
+  many_children(end_in_a_thread);
+}
+
+/* The first thread ends before the others; its cache goes with it. */
+static void *
+exit_later(void *unused)
+{
+  int i;
+
+  (void)unused;
+  for (i = 0; i < 20; i++)
+    use_heap();
+  exit(0);
+}
+
+static void
+end_of_the_first_thread(void)
+{
+  pthread_t thread;
+
+  use_heap();
+  pthread_create(&thread, NULL, exit_later, NULL);
+  pthread_exit(NULL);
+}
+
+static void
+first_thread_ends_first(void)
+{
+  many_children(end_of_the_first_thread);
+}
+
+static void
+end_quickly(void)
+{
+  at_quick_exit(allocate_at_exit);
+  quick_exit(0);
+}
+
+static void
+quick(void)
+{
+  many_children(end_quickly);
+}
+
+static const struct harness_case cases[] = {
+    {"handlers-and-destructors", handlers_and_destructors},
+    {"threads-still-run", threads_still_run},
+    {"exit-from-a-thread", exit_from_a_thread},
+    {"first-thread-ends-first", first_thread_ends_first},
+    {"quick", quick},
+};
+
+HARNESS_MAIN(cases)

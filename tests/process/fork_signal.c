@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fork() in a signal handler that interrupted malloc or free.  The locks that
+ * fork takes may be held by the very thread that runs the handler. */
+#include "../support/child.h"
+#include "../support/churn.h"
+
+static volatile sig_atomic_t handled; /* [main thread] */
+static volatile sig_atomic_t failed;  /* [main thread] */
+static volatile sig_atomic_t am_child;
+static volatile sig_atomic_t goes_on; /* the child returns from the handler */
+
+static void
+fork_in_handler(int signal_number)
+{
+  int saved_errno = errno, status;
+  pid_t child;
+
+  (void)signal_number;
+  if (am_child)
+    return;
+  child = fork();
+  if (child == 0) {
+    alarm(CHILD_LIMIT);
+    am_child = 1;
+    if (!goes_on)
+      _exit(0);
+    return;
+  }
+  if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+    failed++;
+  handled++;
+  errno = saved_errno;
+}
+
+/* Another process sends the signals: a thread would change what fork does. */
+static pid_t
+start_sender(void)
+{
+  pid_t parent = getpid(), sender = child_fork();
+
+  if (sender != 0)
+    return sender;
+  alarm(300);
+  while (getppid() == parent) {
+    kill(parent, SIGUSR1);
+    usleep(300);
+  }
+  _exit(0);
+}
+
+static void
+run_under_signals(long wanted)
+{
+  struct churn_slot slots[CHURN_SLOTS];
+  struct sigaction action;
+  uint64_t state = harness.seed;
+  pid_t sender;
+
+  handled = failed = 0;
+  memset(slots, 0, sizeof slots);
+  memset(&action, 0, sizeof action);
+  action.sa_handler = fork_in_handler;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGUSR1, &action, NULL);
+  sender = start_sender();
+  while (handled < wanted && !am_child)
+    churn_step(slots, CHURN_SLOTS, &state);
+  if (am_child) {
+    int turn;
+    for (turn = 0; turn < 100; turn++)
+      churn_step(slots, CHURN_SLOTS, &state);
+    churn_clear(slots, CHURN_SLOTS);
+    _exit(harness.failures != 0);
+  }
+  signal(SIGUSR1, SIG_IGN);
+  kill(sender, SIGKILL);
+  waitpid(sender, NULL, 0);
+  churn_clear(slots, CHURN_SLOTS);
+  EXPECT_FOR(failed == 0, "%d of %d children", (int)failed, (int)handled);
+  harness_say("  %d signals", (int)handled);
+}
+
+static void
+child_ends_in_the_handler(void)
+{
+  goes_on = 0;
+  run_under_signals(harness_count(400, 5000));
+}
+
+/* The child returns from the handler into the malloc that was interrupted. */
+static void
+child_goes_on(void)
+{
+  goes_on = 1;
+  run_under_signals(harness_count(400, 5000));
+}
+
+/* The same with other threads: fork now takes every lock there is. */
+static void
+among_threads(void)
+{
+  sigset_t set;
+
+  goes_on = 0;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR1);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+  churn_begin();
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  run_under_signals(harness_count(400, 5000));
+  churn_end();
+}
+
+static const struct harness_case cases[] = {
+    {"child-ends-in-the-handler", child_ends_in_the_handler},
+    {"child-goes-on", child_goes_on},
+    {"among-threads", among_threads},
+};
+
+HARNESS_MAIN(cases)

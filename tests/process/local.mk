@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# tcm in a real process: fork, threads, signals, limits, dlopen, linking, exit.
+# Each program runs preloaded, with the debug library and with every free
+# checked; some have a long form for "make check-long".
+process_programs = \
+	deepbind \
+	descriptors \
+	early \
+	exit \
+	fork_signal \
+	fork_stdio \
+	fork_threads \
+	limits \
+	locked_memory \
+	out_of_memory \
+	spawn \
+	threads \
+	tls_destructors
+process_long_programs = exit fork_signal fork_stdio fork_threads spawn
+
+check_PROGRAMS += \
+	tests/process/deepbind \
+	tests/process/descriptors \
+	tests/process/early \
+	tests/process/exit \
+	tests/process/fork_signal \
+	tests/process/fork_stdio \
+	tests/process/fork_threads \
+	tests/process/late_dlopen \
+	tests/process/limits \
+	tests/process/locked_memory \
+	tests/process/out_of_memory \
+	tests/process/spawn \
+	tests/process/threads \
+	tests/process/tls_destructors
+
+process_tests = \
+	$(process_programs:%=tests/process/preload-%.sh) \
+	$(process_programs:%=tests/process/debug-%.sh) \
+	$(process_programs:%=tests/process/checked-%.sh) \
+	tests/process/glibc-late_dlopen.sh
+process_long_tests = $(process_long_programs:%=tests/process/long-%.sh)
+process_scripts = \
+	tests/process/bare_root.sh \
+	tests/process/linking.sh \
+	tests/process/privileged.sh
+TESTS += $(process_tests) $(process_scripts)
+LONG_TESTS += $(process_long_tests)
+EXTRA_DIST += $(process_scripts) tests/process/linking.c
+
+# ---- Modules that the programs open ------------------------------------------
+# Made without libtool: they need a RUNPATH of their own.
+process_modules = \
+	tests/process/deepbind_module.so \
+	tests/process/deepbind_module_tcm.so \
+	tests/process/private/libtcm-test-dependency.so \
+	tests/process/private/libtcm-test-late.so \
+	tests/process/tls_module.so
+CLEANFILES += $(process_modules)
+EXTRA_DIST += \
+	tests/process/deepbind_dependency.c \
+	tests/process/deepbind_module.c \
+	tests/process/tls_module.c
+EXTRA_tests_process_deepbind_DEPENDENCIES = $(process_modules)
+EXTRA_tests_process_late_dlopen_DEPENDENCIES = tests/process/tls_module.so
+
+process_link = $(AM_V_CCLD)$(MKDIR_P) tests/process/private && \
+	$(CC) $(AM_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared -o $@
+process_module_path = \
+	-Ltests/process/private -ltcm-test-dependency \
+	-Wl,--enable-new-dtags,-rpath,'$$ORIGIN/private'
+
+tests/process/tls_module.so: tests/process/tls_module.c
+	$(process_link) $(srcdir)/tests/process/tls_module.c
+
+tests/process/private/libtcm-test-dependency.so: \
+		tests/process/deepbind_dependency.c
+	$(process_link) $(srcdir)/tests/process/deepbind_dependency.c \
+	  -Wl,-soname,libtcm-test-dependency.so
+
+tests/process/private/libtcm-test-late.so: tests/process/deepbind_dependency.c
+	$(process_link) $(srcdir)/tests/process/deepbind_dependency.c
+
+tests/process/deepbind_module.so: tests/process/deepbind_module.c \
+		tests/process/private/libtcm-test-dependency.so
+	$(process_link) $(srcdir)/tests/process/deepbind_module.c \
+	  $(process_module_path)
+
+tests/process/deepbind_module_tcm.so: tests/process/deepbind_module.c \
+		tests/process/private/libtcm-test-dependency.so libtcm.la
+	$(process_link) $(srcdir)/tests/process/deepbind_module.c \
+	  $(process_module_path) -Wl,--no-as-needed -L.libs -ltcm \
+	  -Wl,-rpath,'$(abs_top_builddir)/.libs'

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* mlockall: what is locked becomes resident, so an allocator that maps much
+ * more than it needs pays for all of it. */
+#include "../support/child.h"
+#include "../support/memory.h"
+
+#include <sys/mman.h>
+
+static const long mebibyte = 1 << 20;
+
+/* Set in the environment of a child that locks before main(). */
+#define LOCK_EARLY "TEST_LOCK_EARLY"
+
+static __attribute__((constructor)) void
+lock_early(void)
+{
+  if (getenv(LOCK_EARLY) != NULL && mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+    _exit(HARNESS_SKIP);
+}
+
+/* Small blocks of 4 MiB in all, then one large block. */
+static void
+use_heap_locked(void)
+{
+  enum { COUNT = 4096 };
+  static void *block[COUNT];
+  long before = memory_resident_bytes(), after;
+  char *large;
+  int i;
+
+  for (i = 0; i < COUNT; i++) {
+    block[i] = malloc(harness_size(1000));
+    CHILD_EXPECT(block[i] != NULL);
+    memset(block[i], 1, 1000);
+  }
+  after = memory_resident_bytes();
+  harness_say("  4 MiB of small blocks: %ld KiB resident",
+              (after - before) / 1024);
+  CHILD_EXPECT(after - before < 16 * mebibyte);
+  large = (char *)malloc(harness_size((size_t)32 << 20));
+  CHILD_EXPECT(large != NULL);
+  memset(large, 1, (size_t)32 << 20);
+  after = memory_resident_bytes();
+  CHILD_EXPECT(after - before < 64 * mebibyte);
+  free(large);
+  for (i = 0; i < COUNT; i++)
+    free(block[i]);
+}
+
+static void
+lock_and_use(void)
+{
+  free(malloc(harness_size(100)));
+  if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+    _exit(HARNESS_ERROR);
+  use_heap_locked();
+}
+
+static int
+may_lock(void)
+{
+  struct rlimit limit;
+
+  if (geteuid() == 0)
+    return 1;
+  return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+         limit.rlim_cur > (rlim_t)(256 * mebibyte);
+}
+
+static void
+in_a_running_process(void)
+{
+  if (!may_lock())
+    harness_skip("no permission to lock memory");
+  else
+    EXPECT(child_run(lock_and_use));
+}
+
+static void
+from_the_start(void)
+{
+  if (!may_lock()) {
+    harness_skip("no permission to lock memory");
+    return;
+  }
+  REQUIRE(setenv(LOCK_EARLY, "1", 1) == 0);
+  EXPECT(child_again("--locked"));
+  unsetenv(LOCK_EARLY);
+}
+
+static const struct harness_case cases[] = {
+    {"in-a-running-process", in_a_running_process},
+    {"from-the-start", from_the_start},
+};
+
+int
+main(int argc, char **argv)
+{
+  if (argc == 2 && strcmp(argv[1], "--locked") == 0) {
+    harness_prove_allocator();
+    CHILD_EXPECT(memory_resident_bytes() < 48 * mebibyte);
+    use_heap_locked();
+    return 0;
+  }
+  return harness_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Real programs under libc's malloc and under tcm.  The witness is preloaded
+# into every process of a test; libtool makes a shared module of it only if it
+# is told of a folder to install it in, although it is never installed.
+check_LTLIBRARIES += tests/programs/libwitness.la
+tests_programs_libwitness_la_SOURCES = tests/programs/witness_exit.c
+tests_programs_libwitness_la_CFLAGS = -std=gnu11 -Wall -Wextra \
+	-Wstrict-prototypes
+tests_programs_libwitness_la_LDFLAGS = -module -avoid-version \
+	-rpath $(abs_builddir)/tests/programs
+
+programs_tests = \
+	tests/programs/compilers.py \
+	tests/programs/git.py \
+	tests/programs/nginx.py \
+	tests/programs/node.py \
+	tests/programs/perl.py \
+	tests/programs/php.py \
+	tests/programs/postgresql.py \
+	tests/programs/python.py \
+	tests/programs/redis.py \
+	tests/programs/sqlite.py
+
+TESTS += $(programs_tests)
+EXTRA_DIST += $(programs_tests) \
+	tests/programs/demo.py \
+	tests/programs/harness.py \
+	tests/programs/load.py \
+	tests/programs/witness.py

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Random work by many threads with every byte verified, on the core: it runs
+# under the sanitizers too.  By hand: tests/stress/stress SECONDS THREADS SEED.
+check_PROGRAMS += tests/stress/stress tests/stress/stress_debug
+tests_stress_stress_LDADD = libtcmcore.la
+tests_stress_stress_debug_SOURCES = tests/stress/stress.c
+tests_stress_stress_debug_CPPFLAGS = $(AM_CPPFLAGS) -DTCM_DEBUG=1
+tests_stress_stress_debug_LDADD = libtcmdebugcore.la
+
+TESTS += tests/stress/stress tests/stress/stress_debug
+
+# Nine minutes: three seeds, with more and more threads.
+stress_long = tests/stress/stress_long.sh
+LONG_TESTS += $(stress_long)
+EXTRA_DIST += $(stress_long)

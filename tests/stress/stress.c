@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * stress.c - threads that allocate, check, resize and free each other's
+ * blocks, through the tcm_ names, so that sanitizers keep their own malloc.
+ *
+ *     stress [SECONDS [THREADS [SEED]]]
+ *
+ * Every block carries a header with its size and a seed, and a pattern over
+ * its whole length that follows from them; whoever frees or resizes the block
+ * checks it first.  A block that two owners got at once, or whose memory was
+ * given back too early, cannot keep its pattern.
+ *
+ *     own slots --exchange--> shared slots (atomic) --exchange--> own slots
+ *                                  |
+ *                    freed by whichever thread takes it out
+ *
+ * Threads also end and are born again all the while, so that blocks outlive
+ * the thread that made them.
+ */
+#define TEST_DIRECT 1
+#include "../support/harness.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+enum {
+  OWN_SLOTS = 300,
+  SHARED_SLOTS = 1024,
+  MAX_THREADS = 64,
+  LIFE = 20000 /* steps after which a thread ends and another begins */
+};
+
+static const size_t max_size = (size_t)8 << 20;
+
+struct header {
+  uint64_t size; /* bytes of the block, this header included */
+  uint64_t seed; /* of the pattern */
+};
+
+static _Atomic(struct header *) shared[SHARED_SLOTS];
+static atomic_int stop;
+static atomic_ulong steps, births, crossings, resizes, refusals;
+static uint64_t first_seed;
+
+static _Noreturn void
+give_up(const char *what, const void *block, size_t size)
+{
+  harness_say("FAIL %s: block %p of %zu bytes, seed %llu", what, block, size,
+              (unsigned long long)first_seed);
+  abort();
+}
+
+/* One word of the pattern at @index. */
+static uint64_t
+pattern(uint64_t seed, size_t index)
+{
+  return (seed + index) * 0x9e3779b97f4a7c15u;
+}
+
+/* Large blocks are written and checked in one word of each 512 bytes, and in
+ * full near both ends: the whole of 8 MiB would leave no time for the rest. */
+static size_t
+step_after(size_t index, size_t count)
+{
+  return count > 2048 && index > 512 && index + 512 < count ? 64 : 1;
+}
+
+static void
+write_pattern(struct header *block)
+{
+  uint64_t *word = (uint64_t *)(void *)(block + 1);
+  size_t count = (block->size - sizeof *block) / sizeof *word, i;
+
+  for (i = 0; i < count; i += step_after(i, count))
+    word[i] = pattern(block->seed, i);
+}
+
+/* Checks the pattern of a block that was @size bytes long when written and of
+ * which @kept bytes are still there. */
+static void
+check_kept(const struct header *block, size_t size, size_t kept)
+{
+  const uint64_t *word = (const uint64_t *)(const void *)(block + 1);
+  size_t count = (size - sizeof *block) / sizeof *word, i;
+  size_t limit = (kept - sizeof *block) / sizeof *word;
+
+  for (i = 0; i < count && i < limit; i += step_after(i, count))
+    if (word[i] != pattern(block->seed, i))
+      give_up("a byte changed", block, size);
+}
+
+/* Small most of the time; every power of two from 16 bytes to 8 MiB comes up,
+ * the large ones seldom. */
+static size_t
+random_size(uint64_t r)
+{
+  size_t top = r % 1000 < 900   ? 512
+               : r % 1000 < 985 ? (size_t)32 << 10
+               : r % 1000 < 999 ? (size_t)1 << 20
+                                : max_size;
+
+  return sizeof(struct header) + (size_t)(r >> 20) % top;
+}
+
+static struct header *
+finish(void *memory, size_t size, uint64_t seed)
+{
+  struct header *block = (struct header *)memory;
+
+  if (block == NULL) {
+    atomic_fetch_add_explicit(&refusals, 1, memory_order_relaxed);
+    return NULL;
+  }
+  if (((uintptr_t)block & 15) != 0)
+    give_up("not aligned to 16", block, size);
+  if (tcm_malloc_usable_size(block) < size)
+    give_up("usable size too small", block, size);
+  block->size = size;
+  block->seed = seed;
+  write_pattern(block);
+  return block;
+}
+
+static void *
+zeroed(size_t size)
+{
+  unsigned char *memory = (unsigned char *)tcm_calloc(1, size);
+
+  if (memory != NULL &&
+      (memory[0] != 0 || memcmp(memory, memory + 1, size - 1) != 0))
+    give_up("calloc gave bytes that are not zero", memory, size);
+  return memory;
+}
+
+static void *
+aligned(size_t size, uint64_t r)
+{
+  size_t alignment = (size_t)16 << (r >> 10) % 13;
+  void *memory = tcm_aligned_alloc(alignment, size);
+
+  if (((uintptr_t)memory & (alignment - 1)) != 0)
+    give_up("not aligned as asked", memory, size);
+  return memory;
+}
+
+static struct header *
+make_block(uint64_t r)
+{
+  size_t size = random_size(r);
+  void *memory = (r >> 50) % 8 == 0   ? zeroed(size)
+                 : (r >> 50) % 8 == 1 ? aligned(size, r)
+                                      : tcm_malloc(size);
+
+  return finish(memory, size, r);
+}
+
+static void
+end_block(struct header *block, uint64_t r)
+{
+  if (block == NULL)
+    return;
+  check_kept(block, block->size, block->size);
+  if (r % 4 == 0)
+    tcm_free_sized(block, block->size);
+  else
+    tcm_free(block);
+}
+
+static struct header *
+resize_block(struct header *block, uint64_t r)
+{
+  size_t old = block->size, size = random_size(r);
+  struct header *moved;
+
+  check_kept(block, old, old);
+  moved = (struct header *)tcm_realloc(block, size);
+  if (moved == NULL) {
+    atomic_fetch_add_explicit(&refusals, 1, memory_order_relaxed);
+    check_kept(block, old, old);
+    return block;
+  }
+  check_kept(moved, old, old < size ? old : size);
+  atomic_fetch_add_explicit(&resizes, 1, memory_order_relaxed);
+  return finish(moved, size, r);
+}
+
+/* Puts @block where every thread can take it, and ends what was there. */
+static void
+share_block(struct header *block, uint64_t r)
+{
+  struct header *other =
+      atomic_exchange(&shared[(r >> 13) % SHARED_SLOTS], block);
+
+  if (other != NULL)
+    atomic_fetch_add_explicit(&crossings, 1, memory_order_relaxed);
+  end_block(other, r);
+}
+
+/* Batches: blocks of one size that arrive and leave together. */
+static void
+use_batch(uint64_t r)
+{
+  void *block[40];
+  size_t size = sizeof(struct header) + (size_t)(r >> 20) % 2000, i;
+  size_t count = tcm_malloc_batch(size, block, 1 + (r >> 8) % 40);
+
+  for (i = 0; i < count; i++)
+    finish(block[i], size, r + i);
+  for (i = 0; i < count; i++)
+    check_kept((struct header *)block[i], size, size);
+  for (i = 0; i < count; i += 3) {
+    share_block((struct header *)block[i], r + i * 4096);
+    block[i] = NULL;
+  }
+  tcm_free_batch(block, count);
+}
+
+static void
+one_step(struct header **own, uint64_t *state)
+{
+  uint64_t r = harness_random(state), r2 = harness_random(state);
+  struct header **slot = &own[(r >> 40) % OWN_SLOTS];
+
+  switch (r % 16) {
+  case 0:
+  case 1:
+    if (*slot != NULL)
+      *slot = resize_block(*slot, r2);
+    break;
+  case 2:
+  case 3:
+  case 4:
+    share_block(*slot, r2);
+    *slot = make_block(r2);
+    break;
+  case 5:
+    if (r2 % 64 == 0)
+      use_batch(r2);
+    if (r2 % 8192 == 1)
+      tcm_release_free_memory();
+    if (r2 % 4096 == 2)
+      tcm_thread_idle();
+    break;
+  default:
+    end_block(*slot, r2);
+    *slot = make_block(r2);
+  }
+}
+
+/* One life: some steps, then some blocks are left to others. */
+static void *
+live(void *seed)
+{
+  struct header *own[OWN_SLOTS];
+  uint64_t state = (uint64_t)(uintptr_t)seed;
+  size_t i;
+
+  memset(own, 0, sizeof own);
+  atomic_fetch_add_explicit(&births, 1, memory_order_relaxed);
+  for (i = 0; i < LIFE && !atomic_load_explicit(&stop, memory_order_relaxed);
+       i++)
+    one_step(own, &state);
+  atomic_fetch_add_explicit(&steps, i, memory_order_relaxed);
+  for (i = 0; i < OWN_SLOTS; i++) {
+    if (i % 2 == 0 && own[i] != NULL)
+      share_block(own[i], harness_random(&state));
+    else
+      end_block(own[i], i);
+  }
+  return NULL;
+}
+
+/* Keeps one place filled with living threads. */
+static void *
+keep_alive(void *seed)
+{
+  uint64_t state = (uint64_t)(uintptr_t)seed;
+
+  while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+    pthread_t thread;
+    void *next = (void *)(uintptr_t)harness_random(&state);
+    if (pthread_create(&thread, NULL, live, next) != 0)
+      give_up("no thread", NULL, 0);
+    pthread_join(thread, NULL);
+  }
+  return NULL;
+}
+
+static void
+run(unsigned seconds, int threads)
+{
+  pthread_t keeper[MAX_THREADS];
+  uint64_t state = first_seed;
+  int i;
+
+  for (i = 0; i < threads; i++)
+    if (pthread_create(&keeper[i], NULL, keep_alive,
+                       (void *)(uintptr_t)harness_random(&state)) != 0)
+      give_up("no thread", NULL, 0);
+  while (seconds > 0)
+    seconds = sleep(seconds);
+  atomic_store(&stop, 1);
+  for (i = 0; i < threads; i++)
+    pthread_join(keeper[i], NULL);
+  for (i = 0; i < SHARED_SLOTS; i++)
+    end_block(atomic_exchange(&shared[i], NULL), 1);
+}
+
+/* All blocks were freed: nothing may be in use but what libc's malloc, under
+ * the other name, keeps to itself. */
+static int
+check_end(void)
+{
+  struct tcm_stats stats;
+
+  if (tcm_stats(&stats, sizeof stats) != 0)
+    return 0;
+  harness_say("in use at the end: %llu bytes; large blocks: %llu",
+              (unsigned long long)stats.in_use_bytes,
+              (unsigned long long)stats.large_count);
+  return stats.in_use_bytes == 0 && stats.large_count == 0;
+}
+
+int
+main(int argc, char **argv)
+{
+  unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 10;
+  int threads = argc > 2 ? atoi(argv[2]) : 6;
+
+  first_seed = argc > 3 ? strtoull(argv[3], NULL, 0) : 20240229;
+  if (threads < 1 || threads > MAX_THREADS)
+    return HARNESS_ERROR;
+  harness_say("seed %llu, %d threads, %u seconds",
+              (unsigned long long)first_seed, threads, seconds);
+  run(seconds, threads);
+  harness_say("%lu steps, %lu threads born, %lu blocks freed by others, "
+              "%lu resized, %lu refused",
+              (unsigned long)steps, (unsigned long)births,
+              (unsigned long)crossings, (unsigned long)resizes,
+              (unsigned long)refusals);
+  if (steps == 0 || crossings == 0 || resizes == 0)
+    return HARNESS_FAIL;
+  return check_end() ? HARNESS_PASS : HARNESS_FAIL;
+}

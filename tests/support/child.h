@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * child.h - child processes of a test: every one has a time limit of its own
+ * and is waited for, so that a hang is a failure and leaves nothing behind.
+ */
+#ifndef TCM_TESTS_SUPPORT_CHILD_H
+#define TCM_TESTS_SUPPORT_CHILD_H
+
+#include "harness.h"
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+/* Seconds after which a child that does not end is taken for hung. */
+#define CHILD_LIMIT 30
+
+/* Ends a child that found something wrong: what, and where. */
+#define CHILD_EXPECT(condition)                                             \
+  ((condition) ? (void)0                                                    \
+               : (harness_say("  %s:%d: not true in a child: %s", __FILE__, \
+                              __LINE__, #condition),                        \
+                  _exit(HARNESS_FAIL)))
+
+/* fork(), with the limit set in the child. */
+static HARNESS_UNUSED pid_t
+child_fork(void)
+{
+  pid_t child = fork();
+
+  REQUIRE(child >= 0);
+  if (child == 0)
+    alarm(CHILD_LIMIT);
+  return child;
+}
+
+/* Waits for @child; 1 if it exited with 0, else 0 after a line that tells how
+ * it ended. */
+static HARNESS_UNUSED int
+child_succeeded(pid_t child)
+{
+  int status;
+  pid_t got;
+
+  do
+    got = waitpid(child, &status, 0);
+  while (got < 0 && errno == EINTR);
+  REQUIRE(got == child);
+  if (WIFSIGNALED(status))
+    harness_say("  a child was ended by signal %d%s", WTERMSIG(status),
+                WTERMSIG(status) == SIGALRM ? ": it hung" : "");
+  else if (WEXITSTATUS(status) != 0)
+    harness_say("  a child exited with %d", WEXITSTATUS(status));
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Runs @work in a child and returns whether all was well. */
+static HARNESS_UNUSED int
+child_run(void (*work)(void))
+{
+  pid_t child = child_fork();
+
+  if (child == 0) {
+    work();
+    _exit(harness.failures == 0 ? HARNESS_PASS : HARNESS_FAIL);
+  }
+  return child_succeeded(child);
+}
+
+/* Runs this program again, with a limit from the very start and with one
+ * argument.  Returns whether it exited with 0. */
+static HARNESS_UNUSED int
+child_again_with_limit(int resource, rlim_t limit, const char *argument)
+{
+  struct rlimit both = {limit, limit};
+  pid_t child = child_fork();
+
+  if (child == 0) {
+    if (setrlimit((__typeof__(RLIMIT_AS))resource, &both) != 0)
+      _exit(HARNESS_ERROR);
+    execl("/proc/self/exe", "again", argument, (char *)NULL);
+    _exit(HARNESS_ERROR);
+  }
+  return child_succeeded(child);
+}
+
+/* The same without a limit. */
+static HARNESS_UNUSED int
+child_again(const char *argument)
+{
+  pid_t child = child_fork();
+
+  if (child == 0) {
+    execl("/proc/self/exe", "again", argument, (char *)NULL);
+    _exit(HARNESS_ERROR);
+  }
+  return child_succeeded(child);
+}
+
+#endif /* TCM_TESTS_SUPPORT_CHILD_H */

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What the tests of several folders share.  A test that is one program run in
+# one way is named <folder>/<way>-<program>.sh and made here; support/way.sh
+# knows the ways.
+EXTRA_DIST += \
+	tests/support/child.h \
+	tests/support/churn.h \
+	tests/support/harness.h \
+	tests/support/memory.h \
+	tests/support/toolchain.sh \
+	tests/support/way.sh
+
+way_tests = $(api_tests) $(process_tests) $(process_long_tests)
+CLEANFILES += $(way_tests)
+
+$(way_tests): Makefile
+	$(AM_V_GEN)$(MKDIR_P) `dirname $@` && \
+	test=`basename $@ .sh` && way=`expr $$test : '\([^-]*\)-'` && \
+	program=`dirname $@`/`expr $$test : '[^-]*-\(.*\)'` && \
+	echo "exec '$(SHELL)' '$(abs_top_srcdir)/tests/support/way.sh'" \
+	  "$$way $$program" '"$$@"' > $@

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * memory.h - what a test asks of memory: how much is resident, and whether a
+ * block still holds what was written into it.
+ */
+#ifndef TCM_TESTS_SUPPORT_MEMORY_H
+#define TCM_TESTS_SUPPORT_MEMORY_H
+
+#include "harness.h"
+
+/* A number from a file of /proc, in the field after @label; -1 if absent. */
+static HARNESS_UNUSED long
+memory_proc_field(const char *path, const char *label)
+{
+  char text[4096];
+  const char *field;
+  ssize_t length;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+  if (fd < 0)
+    return -1;
+  length = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (length <= 0)
+    return -1;
+  text[length] = '\0';
+  field = label != NULL ? strstr(text, label) : text;
+  return field != NULL ? strtol(field + (label ? strlen(label) : 0), NULL, 10)
+                       : -1;
+}
+
+/* Resident bytes of the process.  smaps_rollup is exact; statm and the VmRSS
+ * line lag behind by a number of pages per processor, which on a large machine
+ * is more than these tests allow. */
+static HARNESS_UNUSED long
+memory_resident_bytes(void)
+{
+  long kib = memory_proc_field("/proc/self/smaps_rollup", "\nRss:");
+
+  if (kib < 0)
+    kib = memory_proc_field("/proc/self/status", "\nVmRSS:");
+  REQUIRE(kib >= 0);
+  return kib * 1024;
+}
+
+/* Fills a block with bytes that depend on @seed and on the position. */
+static HARNESS_UNUSED void
+memory_fill(void *block, size_t size, uint64_t seed)
+{
+  unsigned char *byte = (unsigned char *)block;
+  size_t i;
+
+  for (i = 0; i < size; i++)
+    byte[i] = (unsigned char)((seed * 31 + i * 7) ^ (i >> 8));
+}
+
+/* Whether the first @size bytes still hold what memory_fill() wrote. */
+static HARNESS_UNUSED int
+memory_holds(const void *block, size_t size, uint64_t seed)
+{
+  const unsigned char *byte = (const unsigned char *)block;
+  size_t i;
+
+  for (i = 0; i < size; i++)
+    if (byte[i] != (unsigned char)((seed * 31 + i * 7) ^ (i >> 8)))
+      return 0;
+  return 1;
+}
+
+static HARNESS_UNUSED int
+memory_is_zero(const void *block, size_t size)
+{
+  const unsigned char *byte = (const unsigned char *)block;
+
+  return size == 0 || (byte[0] == 0 && memcmp(byte, byte + 1, size - 1) == 0);
+}
+
+static HARNESS_UNUSED int
+memory_is_aligned(const void *block, size_t alignment)
+{
+  return ((uintptr_t)block & (alignment - 1)) == 0;
+}
+
+/* The alignment that every allocation of @size bytes must have. */
+static HARNESS_UNUSED size_t
+memory_least_alignment(size_t size)
+{
+  return size <= 8 ? 8 : 16;
+}
+
+#endif /* TCM_TESTS_SUPPORT_MEMORY_H */

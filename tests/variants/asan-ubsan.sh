@@ -1,0 +1,12 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# The core and its tests under the address and undefined behaviour sanitizers.
+# shellcheck source=build-aux/variant.sh
+. "$(dirname "$0")/../../build-aux/variant.sh"
+
+configure_variant --enable-asan --enable-ubsan
+# A pointer that only a block of tcm holds is no leak, but the leak checker
+# cannot know.
+export ASAN_OPTIONS=detect_leaks=0
+export UBSAN_OPTIONS=print_stacktrace=1
+check_variant
