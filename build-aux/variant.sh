@@ -44,18 +44,24 @@ check_variant()
   run_tests check "$@"
 }
 
-# check_only TEST... - the same for these tests alone, and build no other.
+# check_only TEST... - the same for these tests alone; no other is built.
 check_only()
 {
-  run_tests check-TESTS TESTS="$*"
+  logs=
+  for test in "$@"; do
+    logs="$logs ${test%.??}.log"
+  done
+  # shellcheck disable=SC2086
+  run_tests $logs
 }
 
 run_tests()
 {
   find tests -name '*.trs' -exec rm -f {} +
+  find tests -name '*.log' -exec rm -f {} +
   status=0
   make -j2 all
-  make -k -j2 "$@" || status=$?
+  make -k -j2 "$@" || status=1
   passed=0
   for trs in $(find tests -name '*.trs' | sort); do
     result=$(sed -n 's/^:global-test-result: //p' "$trs")
@@ -63,12 +69,14 @@ run_tests()
     PASS) passed=$((passed + 1)) ;;
     SKIP) ;;
     *)
+      status=1
       echo "---- $result: ${trs%.trs}"
       tail -n 40 "${trs%.trs}.log"
       ;;
     esac
   done
   echo "$name: $passed tests passed"
-  [ $passed != 0 ] || exit 1
-  [ $status = 0 ] || exit $status
+  if [ $passed = 0 ] || [ $status != 0 ]; then
+    exit 1
+  fi
 }

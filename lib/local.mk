@@ -86,6 +86,8 @@ tcm_override = \
 
 # A file of its own for its own flag: the operators throw.
 tcm_operators = \
+	lib/api/catch.c \
+	lib/api/catch.h \
 	lib/api/new_delete.c \
 	lib/api/new_delete.h \
 	lib/api/new_delete_forward.c

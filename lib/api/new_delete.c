@@ -6,8 +6,7 @@
  * Without memory the throwing forms call the new_handler and try again, and
  * with none installed throw std::bad_alloc; both come from the program's C++
  * runtime by weak reference.  A program without that runtime cannot catch
- * anything and is aborted with one line.  The nothrow forms call the handler
- * too; one that throws is not caught there, since C cannot.
+ * anything and is aborted with one line.
  */
 #include "config.h"
 
@@ -46,7 +45,7 @@ fail(void)
 }
 
 void *
-tcmi_operator_new_nothrow(size_t size, size_t align)
+tcmi_operator_new_or_null(size_t size, size_t align)
 {
   void *block;
 
@@ -59,7 +58,7 @@ tcmi_operator_new_nothrow(size_t size, size_t align)
 static NOINLINE void *
 new_slow(size_t size, size_t align)
 {
-  void *block = tcmi_operator_new_nothrow(size, align);
+  void *block = tcmi_operator_new_or_null(size, align);
 
   if (unlikely(block == NULL))
     fail();

@@ -29,10 +29,10 @@ void operator_delete(void *ptr) MANGLED("_ZdlPv");
 void operator_delete_aligned(void *ptr, size_t align)
     MANGLED("_ZdlPvSt11align_val_t");
 
-/* The addresses of tcm's own, to see whether they were replaced; and what the
- * nothrow forms do. */
+/* The addresses of tcm's own, to see whether they were replaced; and a block
+ * or NULL, after the new_handler had its say, which may throw. */
 void *tcmi_operator_new(size_t size);
 void *tcmi_operator_new_aligned(size_t size, size_t align);
-void *tcmi_operator_new_nothrow(size_t size, size_t align);
+void *tcmi_operator_new_or_null(size_t size, size_t align);
 
 #endif /* TCM_API_NEW_DELETE_H */

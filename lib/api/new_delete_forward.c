@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "api/catch.h"
 #include "api/names.h"
 #include "api/new_delete.h"
 
@@ -18,15 +19,34 @@ check_size(void *ptr, size_t size)
     name_check_size("operator delete", ptr, size);
 }
 
+/* Calls the program's operator new if it has one, else tcm's. */
+static void *
+new_plain(size_t size, size_t align)
+{
+  if (unlikely(operator_new != tcmi_operator_new))
+    return operator_new(size);
+  return tcmi_operator_new_or_null(size, align);
+}
+
+static void *
+new_with_alignment(size_t size, size_t align)
+{
+  if (unlikely(operator_new_aligned != tcmi_operator_new_aligned))
+    return operator_new_aligned(size, align);
+  return tcmi_operator_new_or_null(size, align);
+}
+
 void *new_nothrow(size_t size, const void *tag)
     MANGLED("_Znw" SIZE "RKSt9nothrow_t");
 void *
 new_nothrow(size_t size, const void *tag)
 {
+  void *block = NULL;
+
   (void)tag;
-  if (unlikely(operator_new != tcmi_operator_new))
-    return operator_new(size);
-  return tcmi_operator_new_nothrow(size, 1);
+  if (likely(operator_new == tcmi_operator_new))
+    block = thread_cache_pop(size);
+  return likely(block != NULL) ? block : tcmi_catch(new_plain, size, 1);
 }
 
 void *new_aligned_nothrow(size_t size, size_t align, const void *tag)
@@ -35,9 +55,7 @@ void *
 new_aligned_nothrow(size_t size, size_t align, const void *tag)
 {
   (void)tag;
-  if (unlikely(operator_new_aligned != tcmi_operator_new_aligned))
-    return operator_new_aligned(size, align);
-  return tcmi_operator_new_nothrow(size, align);
+  return tcmi_catch(new_with_alignment, size, align);
 }
 
 /* The array forms are the plain ones; those may be the program's. */

@@ -29,6 +29,7 @@ static struct {
   size_t next_arena_size;     /* bytes; 0 before the first */
   size_t released_bytes;      /* ever returned to the system */
   unsigned walkers;           /* threads that walk the arenas unlocked */
+  bool refused;               /* there was room, but the system gave none */
 } heap;
 
 /* Takes and commits; 0 when the system refuses the memory. */
@@ -39,6 +40,7 @@ range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
   if (tcmi_arena_commit_locked(arena, first, n))
     return arena_address(arena, first);
   tcmi_range_give(arena, first, n, RESIDENCY_KEPT);
+  heap.refused = true;
   return 0;
 }
 
@@ -152,12 +154,14 @@ alloc_locked(size_t n, size_t align, enum run_kind kind)
   enum run_kind other = kind == RUN_SMALL ? RUN_LARGE : RUN_SMALL;
   uintptr_t start;
 
+  heap.refused = false;
   start = alloc_in_filler(n, align, kind);
   if (start == 0)
     start = alloc_in_empty(n, align, kind);
   if (start == 0)
     start = alloc_in_filler(n, align, other);
-  if (start == 0 && heap_reserve((n + slack) << PAGE_SHIFT))
+  /* A process at its limit gets no more memory from more address space. */
+  if (start == 0 && !heap.refused && heap_reserve((n + slack) << PAGE_SHIFT))
     start = alloc_in_empty(n, align, kind);
   return start;
 }
