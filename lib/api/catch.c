@@ -28,7 +28,8 @@ static __thread struct _Unwind_Exception *caught;
 _Unwind_Reason_Code tcmi_catch_personality(int version, _Unwind_Action actions,
                                            _Unwind_Exception_Class class,
                                            struct _Unwind_Exception *exception,
-                                           struct _Unwind_Context *context);
+                                           struct _Unwind_Context *context)
+    __attribute__((used));
 
 _Unwind_Reason_Code
 tcmi_catch_personality(int version, _Unwind_Action actions,

@@ -33,6 +33,7 @@ struct bin_state {
   uint16_t seen_shared; /* objects in the transfer cache at the last look */
   uint8_t overflows;    /* it overflowed, and has not run empty since */
   uint8_t swings;       /* it overflowed and then ran empty */
+  uint8_t missed;       /* it ran empty since it was last settled */
 };
 
 struct cache_owner {

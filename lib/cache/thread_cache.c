@@ -34,8 +34,8 @@
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
-#define FIRST_CAPACITY 7 /* slots; with the NULL below, one granule */
-#define MOST_SLOTS 2047  /* slots: a swing of a thousand blocks fits */
+#define FIRST_SLOTS 7   /* with the NULL below, one granule */
+#define MOST_SLOTS 2047 /* slots: a swing of a thousand blocks fits */
 #define MOST_BYTES ((size_t)256 << 10)
 /* A large block above this is not held. */
 #define LARGE_MOST ((size_t)8 << 20)
@@ -48,6 +48,23 @@ bin_most(unsigned c)
 
   return (unsigned)max_size(min_size(most, MOST_SLOTS),
                             2 * tcmi_size_classes[c].batch);
+}
+
+/* The capacity that a bin begins with: a kilobyte, or one object. */
+static unsigned
+first_capacity(unsigned c)
+{
+  return (unsigned)min_size(max_size(1024 / size_class_size(c), 1),
+                            FIRST_SLOTS);
+}
+
+/* The next larger capacity: twice, while that is little memory. */
+static unsigned
+next_capacity(unsigned c, unsigned cap, unsigned most)
+{
+  size_t step = min_size(cap + 1, max_size(2048 / size_class_size(c), 1));
+
+  return (unsigned)min_size(cap + step, most);
 }
 
 /* Replaces the array of a bin by one of @slots slots. */
@@ -107,7 +124,7 @@ bin_resize(struct cache_owner *owner, unsigned c, unsigned cap)
   struct bin_state *state = &owner->states[c];
   size_t size = size_class_size(c);
   size_t change = ((size_t)cap - state->cap) * size; /* may wrap: a sum */
-  unsigned slots = max_size(state->slots, FIRST_CAPACITY);
+  unsigned slots = max_size(state->slots, FIRST_SLOTS);
 
   while (slots < cap)
     slots = 2 * slots + 1;
@@ -147,7 +164,8 @@ bin_settle(struct cache_owner *owner, unsigned c)
 
   tcmi_central_insert(c, state->base, count);
   atomic_store_relaxed(&owner->hot.bins[c].top, state->base);
-  (void)bin_resize(owner, c, FIRST_CAPACITY);
+  (void)bin_resize(owner, c, first_capacity(c));
+  owner->states[c].missed = 0;
 }
 
 /* One look at one class, but not at @busy, which is full or empty just now; see
@@ -187,18 +205,16 @@ static unsigned
 capacity_after_miss(struct cache_owner *owner, unsigned c)
 {
   struct bin_state *state = &owner->states[c];
-  unsigned batch = tcmi_size_classes[c].batch;
-  unsigned cap = state->cap, most = 2 * batch;
+  unsigned most = 2 * tcmi_size_classes[c].batch;
 
+  state->missed = 1;
   if (state->overflows > 0) {
     state->overflows = 0;
     state->swings = 1;
   }
-  if (cap == 0)
-    return (unsigned)min_size(FIRST_CAPACITY, most);
-  if (cap < most)
-    return (unsigned)min_size(2 * cap + 1, most);
-  return cap;
+  if (state->cap == 0)
+    return first_capacity(c);
+  return state->cap < most ? next_capacity(c, state->cap, most) : state->cap;
 }
 
 /* Sets the window to the leaf of the first arena, once that exists. */
@@ -246,23 +262,38 @@ tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
   return batch[0];
 }
 
-/* Whether a full bin should get more room rather than be flushed. */
-static bool
-overflow_may_grow(struct cache_owner *owner, unsigned c)
+/* The capacity that a full bin should have.  One that only ever fills, in a
+ * thread that frees what others allocate, keeps to small batches. */
+static unsigned
+capacity_after_overflow(struct cache_owner *owner, unsigned c)
 {
   struct bin_state *state = &owner->states[c];
-  unsigned batch = tcmi_size_classes[c].batch;
-  unsigned cap = (unsigned)min_size(2u * state->cap + 1, bin_most(c));
+  unsigned most = 2 * tcmi_size_classes[c].batch;
+  unsigned cap;
 
   state->overflows = 1;
-  if (state->cap >= 2 * batch && !state->swings)
-    return false;
+  if (!state->missed)
+    most = (unsigned)min_size(
+        most, max_size(4096 / size_class_size(c), first_capacity(c)));
+  if (state->cap < most)
+    return next_capacity(c, state->cap, most);
+  if (!state->swings)
+    return state->cap;
   state->swings = 0;
-  if (cap <= state->cap ||
-      (state->cap >= 2 * batch &&
-       !budget_allows(owner, (cap - state->cap) * size_class_size(c))))
-    return false;
-  return bin_resize(owner, c, cap);
+  cap = (unsigned)min_size(2u * state->cap + 1, bin_most(c));
+  return cap > state->cap &&
+                 budget_allows(owner, (cap - state->cap) * size_class_size(c))
+             ? cap
+             : state->cap;
+}
+
+/* Gives a full bin more room; false if it should be flushed instead. */
+static bool
+bin_grow(struct cache_owner *owner, unsigned c)
+{
+  unsigned cap = capacity_after_overflow(owner, c);
+
+  return cap > owner->states[c].cap && bin_resize(owner, c, cap);
 }
 
 void
@@ -273,7 +304,7 @@ tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned c, void *object)
   unsigned count;
 
   slow_path_tick(owner, c);
-  if (!overflow_may_grow(owner, c)) {
+  if (!bin_grow(owner, c)) {
     count = owner->states[c].base == NULL ? 0 : bin_count(owner, c);
     if (count == 0) {
       /* Not even the first array could be had. */

@@ -37,6 +37,7 @@
 
 /* Names that a libc may lack: the address of the function, or NULL. */
 #ifdef TEST_DIRECT
+void *pvalloc(size_t); /* musl has it nowhere */
 void free_sized(void *, size_t);
 void free_aligned_sized(void *, size_t, size_t);
 #define NAMES_FIND(name) ((void *)(uintptr_t)(name))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Every name of the family comes from one library, the one that malloc comes
  * from: a name that libc answers acts on the wrong heap. */
+#include "../support/child.h"
 #include "../support/memory.h"
 
 static const char *const names[] = {
@@ -118,10 +119,31 @@ environment_is_heeded(void)
   }
 }
 
+/* The kernel places the library and its mappings elsewhere in every process;
+ * none of the places may matter. */
+static void
+every_start_is_served(void)
+{
+  int i, bad = 0;
+
+  for (i = 0; i < 100 && bad < 3; i++)
+    bad += !child_again("--start");
+  EXPECT_FOR(bad == 0, "%d of %d starts", bad, i);
+}
+
 static const struct harness_case cases[] = {
     {"all-names-from-one-library", all_names_from_one_library},
     {"libc-uses-it-too", libc_uses_it_too},
     {"environment-is-heeded", environment_is_heeded},
+    {"every-start-is-served", every_start_is_served},
 };
 
-HARNESS_MAIN(cases)
+int
+main(int argc, char **argv)
+{
+  if (argc == 2 && strcmp(argv[1], "--start") == 0) {
+    harness_prove_allocator();
+    return 0;
+  }
+  return harness_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}

@@ -49,7 +49,7 @@ HEAD = "%-12s%-13s%10s%8s%10s%8s%10s  %s" % (
 LEGEND = """\
 Medians of %(rounds)d rounds.  spread: largest less smallest, over the median.
 tcm/glibc: below 1, tcm took less.  "less" and "more" stand where the runs of
-the one never met those of the other and the medians are 1 % apart or further;
+the one never met those of the other and the medians are 1 %% apart or further;
 elsewhere the difference is noise.
 CPU and page faults: all processes of the job, of redis and nginx the server
 alone.  peak: the largest resident set of any one process."""

@@ -17,6 +17,7 @@ programs_tests = \
 	tests/programs/perl.py \
 	tests/programs/php.py \
 	tests/programs/postgresql.py \
+	tests/programs/proof.py \
 	tests/programs/python.py \
 	tests/programs/redis.py \
 	tests/programs/sqlite.py

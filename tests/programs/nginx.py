@@ -116,7 +116,7 @@ class Nginx:
         port = harness.free_port()
         server = self.start(run, port, workers)
         orders = self.orders(
-            run, port, run.scale(small=3000, quick=12000, demo=5000),
+            run, port, run.scale(small=3000, quick=12000, demo=8000),
             run.scale(small=200000, quick=10 ** 7, demo=200000))
         if run.size != "demo":
             total = orders["requests"]

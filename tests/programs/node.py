@@ -83,7 +83,7 @@ class Node:
     def run(self, run):
         script = run.write("work.js", SCRIPT)
         done = run.call([harness.find_program("node", "nodejs"), script, "4",
-                         str(run.scale(small=20, quick=150, demo=60))])
+                         str(run.scale(small=20, quick=150, demo=90))])
         run.out("answers", done.out)
         run.out("complaints", done.err)
         if done.out.count(b"worker ") != 4:

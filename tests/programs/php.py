@@ -128,7 +128,7 @@ class Php:
     def php(self, run, label, script, *settings):
         path = run.write(label + ".php", script)
         done = run.call([harness.find_program("php"), *settings, path,
-                         str(run.scale(small=1, quick=6, demo=8))],
+                         str(run.scale(small=1, quick=6, demo=12))],
                         env={"USE_ZEND_ALLOC": "0",
                              "USE_TRACKED_ALLOC": "0"})
         run.out(label, done.out)

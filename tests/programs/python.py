@@ -148,7 +148,7 @@ class Python:
     def run(self, run):
         script = run.write("work.py", WORKLOAD)
         done = run.call([PYTHON, script,
-                         str(run.scale(small=1, quick=3, demo=5))],
+                         str(run.scale(small=1, quick=3, demo=9))],
                         env=SETTINGS)
         run.out("answers", done.out)
         run.out("complaints", done.err)

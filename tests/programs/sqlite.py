@@ -84,7 +84,7 @@ class Sqlite:
         return path
 
     def run(self, run):
-        rows = run.scale(small=4000, quick=40000, demo=40000)
+        rows = run.scale(small=4000, quick=40000, demo=60000)
         done = run.call([harness.find_program("sqlite3"), "-batch",
                          "-init", "/dev/null", "shop.db"],
                         stdin=self.script(rows))

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include "base/bits.h"
+#include "base/params.h"
+#include "heap/arena.h"
+#include "heap/large.h"
+#include "heap/page_heap.h"
+#include "heap/pagemap.h"
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+
+static struct span *
+alloc(size_t size, size_t align, bool zero)
+{
+  void *block = tcmi_large_alloc(size, align, zero);
+  struct span *span = pagemap_span((uintptr_t)block);
+
+  must_for(block != NULL, "%zu bytes", size);
+  must(memory_is_aligned(block, align));
+  must(memory_is_aligned(block, tcmi_system_page_size()));
+  must(span != NULL && span->class_id == 0);
+  must(span->start == (uintptr_t)block);
+  must(span_bytes(span) == tcmi_large_usable(size));
+  must(span_bytes(span) >= size);
+  return span;
+}
+
+static size_t
+used_bytes(void)
+{
+  tcmi_page_heap_verify();
+  return tcmi_page_heap_used_bytes();
+}
+
+START_TEST(usable_size_is_whole_pages)
+{
+  size_t page = tcmi_system_page_size();
+
+  ck_assert_uint_eq(tcmi_large_usable(0), page);
+  ck_assert_uint_eq(tcmi_large_usable(1), page);
+  ck_assert_uint_eq(tcmi_large_usable(page), page);
+  ck_assert_uint_eq(tcmi_large_usable(page + 1), 2 * page);
+  ck_assert_uint_gt(tcmi_large_usable(PTRDIFF_MAX), PTRDIFF_MAX);
+  tcmi_system_set_page_size(SYSTEM_PAGE_MAX);
+  ck_assert_uint_eq(tcmi_large_usable(40000), SYSTEM_PAGE_MAX);
+}
+END_TEST
+
+START_TEST(blocks_of_many_sizes)
+{
+  struct span *spans[40];
+  size_t sum = 0, size = 1;
+  int i;
+
+  for (i = 0; i < 40; i++) {
+    spans[i] = alloc(size, 1, false);
+    memory_fill((void *)spans[i]->start, min_size(size, 4 * MIB), (uint64_t)i);
+    sum += span_bytes(spans[i]);
+    ck_assert_uint_eq(tcmi_large_stats.bytes, sum);
+    ck_assert_uint_eq(tcmi_large_stats.count, (uint64_t)i + 1);
+    ck_assert_uint_eq(used_bytes(), sum);
+    size += size / 2 + 1000;
+  }
+  for (i = 0, size = 1; i < 40; i++) {
+    ck_assert(memory_holds((void *)spans[i]->start, min_size(size, 4 * MIB),
+                           (uint64_t)i));
+    size += size / 2 + 1000;
+    tcmi_large_free(spans[i]);
+  }
+  ck_assert_uint_eq(used_bytes(), 0);
+  ck_assert_uint_eq(tcmi_large_stats.bytes, 0);
+  ck_assert_uint_eq(tcmi_large_stats.count, 0);
+}
+END_TEST
+
+START_TEST(alignments)
+{
+  size_t align;
+
+  for (align = 1; align <= 512 * MIB; align *= 2) {
+    struct span *span = alloc(100 * KIB, align, true);
+    ck_assert(memory_is_zero((void *)span->start, 100 * KIB));
+    memset((void *)span->start, 1, 100 * KIB);
+    tcmi_large_free(span);
+  }
+  ck_assert_uint_eq(used_bytes(), 0);
+}
+END_TEST
+
+START_TEST(zeroed_where_it_was_used)
+{
+  struct span *span = alloc(5 * MIB, 1, false);
+
+  memset((void *)span->start, 0xff, 5 * MIB);
+  tcmi_large_free(span);
+  span = alloc(5 * MIB, 1, true);
+  ck_assert(memory_is_zero((void *)span->start, 5 * MIB));
+}
+END_TEST
+
+START_TEST(impossible_sizes)
+{
+  ck_assert_ptr_null(tcmi_large_alloc((size_t)1 << 46, 1, false));
+  ck_assert_ptr_null(tcmi_large_alloc((size_t)1 << 60, 1, false));
+  ck_assert_ptr_null(tcmi_large_alloc(PTRDIFF_MAX - PAGE_SIZE, 1, false));
+  ck_assert_ptr_null(tcmi_large_alloc(MIB, (size_t)1 << 62, false));
+  ck_assert_uint_eq(used_bytes(), 0);
+  ck_assert_uint_eq(tcmi_large_stats.count, 0);
+  (void)alloc(MIB, 1, false);
+}
+END_TEST
+
+START_TEST(freed_block_is_unknown)
+{
+  struct span *span = alloc(MIB, 1, false);
+  uintptr_t start = span->start;
+
+  ck_assert_ptr_eq(tcmi_pagemap_find(start + MIB / 2), span);
+  tcmi_large_free(span);
+  ck_assert_ptr_null(pagemap_span(start));
+  ck_assert_ptr_null(tcmi_pagemap_find(start + MIB / 2));
+}
+END_TEST
+
+START_TEST(shrinks_in_place)
+{
+  struct span *span = alloc(10 * MIB, 1, false);
+  uintptr_t start = span->start;
+
+  memory_fill((void *)start, 10 * MIB, 1);
+  ck_assert(tcmi_large_resize(span, 3 * MIB + 1));
+  ck_assert_uint_eq(span->start, start);
+  ck_assert_uint_eq(span_bytes(span), tcmi_large_usable(3 * MIB + 1));
+  ck_assert(memory_holds((void *)start, 3 * MIB + 1, 1));
+  ck_assert_uint_eq(used_bytes(), span_bytes(span));
+  ck_assert_uint_eq(tcmi_large_stats.bytes, span_bytes(span));
+  ck_assert_ptr_null(tcmi_pagemap_find(start + 4 * MIB));
+  ck_assert(tcmi_large_resize(span, 0));
+  ck_assert_uint_eq(span_bytes(span), tcmi_system_page_size());
+}
+END_TEST
+
+START_TEST(grows_in_place_where_it_can)
+{
+  struct span *span = alloc(MIB, 1, false), *wall;
+  uintptr_t start = span->start;
+
+  memory_fill((void *)start, MIB, 1);
+  ck_assert(tcmi_large_resize(span, 8 * MIB));
+  ck_assert_uint_eq(span->start, start);
+  memory_fill((void *)start, 8 * MIB, 2);
+  ck_assert_uint_eq(used_bytes(), 8 * MIB);
+  ck_assert(tcmi_large_resize(span, MIB));
+  wall = alloc(64 * KIB, 1, false);
+  ck_assert_uint_gt(wall->start, start);
+  ck_assert(!tcmi_large_resize(span, 16 * MIB));
+  ck_assert_uint_eq(span_bytes(span), MIB);
+  ck_assert(!tcmi_large_resize(span, (size_t)1 << 60));
+  ck_assert_uint_eq(used_bytes(), MIB + 64 * KIB);
+}
+END_TEST
+
+/* B2: what is very large goes back at once. */
+START_TEST(very_large_leaves_nothing_resident)
+{
+  struct span *span = alloc(RETURN_AT_ONCE_SIZE, 1, false);
+  struct page_heap_stats stats;
+
+  memset((void *)span->start, 1, RETURN_AT_ONCE_SIZE);
+  tcmi_large_free(span);
+  tcmi_page_heap_stats(&stats);
+  ck_assert_uint_eq(stats.used_bytes, 0);
+  ck_assert_uint_eq(stats.idle_bytes, 0);
+  ck_assert_uint_eq(stats.released_bytes, RETURN_AT_ONCE_SIZE);
+  span = alloc(RETURN_AT_ONCE_SIZE, 1, true);
+  ck_assert(memory_is_zero((void *)span->start, RETURN_AT_ONCE_SIZE));
+}
+END_TEST
+
+START_TEST(refused_return_is_kept_as_dirty)
+{
+  struct span *span = alloc(RETURN_AT_ONCE_SIZE, 1, false);
+  struct page_heap_stats stats;
+
+  memset((void *)span->start, 1, RETURN_AT_ONCE_SIZE);
+  unit_fail_all(1u << SYSTEM_DISCARD);
+  tcmi_large_free(span);
+  ck_assert_uint_eq(unit_fail_none(), 1);
+  tcmi_page_heap_stats(&stats);
+  ck_assert_uint_eq(stats.idle_bytes, RETURN_AT_ONCE_SIZE);
+  span = alloc(RETURN_AT_ONCE_SIZE, 1, true);
+  ck_assert(memory_is_zero((void *)span->start, RETURN_AT_ONCE_SIZE));
+}
+END_TEST
+
+START_TEST(pages_move_to_another_block)
+{
+  struct span *from = alloc(4 * MIB, 1, false), *to = alloc(9 * MIB, 1, false);
+
+  memory_fill((void *)from->start, 4 * MIB, 1);
+  memset((void *)to->start, 2, 9 * MIB);
+  if (!tcmi_large_move(from, to, 4 * MIB)) {
+    /* A kernel that cannot: nothing is lost. */
+    ck_assert(memory_holds((void *)from->start, 4 * MIB, 1));
+    return;
+  }
+  ck_assert(memory_holds((void *)to->start, 4 * MIB, 1));
+  ck_assert_int_eq(*(char *)(to->start + 4 * MIB), 2);
+  tcmi_large_free_moved(from);
+  ck_assert_uint_eq(used_bytes(), 9 * MIB);
+  from = alloc(4 * MIB, 1, true);
+  ck_assert(memory_is_zero((void *)from->start, 4 * MIB));
+}
+END_TEST
+
+START_TEST(refused_move)
+{
+  struct span *from = alloc(4 * MIB, 1, false), *to = alloc(9 * MIB, 1, false);
+
+  memory_fill((void *)from->start, 4 * MIB, 1);
+  unit_fail_all(1u << SYSTEM_MOVE);
+  ck_assert(!tcmi_large_move(from, to, 4 * MIB));
+  ck_assert_uint_eq(unit_fail_none(), 1);
+  ck_assert(memory_holds((void *)from->start, 4 * MIB, 1));
+  memset((void *)to->start, 3, 9 * MIB);
+  tcmi_large_free(from);
+  tcmi_large_free(to);
+  ck_assert_uint_eq(used_bytes(), 0);
+}
+END_TEST
+
+START_TEST(each_refused_call)
+{
+  unsigned n, failures = 0;
+  void *block;
+
+  for (n = 1;; n++) {
+    size_t before = used_bytes();
+    (void)tcmi_system_fail(~0u, n, 1);
+    block = tcmi_large_alloc(60 * MIB, 1, true);
+    if (unit_fail_none() == 0)
+      break;
+    failures++;
+    if (block == NULL)
+      ck_assert_uint_eq(used_bytes(), before);
+    else
+      memset(block, 1, 60 * MIB);
+  }
+  ck_assert_ptr_nonnull(block);
+  ck_assert_uint_gt(failures, 2);
+}
+END_TEST
+
+static void *
+churn(void *seed)
+{
+  uint64_t state = (uint64_t)(uintptr_t)seed;
+  struct span *spans[16] = {NULL};
+  int i;
+
+  for (i = 0; i < 3000; i++) {
+    struct span **span = &spans[unit_below(&state, 16)];
+    size_t size = 33 * KIB + unit_below(&state, i % 20 ? 100 * KIB : 3 * MIB);
+    if (*span == NULL) {
+      *span = alloc(size, 1, i % 4 == 0);
+    } else if (i % 3 == 0) {
+      must(*(struct span **)((*span)->start) == *span);
+      (void)!tcmi_large_resize(*span, size);
+    } else {
+      must(*(struct span **)((*span)->start) == *span);
+      tcmi_large_free(*span);
+      *span = NULL;
+      continue;
+    }
+    *(struct span **)((*span)->start) = *span;
+    *(char *)(span_end(*span) - 1) = 1;
+  }
+  for (i = 0; i < 16; i++)
+    if (spans[i] != NULL)
+      tcmi_large_free(spans[i]);
+  return NULL;
+}
+
+START_TEST(threads_share_the_books)
+{
+  pthread_t threads[4];
+  uintptr_t i;
+
+  for (i = 0; i < 4; i++)
+    unit_thread(&threads[i], churn, (void *)(i + 1));
+  for (i = 0; i < 4; i++)
+    unit_join(threads[i]);
+  ck_assert_uint_eq(used_bytes(), 0);
+  ck_assert_uint_eq(tcmi_large_stats.bytes, 0);
+  ck_assert_uint_eq(tcmi_large_stats.count, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+  TCase *tests = unit_case("large");
+
+  tcase_add_test(tests, usable_size_is_whole_pages);
+  tcase_add_test(tests, blocks_of_many_sizes);
+  tcase_add_test(tests, alignments);
+  tcase_add_test(tests, zeroed_where_it_was_used);
+  tcase_add_test(tests, impossible_sizes);
+  tcase_add_test(tests, freed_block_is_unknown);
+  tcase_add_test(tests, shrinks_in_place);
+  tcase_add_test(tests, grows_in_place_where_it_can);
+  tcase_add_test(tests, very_large_leaves_nothing_resident);
+  tcase_add_test(tests, refused_return_is_kept_as_dirty);
+  tcase_add_test(tests, pages_move_to_another_block);
+  tcase_add_test(tests, refused_move);
+  tcase_add_test(tests, each_refused_call);
+  tcase_add_test(tests, threads_share_the_books);
+  return unit_run(tests);
+}

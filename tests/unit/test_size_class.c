@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include "base/bits.h"
+#include "base/params.h"
+#include "cache/size_class.h"
+#include "heap/span.h"
+
+#define FOR_EACH_CLASS(c) for (c = 1; c < SIZE_CLASS_COUNT; c++)
+
+START_TEST(sizes_ascend_and_end_at_the_largest)
+{
+  unsigned c;
+
+  ck_assert_uint_eq(size_class_size(1), 8);
+  for (c = 2; c < SIZE_CLASS_COUNT; c++)
+    ck_assert_uint_gt(size_class_size(c), size_class_size(c - 1));
+  ck_assert_uint_eq(size_class_size(SIZE_CLASS_COUNT - 1), SIZE_CLASS_MAX);
+}
+END_TEST
+
+START_TEST(every_request_gets_the_least_class_that_holds_it)
+{
+  size_t size;
+
+  for (size = 0; size <= SIZE_CLASS_MAX; size++) {
+    unsigned c = size_class_of(size);
+    must_for(c >= 1 && c < SIZE_CLASS_COUNT, "%zu", size);
+    must_for(size_class_size(c) >= size, "%zu", size);
+    must_for(c == 1 || size_class_size(c - 1) < size, "%zu", size);
+  }
+}
+END_TEST
+
+/* C1: at most 11.2 % of a block is lost to a request above 128 bytes. */
+START_TEST(waste_has_its_bound)
+{
+  size_t size, worst = 0;
+
+  for (size = 129; size <= SIZE_CLASS_MAX; size++) {
+    size_t block = size_class_size(size_class_of(size));
+    size_t permille = (block - size) * 1000 / block;
+    worst = max_size(worst, permille);
+    must_for((block - size) * 1000 <= block * 112, "%zu", size);
+  }
+  ck_assert_uint_gt(worst, 50);
+}
+END_TEST
+
+/* C2, and what rests on it. */
+START_TEST(sizes_keep_alignments)
+{
+  unsigned c;
+
+  FOR_EACH_CLASS(c) {
+    size_t size = size_class_size(c);
+    ck_assert(size == 8 || size % 16 == 0);
+    if (size > SIZE_CLASS_SMALL_MAX)
+      ck_assert_uint_eq(size % 128, 0);
+  }
+}
+END_TEST
+
+START_TEST(spans_hold_what_they_say)
+{
+  unsigned c;
+
+  FOR_EACH_CLASS(c) {
+    const struct size_class *class = &tcmi_size_classes[c];
+    size_t bytes = (size_t)class->pages * PAGE_SIZE;
+    size_t used = (size_t)class->nobjs * class->size;
+    ck_assert_uint_ge(class->pages, 1);
+    ck_assert_uint_le(class->pages, SPAN_MAX_PAGES);
+    ck_assert_uint_le(used, bytes);
+    ck_assert_uint_lt(bytes - used, class->size);
+    ck_assert_uint_le((bytes - used) * 1000, bytes * 35);
+    ck_assert_uint_ge(class->batch, 1);
+    ck_assert_uint_le(class->batch, SIZE_CLASS_BATCH_MAX);
+    /* Any block of a bin may be counted in 16 bits. */
+    ck_assert_uint_le(class->nobjs, UINT16_MAX);
+  }
+}
+END_TEST
+
+START_TEST(every_byte_of_a_span_finds_its_object)
+{
+  unsigned c;
+
+  FOR_EACH_CLASS(c) {
+    const struct size_class *class = &tcmi_size_classes[c];
+    size_t bytes = (size_t)class->pages * PAGE_SIZE, offset;
+    for (offset = 0; offset < bytes; offset++)
+      must_for(size_class_index(c, offset) == offset / class->size,
+               "class %u offset %zu", c, offset);
+  }
+}
+END_TEST
+
+/* C3: a tag is twice a class, also in the tables that the fast path copies. */
+START_TEST(tags_agree)
+{
+  size_t i;
+
+  for (i = 0; i < SIZE_CLASS_SMALL_TAGS_LENGTH; i++)
+    ck_assert_uint_eq(tcmi_small_tags[i], 2 * size_class_of(8 * i));
+  for (i = SIZE_CLASS_SMALL_MAX / 128 + 1; i < SIZE_CLASS_MIDDLE_TAGS_LENGTH;
+       i++)
+    ck_assert_uint_eq(tcmi_middle_tags[i], 2 * size_class_of(128 * i));
+  ck_assert_uint_lt(2 * (SIZE_CLASS_COUNT - 1), 256);
+}
+END_TEST
+
+START_TEST(aligned_class_is_the_least_one)
+{
+  size_t align, size;
+  unsigned c;
+
+  for (align = 1; align <= PAGE_SIZE; align *= 2)
+    for (size = 0; size <= SIZE_CLASS_MAX; size += size < 2048 ? 1 : 61) {
+      unsigned best = 0;
+      for (c = SIZE_CLASS_COUNT - 1; c >= 1; c--)
+        if (size_class_size(c) >= max_size(size, 1) &&
+            size_class_size(c) % align == 0)
+          best = c;
+      must_for(tcmi_size_class_aligned(size, align) == best, "%zu, %zu", size,
+               align);
+    }
+}
+END_TEST
+
+int
+main(void)
+{
+  TCase *tests = unit_case("size_class");
+
+  tcase_add_test(tests, sizes_ascend_and_end_at_the_largest);
+  tcase_add_test(tests, every_request_gets_the_least_class_that_holds_it);
+  tcase_add_test(tests, waste_has_its_bound);
+  tcase_add_test(tests, sizes_keep_alignments);
+  tcase_add_test(tests, spans_hold_what_they_say);
+  tcase_add_test(tests, every_byte_of_a_span_finds_its_object);
+  tcase_add_test(tests, tags_agree);
+  tcase_add_test(tests, aligned_class_is_the_least_one);
+  return unit_run(tests);
+}
