@@ -187,26 +187,31 @@ read_variable(const char *variable)
              " names no option of tcm and is ignored");
 }
 
+/* Whether a variable is the one that decides about the lines on the others. */
+static bool
+is_about_messages(const char *variable)
+{
+  return strncmp(variable, "TCM_MESSAGES=", 13) == 0;
+}
+
 void
 tcmi_options_init(void)
 {
-  char **variable = tcmi_system_environment();
+  char **environment = tcmi_system_environment();
 
   fixed_values = (struct option_values *)(void *)round_up((size_t)fixed_area,
                                                           SYSTEM_PAGE_MAX);
   for (int id = 0; id < OPTION_COUNT; id++)
     option_store((enum option_id)id, tcmi_option_table[id].default_value,
                  SOURCE_DEFAULT);
-  if (variable == NULL || tcmi_system_is_secure_mode())
+  if (environment == NULL || tcmi_system_is_secure_mode())
     return;
-  /* First the one that silences what is said about the others. */
-  for (char **v = variable; *v != NULL; v++)
-    if (strncmp(*v, "TCM_MESSAGES=", 13) == 0)
-      read_variable(*v);
+  for (char **variable = environment; *variable != NULL; variable++)
+    if (is_about_messages(*variable))
+      read_variable(*variable);
   tcmi_report_enable(tcmi_option(OPTION_messages) != 0);
-  for (; *variable != NULL; variable++)
-    if ((*variable)[0] == 'T' && strncmp(*variable, "TCM_", 4) == 0 &&
-        strncmp(*variable, "TCM_MESSAGES=", 13) != 0)
+  for (char **variable = environment; *variable != NULL; variable++)
+    if (strncmp(*variable, "TCM_", 4) == 0 && !is_about_messages(*variable))
       read_variable(*variable);
 }
 
