@@ -55,6 +55,28 @@ check_only()
   run_tests $logs
 }
 
+# show_results DIRECTORY - count the tests that passed below it in $passed; print
+# the logs of those that failed, and return 1 if there is one.
+show_results()
+{
+  passed=0
+  all_well=0
+  for trs in $(find "$1" -name '*.trs' | sort); do
+    result=$(sed -n 's/^:global-test-result: //p' "$trs")
+    case $result in
+    PASS) passed=$((passed + 1)) ;;
+    SKIP) ;;
+    *)
+      all_well=1
+      echo "---- $result: ${trs%.trs}"
+      tail -n 40 "${trs%.trs}.log"
+      ;;
+    esac
+  done
+  echo "$name: $passed tests passed"
+  return $all_well
+}
+
 run_tests()
 {
   find tests -name '*.trs' -exec rm -f {} +
@@ -62,20 +84,7 @@ run_tests()
   status=0
   make -j2 all
   make -k -j2 "$@" || status=1
-  passed=0
-  for trs in $(find tests -name '*.trs' | sort); do
-    result=$(sed -n 's/^:global-test-result: //p' "$trs")
-    case $result in
-    PASS) passed=$((passed + 1)) ;;
-    SKIP) ;;
-    *)
-      status=1
-      echo "---- $result: ${trs%.trs}"
-      tail -n 40 "${trs%.trs}.log"
-      ;;
-    esac
-  done
-  echo "$name: $passed tests passed"
+  show_results tests || status=1
   if [ $passed = 0 ] || [ $status != 0 ]; then
     exit 1
   fi

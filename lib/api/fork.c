@@ -23,8 +23,18 @@ extern void _IO_list_resetlock(void) WEAK;
 
 #define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + 4)
 
-/* [lock: every one of them] bit per lock: this fork took it */
-static uint64_t taken[(NLOCKS + 63) / 64];
+/* Forks inside each other: a signal handler may fork while its thread forks.
+ * Deeper ones find every lock held and take none. */
+#define DEPTH_MOST 4
+
+/* What a fork of this thread did, by depth.  All fields: [owner thread] */
+struct fork_level {
+  uint64_t taken[(NLOCKS + 63) / 64]; /* bit per lock: this fork took it */
+  uint32_t outer;                     /* tcmi_lock_forking before */
+};
+
+static __thread struct fork_level levels[DEPTH_MOST];
+static __thread unsigned depth;
 
 /* The locks in their order, see lock.h. */
 static struct lock *
@@ -48,25 +58,34 @@ nth_lock(unsigned i)
 static void
 fork_prepare(void)
 {
+  struct fork_level *level = &levels[min_size(depth++, DEPTH_MOST - 1)];
+
   if (_IO_list_lock != NULL)
     _IO_list_lock();
+  if (depth > DEPTH_MOST)
+    return;
   for (unsigned i = 0; i < NLOCKS; i++) {
     if (tcmi_lock_acquire_for_fork(nth_lock(i)))
-      bit_set(taken, i);
+      bit_set(level->taken, i);
     else
-      bit_clear(taken, i);
+      bit_clear(level->taken, i);
   }
+  level->outer = atomic_load_relaxed(&tcmi_lock_forking);
   atomic_store_relaxed(&tcmi_lock_forking, lock_self());
 }
 
 static void
 fork_parent(void)
 {
+  struct fork_level *level = &levels[min_size(--depth, DEPTH_MOST - 1)];
+
   stats_count(forks);
-  atomic_store_relaxed(&tcmi_lock_forking, 0);
-  for (unsigned i = NLOCKS; i-- > 0;)
-    if (bit_get(taken, i))
-      tcmi_lock_release_after_fork(nth_lock(i));
+  if (depth < DEPTH_MOST) {
+    atomic_store_relaxed(&tcmi_lock_forking, level->outer);
+    for (unsigned i = NLOCKS; i-- > 0;)
+      if (bit_get(level->taken, i))
+        tcmi_lock_release_after_fork(nth_lock(i));
+  }
   if (_IO_list_unlock != NULL)
     _IO_list_unlock();
 }
@@ -74,10 +93,13 @@ fork_parent(void)
 static void
 fork_child(void)
 {
+  struct fork_level *level = &levels[min_size(--depth, DEPTH_MOST - 1)];
+
   tcmi_lock_self = 0;
-  atomic_store_relaxed(&tcmi_lock_forking, 0);
+  /* A fork around this one was the same thread's, under its former id. */
+  atomic_store_relaxed(&tcmi_lock_forking, level->outer == 0 ? 0 : lock_self());
   for (unsigned i = NLOCKS; i-- > 0;) {
-    if (bit_get(taken, i))
+    if (depth < DEPTH_MOST && bit_get(level->taken, i))
       nth_lock(i)->word = 0;
     else
       tcmi_lock_inherit(nth_lock(i));

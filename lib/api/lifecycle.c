@@ -45,6 +45,14 @@ thread_end(void *round)
   tcmi_thread_cache_hand_on();
 }
 
+/* The one thing that cannot wait for the first allocation: which file
+ * descriptor 2 is, before the program can put another one there. */
+__attribute__((constructor)) static void
+remember_stderr(void)
+{
+  tcmi_report_init();
+}
+
 static void
 process_start_locked(void)
 {
@@ -75,14 +83,14 @@ tcmi_thread_start(void)
 {
   tcmi_thread_cache_state = CACHE_STARTING;
   tcmi_process_start();
-  if (tcmi_option(OPTION_check) > 0) {
+  /* Without a key nobody would hand the cache on when the thread ends. */
+  if (tcmi_option(OPTION_check) > 0 || !life.key_is_valid) {
     tcmi_thread_cache_detach(CACHE_CLOSED);
     return;
   }
   /* Registered before there is a cache: libc may have to allocate for it. */
-  if (life.key_is_valid)
-    (void)pthread_setspecific(life.key, FIRST_ROUND);
-  if (!tcmi_thread_cache_open()) {
+  if (pthread_setspecific(life.key, FIRST_ROUND) != 0 ||
+      !tcmi_thread_cache_open()) {
     /* Without memory for a cache the thread works without one, and tries
      * again with its next slow path. */
     tcmi_thread_cache_detach(CACHE_NONE);

@@ -8,8 +8,8 @@
  *                                           v               v
  *                                     CACHE_CLOSED     CACHE_GONE
  *
- * Nothing runs before the first allocation: no constructor, no mapping, no
- * look at the environment.  A call that arrives while the thread starts, from
+ * Nothing is mapped or read before the first allocation; a constructor only
+ * remembers which file standard error is.  A call that arrives while the thread starts, from
  * inside libc, is served without a cache.
  *
  * Locking: LOCK_INIT around the start of the process.

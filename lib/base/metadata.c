@@ -18,6 +18,7 @@
 
 struct free_block {
   struct free_block *next; /* [lock: metadata] */
+  size_t granules;         /* [lock: metadata] its size */
 };
 
 struct lock tcmi_metadata_lock = LOCK_INITIALIZER(LOCK_METADATA);
@@ -35,6 +36,16 @@ granules_of(size_t bytes)
   return (max_size(bytes, 1) + GRANULE - 1) / GRANULE;
 }
 
+static void
+block_put_locked(void *start, size_t n)
+{
+  struct free_block *block = start;
+
+  block->granules = n;
+  block->next = metadata.free[n];
+  metadata.free[n] = block;
+}
+
 /* Puts what is left of a region on the free lists before leaving it. */
 static void
 region_retire_locked(void)
@@ -43,9 +54,7 @@ region_retire_locked(void)
 
   while (left > 0) {
     size_t n = min_size(left, PIECE_MOST);
-    struct free_block *block = (struct free_block *)(void *)metadata.bump;
-    block->next = metadata.free[n];
-    metadata.free[n] = block;
+    block_put_locked(metadata.bump, n);
     metadata.bump += n * GRANULE;
     left -= n;
   }
@@ -72,22 +81,109 @@ region_grow_locked(size_t bytes)
   return true;
 }
 
+/* Takes @n granules from the smallest free block that has them. */
+static void *
+block_get_locked(size_t n)
+{
+  for (size_t m = n; m < NLISTS; m++) {
+    struct free_block *block = metadata.free[m];
+    if (block == NULL)
+      continue;
+    metadata.free[m] = block->next;
+    if (m > n)
+      block_put_locked((char *)block + n * GRANULE, m - n);
+    return block;
+  }
+  return NULL;
+}
+
+static void *
+bump_get_locked(size_t n)
+{
+  char *start = metadata.bump;
+
+  if ((size_t)(metadata.end - start) < n * GRANULE)
+    return NULL;
+  metadata.bump += n * GRANULE;
+  return start;
+}
+
+/* Two lists that ascend by address, made one. */
+static struct free_block *
+merge_lists(struct free_block *a, struct free_block *b)
+{
+  struct free_block *head = NULL, **tail = &head;
+
+  while (a != NULL && b != NULL) {
+    struct free_block **least = a < b ? &a : &b;
+    *tail = *least;
+    tail = &(*least)->next;
+    *least = *tail;
+  }
+  *tail = a != NULL ? a : b;
+  return head;
+}
+
+/* All free blocks in one list that ascends by address: lists of 2^i blocks,
+ * merged as in binary counting. */
+static struct free_block *
+sorted_blocks_locked(void)
+{
+  struct free_block *runs[64] = {NULL}, *all = NULL;
+
+  for (size_t n = 1; n < NLISTS; n++) {
+    while (metadata.free[n] != NULL) {
+      struct free_block *block = metadata.free[n];
+      unsigned i = 0;
+      metadata.free[n] = block->next;
+      block->next = NULL;
+      for (; runs[i] != NULL; i++) {
+        block = merge_lists(runs[i], block);
+        runs[i] = NULL;
+      }
+      runs[i] = block;
+    }
+  }
+  for (unsigned i = 0; i < 64; i++)
+    all = merge_lists(all, runs[i]);
+  return all;
+}
+
+/* Joins free neighbours.  Only when the system gives no more: descriptors of
+ * one size must not keep those of another from being made. */
+static void
+coalesce_locked(void)
+{
+  struct free_block *block = sorted_blocks_locked();
+
+  while (block != NULL) {
+    struct free_block *next = block->next;
+    size_t n = block->granules;
+    while (next != NULL && (char *)next == (char *)block + n * GRANULE &&
+           n + next->granules < NLISTS) {
+      n += next->granules;
+      next = next->next;
+    }
+    block_put_locked(block, n);
+    block = next;
+  }
+}
+
 static void *
 small_alloc_locked(size_t n)
 {
-  struct free_block *block;
-  char *start;
+  void *block = NULL;
 
-  if ((block = metadata.free[n]) != NULL) {
-    metadata.free[n] = block->next;
+  if (metadata.free[n] == NULL)
+    block = bump_get_locked(n);
+  if (block == NULL)
+    block = block_get_locked(n);
+  if (block != NULL)
     return block;
-  }
-  if ((size_t)(metadata.end - metadata.bump) < n * GRANULE &&
-      !region_grow_locked(n * GRANULE))
-    return NULL;
-  start = metadata.bump;
-  metadata.bump += n * GRANULE;
-  return start;
+  if (region_grow_locked(n * GRANULE))
+    return bump_get_locked(n);
+  coalesce_locked();
+  return block_get_locked(n);
 }
 
 void *
@@ -119,20 +215,16 @@ tcmi_metadata_alloc_zeroed(size_t bytes)
 }
 
 void
-tcmi_metadata_free(void *pointer, size_t bytes)
+tcmi_metadata_free(void *block, size_t bytes)
 {
-  struct free_block *block = pointer;
-  size_t n = granules_of(bytes);
-
   if (bytes >= METADATA_OWN_MAPPING) {
     size_t size = round_up(bytes, tcmi_system_page_size());
-    if (tcmi_system_release(pointer, size) == 0)
+    if (tcmi_system_release(block, size) == 0)
       tcmi_metadata_count((size_t)0 - size);
     return;
   }
   lock_acquire(&tcmi_metadata_lock);
-  block->next = metadata.free[n];
-  metadata.free[n] = block;
+  block_put_locked(block, granules_of(bytes));
   lock_release(&tcmi_metadata_lock);
 }
 

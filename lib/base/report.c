@@ -9,6 +9,7 @@
 
 static struct {
   struct system_file_id stderr_id; /* [init] the file behind descriptor 2 */
+  bool asked;                      /* [init] the two below are set */
   bool known;                      /* [init] it was open at start */
   bool silent;                     /* [atomic: relaxed] the option says no */
 } report;
@@ -16,6 +17,9 @@ static struct {
 void
 tcmi_report_init(void)
 {
+  if (report.asked)
+    return;
+  report.asked = true;
   report.known = tcmi_system_file_id(2, &report.stderr_id);
 }
 

@@ -17,7 +17,7 @@
 
 #include "base/format.h"
 
-/* Remembers which file descriptor 2 is.  Called once, at start. */
+/* Remembers which file descriptor 2 is; only the first call counts. */
 void tcmi_report_init(void);
 
 /* Whether lines may be written at all; set by the option "messages". */

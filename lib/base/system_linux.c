@@ -93,6 +93,27 @@ assert_aligned(const void *start, size_t size)
   ASSERT(size % tcmi_system_page_size() == 0);
 }
 
+/* The kernel aligns to its own page, which is smaller than ours where the
+ * option page_size says so. */
+static void *
+map_aligned(void *hint, size_t size, int protection, int flags)
+{
+  size_t page = tcmi_system_page_size(), head;
+  char *p = mmap(hint, size, protection, flags, -1, 0);
+
+  if (p == MAP_FAILED || likely((uintptr_t)p % page == 0))
+    return p;
+  munmap(p, size);
+  p = mmap(NULL, size + page, protection, flags, -1, 0);
+  if (p == MAP_FAILED)
+    return p;
+  head = round_up((uintptr_t)p, page) - (uintptr_t)p;
+  if (head > 0)
+    munmap(p, head);
+  munmap(p + head + size, page - head);
+  return p + head;
+}
+
 static int
 system_mmap(enum system_call call, void *hint, size_t size, int protection,
             int extra_flags, void **out)
@@ -103,8 +124,8 @@ system_mmap(enum system_call call, void *hint, size_t size, int protection,
   assert_aligned(hint, size);
   if (fault_strikes(call))
     return -ENOMEM;
-  p = mmap(hint, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | extra_flags,
-           -1, 0);
+  p = map_aligned(hint, size, protection,
+                  MAP_PRIVATE | MAP_ANONYMOUS | extra_flags);
   if (p == MAP_FAILED)
     result = -errno;
   else

@@ -209,41 +209,45 @@ span_destroy(struct span *span)
   tcmi_span_delete(span);
 }
 
-/* Gets a span from the page heap; false when there is no memory. */
-static bool
-central_grow(struct central_list *list, unsigned class_id)
+/* Gets a span from the page heap and takes objects of it at once: by the time
+ * the caller came back for them others might be nearer, and the span would
+ * stay in its list without any in use.  0 when there is no memory. */
+static unsigned
+central_grow(struct central_list *list, unsigned class_id, void **out,
+             unsigned n, bool *zero)
 {
   struct span *span = span_create(class_id);
+  unsigned taken;
 
   if (span == NULL)
-    return false;
+    return 0;
+  *zero = (object_pages(span, 0) & span->dirty) == 0;
   lock_acquire(&list->lock);
   list->spans++;
   list->free_objects += span->nobjs;
   list->clean_pages += clean_pages(span);
-  span_relink_locked(list, span);
+  taken = take_from_span(list, span, out, n);
   lock_release(&list->lock);
-  return true;
+  return taken;
 }
 
 unsigned
 tcmi_central_extract(unsigned class_id, void **out, unsigned n)
 {
   struct central_list *list = &tcmi_central_lists[class_id];
+  struct span *span;
   unsigned taken = 0;
+  bool zero;
 
-  do {
-    struct span *span;
-    lock_acquire(&list->lock);
-    while (taken < n && (span = fullest_span(list)) != NULL) {
-      bool fresh = span->nfree == 0;
-      taken += take_from_span(list, span, out + taken, n - taken);
-      if (fresh)
-        break;
-    }
-    lock_release(&list->lock);
-  } while (taken == 0 && central_grow(list, class_id));
-  return taken;
+  lock_acquire(&list->lock);
+  while (taken < n && (span = fullest_span(list)) != NULL) {
+    bool fresh = span->nfree == 0;
+    taken += take_from_span(list, span, out + taken, n - taken);
+    if (fresh)
+      break;
+  }
+  lock_release(&list->lock);
+  return taken > 0 ? taken : central_grow(list, class_id, out, n, &zero);
 }
 
 void *
@@ -251,19 +255,19 @@ tcmi_central_extract_one(unsigned class_id, bool *zero)
 {
   struct central_list *list = &tcmi_central_lists[class_id];
   void *object = NULL;
+  struct span *span;
 
   *zero = false;
-  do {
-    struct span *span;
-    lock_acquire(&list->lock);
-    span = fullest_span(list);
-    if (span != NULL) {
-      if (span->nfree == 0)
-        *zero = (object_pages(span, span->fresh) & span->dirty) == 0;
-      (void)take_from_span(list, span, &object, 1);
-    }
-    lock_release(&list->lock);
-  } while (object == NULL && central_grow(list, class_id));
+  lock_acquire(&list->lock);
+  span = fullest_span(list);
+  if (span != NULL) {
+    if (span->nfree == 0)
+      *zero = (object_pages(span, span->fresh) & span->dirty) == 0;
+    (void)take_from_span(list, span, &object, 1);
+  }
+  lock_release(&list->lock);
+  if (object == NULL)
+    (void)central_grow(list, class_id, &object, 1, zero);
   return object;
 }
 
@@ -464,9 +468,11 @@ release_span(struct central_list *list, struct span *span)
   if (pages != 0) {
     span_unlink_locked(list, span);
     span->held = true;
+    list_push_front(&list->held, &span->link);
     lock_release(&list->lock);
     pages = discard_pages(span, pages);
     lock_acquire(&list->lock);
+    list_remove(&span->link);
     before = clean_pages(span);
     span->dirty &= ~pages;
     list->clean_pages += clean_pages(span) - before;
@@ -551,6 +557,9 @@ tcmi_central_verify(unsigned class_id)
       available += span_available(span);
     }
   }
+  for (struct list *node = list_first(&list->held); node != NULL;
+       node = list_after(&list->held, node))
+    available += span_available(list_entry(node, struct span, link));
   CHECK(available == list->free_objects);
   lock_release(&list->lock);
 }

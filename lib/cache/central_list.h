@@ -45,6 +45,7 @@ struct central_list {
   uint64_t free_objects;                /* [lock: central] see L3 */
   uint64_t clean_pages;                 /* [lock: central] see L4 */
   struct list buckets[CENTRAL_BUCKETS]; /* [lock: central] 0 stays empty */
+  struct list held;                     /* [lock: central] see S5 of span.h */
 } CACHE_ALIGNED;
 
 extern struct central_list tcmi_central_lists[SIZE_CLASS_COUNT];

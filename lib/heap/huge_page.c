@@ -25,19 +25,19 @@ find_clear_run(const uint64_t *words, size_t n, size_t align)
   return NO_RUN;
 }
 
-static unsigned
-longest_clear_run(const uint64_t *words)
+size_t
+tcmi_huge_page_longest(const struct huge_page *huge)
 {
   size_t longest = 0, first = 0;
 
   while (first < HUGE_PAGE_PAGES) {
     size_t end;
-    first = bits_find(words, first, HUGE_PAGE_PAGES, false);
-    end = bits_find(words, first, HUGE_PAGE_PAGES, true);
+    first = bits_find(huge->used, first, HUGE_PAGE_PAGES, false);
+    end = bits_find(huge->used, first, HUGE_PAGE_PAGES, true);
     longest = max_size(longest, end - first);
     first = end;
   }
-  return (unsigned)longest;
+  return longest;
 }
 
 size_t
@@ -68,7 +68,7 @@ tcmi_huge_page_take(struct huge_page *huge, size_t first, size_t n)
   ASSERT(bits_count_range(huge->used, first, n) == 0);
   bits_set_range(huge->used, first, n);
   huge->nused = (uint16_t)(huge->nused + n);
-  huge->longest = (uint16_t)longest_clear_run(huge->used);
+  huge->longest = (uint16_t)tcmi_huge_page_longest(huge);
 }
 
 void
@@ -78,7 +78,7 @@ tcmi_huge_page_give(struct huge_page *huge, size_t first, size_t n)
   ASSERT(bits_count_range(huge->used, first, n) == n);
   bits_clear_range(huge->used, first, n);
   huge->nused = (uint16_t)(huge->nused - n);
-  huge->longest = (uint16_t)longest_clear_run(huge->used);
+  huge->longest = (uint16_t)tcmi_huge_page_longest(huge);
 }
 
 size_t

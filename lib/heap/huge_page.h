@@ -50,6 +50,9 @@ size_t tcmi_huge_page_find(const struct huge_page *huge, size_t n,
 void tcmi_huge_page_take(struct huge_page *huge, size_t first, size_t n);
 void tcmi_huge_page_give(struct huge_page *huge, size_t first, size_t n);
 
+/* Pages of the longest run that is not in use, counted afresh. */
+size_t tcmi_huge_page_longest(const struct huge_page *huge);
+
 /* Resident pages that are not in use. */
 size_t tcmi_huge_page_idle_pages(const struct huge_page *huge);
 

@@ -443,6 +443,7 @@ verify_huge_page(const struct arena *arena, size_t h)
   CHECK(bit_get(arena->warm, h) ==
         (used == 0 && tcmi_huge_page_idle_pages(huge) > 0));
   CHECK((huge->bucket != 0) == (used > 0 && huge->longest > 0));
+  CHECK(used == 0 || huge->longest == tcmi_huge_page_longest(huge));
   CHECK(bits_find(huge->used, arena->committed[h], HUGE_PAGE_PAGES, true) ==
         HUGE_PAGE_PAGES);
   return used;
@@ -454,12 +455,15 @@ tcmi_page_heap_verify(void)
   size_t used = 0, idle = 0;
 
   lock_acquire(&tcmi_page_heap_lock);
-  for (struct arena *arena = heap.first; arena != NULL; arena = arena->next)
+  for (struct arena *arena = heap.first; arena != NULL; arena = arena->next) {
+    CHECK(arena->nbusy == bits_count_range(arena->busy, 0, arena->nhuge));
+    CHECK(arena->nwarm == bits_count_range(arena->warm, 0, arena->nhuge));
     for (size_t h = 0; h < arena->nhuge; h++) {
       used += verify_huge_page(arena, h);
       if (!bit_get(arena->whole, h))
         idle += tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
     }
+  }
   CHECK(used == tcmi_page_counts.used);
   CHECK(idle == tcmi_page_counts.idle);
   CHECK((used + idle) << PAGE_SHIFT <= tcmi_arena_committed_bytes());

@@ -22,8 +22,8 @@
  *       use touches a page whose bit is 0.
  *   S4  a span of the central lists is in the list that its number of
  *       objects in use names, or in none when it has no available one.
- *   S5  a held span is in no list and nothing is taken from it; a held large
- *       span is free, in a thread cache.
+ *   S5  a held span is in the list of those alone and nothing is taken from it;
+ *       a held large span is free, in a thread cache.
  *
  * Locking: a span of class c belongs to central list c and is touched under
  * its lock; a large span belongs to the thread that allocates, resizes or

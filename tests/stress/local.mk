@@ -9,6 +9,12 @@ tests_stress_stress_debug_LDADD = libtcmdebugcore.la
 
 TESTS += tests/stress/stress tests/stress/stress_debug
 
+# Without sanitizers, which need the address space that this test takes away.
+if PRELOAD
+TESTS += tests/stress/stress_limited.sh
+endif
+EXTRA_DIST += tests/stress/stress_limited.sh
+
 # Nine minutes: three seeds, with more and more threads.
 stress_long = tests/stress/stress_long.sh
 LONG_TESTS += $(stress_long)

@@ -271,7 +271,11 @@ live(void *seed)
   return NULL;
 }
 
-/* Keeps one place filled with living threads. */
+/* Small stacks, so that a limit on address space is left to the heap. */
+static pthread_attr_t attributes;
+
+/* Keeps one place filled with living threads; one that cannot be made for want
+ * of memory is tried again. */
 static void *
 keep_alive(void *seed)
 {
@@ -280,12 +284,23 @@ keep_alive(void *seed)
   while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
     pthread_t thread;
     void *next = (void *)(uintptr_t)harness_random(&state);
-    if (pthread_create(&thread, NULL, live, next) != 0)
-      give_up("no thread", NULL, 0);
-    pthread_join(thread, NULL);
+    if (pthread_create(&thread, &attributes, live, next) == 0)
+      pthread_join(thread, NULL);
+    else
+      usleep(1000);
   }
   return NULL;
 }
+
+#ifdef TCM_DEBUG
+void tcmi_heap_check(void);
+#else
+/* Without the debug core there is nothing to walk with. */
+static void
+tcmi_heap_check(void)
+{
+}
+#endif
 
 static void
 run(unsigned seconds, int threads)
@@ -294,17 +309,23 @@ run(unsigned seconds, int threads)
   uint64_t state = first_seed;
   int i;
 
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, (size_t)256 << 10);
   for (i = 0; i < threads; i++)
-    if (pthread_create(&keeper[i], NULL, keep_alive,
+    if (pthread_create(&keeper[i], &attributes, keep_alive,
                        (void *)(uintptr_t)harness_random(&state)) != 0)
       give_up("no thread", NULL, 0);
-  while (seconds > 0)
-    seconds = sleep(seconds);
+  /* The invariants must hold while everything moves, too. */
+  while (seconds-- > 0) {
+    sleep(1);
+    tcmi_heap_check();
+  }
   atomic_store(&stop, 1);
   for (i = 0; i < threads; i++)
     pthread_join(keeper[i], NULL);
   for (i = 0; i < SHARED_SLOTS; i++)
     end_block(atomic_exchange(&shared[i], NULL), 1);
+  tcmi_heap_check();
 }
 
 /* All blocks were freed: nothing may be in use but what libc's malloc, under

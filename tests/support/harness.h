@@ -191,6 +191,11 @@ harness_loaded(const char *part)
   (void)part;
   return 0;
 }
+
+static void
+harness_walk_heap(void)
+{
+}
 #else
 /* 1 if tcm says so, 0 if it says no or is not there. */
 static int
@@ -215,6 +220,18 @@ static int
 harness_loaded(const char *part)
 {
   return dl_iterate_phdr(harness_loaded_step, (void *)part);
+}
+
+/* The debug library checks its whole heap; a broken invariant aborts. */
+static void
+harness_walk_heap(void)
+{
+  void (*walk)(void);
+  void *symbol = dlsym(RTLD_DEFAULT, "tcmi_heap_check");
+
+  memcpy(&walk, &symbol, sizeof walk);
+  if (symbol != NULL)
+    walk();
 }
 #endif
 
@@ -294,6 +311,7 @@ harness_main(int argc, char **argv, const struct harness_case *cases,
     harness.skipped = NULL;
     ran++;
     cases[i].run();
+    harness_walk_heap();
     failed += harness.failures != 0;
     skipped += harness.failures == 0 && harness.skipped != NULL;
     harness_say("%s %s%s%s",

@@ -74,6 +74,33 @@ START_TEST(page_size_only_grows)
 }
 END_TEST
 
+/* S2: what comes from the system is aligned as it is asked to be given back. */
+START_TEST(larger_pages_are_aligned)
+{
+  void *reserved, *mapped, *readable;
+  int i;
+
+  tcmi_system_set_page_size(SYSTEM_PAGE_MAX);
+  for (i = 0; i < 100; i++) {
+    size_t size = SYSTEM_PAGE_MAX * (size_t)(1 + i % 3);
+    ck_assert_int_eq(tcmi_system_reserve(size, NULL, &reserved), 0);
+    ck_assert_int_eq(tcmi_system_map(size, &mapped), 0);
+    ck_assert_int_eq(tcmi_system_map_readable(size, &readable), 0);
+    must(memory_is_aligned(reserved, SYSTEM_PAGE_MAX));
+    must(memory_is_aligned(mapped, SYSTEM_PAGE_MAX));
+    must(memory_is_aligned(readable, SYSTEM_PAGE_MAX));
+    memset(mapped, 1, size);
+    ck_assert_int_eq(tcmi_system_commit(readable, size), 0);
+    memset(readable, 1, size);
+    ck_assert_int_eq(tcmi_system_release(reserved, size), 0);
+    /* A hole of a page of the kernel: the next one cannot just follow. */
+    ck_assert_ptr_ne(mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+                          -1, 0),
+                     MAP_FAILED);
+  }
+}
+END_TEST
+
 /* The ways of one stretch of address space, see system.h. */
 START_TEST(life_of_address_space)
 {
@@ -442,6 +469,7 @@ main(void)
   tcase_add_checked_fixture(tests, setup, NULL);
   tcase_add_test(tests, page_size_is_the_kernels);
   tcase_add_test(tests, page_size_only_grows);
+  tcase_add_test(tests, larger_pages_are_aligned);
   tcase_add_test(tests, life_of_address_space);
   tcase_add_test(tests, access_as_promised);
   tcase_add_test(tests, mapped_memory_is_zero);

@@ -84,6 +84,35 @@ unit_below(uint64_t *state, size_t limit)
   return (size_t)(harness_random(state) >> 16) % limit;
 }
 
+#define UNIT_STRIDE 4096
+
+/* Marks a block as memory_fill() does, but a very large one only at its start
+ * and in one place of each page. */
+static HARNESS_UNUSED void
+unit_mark(void *block, size_t size, uint64_t seed)
+{
+  size_t whole = size < 8 * UNIT_STRIDE ? size : 8 * UNIT_STRIDE, at;
+
+  memory_fill(block, whole, seed);
+  for (at = whole; at < size; at += UNIT_STRIDE)
+    ((unsigned char *)block)[at] = (unsigned char)(seed + at / UNIT_STRIDE);
+}
+
+/* Whether the first @size bytes still hold what unit_mark() wrote. */
+static HARNESS_UNUSED bool
+unit_is_marked(const void *block, size_t size, uint64_t seed)
+{
+  size_t whole = size < 8 * UNIT_STRIDE ? size : 8 * UNIT_STRIDE, at;
+
+  if (!memory_holds(block, whole, seed))
+    return false;
+  for (at = whole; at < size; at += UNIT_STRIDE)
+    if (((const unsigned char *)block)[at] !=
+        (unsigned char)(seed + at / UNIT_STRIDE))
+      return false;
+  return true;
+}
+
 /* Lets every call of the kinds in @mask fail from the next one on. */
 static HARNESS_UNUSED void
 unit_fail_all(unsigned mask)
@@ -110,17 +139,16 @@ unit_join(pthread_t thread)
   ck_assert_int_eq(pthread_join(thread, NULL), 0);
 }
 
-/* Runs @act in a child whose standard error is collected in @text; the result
- * is what waitpid() tells of it. */
+/* Runs @act in a child; what it writes to standard error is left in @text, and
+ * the result is what waitpid() tells of it. */
 static HARNESS_UNUSED int
 unit_child(void (*act)(void *), void *argument, char *text, size_t size)
 {
-  size_t length = 0;
-  int ends[2], status;
+  off_t before = lseek(2, 0, SEEK_END);
+  ssize_t length;
+  int status;
   pid_t child;
-  ssize_t n;
 
-  ck_assert_int_eq(pipe(ends), 0);
   fflush(stdout);
   child = fork();
   ck_assert_int_ge(child, 0);
@@ -128,36 +156,34 @@ unit_child(void (*act)(void *), void *argument, char *text, size_t size)
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     alarm(60);
-    dup2(ends[1], 2);
-    close(ends[0]);
-    close(ends[1]);
-    tcmi_report_init();
     act(argument);
     _exit(0);
   }
-  close(ends[1]);
-  while (length < size - 1 &&
-         (n = read(ends[0], text + length, size - 1 - length)) > 0)
-    length += (size_t)n;
-  text[length] = '\0';
-  close(ends[0]);
   ck_assert_int_eq(waitpid(child, &status, 0), child);
+  length = pread(2, text, size - 1, before);
+  ck_assert_int_ge(length, 0);
+  text[length] = '\0';
   return status;
 }
 
 /* Runs @act in a child, which must end by SIGABRT after exactly one line that
  * begins "tcm: " and holds @part. */
+#define unit_must_abort(act, argument, part) \
+  unit_must_abort_by(#act, act, argument, part)
+
 static HARNESS_UNUSED void
-unit_must_abort(void (*act)(void *), void *argument, const char *part)
+unit_must_abort_by(const char *name, void (*act)(void *), void *argument,
+                   const char *part)
 {
   char text[2048];
   int status = unit_child(act, argument, text, sizeof text);
 
   ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT,
-                "no abort but status %#x; it wrote: %s", (unsigned)status,
-                text);
-  ck_assert_msg(strncmp(text, "tcm: ", 5) == 0, "it wrote: %s", text);
-  ck_assert_msg(strstr(text, part) != NULL, "no \"%s\" in: %s", part, text);
+                "%s: no abort but status %#x; it wrote: %s", name,
+                (unsigned)status, text);
+  ck_assert_msg(strncmp(text, "tcm: ", 5) == 0, "%s wrote: %s", name, text);
+  ck_assert_msg(strstr(text, part) != NULL, "%s: no \"%s\" in: %s", name,
+                part, text);
   ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
 }
 
@@ -190,6 +216,39 @@ unit_case(const char *name)
   return tests;
 }
 
+/* tcm writes only to the file that standard error was at the very start: so
+ * the program begins anew with one that it can read again.  UNIT_STDERR names
+ * the descriptor of the real one. */
+static HARNESS_UNUSED void
+unit_collect_stderr(void)
+{
+  FILE *file = tmpfile();
+  char number[16];
+
+  REQUIRE(file != NULL);
+  snprintf(number, sizeof number, "%d", dup(2));
+  setenv("UNIT_STDERR", number, 1);
+  REQUIRE(dup2(fileno(file), 2) == 2);
+  execl("/proc/self/exe", "unit", (char *)NULL);
+  REQUIRE(!"the program can be started again");
+}
+
+/* Copies what was collected to where it belongs. */
+static HARNESS_UNUSED void
+unit_show_stderr(void)
+{
+  int real = atoi(getenv("UNIT_STDERR"));
+  char part[4096];
+  off_t at = 0;
+  ssize_t n;
+
+  while ((n = pread(2, part, sizeof part, at)) > 0) {
+    if (write(real, part, (size_t)n) != n)
+      break;
+    at += n;
+  }
+}
+
 /* Runs the tests and returns what main() should. */
 static HARNESS_UNUSED int
 unit_run(TCase *tests)
@@ -198,7 +257,11 @@ unit_run(TCase *tests)
   SRunner *runner;
   int failed, run;
 
+  if (getenv("UNIT_STDERR") == NULL)
+    unit_collect_stderr();
   unit_clear_environment();
+  /* Where the part of the library that is linked has no constructor. */
+  tcmi_report_init();
   suite_add_tcase(suite, tests);
   runner = srunner_create(suite);
   srunner_set_fork_status(runner, CK_FORK);
@@ -206,6 +269,7 @@ unit_run(TCase *tests)
   failed = srunner_ntests_failed(runner);
   run = srunner_ntests_run(runner);
   srunner_free(runner);
+  unit_show_stderr();
   return failed == 0 && run > 0 ? HARNESS_PASS : HARNESS_FAIL;
 }
 

@@ -5,7 +5,10 @@
 . "$(dirname "$0")/../../build-aux/variant.sh"
 
 configure_variant
-make -j2 distcheck
+make -j2 distcheck || {
+  show_results . || :
+  exit 1
+}
 if [ ! -e "$top/.git" ]; then
   exit 0
 fi

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include <limits.h>
+
+#include "api/allocate.h"
+#include "api/heap_check.h"
+#include "api/lifecycle.h"
+#include "base/metadata.h"
+#include "base/options.h"
+#include "cache/thread_cache.h"
+#include "heap/page_heap.h"
+#include "observe/stats.h"
+
+static struct thread_cache_stats
+caches_now(void)
+{
+  struct thread_cache_stats stats;
+
+  tcmi_thread_cache_stats(&stats);
+  return stats;
+}
+
+static void
+use(void)
+{
+  void *blocks[40];
+  int i;
+
+  for (i = 0; i < 40; i++) {
+    blocks[i] = tcmi_allocate((size_t)i * 50);
+    must(blocks[i] != NULL);
+    memset(blocks[i], i, (size_t)i * 50);
+  }
+  for (i = 0; i < 40; i++)
+    tcmi_free(blocks[i]);
+}
+
+START_TEST(nothing_happens_before_the_first_use)
+{
+  ck_assert_uint_eq(tcmi_metadata_mapped_bytes(), 0);
+  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_NONE);
+  ck_assert_uint_eq(tcmi_stats_page.thread_starts, 0);
+  tcmi_free(NULL);
+  ck_assert_uint_eq(tcmi_good_size(100), 112);
+  ck_assert_uint_eq(tcmi_metadata_mapped_bytes(), 0);
+}
+END_TEST
+
+START_TEST(first_use_opens_a_cache)
+{
+  use();
+  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_OPEN);
+  ck_assert_uint_eq(tcmi_stats_page.thread_starts, 1);
+  ck_assert_uint_eq(caches_now().caches, 1);
+  use();
+  ck_assert_uint_eq(tcmi_stats_page.thread_starts, 1);
+}
+END_TEST
+
+START_TEST(options_are_read_once)
+{
+  setenv("TCM_THREAD_CACHE_BYTES", "1M", 1);
+  tcmi_process_start();
+  ck_assert_uint_eq(tcmi_option(OPTION_thread_cache_bytes), 1 << 20);
+  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_NONE);
+  setenv("TCM_THREAD_CACHE_BYTES", "2M", 1);
+  tcmi_process_start();
+  use();
+  ck_assert_uint_eq(tcmi_option(OPTION_thread_cache_bytes), 1 << 20);
+}
+END_TEST
+
+START_TEST(page_size_is_set_at_start)
+{
+  setenv("TCM_PAGE_SIZE", "65536", 1);
+  use();
+  ck_assert_uint_eq(tcmi_system_page_size(), 65536);
+  tcmi_heap_check();
+}
+END_TEST
+
+static pthread_barrier_t barrier;
+
+static void *
+start_together(void *unused)
+{
+  (void)unused;
+  pthread_barrier_wait(&barrier);
+  use();
+  must(tcmi_thread_cache_state == CACHE_OPEN);
+  pthread_barrier_wait(&barrier);
+  return NULL;
+}
+
+/* The first uses of several threads meet: one of them starts the process. */
+START_TEST(threads_start_at_once)
+{
+  pthread_t threads[8];
+  int i;
+
+  pthread_barrier_init(&barrier, NULL, 8);
+  for (i = 0; i < 8; i++)
+    unit_thread(&threads[i], start_together, NULL);
+  for (i = 0; i < 8; i++)
+    unit_join(threads[i]);
+  ck_assert_uint_eq(tcmi_stats_page.thread_starts, 8);
+  ck_assert_uint_eq(tcmi_stats_page.thread_ends, 8);
+  ck_assert_uint_le(caches_now().caches, 8);
+  ck_assert_uint_eq(caches_now().orphans, caches_now().caches);
+}
+END_TEST
+
+static void *
+use_and_end(void *unused)
+{
+  use();
+  return unused;
+}
+
+START_TEST(threads_hand_their_caches_on)
+{
+  pthread_t thread;
+  size_t metadata = 0;
+  int i;
+
+  use();
+  for (i = 0; i < 500; i++) {
+    unit_thread(&thread, use_and_end, NULL);
+    unit_join(thread);
+    if (i == 5)
+      metadata = tcmi_metadata_mapped_bytes();
+  }
+  ck_assert_uint_eq(tcmi_stats_page.thread_ends, 500);
+  ck_assert_uint_eq(caches_now().caches, 2);
+  ck_assert_uint_eq(caches_now().orphans, 1);
+  ck_assert_uint_eq(tcmi_metadata_mapped_bytes(), metadata);
+}
+END_TEST
+
+/* ---- What is left to do after the cache is gone ------------------------------------ */
+
+static pthread_key_t late_key;
+static int late_runs;  /* [atomic: relaxed] */
+static int late_state; /* [atomic: relaxed] of the cache in the last round */
+
+/* Asks to be run again as long as libc does so. */
+static void
+late_destructor(void *block)
+{
+  tcmi_free(block);
+  use();
+  late_runs++;
+  late_state = tcmi_thread_cache_state;
+  (void)pthread_setspecific(late_key, tcmi_allocate(300));
+}
+
+static void *
+end_with_destructor(void *unused)
+{
+  (void)pthread_setspecific(late_key, tcmi_allocate(300));
+  return unused;
+}
+
+/* Destructors that allocate after the cache was handed on are served, and no
+ * cache is made anew for them. */
+START_TEST(destructors_may_allocate)
+{
+  uint64_t caches;
+  pthread_t thread;
+  int i;
+
+  use();
+  ck_assert_int_eq(pthread_key_create(&late_key, late_destructor), 0);
+  for (i = 0; i < 20; i++) {
+    late_runs = 0;
+    unit_thread(&thread, end_with_destructor, NULL);
+    unit_join(thread);
+    ck_assert_int_eq(late_runs, PTHREAD_DESTRUCTOR_ITERATIONS);
+    ck_assert_int_eq(late_state, CACHE_GONE);
+    if (i == 0)
+      caches = caches_now().caches;
+    ck_assert_uint_eq(caches_now().caches, caches);
+  }
+  tcmi_heap_check();
+}
+END_TEST
+
+/* ---- Without a cache --------------------------------------------------------------------- */
+
+START_TEST(checked_threads_have_none)
+{
+  pthread_t thread;
+
+  setenv("TCM_CHECK", "1", 1);
+  use();
+  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_CLOSED);
+  unit_thread(&thread, use_and_end, NULL);
+  unit_join(thread);
+  ck_assert_uint_eq(caches_now().caches, 0);
+  ck_assert_uint_eq(tcmi_page_heap_used_bytes(), 0);
+}
+END_TEST
+
+START_TEST(no_memory_for_a_cache)
+{
+  unit_fail_all(1u << SYSTEM_MAP);
+  ck_assert_ptr_null(tcmi_allocate(100));
+  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_NONE);
+  ck_assert_uint_gt(unit_fail_none(), 0);
+  /* It is tried again. */
+  use();
+  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_OPEN);
+}
+END_TEST
+
+/* A program may have used up every key: then nobody hears of the end of a
+ * thread, and what lies in its cache would be stranded. */
+START_TEST(no_key_no_stranded_caches)
+{
+  pthread_key_t key;
+  pthread_t thread;
+  int i;
+
+  while (pthread_key_create(&key, NULL) == 0)
+    ;
+  for (i = 0; i < 50; i++) {
+    unit_thread(&thread, use_and_end, NULL);
+    unit_join(thread);
+  }
+  ck_assert_uint_le(caches_now().caches, 1);
+  ck_assert_uint_eq(caches_now().bytes, 0);
+  tcmi_heap_check();
+}
+END_TEST
+
+int
+main(void)
+{
+  TCase *tests = unit_case("lifecycle");
+
+  tcase_add_test(tests, nothing_happens_before_the_first_use);
+  tcase_add_test(tests, first_use_opens_a_cache);
+  tcase_add_test(tests, options_are_read_once);
+  tcase_add_test(tests, page_size_is_set_at_start);
+  tcase_add_test(tests, threads_start_at_once);
+  tcase_add_test(tests, threads_hand_their_caches_on);
+  tcase_add_test(tests, destructors_may_allocate);
+  tcase_add_test(tests, checked_threads_have_none);
+  tcase_add_test(tests, no_memory_for_a_cache);
+  tcase_add_test(tests, no_key_no_stranded_caches);
+  return unit_run(tests);
+}

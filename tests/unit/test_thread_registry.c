@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include "base/options.h"
+#include "cache/cache_owner.h"
+#include "cache/central_list.h"
+#include "cache/thread_cache_fast.h"
+#include "cache/transfer_cache.h"
+#include "heap/large.h"
+#include "heap/page_heap.h"
+#include "heap/pagemap.h"
+
+static struct cache_registry *registry = &tcmi_cache_registry;
+
+static void *
+get(unsigned c)
+{
+  void *object = thread_cache_pop(size_class_size(c));
+
+  if (object == NULL)
+    object = tcmi_thread_cache_refill(tcmi_thread_cache, c);
+  must(object != NULL);
+  return object;
+}
+
+static void
+put(unsigned c, void *object)
+{
+  if (!thread_cache_try_push(object))
+    tcmi_thread_cache_push(tcmi_thread_cache, c, object);
+}
+
+static void
+use(unsigned c, int n)
+{
+  void *objects[64];
+  int i;
+
+  for (i = 0; i < n; i++)
+    objects[i] = get(c);
+  for (i = 0; i < n; i++)
+    put(c, objects[i]);
+}
+
+/* Empties all tiers above the page heap, which must then have nothing out. */
+static void
+expect_nothing_stranded(void)
+{
+  unsigned c;
+
+  while (tcmi_thread_cache_flush_orphan())
+    ;
+  for (c = 1; c < SIZE_CLASS_COUNT; c++) {
+    tcmi_transfer_settle(c);
+    tcmi_central_verify(c);
+    must_for(tcmi_central_lists[c].spans == 0, "class %u", c);
+  }
+  must(tcmi_page_heap_used_bytes() == 0);
+}
+
+START_TEST(thread_begins_without_a_cache)
+{
+  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_NONE);
+  ck_assert_ptr_nonnull(tcmi_thread_cache);
+  ck_assert_uint_eq(registry->ncaches, 0);
+  tcmi_thread_cache_hand_on();
+  tcmi_thread_cache_verify();
+  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_NONE);
+  ck_assert_uint_eq(registry->norphans, 0);
+  ck_assert(!tcmi_thread_cache_flush_orphan());
+}
+END_TEST
+
+START_TEST(life_of_a_cache)
+{
+  struct thread_cache *closed = tcmi_thread_cache, *cache;
+
+  ck_assert(tcmi_thread_cache_open());
+  cache = tcmi_thread_cache;
+  ck_assert_ptr_ne(cache, closed);
+  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_OPEN);
+  ck_assert_uint_eq(registry->ncaches, 1);
+  use(9, 20);
+  tcmi_thread_cache_hand_on();
+  ck_assert_ptr_eq(tcmi_thread_cache, closed);
+  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_GONE);
+  ck_assert_uint_eq(registry->ncaches, 1);
+  ck_assert_uint_eq(registry->norphans, 1);
+  tcmi_thread_cache_hand_on();
+  ck_assert_uint_eq(registry->norphans, 1);
+  /* The next one finds it warm. */
+  ck_assert(tcmi_thread_cache_open());
+  ck_assert_ptr_eq(tcmi_thread_cache, cache);
+  ck_assert_uint_gt(bin_count(owner_of(cache), 9), 0);
+  ck_assert_uint_eq(registry->norphans, 0);
+  tcmi_thread_cache_verify();
+}
+END_TEST
+
+START_TEST(orphan_is_flushed_and_gone)
+{
+  ck_assert(tcmi_thread_cache_open());
+  use(9, 20);
+  use(60, 20);
+  tcmi_thread_cache_hand_on();
+  ck_assert_uint_gt(registry->capacity_bytes, 0);
+  ck_assert(tcmi_thread_cache_flush_orphan());
+  ck_assert(!tcmi_thread_cache_flush_orphan());
+  ck_assert_uint_eq(registry->ncaches, 0);
+  ck_assert_uint_eq(registry->norphans, 0);
+  ck_assert_uint_eq(registry->capacity_bytes, 0);
+  expect_nothing_stranded();
+}
+END_TEST
+
+/* A large block that a dying thread held is not lost, nor is its charge. */
+START_TEST(orphan_with_a_held_block)
+{
+  void *block;
+
+  ck_assert(tcmi_thread_cache_open());
+  block = tcmi_large_alloc(1 << 20, 1, false);
+  ck_assert(tcmi_thread_cache_keep_large(tcmi_thread_cache,
+                                         pagemap_span((uintptr_t)block)));
+  tcmi_thread_cache_hand_on();
+  ck_assert(tcmi_thread_cache_flush_orphan());
+  ck_assert_uint_eq(registry->capacity_bytes, 0);
+  ck_assert_uint_eq(tcmi_large_stats.count, 0);
+  expect_nothing_stranded();
+}
+END_TEST
+
+START_TEST(no_memory_is_no_cache)
+{
+  struct thread_cache *closed = tcmi_thread_cache;
+
+  unit_fail_all(1u << SYSTEM_MAP);
+  ck_assert(!tcmi_thread_cache_open());
+  ck_assert_uint_gt(unit_fail_none(), 0);
+  ck_assert_ptr_eq(tcmi_thread_cache, closed);
+  ck_assert_int_ne(tcmi_thread_cache_state, CACHE_OPEN);
+  ck_assert_uint_eq(registry->ncaches, 0);
+  ck_assert(tcmi_thread_cache_open());
+}
+END_TEST
+
+/* ---- Numbers ------------------------------------------------------------------ */
+
+static void *
+hold_and_hand_on(void *argument)
+{
+  unsigned c = (unsigned)(uintptr_t)argument;
+
+  must(tcmi_thread_cache_open());
+  use(c, 40);
+  tcmi_thread_cache_hand_on();
+  return NULL;
+}
+
+START_TEST(numbers_of_all_caches)
+{
+  struct thread_cache_stats stats;
+  uint64_t expected = 0, objects;
+  pthread_t threads[4];
+  unsigned c = 20;
+  uintptr_t i;
+
+  ck_assert(tcmi_thread_cache_open());
+  use(c, 30);
+  objects = bin_count(owner_of(tcmi_thread_cache), c);
+  ck_assert_uint_eq(tcmi_thread_cache_objects(c), objects);
+  for (i = 0; i < 4; i++)
+    unit_thread(&threads[i], hold_and_hand_on, (void *)(uintptr_t)c);
+  for (i = 0; i < 4; i++)
+    unit_join(threads[i]);
+  tcmi_thread_cache_stats(&stats);
+  ck_assert_uint_ge(stats.caches, 2);
+  ck_assert_uint_eq(stats.orphans, stats.caches - 1);
+  for (c = 1; c < SIZE_CLASS_COUNT; c++)
+    expected += tcmi_thread_cache_objects(c) * size_class_size(c);
+  ck_assert_uint_eq(stats.bytes, expected);
+  ck_assert_uint_gt(tcmi_thread_cache_objects(20), objects);
+}
+END_TEST
+
+START_TEST(held_blocks_are_counted)
+{
+  struct thread_cache_stats stats;
+  void *block;
+
+  ck_assert(tcmi_thread_cache_open());
+  block = tcmi_large_alloc(1 << 20, 1, false);
+  ck_assert(tcmi_thread_cache_keep_large(tcmi_thread_cache,
+                                         pagemap_span((uintptr_t)block)));
+  tcmi_thread_cache_stats(&stats);
+  ck_assert_uint_eq(stats.large_blocks, 1);
+  ck_assert_uint_eq(stats.large_bytes, 1 << 20);
+  ck_assert_uint_eq(stats.bytes, 1 << 20);
+}
+END_TEST
+
+/* In the child of a fork the budget is that of the caches that it has. */
+START_TEST(budget_after_a_fork)
+{
+  size_t own;
+  pthread_t thread;
+
+  ck_assert(tcmi_thread_cache_open());
+  use(30, 40);
+  own = registry->capacity_bytes;
+  unit_thread(&thread, hold_and_hand_on, (void *)(uintptr_t)12);
+  unit_join(thread);
+  registry->capacity_bytes += 12345;
+  tcmi_thread_cache_after_fork();
+  ck_assert_uint_eq(registry->capacity_bytes,
+                    own + registry->orphans->capacity_bytes);
+}
+END_TEST
+
+/* ---- Threads that come and go ----------------------------------------------------- */
+
+#define NSLOTS 512
+
+/* Objects on their way from one thread to another. */
+static void *slots[NSLOTS]; /* [atomic: acquire and release] */
+
+static void *
+exchange(void *object)
+{
+  unsigned i = (unsigned)(uintptr_t)object / 64 % NSLOTS;
+
+  return __atomic_exchange_n(&slots[i], object, __ATOMIC_ACQ_REL);
+}
+
+static void *
+short_life(void *seed)
+{
+  uint64_t state = (uint64_t)(uintptr_t)seed;
+  int i;
+
+  must(tcmi_thread_cache_open());
+  for (i = 0; i < 300; i++) {
+    unsigned c = 1 + (unsigned)unit_below(&state, 30);
+    void *object = get(c), *other;
+    memory_fill(object, size_class_size(c), c);
+    other = exchange(object);
+    if (other != NULL) {
+      c = pagemap_tag((uintptr_t)other) / 2;
+      must(memory_holds(other, size_class_size(c), c));
+      put(c, other);
+    }
+  }
+  tcmi_thread_cache_verify();
+  tcmi_thread_cache_hand_on();
+  return NULL;
+}
+
+START_TEST(generations_of_threads)
+{
+  pthread_t threads[6];
+  uintptr_t round, i;
+
+  for (round = 0; round < 60; round++) {
+    for (i = 0; i < 6; i++)
+      unit_thread(&threads[i], short_life, (void *)(round * 6 + i + 1));
+    for (i = 0; i < 6; i++)
+      unit_join(threads[i]);
+    must(registry->ncaches <= 6);
+    must(registry->norphans == registry->ncaches);
+  }
+  ck_assert(tcmi_thread_cache_open());
+  for (i = 0; i < NSLOTS; i++)
+    if (slots[i] != NULL)
+      put(pagemap_tag((uintptr_t)slots[i]) / 2, slots[i]);
+  tcmi_thread_cache_hand_on();
+  expect_nothing_stranded();
+  ck_assert_uint_eq(registry->ncaches, 0);
+  ck_assert_uint_eq(registry->capacity_bytes, 0);
+}
+END_TEST
+
+static int stop; /* [atomic: relaxed] */
+
+static void *
+look_from_outside(void *unused)
+{
+  struct thread_cache_stats stats;
+
+  while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+    tcmi_thread_cache_stats(&stats);
+    /* No cache can hold more than its most, however torn the view. */
+    must(stats.bytes < (uint64_t)1 << 30);
+    must(stats.caches <= 6);
+  }
+  return unused;
+}
+
+static void *
+keep_and_take(void *seed)
+{
+  uint64_t state = (uint64_t)(uintptr_t)seed;
+  int i;
+
+  must(tcmi_thread_cache_open());
+  for (i = 0; i < 2000; i++) {
+    size_t size = (1 + unit_below(&state, 4)) << 18;
+    struct span *span = tcmi_thread_cache_take_large(tcmi_thread_cache,
+                                                     size >> PAGE_SHIFT);
+    if (span == NULL)
+      span = pagemap_span((uintptr_t)tcmi_large_alloc(size, 1, false));
+    must(span != NULL);
+    if (i % 8 == 0)
+      must(tcmi_large_resize(span, size / 2));
+    if (!tcmi_thread_cache_keep_large(tcmi_thread_cache, span))
+      tcmi_large_free(span);
+    use(1 + (unsigned)unit_below(&state, 20), 30);
+  }
+  tcmi_thread_cache_hand_on();
+  return NULL;
+}
+
+/* The numbers are read while the owners work, blocks and all. */
+START_TEST(numbers_are_read_meanwhile)
+{
+  pthread_t threads[3], reader;
+  uintptr_t i;
+
+  unit_thread(&reader, look_from_outside, NULL);
+  for (i = 0; i < 3; i++)
+    unit_thread(&threads[i], keep_and_take, (void *)(i + 1));
+  for (i = 0; i < 3; i++)
+    unit_join(threads[i]);
+  __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+  unit_join(reader);
+  expect_nothing_stranded();
+}
+END_TEST
+
+/* With many orphans the slow paths of the living flush those beyond a few. */
+START_TEST(orphans_do_not_pile_up)
+{
+  struct thread_cache *caches[20];
+  static void *objects[4096];
+  int i;
+
+  for (i = 0; i < 20; i++) {
+    ck_assert(tcmi_thread_cache_open());
+    use(5 + (unsigned)i, 40);
+    caches[i] = tcmi_thread_cache;
+    /* As if each had its own thread: open again only after all. */
+    tcmi_thread_cache_detach(CACHE_NONE);
+  }
+  for (i = 0; i < 20; i++) {
+    tcmi_thread_cache = caches[i];
+    tcmi_thread_cache_state = CACHE_OPEN;
+    tcmi_thread_cache_hand_on();
+  }
+  ck_assert_uint_eq(registry->norphans, 20);
+  ck_assert(tcmi_thread_cache_open());
+  for (i = 0; i < 4096; i++)
+    objects[i] = get(10);
+  for (i = 0; i < 4096; i++)
+    put(10, objects[i]);
+  ck_assert_uint_le(registry->norphans, ORPHANS_MOST);
+  tcmi_thread_cache_hand_on();
+  expect_nothing_stranded();
+}
+END_TEST
+
+int
+main(void)
+{
+  TCase *tests = unit_case("thread_registry");
+
+  tcase_add_test(tests, thread_begins_without_a_cache);
+  tcase_add_test(tests, life_of_a_cache);
+  tcase_add_test(tests, orphan_is_flushed_and_gone);
+  tcase_add_test(tests, orphan_with_a_held_block);
+  tcase_add_test(tests, no_memory_is_no_cache);
+  tcase_add_test(tests, numbers_of_all_caches);
+  tcase_add_test(tests, held_blocks_are_counted);
+  tcase_add_test(tests, budget_after_a_fork);
+  tcase_add_test(tests, generations_of_threads);
+  tcase_add_test(tests, numbers_are_read_meanwhile);
+  tcase_add_test(tests, orphans_do_not_pile_up);
+  return unit_run(tests);
+}
