@@ -123,9 +123,7 @@ START_TEST(zeroed_is_zero_whatever_was_there)
 
   for (i = 0; i < 20000; i++) {
     size_t slot = unit_below(&state, 60);
-    size_t size = unit_below(&state, i % 50   ? 3000
-                                     : i % 100 ? 40000
-                                               : 2 * MIB);
+    size_t size = unit_below(&state, i % 50 ? 3000 : i % 100 ? 40000 : 2 * MIB);
     unsigned char *block;
     tcmi_free(blocks[slot]);
     block = tcmi_allocate_zeroed(1, size);
@@ -141,7 +139,7 @@ END_TEST
  * and blocks of their own. */
 START_TEST(fresh_zeroed_memory_is_not_touched)
 {
-  static const size_t sizes[] = {4096,      8192,  16384,     20480,
+  static const size_t sizes[] = {4096,           8192,   16384,   20480,
                                  SIZE_CLASS_MAX, 100000, 3 * MIB, 200 * MIB};
   size_t i, page;
 
@@ -199,8 +197,10 @@ START_TEST(large_alignment_with_larger_system_pages)
   for (align = 1; align <= MIB; align *= 2) {
     void *small = tcmi_allocate_aligned(align, 100);
     void *large = tcmi_allocate_aligned(align, 100000);
-    must_for(small != NULL && memory_is_aligned(small, align), "%zu: %p", align, small);
-    must_for(large != NULL && memory_is_aligned(large, align), "%zu: %p", align, large);
+    must_for(small != NULL && memory_is_aligned(small, align), "%zu: %p", align,
+             small);
+    must_for(large != NULL && memory_is_aligned(large, align), "%zu: %p", align,
+             large);
     tcmi_free(small);
     tcmi_free(large);
   }

@@ -121,8 +121,8 @@ START_TEST(commit_goes_in_steps)
     must(n >= reach);
     reach = n;
   }
-  ck_assert_uint_eq(accessible_bytes(arena->start),
-                    committed_pages(arena) << PAGE_SHIFT);
+  ck_assert_uint_eq(accessible_bytes(arena->start), committed_pages(arena)
+                                                        << PAGE_SHIFT);
 }
 END_TEST
 
@@ -143,10 +143,10 @@ START_TEST(commit_of_a_run_over_huge_pages)
   ck_assert(tcmi_arena_commit_locked(arena, 3 * HUGE_PAGE_PAGES, 17));
   ck_assert(tcmi_arena_commit_locked(arena, first, n));
   memset((void *)arena_address(arena, first), 1, n << PAGE_SHIFT);
-  ck_assert_uint_eq(accessible_bytes(arena->start),
-                    committed_pages(arena) << PAGE_SHIFT);
-  ck_assert_uint_eq(tcmi_arena_committed_bytes(),
-                    committed_pages(arena) << PAGE_SHIFT);
+  ck_assert_uint_eq(accessible_bytes(arena->start), committed_pages(arena)
+                                                        << PAGE_SHIFT);
+  ck_assert_uint_eq(tcmi_arena_committed_bytes(), committed_pages(arena)
+                                                      << PAGE_SHIFT);
   ck_assert(tcmi_arena_commit_locked(arena, 0, SIZE / PAGE_SIZE));
   ck_assert_uint_eq(tcmi_arena_committed_bytes(), SIZE);
 }

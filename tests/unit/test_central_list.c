@@ -77,8 +77,7 @@ expect_contents(unsigned c)
   unsigned i;
 
   for (i = 0; i < count; i++)
-    must(objects[i] == NULL ||
-         memory_holds(objects[i], size_class_size(c), i));
+    must(objects[i] == NULL || memory_holds(objects[i], size_class_size(c), i));
 }
 
 static void
@@ -587,6 +586,49 @@ START_TEST(threads_and_a_releaser)
 }
 END_TEST
 
+static pthread_barrier_t barrier;
+
+static void *
+take_one_at_once(void *unused)
+{
+  unsigned c = size_class_of(64);
+  int round;
+
+  for (round = 0; round < 300; round++) {
+    void *object = NULL;
+    pthread_barrier_wait(&barrier);
+    must(tcmi_central_extract(c, &object, 1) == 1);
+    pthread_barrier_wait(&barrier);
+    /* Here the main thread looks. */
+    pthread_barrier_wait(&barrier);
+    tcmi_central_insert(c, &object, 1);
+  }
+  return unused;
+}
+
+/* Threads that find the class empty at the same time each get a span; none of
+ * these may be left behind without an object out of it. */
+START_TEST(threads_that_grow_at_once)
+{
+  pthread_t threads[3];
+  int i, round;
+
+  pthread_barrier_init(&barrier, NULL, 4);
+  for (i = 0; i < 3; i++)
+    unit_thread(&threads[i], take_one_at_once, NULL);
+  for (round = 0; round < 300; round++) {
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    expect_sound(size_class_of(64));
+    must(tcmi_central_lists[size_class_of(64)].spans <= 3);
+    pthread_barrier_wait(&barrier);
+  }
+  for (i = 0; i < 3; i++)
+    unit_join(threads[i]);
+  expect_empty(size_class_of(64));
+}
+END_TEST
+
 /* ---- The walk finds what is wrong ----------------------------------------------------- */
 
 static void
@@ -661,6 +703,7 @@ main(void)
   tcase_add_test(tests, each_refused_call);
   tcase_add_test(tests, no_memory_is_no_object);
   tcase_add_test(tests, threads_and_a_releaser);
+  tcase_add_test(tests, threads_that_grow_at_once);
   tcase_add_test(tests, verify_finds_broken_books);
   return unit_run(tests);
 }

@@ -16,9 +16,9 @@
 #include "observe/stats.h"
 
 /* In a child nothing may be reported through Check: it exits with the line. */
-#define child_must(condition) \
-  do {                        \
-    if (!(condition))         \
+#define child_must(condition)    \
+  do {                           \
+    if (!(condition))            \
       _exit(1 + __LINE__ % 200); \
   } while (0)
 

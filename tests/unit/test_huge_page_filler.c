@@ -88,8 +88,8 @@ START_TEST(least_room_that_holds_it)
   for (i = 0; i < n; i++)
     leave_room(&pages[2 * i], rooms[i]);
   for (want = 1; want <= 511; want++) {
-    struct huge_page *found = tcmi_filler_find_locked(RUN_SMALL, want, 1,
-                                                      &first);
+    struct huge_page *found =
+        tcmi_filler_find_locked(RUN_SMALL, want, 1, &first);
     size_t best = 0;
     for (i = 0; i < n; i++)
       if (rooms[i] >= want && (best == 0 || rooms[i] < best))

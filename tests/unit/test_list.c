@@ -4,7 +4,7 @@
 #include "base/list.h"
 
 struct item {
-  int before;       /* so that the link is not the first member */
+  int before; /* so that the link is not the first member */
   struct list link;
   int number;
 };
@@ -45,8 +45,7 @@ model_remove(int number)
 
   while (order[i] != number)
     i++;
-  memmove(order + i, order + i + 1,
-          (size_t)(length - i - 1) * sizeof order[0]);
+  memmove(order + i, order + i + 1, (size_t)(length - i - 1) * sizeof order[0]);
   length--;
 }
 

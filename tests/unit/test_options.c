@@ -93,18 +93,19 @@ END_TEST
 START_TEST(numbers_and_suffixes)
 {
   static const struct reading readings[] = {
-    {"TCM_CHECK", "1", OPTION_check, 1, false},
-    {"TCM_CHECK", "0001", OPTION_check, 1, false},
-    {"TCM_THREAD_CACHE_BYTES", "65536", OPTION_thread_cache_bytes, 65536,
-     false},
-    {"TCM_THREAD_CACHE_BYTES", "64K", OPTION_thread_cache_bytes, 65536, false},
-    {"TCM_THREAD_CACHE_BYTES", "7M", OPTION_thread_cache_bytes, 7 << 20,
-     false},
-    {"TCM_THREAD_CACHE_BYTES", "1G", OPTION_thread_cache_bytes, 1 << 30,
-     false},
-    {"TCM_CACHE_TOTAL_BYTES", "1T", OPTION_cache_total_bytes,
-     (uint64_t)1 << 40, false},
-    {"TCM_ARENA_BYTES", "4194304", OPTION_arena_bytes, 4194304, false},
+      {"TCM_CHECK", "1", OPTION_check, 1, false},
+      {"TCM_CHECK", "0001", OPTION_check, 1, false},
+      {"TCM_THREAD_CACHE_BYTES", "65536", OPTION_thread_cache_bytes, 65536,
+       false},
+      {"TCM_THREAD_CACHE_BYTES", "64K", OPTION_thread_cache_bytes, 65536,
+       false},
+      {"TCM_THREAD_CACHE_BYTES", "7M", OPTION_thread_cache_bytes, 7 << 20,
+       false},
+      {"TCM_THREAD_CACHE_BYTES", "1G", OPTION_thread_cache_bytes, 1 << 30,
+       false},
+      {"TCM_CACHE_TOTAL_BYTES", "1T", OPTION_cache_total_bytes,
+       (uint64_t)1 << 40, false},
+      {"TCM_ARENA_BYTES", "4194304", OPTION_arena_bytes, 4194304, false},
   };
   size_t i;
 
@@ -116,11 +117,30 @@ END_TEST
 START_TEST(wrong_values_keep_the_default)
 {
   static const char *const wrong[] = {
-    "",     " ",     "K",    "M",      "x",     "1x",   "1KB",
-    "1k",   "-1",    "+1",   " 1",     "1 ",    "0x10", "1.5M",
-    "1KK",  "%n%n",  "1\n",  "1,000",  "18446744073709551616",
-    "99999999999999999999999999999999", "16777216T", "2T", "65535",
-    "1073741825",
+      "",
+      " ",
+      "K",
+      "M",
+      "x",
+      "1x",
+      "1KB",
+      "1k",
+      "-1",
+      "+1",
+      " 1",
+      "1 ",
+      "0x10",
+      "1.5M",
+      "1KK",
+      "%n%n",
+      "1\n",
+      "1,000",
+      "18446744073709551616",
+      "99999999999999999999999999999999",
+      "16777216T",
+      "2T",
+      "65535",
+      "1073741825",
   };
   struct reading reading = {"TCM_THREAD_CACHE_BYTES", NULL,
                             OPTION_thread_cache_bytes, 0, true};
@@ -157,9 +177,13 @@ END_TEST
 START_TEST(unknown_names_are_told)
 {
   static const char *const names[] = {
-    "TCM_",        "TCM_NOSUCH",    "TCM_CHECKS",
-    "TCM_CHEC",    "TCM_check",     "TCM_PAGE_SIZE_",
-    "TCM_A_VERY_LONG_NAME_THAT_NO_OPTION_HAS_AND_THAT_IS_LONGER_THAN_A_LINE",
+      "TCM_",
+      "TCM_NOSUCH",
+      "TCM_CHECKS",
+      "TCM_CHEC",
+      "TCM_check",
+      "TCM_PAGE_SIZE_",
+      "TCM_A_VERY_LONG_NAME_THAT_NO_OPTION_HAS_AND_THAT_IS_LONGER_THAN_A_LINE",
   };
   size_t i;
 
@@ -177,11 +201,11 @@ END_TEST
 START_TEST(other_names_are_not_looked_at)
 {
   static const struct reading readings[] = {
-    {"TC_CHECK", "x", OPTION_check, 0, false},
-    {"TCM", "x", OPTION_check, 0, false},
-    {"TCMALLOC_CHECK", "x", OPTION_check, 0, false},
-    {"tcm_check", "x", OPTION_check, 0, false},
-    {"XTCM_CHECK", "x", OPTION_check, 0, false},
+      {"TC_CHECK", "x", OPTION_check, 0, false},
+      {"TCM", "x", OPTION_check, 0, false},
+      {"TCMALLOC_CHECK", "x", OPTION_check, 0, false},
+      {"tcm_check", "x", OPTION_check, 0, false},
+      {"XTCM_CHECK", "x", OPTION_check, 0, false},
   };
   size_t i;
 

@@ -438,7 +438,8 @@ expect_stamps(const struct run *run)
   size_t i;
 
   for (i = 0; i < run->npages; i++)
-    must(*(uintptr_t *)(run->start + (i << PAGE_SHIFT)) == ((uintptr_t)run ^ i));
+    must(*(uintptr_t *)(run->start + (i << PAGE_SHIFT)) ==
+         ((uintptr_t)run ^ i));
 }
 
 static void *
@@ -537,9 +538,8 @@ START_TEST(verify_finds_broken_books)
 {
   void *start = (void *)alloc(7, 1, RUN_SMALL);
 
-  ck_assert_uint_eq(arena_page(pagemap_arena((uintptr_t)start),
-                               (uintptr_t)start),
-                    0);
+  ck_assert_uint_eq(
+      arena_page(pagemap_arena((uintptr_t)start), (uintptr_t)start), 0);
   unit_must_abort(spoil_count, start, "broken invariant");
   unit_must_abort(spoil_busy, start, "broken invariant");
   unit_must_abort(spoil_resident, start, "broken invariant");

@@ -43,7 +43,8 @@ teardown(void)
 static void
 expect_huge_page(size_t h)
 {
-  const bool *u = used + h * HUGE_PAGE_PAGES, *r = resident + h * HUGE_PAGE_PAGES;
+  const bool *u = used + h * HUGE_PAGE_PAGES,
+             *r = resident + h * HUGE_PAGE_PAGES;
   size_t nused = 0, idle = 0, i;
 
   for (i = 0; i < HUGE_PAGE_PAGES; i++) {

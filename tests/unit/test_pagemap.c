@@ -58,8 +58,8 @@ expect_all_foreign(void)
 {
   static char object[64];
   uint64_t state = unit_seed();
-  void *mapping = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
-                       -1, 0);
+  void *mapping =
+      mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   int i;
 
   expect_foreign(0);

@@ -58,9 +58,9 @@ END_TEST
 START_TEST(every_pair_of_sizes)
 {
   static const size_t sizes[] = {
-    1,     8,     9,      16,     17,     64,     65,        128,     129,
-    1000,  1024,  1025,   4000,   4096,   4097,   8192,      20000,   32767,
-    32768, 32769, 65536,  100000, MIB - 1, MIB,   MIB + 1,   3 * MIB, 9 * MIB,
+      1,     8,     9,     16,     17,      64,   65,      128,     129,
+      1000,  1024,  1025,  4000,   4096,    4097, 8192,    20000,   32767,
+      32768, 32769, 65536, 100000, MIB - 1, MIB,  MIB + 1, 3 * MIB, 9 * MIB,
   };
   size_t n = sizeof sizes / sizeof *sizes, i, j;
 
@@ -171,8 +171,8 @@ END_TEST
 
 START_TEST(failure_leaves_the_block)
 {
-  static const size_t sizes[] = {SIZE_MAX, PTRDIFF_MAX,
-                                 (size_t)PTRDIFF_MAX + 1, (size_t)1 << 48};
+  static const size_t sizes[] = {SIZE_MAX, PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1,
+                                 (size_t)1 << 48};
   unsigned char *small = filled(500, 1), *large = filled(2 * MIB, 2);
   size_t i;
 

@@ -52,7 +52,8 @@ START_TEST(sizes_keep_alignments)
 {
   unsigned c;
 
-  FOR_EACH_CLASS(c) {
+  FOR_EACH_CLASS(c)
+  {
     size_t size = size_class_size(c);
     ck_assert(size == 8 || size % 16 == 0);
     if (size > SIZE_CLASS_SMALL_MAX)
@@ -65,10 +66,11 @@ START_TEST(spans_hold_what_they_say)
 {
   unsigned c;
 
-  FOR_EACH_CLASS(c) {
+  FOR_EACH_CLASS(c)
+  {
     const struct size_class *class = &tcmi_size_classes[c];
-    size_t bytes = (size_t)class->pages * PAGE_SIZE;
-    size_t used = (size_t)class->nobjs * class->size;
+    size_t bytes = (size_t) class->pages * PAGE_SIZE;
+    size_t used = (size_t) class->nobjs * class->size;
     ck_assert_uint_ge(class->pages, 1);
     ck_assert_uint_le(class->pages, SPAN_MAX_PAGES);
     ck_assert_uint_le(used, bytes);
@@ -86,9 +88,10 @@ START_TEST(every_byte_of_a_span_finds_its_object)
 {
   unsigned c;
 
-  FOR_EACH_CLASS(c) {
+  FOR_EACH_CLASS(c)
+  {
     const struct size_class *class = &tcmi_size_classes[c];
-    size_t bytes = (size_t)class->pages * PAGE_SIZE, offset;
+    size_t bytes = (size_t) class->pages * PAGE_SIZE, offset;
     for (offset = 0; offset < bytes; offset++)
       must_for(size_class_index(c, offset) == offset / class->size,
                "class %u offset %zu", c, offset);

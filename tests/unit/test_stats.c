@@ -63,8 +63,8 @@ START_TEST(in_use_is_what_is_in_use)
     tcmi_free(blocks[i]);
     blocks[i] = NULL;
     if (unit_below(&state, 3) != 0)
-      blocks[i] = tcmi_allocate(
-          unit_below(&state, step % 200 == 0 ? MIB : 3000));
+      blocks[i] =
+          tcmi_allocate(unit_below(&state, step % 200 == 0 ? MIB : 3000));
     if (step % 500 == 0)
       must_for(stats_now().in_use_bytes == live_bytes(), "step %d", step);
     if (step % 3000 == 0)

@@ -94,9 +94,9 @@ START_TEST(larger_pages_are_aligned)
     memset(readable, 1, size);
     ck_assert_int_eq(tcmi_system_release(reserved, size), 0);
     /* A hole of a page of the kernel: the next one cannot just follow. */
-    ck_assert_ptr_ne(mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
-                          -1, 0),
-                     MAP_FAILED);
+    ck_assert_ptr_ne(
+        mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+        MAP_FAILED);
   }
 }
 END_TEST

@@ -304,8 +304,8 @@ keep_and_take(void *seed)
   must(tcmi_thread_cache_open());
   for (i = 0; i < 2000; i++) {
     size_t size = (1 + unit_below(&state, 4)) << 18;
-    struct span *span = tcmi_thread_cache_take_large(tcmi_thread_cache,
-                                                     size >> PAGE_SHIFT);
+    struct span *span =
+        tcmi_thread_cache_take_large(tcmi_thread_cache, size >> PAGE_SHIFT);
     if (span == NULL)
       span = pagemap_span((uintptr_t)tcmi_large_alloc(size, 1, false));
     must(span != NULL);

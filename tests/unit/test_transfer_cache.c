@@ -158,8 +158,8 @@ static int owners[1 << 16]; /* [atomic: relaxed] by place of the object */
 static void
 own(void *object, int change)
 {
-  int *owner = &owners[(uintptr_t)object / 512 % (sizeof owners /
-                                                  sizeof *owners)];
+  int *owner =
+      &owners[(uintptr_t)object / 512 % (sizeof owners / sizeof *owners)];
 
   __atomic_add_fetch(owner, change, __ATOMIC_RELAXED);
 }

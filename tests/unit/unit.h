@@ -35,17 +35,17 @@
 #endif
 
 /* For loops: ck_assert() writes a record each time, also when all is well. */
-#define must(condition)                            \
-  do {                                             \
-    if (!(condition))                              \
-      ck_abort_msg("not true: %s", #condition);    \
+#define must(condition)                         \
+  do {                                          \
+    if (!(condition))                           \
+      ck_abort_msg("not true: %s", #condition); \
   } while (0)
 
 /* The same with the values that a loop has come to. */
-#define must_for(condition, format, ...)                                     \
-  do {                                                                       \
-    if (!(condition))                                                        \
-      ck_abort_msg("not true: %s (" format ")", #condition, __VA_ARGS__);    \
+#define must_for(condition, format, ...)                                  \
+  do {                                                                    \
+    if (!(condition))                                                     \
+      ck_abort_msg("not true: %s (" format ")", #condition, __VA_ARGS__); \
   } while (0)
 
 /* Found by name in the runtime of the sanitizers: a pointer that only a block
@@ -182,8 +182,8 @@ unit_must_abort_by(const char *name, void (*act)(void *), void *argument,
                 "%s: no abort but status %#x; it wrote: %s", name,
                 (unsigned)status, text);
   ck_assert_msg(strncmp(text, "tcm: ", 5) == 0, "%s wrote: %s", name, text);
-  ck_assert_msg(strstr(text, part) != NULL, "%s: no \"%s\" in: %s", name,
-                part, text);
+  ck_assert_msg(strstr(text, part) != NULL, "%s: no \"%s\" in: %s", name, part,
+                text);
   ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
 }
 
