@@ -44,6 +44,11 @@ endif
 include tests/lint/local.mk
 include tests/variants/local.mk
 
+# build-aux/check-all asks which tests there are, to see that each one ran.
+list-tests:
+	@list='$(TEST_LOGS)'; for log in $$list; do echo "$${log%.log}"; done
+.PHONY: list-tests
+
 # automake makes the rules of a test only if TESTS names it.
 if NEVER
 TESTS += $(LONG_TESTS)

@@ -8,6 +8,13 @@
 #ifndef TCM_API_HEAP_CHECK_H
 #define TCM_API_HEAP_CHECK_H
 
+#include "base/compiler.h"
+
+/* A debug library exports it, for a test to walk the heap of a program that
+ * knows nothing of it. */
+#ifdef TCM_DEBUG
+EXPORT
+#endif
 void tcmi_heap_check(void);
 
 #endif /* TCM_API_HEAP_CHECK_H */

@@ -5,9 +5,6 @@
 # the family has tcm_ names, under those.
 include tests/support/local.mk
 
-api_families = malloc free calloc realloc aligned usable_size
-api_programs = $(api_families) introspection served
-
 check_PROGRAMS += \
 	tests/api/aligned \
 	tests/api/calloc \
@@ -84,14 +81,62 @@ tests_api_prefixed_usable_size_SOURCES = tests/api/usable_size.c
 tests_api_prefixed_usable_size_CPPFLAGS = $(api_prefixed_cppflags)
 tests_api_prefixed_usable_size_LDADD = libtcmcore.la
 
+# In full, since automake does not see through patterns.
 api_tests = \
-	$(api_programs:%=tests/api/preload-%.sh) \
-	$(api_programs:%=tests/api/debug-%.sh) \
-	$(api_programs:%=tests/api/checked-%.sh) \
-	$(api_programs:%=tests/api/linked-%.sh) \
-	$(api_families:%=tests/api/prefixed-%.sh) \
-	$(api_programs:%=tests/api/page16-%.sh) \
-	$(api_programs:%=tests/api/page64-%.sh)
+	tests/api/preload-aligned.sh \
+	tests/api/preload-calloc.sh \
+	tests/api/preload-free.sh \
+	tests/api/preload-introspection.sh \
+	tests/api/preload-malloc.sh \
+	tests/api/preload-realloc.sh \
+	tests/api/preload-served.sh \
+	tests/api/preload-usable_size.sh \
+	tests/api/debug-aligned.sh \
+	tests/api/debug-calloc.sh \
+	tests/api/debug-free.sh \
+	tests/api/debug-introspection.sh \
+	tests/api/debug-malloc.sh \
+	tests/api/debug-realloc.sh \
+	tests/api/debug-served.sh \
+	tests/api/debug-usable_size.sh \
+	tests/api/checked-aligned.sh \
+	tests/api/checked-calloc.sh \
+	tests/api/checked-free.sh \
+	tests/api/checked-introspection.sh \
+	tests/api/checked-malloc.sh \
+	tests/api/checked-realloc.sh \
+	tests/api/checked-served.sh \
+	tests/api/checked-usable_size.sh \
+	tests/api/linked-aligned.sh \
+	tests/api/linked-calloc.sh \
+	tests/api/linked-free.sh \
+	tests/api/linked-introspection.sh \
+	tests/api/linked-malloc.sh \
+	tests/api/linked-realloc.sh \
+	tests/api/linked-served.sh \
+	tests/api/linked-usable_size.sh \
+	tests/api/prefixed-aligned.sh \
+	tests/api/prefixed-calloc.sh \
+	tests/api/prefixed-free.sh \
+	tests/api/prefixed-malloc.sh \
+	tests/api/prefixed-realloc.sh \
+	tests/api/prefixed-usable_size.sh \
+	tests/api/page16-aligned.sh \
+	tests/api/page16-calloc.sh \
+	tests/api/page16-free.sh \
+	tests/api/page16-introspection.sh \
+	tests/api/page16-malloc.sh \
+	tests/api/page16-realloc.sh \
+	tests/api/page16-served.sh \
+	tests/api/page16-usable_size.sh \
+	tests/api/page64-aligned.sh \
+	tests/api/page64-calloc.sh \
+	tests/api/page64-free.sh \
+	tests/api/page64-introspection.sh \
+	tests/api/page64-malloc.sh \
+	tests/api/page64-realloc.sh \
+	tests/api/page64-served.sh \
+	tests/api/page64-usable_size.sh
 TESTS += $(api_tests)
 
 # The operators of C++; the script compiles them, since nothing else of tcm

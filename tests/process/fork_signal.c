@@ -48,8 +48,27 @@ start_sender(void)
   _exit(0);
 }
 
+/* What the interrupted program does in the main thread. */
 static void
-run_under_signals(long wanted)
+only_allocate(void)
+{
+}
+
+static void
+fork_too(void)
+{
+  pid_t child = fork();
+
+  if (child == 0) {
+    signal(SIGUSR1, SIG_IGN);
+    _exit(0);
+  }
+  if (child < 0 || waitpid(child, NULL, 0) != child)
+    failed++;
+}
+
+static void
+run_under_signals(long wanted, void (*also)(void))
 {
   struct churn_slot slots[CHURN_SLOTS];
   struct sigaction action;
@@ -63,8 +82,10 @@ run_under_signals(long wanted)
   action.sa_flags = SA_RESTART;
   sigaction(SIGUSR1, &action, NULL);
   sender = start_sender();
-  while (handled < wanted && !am_child)
+  while (handled < wanted && !am_child) {
     churn_step(slots, CHURN_SLOTS, &state);
+    also();
+  }
   if (am_child) {
     int turn;
     for (turn = 0; turn < 100; turn++)
@@ -84,7 +105,7 @@ static void
 child_ends_in_the_handler(void)
 {
   goes_on = 0;
-  run_under_signals(harness_count(400, 5000));
+  run_under_signals(harness_count(400, 5000), only_allocate);
 }
 
 /* The child returns from the handler into the malloc that was interrupted. */
@@ -92,10 +113,20 @@ static void
 child_goes_on(void)
 {
   goes_on = 1;
-  run_under_signals(harness_count(400, 5000));
+  run_under_signals(harness_count(400, 5000), only_allocate);
 }
 
-/* The same with other threads: fork now takes every lock there is. */
+/* The signal interrupts fork itself, at every point of it, the handlers of
+ * pthread_atfork included. */
+static void
+fork_interrupts_fork(void)
+{
+  goes_on = 0;
+  run_under_signals(harness_count(1500, 20000), fork_too);
+}
+
+/* malloc is interrupted while other threads allocate, too: fork now takes every
+ * lock there is. */
 static void
 among_threads(void)
 {
@@ -107,13 +138,14 @@ among_threads(void)
   pthread_sigmask(SIG_BLOCK, &set, NULL);
   churn_begin();
   pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-  run_under_signals(harness_count(400, 5000));
+  run_under_signals(harness_count(400, 5000), only_allocate);
   churn_end();
 }
 
 static const struct harness_case cases[] = {
     {"child-ends-in-the-handler", child_ends_in_the_handler},
     {"child-goes-on", child_goes_on},
+    {"fork-interrupts-fork", fork_interrupts_fork},
     {"among-threads", among_threads},
 };
 

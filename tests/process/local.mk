@@ -2,22 +2,6 @@
 # tcm in a real process: fork, threads, signals, limits, dlopen, linking, exit.
 # Each program runs preloaded, with the debug library and with every free
 # checked; some have a long form for "make check-long".
-process_programs = \
-	deepbind \
-	descriptors \
-	early \
-	exit \
-	fork_signal \
-	fork_stdio \
-	fork_threads \
-	limits \
-	locked_memory \
-	out_of_memory \
-	spawn \
-	threads \
-	tls_destructors
-process_long_programs = exit fork_signal fork_stdio fork_threads spawn
-
 check_PROGRAMS += \
 	tests/process/deepbind \
 	tests/process/descriptors \
@@ -34,12 +18,54 @@ check_PROGRAMS += \
 	tests/process/threads \
 	tests/process/tls_destructors
 
+# In full, since automake does not see through patterns.
 process_tests = \
-	$(process_programs:%=tests/process/preload-%.sh) \
-	$(process_programs:%=tests/process/debug-%.sh) \
-	$(process_programs:%=tests/process/checked-%.sh) \
+	tests/process/preload-deepbind.sh \
+	tests/process/preload-descriptors.sh \
+	tests/process/preload-early.sh \
+	tests/process/preload-exit.sh \
+	tests/process/preload-fork_signal.sh \
+	tests/process/preload-fork_stdio.sh \
+	tests/process/preload-fork_threads.sh \
+	tests/process/preload-limits.sh \
+	tests/process/preload-locked_memory.sh \
+	tests/process/preload-out_of_memory.sh \
+	tests/process/preload-spawn.sh \
+	tests/process/preload-threads.sh \
+	tests/process/preload-tls_destructors.sh \
+	tests/process/debug-deepbind.sh \
+	tests/process/debug-descriptors.sh \
+	tests/process/debug-early.sh \
+	tests/process/debug-exit.sh \
+	tests/process/debug-fork_signal.sh \
+	tests/process/debug-fork_stdio.sh \
+	tests/process/debug-fork_threads.sh \
+	tests/process/debug-limits.sh \
+	tests/process/debug-locked_memory.sh \
+	tests/process/debug-out_of_memory.sh \
+	tests/process/debug-spawn.sh \
+	tests/process/debug-threads.sh \
+	tests/process/debug-tls_destructors.sh \
+	tests/process/checked-deepbind.sh \
+	tests/process/checked-descriptors.sh \
+	tests/process/checked-early.sh \
+	tests/process/checked-exit.sh \
+	tests/process/checked-fork_signal.sh \
+	tests/process/checked-fork_stdio.sh \
+	tests/process/checked-fork_threads.sh \
+	tests/process/checked-limits.sh \
+	tests/process/checked-locked_memory.sh \
+	tests/process/checked-out_of_memory.sh \
+	tests/process/checked-spawn.sh \
+	tests/process/checked-threads.sh \
+	tests/process/checked-tls_destructors.sh \
 	tests/process/glibc-late_dlopen.sh
-process_long_tests = $(process_long_programs:%=tests/process/long-%.sh)
+process_long_tests = \
+	tests/process/long-exit.sh \
+	tests/process/long-fork_signal.sh \
+	tests/process/long-fork_stdio.sh \
+	tests/process/long-fork_threads.sh \
+	tests/process/long-spawn.sh
 process_scripts = \
 	tests/process/bare_root.sh \
 	tests/process/linking.sh \
