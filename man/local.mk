@@ -1,2 +1,36 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Manual pages, added to dist_man_MANS; none yet.
+# Manual pages.  tests/lint/man_symbols.py compares them with tcm.h, the options
+# and the sources; tests/lint/man_examples.py compiles and runs their programs.
+
+dist_man_MANS += \
+	man/tcm-internals.7 \
+	man/tcm.7 \
+	man/tcm_malloc.3 \
+	man/tcm_malloc_batch.3 \
+	man/tcm_malloc_usable_size.3 \
+	man/tcm_option_get.3 \
+	man/tcm_release_free_memory.3 \
+	man/tcm_stats.3 \
+	man/tcm_version.3
+
+# Aliases: one line that names the page.
+dist_man_MANS += \
+	man/tcm_aligned_alloc.3 \
+	man/tcm_calloc.3 \
+	man/tcm_free.3 \
+	man/tcm_free_aligned_sized.3 \
+	man/tcm_free_batch.3 \
+	man/tcm_free_sized.3 \
+	man/tcm_good_size.3 \
+	man/tcm_malloc_at_least.3 \
+	man/tcm_malloc_trim.3 \
+	man/tcm_memalign.3 \
+	man/tcm_option_info.3 \
+	man/tcm_option_set.3 \
+	man/tcm_owns.3 \
+	man/tcm_posix_memalign.3 \
+	man/tcm_pvalloc.3 \
+	man/tcm_realloc.3 \
+	man/tcm_reallocarray.3 \
+	man/tcm_thread_idle.3 \
+	man/tcm_valloc.3

@@ -26,9 +26,11 @@ AM_TESTS_ENVIRONMENT = \
 
 # Tests of the core, which a sanitizer and another processor can run too.
 include tests/unit/local.mk
+if !QUICK_CHECK
 include tests/model/local.mk
 include tests/stress/local.mk
 include tests/fuzz/local.mk
+endif
 
 # Tests of the library in place of libc's malloc.
 if PRELOAD

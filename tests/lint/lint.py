@@ -63,6 +63,24 @@ def read(path):
         return stream.read()
 
 
+_OPTION = re.compile(r"OPTION\(\s*(\w+)\s*,\s*([^,]+?)\s*,\s*([^,]+?)\s*,"
+                     r"\s*([^,]+?)\s*,\s*([^,]+?)\s*,"
+                     r"\s*((?:\"[^\"]*\"\s*)+)\)")
+
+
+def options():
+    """(variable, help, what the documents say of its values) of each row of
+    lib/base/options.def."""
+    text = blank(read("lib/base/options.def"), "comments")
+    for name, default, least, most, fixed, texts in _OPTION.findall(text):
+        yield ("TCM_" + name.upper(),
+               "".join(re.findall(r'"([^"]*)"', texts)),
+               "Default %s, from %s to %s; %s."
+               % (default, least, most,
+                  "fixed at start" if fixed in ("1", "true") else
+                  "can be set at run time"))
+
+
 def floor_of(path):
     """The floor of a path such as lib/heap/span.c, or None."""
     match = re.match(r"lib/(\w+)/", path)
@@ -142,9 +160,13 @@ def skip(reason):
     sys.exit(SKIP)
 
 
-def finish(looked_at, noun):
-    """End the lint.  One that looked at nothing has failed."""
+def finish(looked_at, noun, missing=()):
+    """End the lint.  One that looked at nothing has failed; one that lacked a
+    tool and found nothing wrong without it is skipped."""
     if looked_at == 0:
         complain("nothing to look at: no %s" % noun)
     print("%d %s, %d complaints" % (looked_at, noun, len(_complaints)))
+    if missing and not _complaints:
+        skip("%d %s pass what was run; skipped, for there is no %s"
+             % (looked_at, noun, ", no ".join(missing)))
     sys.exit(FAIL if _complaints else PASS)

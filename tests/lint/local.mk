@@ -13,6 +13,9 @@ tcm_lints = \
 	tests/lint/include_floors.py \
 	tests/lint/lengths.py \
 	tests/lint/licence.py \
+	tests/lint/man_examples.py \
+	tests/lint/man_lint.py \
+	tests/lint/man_symbols.py \
 	tests/lint/needed.py \
 	tests/lint/options_table.py \
 	tests/lint/shellcheck.sh \
@@ -25,7 +28,9 @@ EXTRA_DIST += \
 	$(tcm_lints) \
 	tests/lint/exports.txt \
 	tests/lint/lengths.allow \
-	tests/lint/lint.py
+	tests/lint/lint.py \
+	tests/lint/man_cases.py \
+	tests/lint/manpage.py
 
 if LINT
 TESTS += $(tcm_lints)

@@ -9,8 +9,6 @@ import sys
 
 import lint
 
-ROW = re.compile(r"OPTION\(\s*(\w+)\s*,\s*([^,]+?)\s*,\s*([^,]+?)\s*,"
-                 r"\s*([^,]+?)\s*,\s*([^,]+?)\s*,\s*((?:\"[^\"]*\"\s*)+)\)")
 WIDTH = 78
 
 
@@ -26,14 +24,9 @@ def wrapped(text, indent):
 
 def table():
     lines = []
-    text = lint.blank(lint.read("lib/base/options.def"), "comments")
-    for name, default, least, most, fixed, texts in ROW.findall(text):
-        when = "fixed at start" if fixed in ("1", "true") else \
-            "can be set at run time"
-        lines.append("  TCM_%s" % name.upper())
-        lines += wrapped("".join(re.findall(r'"([^"]*)"', texts)), "      ")
-        lines += wrapped("Default %s, from %s to %s; %s."
-                         % (default, least, most, when), "      ")
+    for variable, text, values in lint.options():
+        lines.append("  " + variable)
+        lines += wrapped(text, "      ") + wrapped(values, "      ")
     return lines
 
 

@@ -171,8 +171,8 @@ static void
 do_realloc(size_t i)
 {
   struct block block = blocks[i];
-  size_t size = one_in(4) ? block.size + below(block.size / 4 + 100)
-                          : random_size();
+  size_t size =
+      one_in(4) ? block.size + below(block.size / 4 + 100) : random_size();
   void *start;
 
   expect_contents(&block);
@@ -191,8 +191,8 @@ do_realloc(size_t i)
     expect_contents(&block);
     return;
   }
-  MUST(model_is_marked(start, block.size,
-                       size < block.size ? size : block.size, block.seed));
+  MUST(model_is_marked(start, block.size, size < block.size ? size : block.size,
+                       block.seed));
   blocks[i] = blocks[--nblocks];
   usable_sum -= block.usable;
   add(start, size, 1);
@@ -201,8 +201,8 @@ do_realloc(size_t i)
 static void
 do_impossible(void)
 {
-  static const size_t sizes[] = {SIZE_MAX, PTRDIFF_MAX,
-                                 (size_t)PTRDIFF_MAX + 1, (size_t)1 << 47};
+  static const size_t sizes[] = {SIZE_MAX, PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1,
+                                 (size_t)1 << 47};
   size_t size = harness_size(sizes[below(4)]);
 
   errno = 0;
@@ -427,10 +427,10 @@ little_room(void)
 }
 
 static const struct harness_case cases[] = {
-  {"plain", plain},
-  {"every_free_checked", every_free_checked},
-  {"pages_of_64_kib", pages_of_64_kib},
-  {"little_room", little_room},
+    {"plain", plain},
+    {"every_free_checked", every_free_checked},
+    {"pages_of_64_kib", pages_of_64_kib},
+    {"little_room", little_room},
 };
 
-HARNESS_MAIN(cases)
+MODEL_MAIN(cases)

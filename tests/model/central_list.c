@@ -305,8 +305,8 @@ pages_of_16_kib(void)
 }
 
 static const struct harness_case cases[] = {
-  {"pages_of_the_kernel", pages_of_the_kernel},
-  {"pages_of_16_kib", pages_of_16_kib},
+    {"pages_of_the_kernel", pages_of_the_kernel},
+    {"pages_of_16_kib", pages_of_16_kib},
 };
 
-HARNESS_MAIN(cases)
+MODEL_MAIN(cases)

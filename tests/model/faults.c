@@ -195,6 +195,7 @@ run_in_child(unsigned mask, unsigned nth, unsigned count)
   unsigned failed;
 
   model.action = "with failures";
+  alarm(600);
   model_clear_environment();
   may_fail = true;
   (void)tcmi_system_fail(mask, nth, count);
@@ -223,8 +224,8 @@ was_hit(unsigned mask, unsigned nth, unsigned count)
     run_in_child(mask, nth, count);
   }
   REQUIRE(waitpid(child, &status, 0) == child);
-  EXPECT_FOR(WIFEXITED(status) && (WEXITSTATUS(status) == HIT ||
-                                   WEXITSTATUS(status) == NOT_HIT),
+  EXPECT_FOR(WIFEXITED(status) &&
+                 (WEXITSTATUS(status) == HIT || WEXITSTATUS(status) == NOT_HIT),
              "mask %#x, call %u and %u more: %#x", mask, nth, count - 1,
              (unsigned)status);
   return WIFEXITED(status) && WEXITSTATUS(status) == HIT;
@@ -246,7 +247,7 @@ static void
 fail_each_kind(unsigned count)
 {
   static const char *const names[SYSTEM_NCALLS] = {
-    "reserve", "map", "commit", "discard", "release", "move", "advise",
+      "reserve", "map", "commit", "discard", "release", "move", "advise",
   };
   unsigned kind;
 
@@ -268,8 +269,8 @@ all_fail_from_one_on(void)
 }
 
 static const struct harness_case cases[] = {
-  {"one_call_fails", one_call_fails},
-  {"all_fail_from_one_on", all_fail_from_one_on},
+    {"one_call_fails", one_call_fails},
+    {"all_fail_from_one_on", all_fail_from_one_on},
 };
 
-HARNESS_MAIN(cases)
+MODEL_MAIN(cases)

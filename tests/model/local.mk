@@ -1,2 +1,24 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The tests of this folder; tests/local.mk includes this file.
+# Random operations against a naive model, with the debug core.  They need no
+# Check, so that other processors can run them.
+model_programs = \
+	tests/model/api \
+	tests/model/central_list \
+	tests/model/faults \
+	tests/model/page_heap
+check_PROGRAMS += $(model_programs)
+TESTS += $(model_programs)
+LONG_TESTS += tests/model/long.sh
+EXTRA_DIST += \
+	tests/model/long.sh \
+	tests/model/model.h
+
+model_cppflags = $(AM_CPPFLAGS) -DTCM_DEBUG=1
+tests_model_api_CPPFLAGS = $(model_cppflags)
+tests_model_api_LDADD = libtcmdebugcore.la
+tests_model_central_list_CPPFLAGS = $(model_cppflags)
+tests_model_central_list_LDADD = libtcmdebugcore.la
+tests_model_faults_CPPFLAGS = $(model_cppflags)
+tests_model_faults_LDADD = libtcmdebugcore.la
+tests_model_page_heap_CPPFLAGS = $(model_cppflags)
+tests_model_page_heap_LDADD = libtcmdebugcore.la

@@ -40,8 +40,8 @@ model_stop(const char *file, int line, const char *condition)
 }
 
 /* Found by name in the runtime of the sanitizers. */
-const char *__asan_default_options(void);
-const char *__tsan_default_options(void);
+EXPORT const char *__asan_default_options(void);
+EXPORT const char *__tsan_default_options(void);
 
 HARNESS_UNUSED const char *
 __asan_default_options(void)
@@ -73,9 +73,8 @@ static HARNESS_UNUSED void
 model_arm_faults(size_t one_of)
 {
   if (one_in(one_of))
-    (void)tcmi_system_fail(
-        one_in(2) ? ~0u : 1u << below(SYSTEM_NCALLS),
-        1 + (unsigned)below(4), 1 + (unsigned)below(3));
+    (void)tcmi_system_fail(one_in(2) ? ~0u : 1u << below(SYSTEM_NCALLS),
+                           1 + (unsigned)below(4), 1 + (unsigned)below(3));
 }
 
 /* Ends that; the number of calls that failed. */
@@ -138,7 +137,7 @@ static HARNESS_UNUSED void
 model_child(uint64_t seed, void (*run)(long), long steps)
 {
   model.seed = model.state = seed;
-  alarm((unsigned)harness_count(120, 3600));
+  alarm((unsigned)harness_count(600, 3600));
   model_clear_environment();
   run(steps);
   (void)model_disarm_faults();
@@ -164,5 +163,13 @@ model_run(void (*run)(long), long seeds, long steps)
                (unsigned long long)harness.seed + (unsigned long long)i);
   }
 }
+
+/* A sanitizer or an emulator may make a test ten times slower. */
+#define MODEL_MAIN(cases)                                                 \
+  int main(int argc, char **argv)                                         \
+  {                                                                       \
+    setenv("TEST_TIMEOUT", harness_is_long() ? "20000" : "1200", 0);      \
+    return harness_main(argc, argv, cases, sizeof cases / sizeof *cases); \
+  }
 
 #endif /* TCM_TESTS_MODEL_MODEL_H */

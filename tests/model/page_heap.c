@@ -176,8 +176,7 @@ do_free(struct run *run)
     tcmi_page_heap_free_dirty(run->start, run->npages, run->dirty);
   } else if (run->touched && run->kind == RUN_LARGE && one_in(3)) {
     model_arm_faults(3);
-    if (tcmi_system_discard((void *)run->start, run->npages << PAGE_SHIFT) ==
-        0)
+    if (tcmi_system_discard((void *)run->start, run->npages << PAGE_SHIFT) == 0)
       tcmi_page_heap_free(run->start, run->npages, RESIDENCY_NONE);
     else
       tcmi_page_heap_free(run->start, run->npages, RESIDENCY_FULL);
@@ -331,8 +330,8 @@ pages_of_64_kib(void)
 }
 
 static const struct harness_case cases[] = {
-  {"pages_of_the_kernel", pages_of_the_kernel},
-  {"pages_of_64_kib", pages_of_64_kib},
+    {"pages_of_the_kernel", pages_of_the_kernel},
+    {"pages_of_64_kib", pages_of_64_kib},
 };
 
-HARNESS_MAIN(cases)
+MODEL_MAIN(cases)

@@ -32,14 +32,23 @@ fork_in_handler(int signal_number)
   errno = saved_errno;
 }
 
-/* Another process sends the signals: a thread would change what fork does. */
+/* Another process sends the signals: a thread would change what fork does.
+ * None may come before this fork is over, since a fork inside a fork among
+ * threads waits for ever in glibc itself. */
 static pid_t
 start_sender(void)
 {
-  pid_t parent = getpid(), sender = child_fork();
+  pid_t parent = getpid(), sender;
+  sigset_t set;
 
-  if (sender != 0)
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR1);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+  sender = child_fork();
+  if (sender != 0) {
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     return sender;
+  }
   alarm(300);
   while (getppid() == parent) {
     kill(parent, SIGUSR1);

@@ -52,6 +52,12 @@ def status_of(pid):
     return fields[0].decode(), int(fields[1]), int(fields[19])
 
 
+def title_of(pid):
+    """The command line of a process, or its title if it set one."""
+    text = read_bytes("/proc/%d/cmdline" % pid).rstrip(b"\0 ")
+    return text.replace(b"\0", b" ").decode(errors="replace")
+
+
 def all_parents():
     """A map from each process to its parent."""
     parents = {}
@@ -284,6 +290,8 @@ class Watcher(threading.Thread):
         self.excluded = set()    # helpers of the harness, outside the job
         self.seen = {}           # (pid, start time) -> Process
         self.barred = {}         # program path -> takes_no_preload()
+        self.own_exe = os.readlink("/proc/self/exe")
+        self.own_title = title_of(os.getpid())
         self.over = threading.Event()
 
     def run(self):
@@ -307,6 +315,11 @@ class Watcher(threading.Thread):
             exe = os.readlink("/proc/%d/exe" % pid)
         except OSError:
             return
+        title = title_of(pid)
+        # A child between fork and exec is still this program, for long if
+        # the machine is busy.
+        if exe == self.own_exe and title == self.own_title:
+            return
         images = process.images
         if not images or images[-1].exe != exe:
             images.append(Image(exe, now))
@@ -314,10 +327,8 @@ class Watcher(threading.Thread):
         image.last_seen = now
         if image.page is None or not self.read_counter(pid, image):
             self.read_maps(pid, image)
-        title = read_bytes("/proc/%d/cmdline" % pid).rstrip(b"\0 ")
         if title:
-            process.title = title.replace(b"\0", b" ").decode(
-                errors="replace")
+            process.title = title
         # A process that has just ended has neither title nor environment.
         if title and not image.mapped:
             self.question(pid, image)

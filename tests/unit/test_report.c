@@ -193,10 +193,11 @@ END_TEST
 int
 main(int argc, char **argv)
 {
-  TCase *tests = unit_case("report");
+  TCase *tests;
 
   if (argc == 2)
     return warn_without_stderr(atoi(argv[1]));
+  tests = unit_case("report");
   tcase_add_test(tests, one_line_each);
   tcase_add_test(tests, enabled_and_disabled);
   tcase_add_test(tests, replaced_descriptor_is_left_alone);

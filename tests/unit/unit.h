@@ -50,8 +50,8 @@
 
 /* Found by name in the runtime of the sanitizers: a pointer that only a block
  * of tcm holds is no leak, and a data race ends the test that shows it. */
-const char *__asan_default_options(void);
-const char *__tsan_default_options(void);
+EXPORT const char *__asan_default_options(void);
+EXPORT const char *__tsan_default_options(void);
 
 HARNESS_UNUSED const char *
 __asan_default_options(void)

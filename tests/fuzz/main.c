@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * main.c - runs a fuzz target over its stored corpus.
+ *
+ *     fuzz_NAME             every file of tests/fuzz/corpus/NAME, and variants
+ *     fuzz_NAME FILE...     these files alone
+ *
+ * Without libFuzzer the variants are made here, from a fixed seed that is
+ * printed: lines are dropped, doubled, swapped, and numbers changed.  The text
+ * that ends the program is printed.  With libFuzzer only the corpus is run
+ * unless there are arguments, which are libFuzzer's.
+ */
+#include "fuzz.h"
+
+#include <dirent.h>
+#include <limits.h>
+
+/* Found by name in the runtime of the address sanitizer. */
+EXPORT const char *__asan_default_options(void);
+
+const char *
+__asan_default_options(void)
+{
+  return "detect_leaks=0";
+}
+
+/* tests/fuzz/corpus/NAME for the program fuzz_NAME. */
+static const char *
+corpus_folder(void)
+{
+  static char path[PATH_MAX];
+  const char *top = getenv("TCM_SRCDIR");
+  const char *name = strstr(program_invocation_short_name, "fuzz_");
+
+  REQUIRE(name != NULL);
+  snprintf(path, sizeof path, "%s/tests/fuzz/corpus/%s",
+           top != NULL ? top : ".", name + strlen("fuzz_"));
+  /* tcm complains about variables with its prefix that name no option. */
+  unsetenv("TCM_SO");
+  unsetenv("TCM_DEBUG_SO");
+  unsetenv("TCM_SRCDIR");
+  unsetenv("TCM_BUILDDIR");
+  return path;
+}
+
+#ifdef TCM_FUZZING
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+  static char runs[] = "-runs=0";
+  static char *arguments[4];
+
+  if (*argc != 1)
+    return 0;
+  arguments[0] = (*argv)[0];
+  arguments[1] = runs;
+  arguments[2] = (char *)(uintptr_t)corpus_folder();
+  *argc = 3;
+  *argv = arguments;
+  return 0;
+}
+
+#else
+
+#define TEXT_MOST 65536
+#define LINES_MOST 4096
+
+static char text[TEXT_MOST]; /* what runs just now */
+static size_t length;
+static const char *origin;
+static uint64_t state;
+
+static size_t
+below(size_t limit)
+{
+  return (size_t)(harness_random(&state) >> 16) % limit;
+}
+
+/* Prints the text that was running; no stdio, the heap may be broken. */
+static void
+tell_text(int number)
+{
+  static const char head[] = "---- this text ended the program:\n";
+
+  if (write(STDOUT_FILENO, head, sizeof head - 1) < 0 ||
+      write(STDOUT_FILENO, text, length) < 0)
+    _exit(HARNESS_ERROR);
+  harness_say("---- from %s", origin);
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+static void
+run(void)
+{
+  (void)LLVMFuzzerTestOneInput((const uint8_t *)text, length);
+}
+
+static void
+load(const char *path)
+{
+  FILE *file = fopen(path, "r");
+
+  REQUIRE(file != NULL);
+  length = fread(text, 1, sizeof text - 1, file);
+  text[length] = '\0';
+  fclose(file);
+  origin = path;
+}
+
+/* ---- Variants ------------------------------------------------------------------- */
+
+struct text_line {
+  const char *start;
+  size_t length;
+};
+
+static size_t
+split(const char *from, struct text_line *lines)
+{
+  size_t n = 0;
+
+  while (*from != '\0' && n < LINES_MOST) {
+    lines[n].start = from;
+    lines[n].length = strcspn(from, "\n");
+    from += lines[n].length + (from[lines[n].length] == '\n');
+    n++;
+  }
+  return n;
+}
+
+static void
+append(const char *part, size_t n)
+{
+  if (length + n >= sizeof text)
+    return;
+  memcpy(text + length, part, n);
+  length += n;
+}
+
+/* A number near one that matters, or any. */
+static size_t
+strange_number(void)
+{
+  static const size_t numbers[] = {
+      0,
+      1,
+      8,
+      16,
+      127,
+      1024,
+      4096,
+      32768,
+      65536,
+      1 << 20,
+      1 << 21,
+      1 << 26,
+      (size_t)1 << 31,
+      (size_t)1 << 47,
+      SIZE_MAX,
+  };
+
+  if (below(4) == 0)
+    return harness_random(&state) >> below(64);
+  return numbers[below(sizeof numbers / sizeof *numbers)] + below(3) - 1;
+}
+
+/* One line with one of its numbers replaced. */
+static void
+append_changed(const struct text_line *line)
+{
+  char number[24];
+  size_t i, digits = 0;
+
+  for (i = 0; i < line->length; i++)
+    if (line->start[i] == ' ')
+      digits++;
+  if (digits == 0) {
+    append(line->start, line->length);
+    return;
+  }
+  digits = below(digits) + 1;
+  for (i = 0; i < line->length && digits > 0; i++)
+    digits -= line->start[i] == ' ';
+  append(line->start, i);
+  snprintf(number, sizeof number, "%zu",
+           below(2) ? below(70) : strange_number());
+  append(number, strlen(number));
+  while (i < line->length && line->start[i] != ' ')
+    i++;
+  append(line->start + i, line->length - i);
+}
+
+/* A changed copy of @from becomes the text. */
+static void
+vary(const char *from)
+{
+  static struct text_line lines[LINES_MOST];
+  size_t n = split(from, lines), rate = 2 + below(30), i;
+
+  length = 0;
+  for (i = 0; i < n; i++) {
+    const struct text_line *line = &lines[below(rate) == 0 ? below(n) : i];
+    size_t kind = below(rate * 3);
+    if (kind == 0)
+      continue;
+    if (kind < 3)
+      append_changed(line);
+    else
+      append(line->start, line->length);
+    append("\n", 1);
+    if (kind == 3)
+      i -= i > 3 ? below(4) : 0;
+    if (length > sizeof text - 2048)
+      break;
+  }
+  text[length] = '\0';
+}
+
+static void
+run_variants(long count)
+{
+  static char original[TEXT_MOST];
+
+  memcpy(original, text, length + 1);
+  for (; count > 0; count--) {
+    vary(original);
+    run();
+  }
+}
+
+/* ---- The corpus -------------------------------------------------------------------- */
+
+static int
+is_input(const struct dirent *entry)
+{
+  return entry->d_name[0] != '.';
+}
+
+static void
+run_folder(const char *folder)
+{
+  long variants = harness_count(150, 20000);
+  struct dirent **entries;
+  int n = scandir(folder, &entries, is_input, alphasort), i;
+  char path[PATH_MAX];
+
+  if (n <= 0) {
+    harness_say("no inputs in %s", folder);
+    exit(HARNESS_ERROR);
+  }
+  for (i = 0; i < n; i++) {
+    snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+    load(path);
+    run();
+    run_variants(variants);
+    free(entries[i]);
+  }
+  free(entries);
+  harness_say("%d texts, %ld variants of each", n, variants);
+}
+
+int
+main(int argc, char **argv)
+{
+  const char *seed = getenv("TEST_SEED");
+  int i;
+
+  state = seed != NULL ? strtoull(seed, NULL, 0) : 20240229;
+  harness_say("seed %llu", (unsigned long long)state);
+  signal(SIGABRT, tell_text);
+  signal(SIGSEGV, tell_text);
+  signal(SIGBUS, tell_text);
+  signal(SIGALRM, tell_text);
+  alarm(harness_is_long() ? 20000 : 900);
+  for (i = 1; i < argc; i++) {
+    load(argv[i]);
+    run();
+    harness_say("%s", argv[i]);
+  }
+  if (argc == 1)
+    run_folder(corpus_folder());
+  return HARNESS_PASS;
+}
+
+#endif
