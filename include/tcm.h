@@ -212,8 +212,8 @@ size_t tcm_good_size(size_t size) TCM_NOTHROW;
  * Returns: as tcm_malloc().
  * Source: lib/api/tcm.c; the C++23 allocate_at_least of C.  Since 0.1.
  */
-void *tcm_malloc_at_least(size_t size, size_t *actual) TCM_NOTHROW TCM_MALLOC
-    TCM_ALLOC_SIZE(1) TCM_CHECK_RESULT;
+void *tcm_malloc_at_least(size_t size, size_t *actual)
+    TCM_NOTHROW TCM_MALLOC TCM_CHECK_RESULT;
 
 /**
  * Allocate up to @count blocks of @size bytes each.

@@ -23,6 +23,9 @@ extern void _IO_list_resetlock(void) WEAK;
 
 #define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + 4)
 
+/* Keeps the compiler from moving what a signal handler may look at. */
+#define SIGNAL_FENCE() __asm__ volatile("" ::: "memory")
+
 /* Forks inside each other: a signal handler may fork while its thread forks.
  * Deeper ones find every lock held and take none. */
 #define DEPTH_MOST 4
@@ -77,10 +80,10 @@ fork_prepare(void)
 static void
 fork_parent(void)
 {
-  struct fork_level *level = &levels[min_size(--depth, DEPTH_MOST - 1)];
+  struct fork_level *level = &levels[min_size(depth - 1, DEPTH_MOST - 1)];
 
   stats_count(forks);
-  if (depth < DEPTH_MOST) {
+  if (depth <= DEPTH_MOST) {
     atomic_store_relaxed(&tcmi_lock_forking, level->outer);
     for (unsigned i = NLOCKS; i-- > 0;)
       if (bit_get(level->taken, i))
@@ -88,18 +91,21 @@ fork_parent(void)
   }
   if (_IO_list_unlock != NULL)
     _IO_list_unlock();
+  /* Last: until here a handler that forks must not use the same level. */
+  SIGNAL_FENCE();
+  depth--;
 }
 
 static void
 fork_child(void)
 {
-  struct fork_level *level = &levels[min_size(--depth, DEPTH_MOST - 1)];
+  struct fork_level *level = &levels[min_size(depth - 1, DEPTH_MOST - 1)];
 
   tcmi_lock_self = 0;
   /* A fork around this one was the same thread's, under its former id. */
   atomic_store_relaxed(&tcmi_lock_forking, level->outer == 0 ? 0 : lock_self());
   for (unsigned i = NLOCKS; i-- > 0;) {
-    if (depth < DEPTH_MOST && bit_get(level->taken, i))
+    if (depth <= DEPTH_MOST && bit_get(level->taken, i))
       nth_lock(i)->word = 0;
     else
       tcmi_lock_inherit(nth_lock(i));
@@ -108,6 +114,8 @@ fork_child(void)
   /* libc has done so already where it saw threads; twice does no harm. */
   if (_IO_list_resetlock != NULL)
     _IO_list_resetlock();
+  SIGNAL_FENCE();
+  depth--;
 }
 
 void

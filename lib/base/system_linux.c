@@ -31,7 +31,7 @@
 
 extern char **environ;
 
-static size_t page_size; /* [init] bytes; 0 until first asked for */
+static size_t page_size; /* [atomic: relaxed] bytes; 0 until asked for */
 
 static struct {
   unsigned mask;     /* [atomic: relaxed] which calls fail */
@@ -71,11 +71,16 @@ fault_strikes(enum system_call call)
 size_t
 tcmi_system_page_size(void)
 {
-  if (unlikely(page_size == 0)) {
-    size_t size = getauxval(AT_PAGESZ);
-    page_size = size == 0 ? PAGE_SIZE : size;
+  size_t size = atomic_load_relaxed(&page_size);
+
+  /* Threads that ask for the first time together find the same. */
+  if (unlikely(size == 0)) {
+    size = getauxval(AT_PAGESZ);
+    if (size == 0)
+      size = PAGE_SIZE;
+    atomic_store_relaxed(&page_size, size);
   }
-  return page_size;
+  return size;
 }
 
 void
@@ -83,7 +88,7 @@ tcmi_system_set_page_size(size_t size)
 {
   if (is_power_of_two(size) && size > tcmi_system_page_size() &&
       size <= SYSTEM_PAGE_MAX)
-    page_size = size;
+    atomic_store_relaxed(&page_size, size);
 }
 
 static void

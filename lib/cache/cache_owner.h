@@ -43,7 +43,7 @@ struct cache_owner {
   struct cache_owner *next_orphan;           /* [lock: registry] */
   size_t capacity_bytes; /* [owner thread] sum of cap * size */
   struct span *large;    /* [owner thread] a held large block, or NULL */
-  size_t large_charge;   /* [owner thread] its part of the total */
+  size_t large_charge;   /* [owner thread] its part of the total: its size */
   unsigned look;         /* [owner thread] next bin to look at */
 };
 

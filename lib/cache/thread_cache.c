@@ -192,9 +192,24 @@ look_for_idleness(struct cache_owner *owner, unsigned busy)
   state->seen_shared = (uint16_t)shared;
 }
 
+/* Sets the window to the leaf of the first arena, once that exists. */
+static void
+window_open(struct thread_cache *cache)
+{
+  uintptr_t base = round_down(tcmi_page_heap_base(), LEAF_SIZE);
+  struct pagemap_leaf *leaf = pagemap_leaf_of(tcmi_page_heap_base());
+
+  if (leaf == NULL || tcmi_page_heap_base() == 0)
+    return;
+  cache->window = base >> 3;
+  cache->window_tags = leaf->tags;
+}
+
 static void
 slow_path_tick(struct cache_owner *owner, unsigned busy)
 {
+  if (unlikely(owner->hot.window == NO_WINDOW))
+    window_open(&owner->hot);
   look_for_idleness(owner, busy);
   if (atomic_load_relaxed(&tcmi_cache_registry.norphans) > ORPHANS_MOST)
     (void)tcmi_thread_cache_flush_orphan();
@@ -215,19 +230,6 @@ capacity_after_miss(struct cache_owner *owner, unsigned c)
   if (state->cap == 0)
     return first_capacity(c);
   return state->cap < most ? next_capacity(c, state->cap, most) : state->cap;
-}
-
-/* Sets the window to the leaf of the first arena, once that exists. */
-static void
-window_open(struct thread_cache *cache)
-{
-  uintptr_t base = round_down(tcmi_page_heap_base(), LEAF_SIZE);
-  struct pagemap_leaf *leaf = pagemap_leaf_of(tcmi_page_heap_base());
-
-  if (leaf == NULL || tcmi_page_heap_base() == 0)
-    return;
-  cache->window = base >> 3;
-  cache->window_tags = leaf->tags;
 }
 
 void *
@@ -257,8 +259,6 @@ tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
   for (unsigned i = n; i-- > 1;)
     *top++ = batch[i];
   atomic_store_relaxed(&bin->top, top);
-  if (unlikely(cache->window == NO_WINDOW))
-    window_open(cache);
   return batch[0];
 }
 
@@ -349,11 +349,11 @@ charge_large(struct cache_owner *owner, size_t bytes)
   if (owner->large_charge == bytes)
     return true;
   atomic_sub_relaxed(&tcmi_cache_registry.capacity_bytes, owner->large_charge);
-  owner->large_charge = 0;
+  atomic_store_relaxed(&owner->large_charge, 0);
   if (bytes > LARGE_MOST || !total_allows(bytes))
     return false;
   atomic_add_relaxed(&tcmi_cache_registry.capacity_bytes, bytes);
-  owner->large_charge = bytes;
+  atomic_store_relaxed(&owner->large_charge, bytes);
   return true;
 }
 

@@ -182,6 +182,8 @@ tcmi_thread_cache_objects(unsigned c)
   return objects;
 }
 
+/* The span itself may be gone by the time it is looked at; its size is that of
+ * the charge. */
 static void
 collect_held_blocks(struct thread_cache_stats *stats)
 {
@@ -189,10 +191,9 @@ collect_held_blocks(struct thread_cache_stats *stats)
   for (struct list *node = list_first(&tcmi_cache_registry.caches);
        node != NULL; node = list_after(&tcmi_cache_registry.caches, node)) {
     struct cache_owner *owner = list_entry(node, struct cache_owner, link);
-    struct span *span = atomic_load_relaxed(&owner->large);
-    if (span != NULL) {
+    if (atomic_load_relaxed(&owner->large) != NULL) {
       stats->large_blocks++;
-      stats->large_bytes += span_bytes(span);
+      stats->large_bytes += atomic_load_relaxed(&owner->large_charge);
     }
   }
   lock_release(&tcmi_registry_lock);

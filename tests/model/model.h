@@ -19,6 +19,17 @@
 #include "base/report.h"
 #include "base/system.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MODEL_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MODEL_SANITIZED 1
+#endif
+#endif
+#ifndef MODEL_SANITIZED
+#define MODEL_SANITIZED 0
+#endif
+
 static struct {
   uint64_t seed;        /* of this run */
   uint64_t state;       /* of its random numbers */
@@ -152,6 +163,8 @@ model_run(void (*run)(long), long seeds, long steps)
 {
   long i;
 
+  if (MODEL_SANITIZED)
+    steps /= 4;
   if (getenv("TEST_SEED") != NULL)
     seeds = 1;
   for (i = 0; i < harness_count(seeds, 20 * seeds); i++) {

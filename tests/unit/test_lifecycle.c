@@ -6,6 +6,7 @@
 #include "api/allocate.h"
 #include "api/heap_check.h"
 #include "api/lifecycle.h"
+#include "base/atomics.h"
 #include "base/metadata.h"
 #include "base/options.h"
 #include "cache/thread_cache.h"
@@ -150,8 +151,8 @@ late_destructor(void *block)
 {
   tcmi_free(block);
   use();
-  late_runs++;
-  late_state = tcmi_thread_cache_state;
+  atomic_add_relaxed(&late_runs, 1);
+  atomic_store_relaxed(&late_state, tcmi_thread_cache_state);
   (void)pthread_setspecific(late_key, tcmi_allocate(300));
 }
 
@@ -173,11 +174,12 @@ START_TEST(destructors_may_allocate)
   use();
   ck_assert_int_eq(pthread_key_create(&late_key, late_destructor), 0);
   for (i = 0; i < 20; i++) {
-    late_runs = 0;
+    atomic_store_relaxed(&late_runs, 0);
     unit_thread(&thread, end_with_destructor, NULL);
     unit_join(thread);
-    ck_assert_int_eq(late_runs, PTHREAD_DESTRUCTOR_ITERATIONS);
-    ck_assert_int_eq(late_state, CACHE_GONE);
+    ck_assert_int_eq(atomic_load_relaxed(&late_runs),
+                     PTHREAD_DESTRUCTOR_ITERATIONS);
+    ck_assert_int_eq(atomic_load_relaxed(&late_state), CACHE_GONE);
     if (i == 0)
       caches = caches_now().caches;
     ck_assert_uint_eq(caches_now().caches, caches);
