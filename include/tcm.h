@@ -126,7 +126,7 @@ void *tcm_reallocarray(void *ptr, size_t count, size_t size) TCM_NOTHROW
  * Source: lib/api/tcm.c; memalign(3).  Since 0.1.
  */
 void *tcm_memalign(size_t alignment, size_t size) TCM_NOTHROW TCM_MALLOC
-    TCM_ALLOC_SIZE(2) TCM_ALLOC_ALIGN(1) TCM_CHECK_RESULT;
+    TCM_ALLOC_SIZE(2) TCM_CHECK_RESULT;
 
 /**
  * Allocate @size bytes aligned to @alignment.

@@ -194,11 +194,13 @@ look_for_idleness(struct cache_owner *owner, unsigned busy)
 
 /* Sets the window to the leaf of the first arena, once that exists. */
 static void
-window_open(struct thread_cache *cache)
+window_ensure(struct thread_cache *cache)
 {
   uintptr_t base = round_down(tcmi_page_heap_base(), LEAF_SIZE);
   struct pagemap_leaf *leaf = pagemap_leaf_of(tcmi_page_heap_base());
 
+  if (likely(cache->window != NO_WINDOW))
+    return;
   if (leaf == NULL || tcmi_page_heap_base() == 0)
     return;
   cache->window = base >> 3;
@@ -208,8 +210,6 @@ window_open(struct thread_cache *cache)
 static void
 slow_path_tick(struct cache_owner *owner, unsigned busy)
 {
-  if (unlikely(owner->hot.window == NO_WINDOW))
-    window_open(&owner->hot);
   look_for_idleness(owner, busy);
   if (atomic_load_relaxed(&tcmi_cache_registry.norphans) > ORPHANS_MOST)
     (void)tcmi_thread_cache_flush_orphan();
@@ -259,6 +259,7 @@ tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
   for (unsigned i = n; i-- > 1;)
     *top++ = batch[i];
   atomic_store_relaxed(&bin->top, top);
+  window_ensure(cache);
   return batch[0];
 }
 
@@ -303,6 +304,7 @@ tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned c, void *object)
   struct bin *bin = &cache->bins[c];
   unsigned count;
 
+  window_ensure(cache);
   slow_path_tick(owner, c);
   if (!bin_grow(owner, c)) {
     count = owner->states[c].base == NULL ? 0 : bin_count(owner, c);

@@ -56,10 +56,11 @@ arena_describe(uintptr_t start, size_t nhuge)
                   round_up(nhuge * sizeof(uint16_t), sizeof(uint64_t));
   size_t bytes = tables + nhuge * sizeof(struct huge_page);
   struct arena *arena = tcmi_metadata_alloc_zeroed(bytes);
-  char *next = (char *)arena + sizeof *arena;
+  char *next;
 
   if (arena == NULL)
     return NULL;
+  next = (char *)arena + sizeof *arena;
   arena->start = start;
   arena->nhuge = nhuge;
   arena->bytes = bytes;

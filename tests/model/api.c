@@ -210,9 +210,9 @@ do_impossible(void)
   errno = 0;
   MUST(tcm_calloc(size / 3, 7) == NULL && errno == ENOMEM);
   errno = 0;
-  MUST(tcm_memalign(1000, size) == NULL && errno == ENOMEM);
+  MUST(tcm_memalign(harness_size(1000), size) == NULL && errno == ENOMEM);
   errno = 0;
-  MUST(tcm_aligned_alloc(48, 100) == NULL && errno == EINVAL);
+  MUST(tcm_aligned_alloc(harness_size(48), 100) == NULL && errno == EINVAL);
   if (nblocks == 0)
     return;
   errno = 0;
