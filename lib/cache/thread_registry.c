@@ -157,12 +157,14 @@ tcmi_thread_cache_after_fork(void)
 }
 
 /* Read while the owner works: a number that was true a moment ago, or 0 when
- * the array is just being replaced. */
+ * the array is just being replaced.  The loads are volatile, since clang's
+ * thread sanitizer reports atomic ones against the plain stores of the fast
+ * path even here. */
 __attribute__((no_sanitize("thread"))) static unsigned
 count_seen_from_outside(struct cache_owner *owner, unsigned c)
 {
-  void **base = atomic_load_relaxed(&owner->states[c].base);
-  void **top = atomic_load_relaxed(&owner->hot.bins[c].top);
+  void **base = *(void **volatile *)&owner->states[c].base;
+  void **top = *(void **volatile *)&owner->hot.bins[c].top;
   size_t count = (size_t)(top - base);
 
   return base == NULL || count > owner->states[c].slots ? 0 : (unsigned)count;

@@ -145,6 +145,9 @@ static pthread_key_t late_key;
 static int late_runs;  /* [atomic: relaxed] */
 static int late_state; /* [atomic: relaxed] of the cache in the last round */
 
+/* The thread sanitizer takes its own leave of the thread in the last one. */
+#define ROUNDS (UNIT_SANITIZED ? 3 : PTHREAD_DESTRUCTOR_ITERATIONS)
+
 /* Asks to be run again as long as libc does so. */
 static void
 late_destructor(void *block)
@@ -153,7 +156,8 @@ late_destructor(void *block)
   use();
   atomic_add_relaxed(&late_runs, 1);
   atomic_store_relaxed(&late_state, tcmi_thread_cache_state);
-  (void)pthread_setspecific(late_key, tcmi_allocate(300));
+  if (atomic_load_relaxed(&late_runs) < ROUNDS)
+    (void)pthread_setspecific(late_key, tcmi_allocate(300));
 }
 
 static void *
@@ -177,8 +181,7 @@ START_TEST(destructors_may_allocate)
     atomic_store_relaxed(&late_runs, 0);
     unit_thread(&thread, end_with_destructor, NULL);
     unit_join(thread);
-    ck_assert_int_eq(atomic_load_relaxed(&late_runs),
-                     PTHREAD_DESTRUCTOR_ITERATIONS);
+    ck_assert_int_eq(atomic_load_relaxed(&late_runs), ROUNDS);
     ck_assert_int_eq(atomic_load_relaxed(&late_state), CACHE_GONE);
     if (i == 0)
       caches = caches_now().caches;
