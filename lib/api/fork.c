@@ -15,11 +15,14 @@
 #include "heap/page_heap.h"
 #include "observe/stats.h"
 
-/* The lock of glibc's list of open streams; it is recursive.  Absent in other
- * libcs. */
+/* glibc's list of open streams has a lock that fork takes among threads, after
+ * the handlers here: a thread inside fclose holds it and frees.  So it comes
+ * first here.  Alone, a process needs none, and a signal handler that forks
+ * could find it half taken.  Absent in other libcs. */
 extern void _IO_list_lock(void) WEAK;
 extern void _IO_list_unlock(void) WEAK;
 extern void _IO_list_resetlock(void) WEAK;
+extern char __libc_single_threaded WEAK;
 
 #define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + 4)
 
@@ -34,6 +37,7 @@ extern void _IO_list_resetlock(void) WEAK;
 struct fork_level {
   uint64_t taken[(NLOCKS + 63) / 64]; /* bit per lock: this fork took it */
   uint32_t outer;                     /* tcmi_lock_forking before */
+  bool streams;                       /* it took the lock of the streams */
 };
 
 static __thread struct fork_level levels[DEPTH_MOST];
@@ -58,15 +62,24 @@ nth_lock(unsigned i)
   return i == classes ? &tcmi_page_heap_lock : &tcmi_metadata_lock;
 }
 
+/* Other threads may hold the lock of the streams. */
+static bool
+streams_need_lock(void)
+{
+  return _IO_list_lock != NULL &&
+         (&__libc_single_threaded == NULL || !__libc_single_threaded);
+}
+
 static void
 fork_prepare(void)
 {
   struct fork_level *level = &levels[min_size(depth++, DEPTH_MOST - 1)];
 
-  if (_IO_list_lock != NULL)
-    _IO_list_lock();
   if (depth > DEPTH_MOST)
     return;
+  level->streams = streams_need_lock();
+  if (level->streams)
+    _IO_list_lock();
   for (unsigned i = 0; i < NLOCKS; i++) {
     if (tcmi_lock_acquire_for_fork(nth_lock(i)))
       bit_set(level->taken, i);
@@ -88,9 +101,9 @@ fork_parent(void)
     for (unsigned i = NLOCKS; i-- > 0;)
       if (bit_get(level->taken, i))
         tcmi_lock_release_after_fork(nth_lock(i));
+    if (level->streams)
+      _IO_list_unlock();
   }
-  if (_IO_list_unlock != NULL)
-    _IO_list_unlock();
   /* Last: until here a handler that forks must not use the same level. */
   SIGNAL_FENCE();
   depth--;
@@ -112,7 +125,7 @@ fork_child(void)
   }
   tcmi_thread_cache_after_fork();
   /* libc has done so already where it saw threads; twice does no harm. */
-  if (_IO_list_resetlock != NULL)
+  if (depth <= DEPTH_MOST && level->streams)
     _IO_list_resetlock();
   SIGNAL_FENCE();
   depth--;
