@@ -17,6 +17,7 @@ slow_mallocs was above zero.  Programs that the loader gives no preloaded
 library to, static and set-user-ID ones, are left out and counted apart.
 """
 
+import copy
 import os
 import stat
 import struct
@@ -99,8 +100,10 @@ def descendants_of(pid, excluded=()):
     return found
 
 
-def takes_no_preload(path):
-    """Why the loader preloads nothing into the program @path, or None."""
+def takes_no_preload(pid):
+    """Why the loader preloads nothing into the program of a process, or
+    None."""
+    path = "/proc/%d/exe" % pid
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -289,7 +292,6 @@ class Watcher(threading.Thread):
         self.stand_in = stand_in
         self.excluded = set()    # helpers of the harness, outside the job
         self.seen = {}           # (pid, start time) -> Process
-        self.barred = {}         # program path -> takes_no_preload()
         self.own_exe = os.readlink("/proc/self/exe")
         self.own_title = title_of(os.getpid())
         self.over = threading.Event()
@@ -320,18 +322,26 @@ class Watcher(threading.Thread):
         # the machine is busy.
         if exe == self.own_exe and title == self.own_title:
             return
-        images = process.images
-        if not images or images[-1].exe != exe:
-            images.append(Image(exe, now))
-        image = images[-1]
+        image = Image(exe, now)
+        again = bool(process.images) and process.images[-1].exe == exe
+        if again:
+            image = copy.deepcopy(process.images[-1])
         image.last_seen = now
         if image.page is None or not self.read_counter(pid, image):
             self.read_maps(pid, image)
-        if title:
-            process.title = title
         # A process that has just ended has neither title nor environment.
         if title and not image.mapped:
             self.question(pid, image)
+        # What was read tells of one image only if none took its place and the
+        # process has not ended meanwhile.
+        try:
+            if os.readlink("/proc/%d/exe" % pid) != exe:
+                return
+        except OSError:
+            return
+        process.images[-1 if again else len(process.images):] = [image]
+        if title:
+            process.title = title
 
     def read_maps(self, pid, image):
         for line in read_bytes("/proc/%d/maps" % pid).splitlines():
@@ -377,9 +387,7 @@ class Watcher(threading.Thread):
 
     def question(self, pid, image):
         """Ask why an image lacks the library."""
-        if image.exe not in self.barred:
-            self.barred[image.exe] = takes_no_preload("/proc/%d/exe" % pid)
-        image.barred = self.barred[image.exe]
+        image.barred = takes_no_preload(pid)
         try:
             with open("/proc/%d/environ" % pid, "rb") as file:
                 image.cleared = b"LD_PRELOAD=" not in file.read()
