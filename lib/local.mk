@@ -152,4 +152,4 @@ lib_cache_size_class_gen_SOURCES = lib/cache/size_class_gen.c
 
 size-class-table: lib/cache/size_class_gen$(EXEEXT)
 	./lib/cache/size_class_gen$(EXEEXT) > $(srcdir)/lib/cache/size_class_table.h
-.PHONY: size-class-table
+phony += size-class-table

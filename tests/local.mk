@@ -11,11 +11,12 @@ PY_LOG_COMPILER = $(PYTHON)
 
 # What every test finds in its environment.
 AM_TESTS_ENVIRONMENT = \
-	TCM_SRCDIR='$(abs_top_srcdir)'; export TCM_SRCDIR; \
-	TCM_BUILDDIR='$(abs_top_builddir)'; export TCM_BUILDDIR; \
-	TCM_SO='$(abs_top_builddir)/.libs/libtcm.so.0'; export TCM_SO; \
-	TCM_DEBUG_SO='$(abs_top_builddir)/.libs/libtcm-debug.so.0'; \
-	export TCM_DEBUG_SO; \
+	TEST_SRCDIR='$(abs_top_srcdir)'; export TEST_SRCDIR; \
+	TEST_BUILDDIR='$(abs_top_builddir)'; export TEST_BUILDDIR; \
+	TEST_RELEASE_SO='$(abs_top_builddir)/.libs/libtcm.so.0'; \
+	export TEST_RELEASE_SO; \
+	TEST_DEBUG_SO='$(abs_top_builddir)/.libs/libtcm-debug.so.0'; \
+	export TEST_DEBUG_SO; \
 	CC='$(CC)'; export CC; \
 	CFLAGS='$(CFLAGS)'; export CFLAGS; \
 	NM='$(NM)'; export NM; \
@@ -25,7 +26,9 @@ AM_TESTS_ENVIRONMENT = \
 	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
 
 # Tests of the core, which a sanitizer and another processor can run too.
+include tests/support/local.mk
 include tests/unit/local.mk
+include tests/api/prefixed.mk
 if !QUICK_CHECK
 include tests/model/local.mk
 include tests/stress/local.mk
@@ -49,13 +52,14 @@ include tests/variants/local.mk
 # build-aux/check-all asks which tests there are, to see that each one ran.
 list-tests:
 	@list='$(TEST_LOGS)'; for log in $$list; do echo "$${log%.log}"; done
-.PHONY: list-tests
+phony += list-tests
 
 # automake makes the rules of a test only if TESTS names it.
 if NEVER
 TESTS += $(LONG_TESTS)
 endif
 
-check-long: all $(check_LTLIBRARIES) $(check_PROGRAMS)
+check-long: all $(check_LTLIBRARIES) $(check_PROGRAMS) $(check_SCRIPTS) \
+		$(check_DATA) $(LONG_TESTS)
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(LONG_TESTS)'
-.PHONY: check-long
+phony += check-long

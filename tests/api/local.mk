@@ -2,8 +2,7 @@
 # The interface, function by function: value, errno, alignment, zero size,
 # overflow, failure.  One source per family; it runs preloaded, linked, with
 # the debug library, with every free checked, with other page sizes and, where
-# the family has tcm_ names, under those.
-include tests/support/local.mk
+# the family has tcm_ names, under those (prefixed.mk).
 
 check_PROGRAMS += \
 	tests/api/aligned \
@@ -14,7 +13,6 @@ check_PROGRAMS += \
 	tests/api/realloc \
 	tests/api/served \
 	tests/api/usable_size
-EXTRA_DIST += tests/api/names.h
 
 # The same, linked with the library: they find it through the path that
 # -no-install puts into them.
@@ -53,34 +51,6 @@ tests_api_linked_usable_size_SOURCES = tests/api/usable_size.c
 tests_api_linked_usable_size_LDADD = libtcm.la
 tests_api_linked_usable_size_LDFLAGS = $(api_linked_flags)
 
-# The same under the tcm_ names, beside libc's malloc.
-check_PROGRAMS += \
-	tests/api/prefixed_aligned \
-	tests/api/prefixed_calloc \
-	tests/api/prefixed_free \
-	tests/api/prefixed_malloc \
-	tests/api/prefixed_realloc \
-	tests/api/prefixed_usable_size
-api_prefixed_cppflags = $(AM_CPPFLAGS) -DTEST_PREFIXED=1
-tests_api_prefixed_aligned_SOURCES = tests/api/aligned.c
-tests_api_prefixed_aligned_CPPFLAGS = $(api_prefixed_cppflags)
-tests_api_prefixed_aligned_LDADD = libtcmcore.la
-tests_api_prefixed_calloc_SOURCES = tests/api/calloc.c
-tests_api_prefixed_calloc_CPPFLAGS = $(api_prefixed_cppflags)
-tests_api_prefixed_calloc_LDADD = libtcmcore.la
-tests_api_prefixed_free_SOURCES = tests/api/free.c
-tests_api_prefixed_free_CPPFLAGS = $(api_prefixed_cppflags)
-tests_api_prefixed_free_LDADD = libtcmcore.la
-tests_api_prefixed_malloc_SOURCES = tests/api/malloc.c
-tests_api_prefixed_malloc_CPPFLAGS = $(api_prefixed_cppflags)
-tests_api_prefixed_malloc_LDADD = libtcmcore.la
-tests_api_prefixed_realloc_SOURCES = tests/api/realloc.c
-tests_api_prefixed_realloc_CPPFLAGS = $(api_prefixed_cppflags)
-tests_api_prefixed_realloc_LDADD = libtcmcore.la
-tests_api_prefixed_usable_size_SOURCES = tests/api/usable_size.c
-tests_api_prefixed_usable_size_CPPFLAGS = $(api_prefixed_cppflags)
-tests_api_prefixed_usable_size_LDADD = libtcmcore.la
-
 # In full, since automake does not see through patterns.
 api_tests = \
 	tests/api/preload-aligned.sh \
@@ -115,12 +85,6 @@ api_tests = \
 	tests/api/linked-realloc.sh \
 	tests/api/linked-served.sh \
 	tests/api/linked-usable_size.sh \
-	tests/api/prefixed-aligned.sh \
-	tests/api/prefixed-calloc.sh \
-	tests/api/prefixed-free.sh \
-	tests/api/prefixed-malloc.sh \
-	tests/api/prefixed-realloc.sh \
-	tests/api/prefixed-usable_size.sh \
 	tests/api/page16-aligned.sh \
 	tests/api/page16-calloc.sh \
 	tests/api/page16-free.sh \
@@ -142,6 +106,7 @@ TESTS += $(api_tests)
 # The operators of C++; the script compiles them, since nothing else of tcm
 # needs a C++ compiler.
 EXTRA_DIST += tests/api/new_delete.sh tests/api/new_delete.cc
+CLEANFILES += tests/api/new_delete tests/api/linked_new_delete
 TESTS += tests/api/new_delete.sh
 
 # The families in static programs; the tests with another libc call it too.

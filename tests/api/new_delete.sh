@@ -4,13 +4,13 @@
 # and linked statically.  The compiler is found here, because building tcm
 # takes none.
 set -eu
-. "${TCM_SRCDIR:?}/tests/support/toolchain.sh"
+. "${TEST_SRCDIR:?}/tests/support/toolchain.sh"
 need_cxx
 
-source=$TCM_SRCDIR/tests/api/new_delete.cc
-out=${TCM_BUILDDIR:?}/tests/api
+source=$TEST_SRCDIR/tests/api/new_delete.cc
+out=${TEST_BUILDDIR:?}/tests/api
 cxx_flags="-std=c++17 -O2 -Wall -Wextra -fno-builtin -fsized-deallocation"
-cxx_flags="$cxx_flags -I$TCM_SRCDIR/include"
+cxx_flags="$cxx_flags -I$TEST_SRCDIR/include"
 failures=0
 
 # shellcheck disable=SC2086 # the flags are several words
@@ -23,21 +23,21 @@ compile() {
 
 run_way() {
   echo "== $1"
-  sh "$TCM_SRCDIR/tests/support/way.sh" "$1" tests/api/new_delete || {
+  sh "$TEST_SRCDIR/tests/support/way.sh" "$1" tests/api/new_delete || {
     echo "FAIL new_delete, way $1"
     failures=$((failures + 1))
   }
 }
 
 compile "$out/new_delete"
-compile "$out/linked_new_delete" -L"$TCM_BUILDDIR/.libs" -ltcm \
-  -Wl,-rpath,"$TCM_BUILDDIR/.libs"
+compile "$out/linked_new_delete" -L"$TEST_BUILDDIR/.libs" -ltcm \
+  -Wl,-rpath,"$TEST_BUILDDIR/.libs"
 for way in preload debug checked linked; do
   run_way $way
 done
 if can_link_statically "$CXX"; then
   compile "$out/linked_new_delete" -DTEST_DIRECT=1 -static -Wl,-u,malloc \
-    "$TCM_BUILDDIR/.libs/libtcm.a" -pthread
+    "$TEST_BUILDDIR/.libs/libtcm.a" -pthread
   echo "== static"
   run_way linked
 else

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 
-PROGRAM = os.path.join(os.environ["TCM_BUILDDIR"], "tests/api/show_options")
+PROGRAM = os.path.join(os.environ["TEST_BUILDDIR"], "tests/api/show_options")
 DEFAULT, ENVIRONMENT = 0, 1
 failures = 0
 

@@ -7,12 +7,11 @@
 # Without arguments: the compiler and the library of this build.
 set -eu
 # shellcheck source=tests/support/toolchain.sh
-. "${TCM_SRCDIR:?}/tests/support/toolchain.sh"
+. "${TEST_SRCDIR:?}/tests/support/toolchain.sh"
 
 compiler=${1:-$CC}
-archive=${2:-${TCM_BUILDDIR:?}/.libs/libtcm.a}
-source=$TCM_SRCDIR
-unset TCM_SO TCM_DEBUG_SO TCM_SRCDIR TCM_BUILDDIR
+archive=${2:-${TEST_BUILDDIR:?}/.libs/libtcm.a}
+source=$TEST_SRCDIR
 if ! [ -e "$archive" ] || ! can_link_statically "$compiler"; then
   echo "skip: no static libraries here"
   exit 77

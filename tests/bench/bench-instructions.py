@@ -99,7 +99,8 @@ def options(arguments):
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--programs", metavar="DIR", default=".", dest="build")
-    add("--tcm", metavar="FILE", default=os.environ.get("TCM_SO"))
+    add("--tcm", metavar="FILE",
+        default=os.environ.get("TEST_RELEASE_SO"))
     add("--without", metavar="NAME", action="append", default=[])
     add("--present", action="store_true",
         help="leave out the peers that are not installed")

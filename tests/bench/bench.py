@@ -44,8 +44,8 @@ def options(arguments):
     add = parser.add_argument
     add("--programs", metavar="DIR", default=".", dest="build",
         help="where workload, launch and trivial were built")
-    add("--tcm", metavar="FILE", default=os.environ.get("TCM_SO"),
-        help="the libtcm.so.0 to measure (default: $TCM_SO)")
+    add("--tcm", metavar="FILE", default=os.environ.get("TEST_RELEASE_SO"),
+        help="the libtcm.so.0 to measure (default: $TEST_RELEASE_SO)")
     add("--rows", metavar="GLOB", action="append",
         help="only the rows that fit; may be given again")
     add("--rounds", type=int, metavar="N", help="default 5, 1 with --quick")

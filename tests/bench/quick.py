@@ -25,8 +25,8 @@ import rows as row_table  # noqa: E402
 import summary  # noqa: E402
 import table  # noqa: E402
 
-BUILD = os.path.join(os.environ.get("TCM_BUILDDIR", "."), "tests", "bench")
-TCM = os.environ["TCM_SO"]
+BUILD = os.path.join(os.environ.get("TEST_BUILDDIR", "."), "tests", "bench")
+TCM = os.environ["TEST_RELEASE_SO"]
 # The launcher's mark of peak memory lags behind the exact one by some pages
 # for each CPU and kind of memory.
 LAG_KIB = 1024 + 3 * 128 * row_table.cpu_count()

@@ -44,11 +44,11 @@ tests_fuzz_fuzz_pagemap_LDADD = libtcmdebugcore.la
 FUZZ_SECONDS = 60
 
 fuzz: all $(fuzz_programs)
-	TCM_SRCDIR='$(abs_top_srcdir)' FUZZ_SECONDS=$(FUZZ_SECONDS) \
+	TEST_SRCDIR='$(abs_top_srcdir)' FUZZ_SECONDS=$(FUZZ_SECONDS) \
 	  $(SHELL) $(srcdir)/tests/fuzz/long.sh $(fuzz_programs)
-.PHONY: fuzz
+phony += fuzz
 
 fuzz-clean-local:
 	rm -rf tests/fuzz/found
 clean-local: fuzz-clean-local
-.PHONY: fuzz-clean-local
+phony += fuzz-clean-local

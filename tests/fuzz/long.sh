@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # long.sh [PROGRAM...] - the fuzz targets for FUZZ_SECONDS each with libFuzzer,
 # or with very many variants of the corpus where that is not built in.
-srcdir=${TCM_SRCDIR:?}
-cd "${TCM_BUILDDIR:-.}" || exit 99
+srcdir=${TEST_SRCDIR:?}
+cd "${TEST_BUILDDIR:-.}" || exit 99
 [ $# -gt 0 ] || set -- tests/fuzz/fuzz_api tests/fuzz/fuzz_central_list \
   tests/fuzz/fuzz_options tests/fuzz/fuzz_page_heap tests/fuzz/fuzz_pagemap
 status=0

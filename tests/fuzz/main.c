@@ -29,17 +29,12 @@ static const char *
 corpus_folder(void)
 {
   static char path[PATH_MAX];
-  const char *top = getenv("TCM_SRCDIR");
+  const char *top = getenv("TEST_SRCDIR");
   const char *name = strstr(program_invocation_short_name, "fuzz_");
 
   REQUIRE(name != NULL);
   snprintf(path, sizeof path, "%s/tests/fuzz/corpus/%s",
            top != NULL ? top : ".", name + strlen("fuzz_"));
-  /* tcm complains about variables with its prefix that name no option. */
-  unsetenv("TCM_SO");
-  unsetenv("TCM_DEBUG_SO");
-  unsetenv("TCM_SRCDIR");
-  unsetenv("TCM_BUILDDIR");
   return path;
 }
 

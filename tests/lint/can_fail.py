@@ -173,9 +173,10 @@ def build(root, recipes):
 
 
 def run_lint(name, root):
-    environment = dict(os.environ, TCM_SRCDIR=root, CFLAGS="-O2",
-                       TCM_BUILDDIR=os.path.join(root, "build"),
-                       TCM_SO=os.path.join(root, "build/.libs/libtcm.so.0"))
+    environment = dict(os.environ, TEST_SRCDIR=root, CFLAGS="-O2",
+                       TEST_BUILDDIR=os.path.join(root, "build"),
+                       TEST_RELEASE_SO=os.path.join(
+                           root, "build/.libs/libtcm.so.0"))
     result = subprocess.run(
         [sys.executable, os.path.join(HERE, name + ".py")], env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,

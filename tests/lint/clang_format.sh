@@ -13,7 +13,7 @@ if [ -z "$tool" ]; then
   echo "there is no clang-format 14"
   exit 77
 fi
-cd "$TCM_SRCDIR" || exit 99
+cd "$TEST_SRCDIR" || exit 99
 status=0
 count=0
 for file in include/*.h lib/*/*.[ch] tests/*/*.[ch] tools/*.[ch]; do

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the lints share: where the tree is, its files, and how a lint ends.
 
-A lint takes the tree from TCM_SRCDIR and the build from TCM_BUILDDIR, collects
+A lint takes the tree from TEST_SRCDIR, the build from TEST_BUILDDIR, collects
 complaints, and exits with 0, 1, or 77 when it cannot run here.
 """
 import os
@@ -27,11 +27,11 @@ _complaints = []
 
 
 def srcdir():
-    return os.environ.get("TCM_SRCDIR") or os.getcwd()
+    return os.environ.get("TEST_SRCDIR") or os.getcwd()
 
 
 def builddir():
-    return os.environ.get("TCM_BUILDDIR") or os.path.join(srcdir(), "build")
+    return os.environ.get("TEST_BUILDDIR") or os.path.join(srcdir(), "build")
 
 
 def tool(variable, default):
@@ -143,7 +143,7 @@ def configured(name):
 
 def library():
     """The path of the shared library; the lint is skipped without it."""
-    path = os.environ.get("TCM_SO") or \
+    path = os.environ.get("TEST_RELEASE_SO") or \
         os.path.join(builddir(), ".libs", "libtcm.so.0")
     if not os.path.exists(path):
         skip("there is no " + path)

@@ -7,7 +7,7 @@ if ! command -v shellcheck >/dev/null; then
   echo "there is no shellcheck"
   exit 77
 fi
-cd "$TCM_SRCDIR" || exit 99
+cd "$TEST_SRCDIR" || exit 99
 status=0
 count=0
 for file in bootstrap .ci/* build-aux/* tests/*/* tools/* tools/*/*; do

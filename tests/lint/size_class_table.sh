@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The table of size classes in the tree is what its generator makes today.
 set -u
-table=$TCM_SRCDIR/lib/cache/size_class_table.h
-made=$TCM_BUILDDIR/size_class_table.made
+table=$TEST_SRCDIR/lib/cache/size_class_table.h
+made=$TEST_BUILDDIR/size_class_table.made
 trap 'rm -f "$made"' EXIT
-"$TCM_BUILDDIR/lib/cache/size_class_gen" >"$made" || exit 99
+"$TEST_BUILDDIR/lib/cache/size_class_gen" >"$made" || exit 99
 if ! [ -s "$made" ]; then
   echo "the generator made nothing"
   exit 1

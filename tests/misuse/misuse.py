@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 
-SOURCE = os.environ["TCM_SRCDIR"]
+SOURCE = os.environ["TEST_SRCDIR"]
 WAYS = (("preload", "plain"), ("debug", "plain"), ("checked", "checked"))
 PAGE = 4096  # the page that tcm counts in
 

@@ -196,7 +196,6 @@ run_in_child(unsigned mask, unsigned nth, unsigned count)
 
   model.action = "with failures";
   alarm(600);
-  model_clear_environment();
   may_fail = true;
   (void)tcmi_system_fail(mask, nth, count);
   work();

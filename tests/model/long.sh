@@ -6,6 +6,6 @@ export TEST_LONG
 status=0
 for program in page_heap central_list api; do
   echo "$program"
-  "${TCM_BUILDDIR:?}/tests/model/$program" || status=1
+  "${TEST_BUILDDIR:?}/tests/model/$program" || status=1
 done
 exit $status

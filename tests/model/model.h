@@ -134,22 +134,11 @@ model_is_marked(const void *block, size_t size, size_t part, uint64_t seed)
   return size <= whole || part < size || byte[size - 1] == (unsigned char)seed;
 }
 
-/* tcm complains about variables with its prefix that name no option. */
-static HARNESS_UNUSED void
-model_clear_environment(void)
-{
-  unsetenv("TCM_SO");
-  unsetenv("TCM_DEBUG_SO");
-  unsetenv("TCM_SRCDIR");
-  unsetenv("TCM_BUILDDIR");
-}
-
 static HARNESS_UNUSED void
 model_child(uint64_t seed, void (*run)(long), long steps)
 {
   model.seed = model.state = seed;
   alarm((unsigned)harness_count(600, 3600));
-  model_clear_environment();
   run(steps);
   (void)model_disarm_faults();
   harness_say("  seed %llu: %ld steps, %lu system calls failed",

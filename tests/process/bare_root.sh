@@ -6,10 +6,9 @@ set -eu
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-build=${TCM_BUILDDIR:?}
-so=${TCM_SO:?}
+build=${TEST_BUILDDIR:?}
+so=${TEST_RELEASE_SO:?}
 # tcm would complain about what the test driver puts into the environment.
-unset TCM_SO TCM_DEBUG_SO TCM_SRCDIR TCM_BUILDDIR
 
 if [ "$(id -u)" = 0 ]; then
   enter="chroot"

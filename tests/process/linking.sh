@@ -5,15 +5,14 @@
 # whether its malloc is tcm's.
 set -eu
 # shellcheck source=tests/support/toolchain.sh
-. "${TCM_SRCDIR:?}/tests/support/toolchain.sh"
+. "${TEST_SRCDIR:?}/tests/support/toolchain.sh"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-source=$TCM_SRCDIR/tests/process/linking.c
-include=-I$TCM_SRCDIR/include
-libs=${TCM_BUILDDIR:?}/.libs
-so=${TCM_SO:?}
-unset TCM_SO TCM_DEBUG_SO TCM_SRCDIR TCM_BUILDDIR
+source=$TEST_SRCDIR/tests/process/linking.c
+include=-I$TEST_SRCDIR/include
+libs=${TEST_BUILDDIR:?}/.libs
+so=${TEST_RELEASE_SO:?}
 failures=0
 
 fail() {

@@ -10,8 +10,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-build=${TCM_BUILDDIR:?}
-unset TCM_SO TCM_DEBUG_SO TCM_SRCDIR TCM_BUILDDIR
+build=${TEST_BUILDDIR:?}
 chmod 755 "$work"
 
 # show NAME - the options under an environment that sets several.

@@ -231,7 +231,7 @@ def main():
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
         signal.signal(signum, harness.bad_end)
     signal.alarm(900)
-    options.so = options.so or [os.environ.get("TCM_SO", "")]
+    options.so = options.so or [os.environ.get("TEST_RELEASE_SO", "")]
     chosen, absent = present_programs(options)
     if not chosen:
         print("none of the programs is installed")

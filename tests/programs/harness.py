@@ -455,7 +455,7 @@ class Bench:
     def find_witness(self):
         """The built module, or one compiled now for a test run by hand."""
         here = os.path.dirname(os.path.abspath(__file__))
-        build = os.environ.get("TCM_BUILDDIR")
+        build = os.environ.get("TEST_BUILDDIR")
         if build is not None:
             built = os.path.join(build, "tests/programs/.libs/libwitness.so")
             if os.path.isfile(built):
@@ -619,9 +619,11 @@ def candidates(options):
         return [(options.size or "quick",
                  Allocator(os.path.basename(path), path, settings))
                 for path in options.so]
-    release, debug = os.environ.get("TCM_SO"), os.environ.get("TCM_DEBUG_SO")
+    release = os.environ.get("TEST_RELEASE_SO")
+    debug = os.environ.get("TEST_DEBUG_SO")
     if release is None or debug is None:
-        raise Failure("neither --so nor TCM_SO and TCM_DEBUG_SO are given")
+        raise Failure("neither --so nor TEST_RELEASE_SO and TEST_DEBUG_SO "
+                      "are given")
     checked = dict(settings, TCM_CHECK="1")
     return [(options.size or "quick", Allocator("release", release, settings)),
             (options.size or "small",

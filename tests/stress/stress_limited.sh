@@ -4,8 +4,7 @@
 # fail again and again, and nothing else may go wrong.
 set -eu
 
-build=${TCM_BUILDDIR:?}
-unset TCM_SO TCM_DEBUG_SO TCM_SRCDIR TCM_BUILDDIR
+build=${TEST_BUILDDIR:?}
 # libc's malloc serves libc here; a reservation per thread would eat the limit.
 export MALLOC_ARENA_MAX=1
 # Not in POSIX, but in every shell that Linux has.

@@ -4,8 +4,7 @@
 # on the debug core.
 set -eu
 
-build=${TCM_BUILDDIR:?}
-unset TCM_SO TCM_DEBUG_SO TCM_SRCDIR TCM_BUILDDIR
+build=${TEST_BUILDDIR:?}
 for seed in 1 2 3; do
   "$build/tests/stress/stress" 120 $((seed * 4)) $seed
   "$build/tests/stress/stress_debug" 60 $((seed * 2)) $seed

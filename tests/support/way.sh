@@ -9,7 +9,6 @@
 #   preload   libtcm before libc, in a program that knows nothing of it
 #   debug     the same with the library that checks its own invariants
 #   linked    the program DIR/linked_NAME, linked with libtcm
-#   prefixed  the program DIR/prefixed_NAME, which calls the tcm_ names
 #   checked   preload, with the option that checks every free at once
 #   page16 page64   preload, behaving as on a kernel with such pages
 #   long      preload, in the long form of the test
@@ -20,12 +19,11 @@ way=$1
 program=$2
 shift 2
 
-so=${TCM_SO:?}
-debug_so=${TCM_DEBUG_SO:?}
-TEST_SRCDIR=${TCM_SRCDIR:?}
-TEST_BUILDDIR=${TCM_BUILDDIR:?}
+so=${TEST_RELEASE_SO:?}
+debug_so=${TEST_DEBUG_SO:?}
+: "${TEST_SRCDIR:?}" "${TEST_BUILDDIR:?}"
 TEST_SO=$so
-export TEST_SRCDIR TEST_BUILDDIR TEST_SO
+export TEST_SO
 
 # tcm complains about variables with its prefix that it does not know.
 for variable in $(env | sed -n 's/^\(TCM_[A-Za-z0-9_]*\)=.*/\1/p'); do
@@ -65,10 +63,6 @@ debug)
   allocator=tcm-debug
   ;;
 linked) program=$folder/linked_$name ;;
-prefixed)
-  program=$folder/prefixed_$name
-  allocator=none
-  ;;
 checked)
   preload=$so
   export TCM_CHECK=1
