@@ -58,7 +58,10 @@ extern "C" {
  * @ptr: a block from any function of this header or of the standard family,
  *       not yet freed; NULL is allowed and does nothing.
  * Errors: a pointer that is not such a block aborts the process with one line
- *       that begins "tcm: " on standard error.  errno is preserved.
+ *       that begins "tcm: " on standard error: at once if it is foreign, not
+ *       aligned, or that of a large block or of the small block freed last;
+ *       else when the thread cache gives it away, or at once when the option
+ *       "check" is above 0.  errno is preserved.
  * Cost: about 20 instructions, no lock, while the block fits the thread cache.
  * Source: lib/api/tcm.c; C17 7.22.3.3, POSIX.1-2024 free().  Since 0.1.
  */
@@ -117,8 +120,8 @@ void *tcm_reallocarray(void *ptr, size_t count, size_t size) TCM_NOTHROW
 /**
  * Allocate @size bytes aligned to @alignment.
  *
- * @alignment: a power of two; another value but zero is rounded up to one, as
- *       glibc does.
+ * @alignment: a power of two; another value is rounded up to one, as glibc
+ *       does, 0 to 8.
  * Returns: the block, or NULL with errno ENOMEM, or EINVAL where @alignment
  *       has no power of two above it.
  * Cost: that of tcm_malloc() of the next size class with that alignment; above
@@ -257,8 +260,9 @@ size_t tcm_release_free_memory(void) TCM_NOTHROW;
 int tcm_malloc_trim(size_t pad) TCM_NOTHROW;
 
 /**
- * Tell that the calling thread will not allocate for a while: its cache is
- * given to the central lists.  A server calls it before it waits.
+ * Tell that the calling thread will not allocate for a while: what its cache
+ * holds is given to the transfer caches, where other threads find it, and what
+ * has no room there to the central lists.  A server calls it before it waits.
  *
  * Cost: proportional to the number of cached blocks.
  * Source: lib/api/tcm.c.  Since 0.1.
@@ -266,7 +270,8 @@ int tcm_malloc_trim(size_t pad) TCM_NOTHROW;
 void tcm_thread_idle(void) TCM_NOTHROW;
 
 /**
- * Whether @ptr points into a live block or a cached one of tcm.
+ * Whether @ptr points into memory that tcm hands out: a large block in use, or
+ * a span of small blocks of which any is in use or cached.
  *
  * Returns: 1 or 0.  Never faults, whatever @ptr is.
  * Signals: async-signal-safe.
@@ -289,7 +294,7 @@ struct tcm_option_info {
   uint64_t default_value;
   uint64_t min, max; /* the range, both ends included */
   enum tcm_option_source source;
-  int fixed; /* 1: cannot be set once the heap is up */
+  int fixed; /* 1: only the environment sets it, before the program starts */
 };
 
 /**
@@ -298,7 +303,7 @@ struct tcm_option_info {
  * @name: as in tcm(7), in lower case without the TCM_ prefix.
  * @value: receives the value in force.
  * Returns: 0, or -1 with errno ENOENT for an unknown name.
- * Source: lib/base/options.c.  Since 0.1.
+ * Source: lib/api/tcm.c.  Since 0.1.
  */
 int tcm_option_get(const char *name, uint64_t *value) TCM_NOTHROW;
 
@@ -307,7 +312,7 @@ int tcm_option_get(const char *name, uint64_t *value) TCM_NOTHROW;
  *
  * Returns: 0, or -1 with errno ENOENT for an unknown name, EPERM for one fixed
  *       at start, ERANGE for a value outside its range.
- * Source: lib/base/options.c.  Since 0.1.
+ * Source: lib/api/tcm.c.  Since 0.1.
  */
 int tcm_option_set(const char *name, uint64_t value) TCM_NOTHROW;
 
@@ -315,7 +320,7 @@ int tcm_option_set(const char *name, uint64_t value) TCM_NOTHROW;
  * Tell all about the option number @index, counted from 0.
  *
  * Returns: 0, or -1 with errno ENOENT past the last one.
- * Source: lib/base/options.c.  Since 0.1.
+ * Source: lib/api/tcm.c.  Since 0.1.
  */
 int tcm_option_info(size_t index, struct tcm_option_info *info) TCM_NOTHROW;
 
@@ -326,7 +331,7 @@ struct tcm_stats {
   uint64_t thread_cache_bytes;   /* free, in the thread caches */
   uint64_t transfer_cache_bytes; /* free, in the transfer caches */
   uint64_t central_list_bytes;   /* free, in spans of the central lists */
-  uint64_t page_heap_bytes;      /* free, in the page heap, backed by memory */
+  uint64_t page_heap_bytes;      /* free, in the page heap, not returned */
   uint64_t returned_bytes;       /* free, not backed: returned or never used */
   uint64_t metadata_bytes;       /* tcm's own */
   uint64_t mapped_bytes;         /* the sum: what tcm may touch */
@@ -345,7 +350,7 @@ struct tcm_stats {
  * @size: sizeof(struct tcm_stats) as the caller compiled it; only that many
  *       bytes are written, fields that this library lacks as zero.
  * Returns: 0, or -1 with errno EINVAL when @size is 0.
- * Cost: takes each lock once for a moment; allocates nothing.
+ * Cost: takes each lock a few times for a moment; allocates nothing.
  * Source: lib/observe/stats.c.  Since 0.1.
  */
 int tcm_stats(struct tcm_stats *stats, size_t size) TCM_NOTHROW;

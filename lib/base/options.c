@@ -66,6 +66,8 @@ option_allows(enum option_id id, uint64_t value)
 {
   const struct option *option = &tcmi_option_table[id];
 
+  if (id == OPTION_page_size && value != 0 && !is_power_of_two(value))
+    return false;
   return value >= option->min && value <= option->max;
 }
 
@@ -159,6 +161,8 @@ warn_value(const char *variable, enum option_id id)
   tcmi_line_decimal(&line, option->min);
   tcmi_line_text(&line, " to ");
   tcmi_line_decimal(&line, option->max);
+  if (id == OPTION_page_size)
+    tcmi_line_text(&line, " and a power of two");
   tcmi_line_text(&line, "; the default ");
   tcmi_line_decimal(&line, option->default_value);
   tcmi_line_text(&line, " holds");

@@ -37,8 +37,6 @@
 #define FIRST_SLOTS 7   /* with the NULL below, one granule */
 #define MOST_SLOTS 2047 /* slots: a swing of a thousand blocks fits */
 #define MOST_BYTES ((size_t)256 << 10)
-/* A large block above this is not held. */
-#define LARGE_MOST ((size_t)8 << 20)
 
 /* Slots that a bin may have at most. */
 static unsigned
@@ -50,21 +48,13 @@ bin_most(unsigned c)
                             2 * tcmi_size_classes[c].batch);
 }
 
-/* The capacity that a bin begins with: a kilobyte, or one object. */
+/* The capacity that a bin begins with and may always have: a kilobyte, or one
+ * object. */
 static unsigned
 first_capacity(unsigned c)
 {
   return (unsigned)min_size(max_size(1024 / size_class_size(c), 1),
                             FIRST_SLOTS);
-}
-
-/* The next larger capacity: twice, while that is little memory. */
-static unsigned
-next_capacity(unsigned c, unsigned cap, unsigned most)
-{
-  size_t step = min_size(cap + 1, max_size(2048 / size_class_size(c), 1));
-
-  return (unsigned)min_size(cap + step, most);
 }
 
 /* Replaces the array of a bin by one of @slots slots. */
@@ -108,6 +98,27 @@ budget_allows(const struct cache_owner *owner, size_t bytes)
   return owner->capacity_bytes + bytes <=
              tcmi_option(OPTION_thread_cache_bytes) &&
          total_allows(bytes);
+}
+
+/* @cap, or the capacity that the bin has, if the budget is used up. */
+static unsigned
+affordable(const struct cache_owner *owner, unsigned c, unsigned cap)
+{
+  unsigned now = owner->states[c].cap;
+
+  return cap <= now || budget_allows(owner, (cap - now) * size_class_size(c))
+             ? cap
+             : now;
+}
+
+/* The next larger capacity: twice, while that is little memory. */
+static unsigned
+next_capacity(const struct cache_owner *owner, unsigned c, unsigned most)
+{
+  unsigned cap = owner->states[c].cap;
+  size_t step = min_size(cap + 1, max_size(2048 / size_class_size(c), 1));
+
+  return affordable(owner, c, (unsigned)min_size(cap + step, most));
 }
 
 static void
@@ -229,7 +240,7 @@ capacity_after_miss(struct cache_owner *owner, unsigned c)
   }
   if (state->cap == 0)
     return first_capacity(c);
-  return state->cap < most ? next_capacity(c, state->cap, most) : state->cap;
+  return state->cap < most ? next_capacity(owner, c, most) : state->cap;
 }
 
 void *
@@ -270,22 +281,20 @@ capacity_after_overflow(struct cache_owner *owner, unsigned c)
 {
   struct bin_state *state = &owner->states[c];
   unsigned most = 2 * tcmi_size_classes[c].batch;
-  unsigned cap;
 
   state->overflows = 1;
   if (!state->missed)
     most = (unsigned)min_size(
         most, max_size(4096 / size_class_size(c), first_capacity(c)));
+  if (state->cap == 0)
+    return first_capacity(c);
   if (state->cap < most)
-    return next_capacity(c, state->cap, most);
+    return next_capacity(owner, c, most);
   if (!state->swings)
     return state->cap;
   state->swings = 0;
-  cap = (unsigned)min_size(2u * state->cap + 1, bin_most(c));
-  return cap > state->cap &&
-                 budget_allows(owner, (cap - state->cap) * size_class_size(c))
-             ? cap
-             : state->cap;
+  return affordable(owner, c,
+                    (unsigned)min_size(2u * state->cap + 1, bin_most(c)));
 }
 
 /* Gives a full bin more room; false if it should be flushed instead. */
@@ -352,7 +361,7 @@ charge_large(struct cache_owner *owner, size_t bytes)
     return true;
   atomic_sub_relaxed(&tcmi_cache_registry.capacity_bytes, owner->large_charge);
   atomic_store_relaxed(&owner->large_charge, 0);
-  if (bytes > LARGE_MOST || !total_allows(bytes))
+  if (bytes > tcmi_option(OPTION_thread_cache_bytes) || !total_allows(bytes))
     return false;
   atomic_add_relaxed(&tcmi_cache_registry.capacity_bytes, bytes);
   atomic_store_relaxed(&owner->large_charge, bytes);

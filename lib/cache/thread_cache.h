@@ -23,10 +23,11 @@
  * Invariants
  *   T1  base[-1] == NULL; base <= top <= lim; lim - base == cap.
  *   T2  an object in bin c is a free object of class c, and in no other bin.
- *   T3  the capacity of a bin is at most bin_most(c), the sum of capacity
- *       times size at most the option thread_cache_bytes, and that of all
- *       threads about the option cache_total_bytes; each bin may always hold
- *       one batch.
+ *   T3  the capacity of a bin is at most bin_most(c); the sum of capacity
+ *       times size is at most the option thread_cache_bytes, and so is the
+ *       held large block; both, over all threads, at most about the option
+ *       cache_total_bytes.  Each bin may always hold a kilobyte, or one
+ *       object.
  *   T4  a cache is used by one thread, or waits as an orphan in the registry.
  *
  * A cache is closed when its tags are all 0 and its window is empty: then each
@@ -102,8 +103,8 @@ struct span *tcmi_thread_cache_take_large(struct thread_cache *cache,
 
 /* Gives all objects of the cache to the central lists. */
 void tcmi_thread_cache_flush(struct thread_cache *cache);
-/* Gives one orphan, or all of them, to the central lists; false if there was
- * none. */
+/* Gives what one orphan holds to the transfer caches and deletes it; false if
+ * there was none. */
 bool tcmi_thread_cache_flush_orphan(void);
 
 /* In the child of a fork: the caches of threads that are no more. */

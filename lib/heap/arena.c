@@ -89,8 +89,8 @@ tcmi_arena_new_locked(size_t size, uintptr_t hint)
       tcmi_metadata_free(arena, arena->bytes);
     return NULL;
   }
-  /* Huge pages come where tcm asks for them, not where the system's setting
-   * would put them: a small process must not pay 2 MiB for its first page. */
+  /* Whatever the system's setting for huge pages is: a small process must not
+   * pay 2 MiB for its first page. */
   (void)!tcmi_system_advise_huge((void *)start, size, /*want=*/false);
   counter_add(&reserved_bytes, size);
   return arena;

@@ -74,6 +74,8 @@ def check_option(name, row):
         bad.append(str(high + 1))
     if low > 0:
         bad.append(str(low - 1))
+    if name == "page_size":
+        bad += ["5000", "65535"]
     for value in bad:
         check_default({variable: value}, name, variable)
 

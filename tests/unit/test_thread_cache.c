@@ -224,11 +224,13 @@ START_TEST(capacity_grows_with_the_swing)
 }
 END_TEST
 
-/* Bytes that the budget cannot refuse: two batches of each class. */
+/* Bytes that the budget cannot refuse: a kilobyte, or one object. */
 static size_t
 floor_bytes(unsigned c)
 {
-  return 2 * tcmi_size_classes[c].batch * size_class_size(c);
+  size_t size = size_class_size(c);
+
+  return min_size(max_size(1024 / size, 1), 7) * size;
 }
 
 START_TEST(budget_of_a_thread)

@@ -28,3 +28,4 @@ fi
 musl-gcc -static -I"$top/include" "$smoke" -o smoke_static .libs/libtcm.a \
   -pthread
 ./smoke_static
+TEST_SRCDIR=$top sh "$top/tests/api/static.sh" musl-gcc .libs/libtcm.a
