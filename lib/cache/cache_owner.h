@@ -45,6 +45,7 @@ struct cache_owner {
   struct span *large;    /* [owner thread] a held large block, or NULL */
   size_t large_charge;   /* [owner thread] its part of the total: its size */
   unsigned look;         /* [owner thread] next bin to look at */
+  unsigned ticks;        /* [owner thread] slow paths taken */
 };
 
 struct cache_registry {

@@ -4,12 +4,12 @@
  *
  * Capacity grows by use.  Up to two batches a bin doubles on each miss; beyond
  * that only when it overflowed and then ran empty again since the last time,
- * which shows that a larger stack would have held the swing.  It shrinks when
- * idle: each slow path looks at one other class, and a bin or transfer cache
- * that holds what it held at the last look is emptied.  What lies there costs
- * more than its own bytes: a cached object keeps its whole span from going
- * back, and a program that turns to other sizes would leave spans behind in
- * each.
+ * which shows that a larger stack would have held the swing, and only while all
+ * caches together are a small part of the heap.  It shrinks when idle: now and
+ * then a slow path looks at one other class, and a bin or transfer cache that
+ * holds what it held at the last look is emptied.  What lies there costs more
+ * than its own bytes: a cached object keeps its whole span from going back, and
+ * a program that turns to other sizes would leave spans behind in each.
  *
  * Rejected: stealing capacity from other threads, since a thread's own cache
  * could then change under it, and the fast path would need an atomic.
@@ -37,6 +37,9 @@
 #define FIRST_SLOTS 7   /* with the NULL below, one granule */
 #define MOST_SLOTS 2047 /* slots: a swing of a thousand blocks fits */
 #define MOST_BYTES ((size_t)256 << 10)
+/* In a small heap, bins may grow beyond two batches while all hold this much. */
+#define SWING_BYTES ((size_t)512 << 10)
+#define LOOK_EVERY 8 /* slow paths to a look at one class */
 
 /* Slots that a bin may have at most. */
 static unsigned
@@ -221,7 +224,8 @@ window_ensure(struct thread_cache *cache)
 static void
 slow_path_tick(struct cache_owner *owner, unsigned busy)
 {
-  look_for_idleness(owner, busy);
+  if (++owner->ticks % LOOK_EVERY == 0)
+    look_for_idleness(owner, busy);
   if (atomic_load_relaxed(&tcmi_cache_registry.norphans) > ORPHANS_MOST)
     (void)tcmi_thread_cache_flush_orphan();
 }
@@ -274,6 +278,14 @@ tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
   return batch[0];
 }
 
+/* Whether the caches are small beside the heap. */
+static bool
+swings_may_grow(void)
+{
+  return atomic_load_relaxed(&tcmi_cache_registry.capacity_bytes) <=
+         max_size(tcmi_page_heap_used_bytes() / 8, SWING_BYTES);
+}
+
 /* The capacity that a full bin should have.  One that only ever fills, in a
  * thread that frees what others allocate, keeps to small batches. */
 static unsigned
@@ -293,6 +305,8 @@ capacity_after_overflow(struct cache_owner *owner, unsigned c)
   if (!state->swings)
     return state->cap;
   state->swings = 0;
+  if (!swings_may_grow())
+    return state->cap;
   return affordable(owner, c,
                     (unsigned)min_size(2u * state->cap + 1, bin_most(c)));
 }

@@ -311,7 +311,7 @@ START_TEST(idle_bins_are_emptied)
 
   swing(idle, 30);
   ck_assert_uint_gt(cached(idle), 0);
-  for (round = 0; round < 4; round++) {
+  for (round = 0; round < 32; round++) {
     for (i = 0; i < 8192; i++)
       objects[i] = get(busy);
     for (i = 0; i < 8192; i++)
