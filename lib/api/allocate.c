@@ -66,7 +66,9 @@ large_from_cache(size_t size, size_t align, bool zero)
                                       tcmi_large_usable(size) >> PAGE_SHIFT);
   if (span == NULL)
     return NULL;
-  return zero ? memset((void *)span->start, 0, size) : (void *)span->start;
+  if (zero)
+    tcmi_system_clear((void *)span->start, span_bytes(span));
+  return (void *)span->start;
 }
 
 static void *

@@ -58,6 +58,11 @@
  * caches is settled. */
 #define SETTLE_STEP_MIN ((size_t)1 << 20)
 
+/* Memory of at least this size is cleared by the system, page by page as it is
+ * touched, if few of its pages seem to have been used before: touching all of
+ * it costs thirty times as much as clearing does, touching little nothing. */
+#define CLEAR_BY_DISCARD_SIZE ((size_t)64 << 10)
+
 /* A large block of at least this size moves by remapping its pages; below it
  * a copy costs less than two system calls and the faults after them. */
 #define REMAP_MIN_SIZE ((size_t)1 << 20)

@@ -278,8 +278,9 @@ part_clear(struct arena *arena, struct page_part part)
   lock_release(&tcmi_page_heap_lock);
   for (first = bits_find(resident, part.first, end, true); first < end;) {
     size_t stop = bits_find(resident, first, end, false);
-    memset((void *)arena_address(arena, part.h * HUGE_PAGE_PAGES + first), 0,
-           (stop - first) << PAGE_SHIFT);
+    tcmi_system_clear(
+        (void *)arena_address(arena, part.h * HUGE_PAGE_PAGES + first),
+        (stop - first) << PAGE_SHIFT);
     first = bits_find(resident, stop, end, true);
   }
 }

@@ -191,6 +191,34 @@ START_TEST(mapped_memory_is_zero)
 }
 END_TEST
 
+/* Little used memory is given back, much used memory is set; both read as zero,
+ * also at ends that are no whole pages. */
+START_TEST(clearing)
+{
+  const size_t size = 1 << 20, cut = 192;
+  unsigned char *memory;
+
+  memory = reserve_and_commit(size);
+  memory[0] = memory[size / 2] = memory[size - 1] = 1;
+  tcmi_system_clear(memory + cut, size - 2 * cut);
+  ck_assert_uint_eq(memory[0] + memory[size - 1], 2);
+  ck_assert(memory_is_zero(memory + cut, size - 2 * cut));
+  tcmi_system_clear(memory, size);
+  ck_assert_uint_eq(resident_pages(memory, size), 0);
+  memset(memory, 1, size);
+  tcmi_system_clear(memory, size);
+  ck_assert_uint_eq(resident_pages(memory, size),
+                    size / (size_t)sysconf(_SC_PAGESIZE));
+  ck_assert(memory_is_zero(memory, size));
+  memset(memory, 1, 4 * PAGE_SIZE);
+  tcmi_system_clear(memory + 64, 3 * PAGE_SIZE);
+  ck_assert_uint_eq(memory[63], 1);
+  ck_assert(memory_is_zero(memory + 64, 3 * PAGE_SIZE));
+  ck_assert_uint_eq(memory[64 + 3 * PAGE_SIZE], 1);
+  ck_assert_int_eq(tcmi_system_release(memory, size), 0);
+}
+END_TEST
+
 START_TEST(hint_is_taken_if_free)
 {
   unsigned char *start = reserve(4 * page);
@@ -473,6 +501,7 @@ main(void)
   tcase_add_test(tests, life_of_address_space);
   tcase_add_test(tests, access_as_promised);
   tcase_add_test(tests, mapped_memory_is_zero);
+  tcase_add_test(tests, clearing);
   tcase_add_test(tests, hint_is_taken_if_free);
   tcase_add_test(tests, failures_are_negative_errnos);
   tcase_add_test(tests, pages_move);
