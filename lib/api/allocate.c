@@ -97,13 +97,21 @@ or_enomem(void *block)
   return block;
 }
 
-NOINLINE void *
-tcmi_allocate_slow(size_t size)
+static NOINLINE void *
+allocate_slower(size_t size)
 {
   enter_slow_path();
   if (likely(size <= SIZE_CLASS_MAX))
     return or_enomem(class_allocate(size_class_of(size)));
   return or_enomem(large_allocate(size, PAGE_SIZE, /*zero=*/false));
+}
+
+NOINLINE void *
+tcmi_allocate_slow(size_t size)
+{
+  void *block = size > SIZE_CLASS_MAX ? thread_cache_pop_large(size) : NULL;
+
+  return likely(block != NULL) ? block : allocate_slower(size);
 }
 
 /* An object of a page or more, which need not be touched if it is still zero:
@@ -238,10 +246,17 @@ tcmi_free_checked(const char *function, void *block)
   large_free(large_span(function, address, "double free"));
 }
 
+static NOINLINE void
+free_slower(void *block)
+{
+  tcmi_free_checked("free", block);
+}
+
 NOINLINE void
 tcmi_free_slow(void *block)
 {
-  tcmi_free_checked("free", block);
+  if (!thread_cache_try_push_large(block))
+    free_slower(block);
 }
 
 /* What the program may be wrong about when it names a block it still uses. */

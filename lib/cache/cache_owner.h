@@ -42,8 +42,6 @@ struct cache_owner {
   struct list link;                          /* [lock: registry] all caches */
   struct cache_owner *next_orphan;           /* [lock: registry] */
   size_t capacity_bytes; /* [owner thread] sum of cap * size */
-  struct span *large;    /* [owner thread] a held large block, or NULL */
-  size_t large_charge;   /* [owner thread] its part of the total: its size */
   unsigned look;         /* [owner thread] next bin to look at */
   unsigned ticks;        /* [owner thread] slow paths taken */
 };

@@ -26,6 +26,7 @@
 #include "base/options.h"
 #include "base/params.h"
 #include "base/report.h"
+#include "base/system.h"
 #include "cache/cache_owner.h"
 #include "cache/central_list.h"
 #include "cache/transfer_cache.h"
@@ -359,11 +360,11 @@ tcmi_thread_cache_push(struct thread_cache *cache, unsigned c, void *object)
 static void
 drop_large(struct cache_owner *owner)
 {
-  struct span *span = owner->large;
+  struct span *span = owner->hot.large;
 
   if (span == NULL)
     return;
-  atomic_store_relaxed(&owner->large, NULL);
+  atomic_store_relaxed(&owner->hot.large, NULL);
   tcmi_large_free(span);
 }
 
@@ -371,14 +372,16 @@ drop_large(struct cache_owner *owner)
 static bool
 charge_large(struct cache_owner *owner, size_t bytes)
 {
-  if (owner->large_charge == bytes)
+  if (owner->hot.large_charge == bytes)
     return true;
-  atomic_sub_relaxed(&tcmi_cache_registry.capacity_bytes, owner->large_charge);
-  atomic_store_relaxed(&owner->large_charge, 0);
+  atomic_sub_relaxed(&tcmi_cache_registry.capacity_bytes,
+                     owner->hot.large_charge);
+  atomic_store_relaxed(&owner->hot.large_charge, 0);
   if (bytes > tcmi_option(OPTION_thread_cache_bytes) || !total_allows(bytes))
     return false;
   atomic_add_relaxed(&tcmi_cache_registry.capacity_bytes, bytes);
-  atomic_store_relaxed(&owner->large_charge, bytes);
+  atomic_store_relaxed(&owner->hot.large_charge, bytes);
+  owner->hot.large_step = tcmi_system_page_size();
   return true;
 }
 
@@ -391,7 +394,7 @@ tcmi_thread_cache_keep_large(struct thread_cache *cache, struct span *span)
   if (!charge_large(owner, span_bytes(span)))
     return false;
   span->held = true;
-  atomic_store_relaxed(&owner->large, span);
+  atomic_store_relaxed(&owner->hot.large, span);
   return true;
 }
 
@@ -399,7 +402,7 @@ struct span *
 tcmi_thread_cache_take_large(struct thread_cache *cache, size_t npages)
 {
   struct cache_owner *owner = owner_of(cache);
-  struct span *span = owner->large;
+  struct span *span = owner->hot.large;
 
   if (span == NULL)
     return NULL;
@@ -407,7 +410,7 @@ tcmi_thread_cache_take_large(struct thread_cache *cache, size_t npages)
     drop_large(owner);
     return NULL;
   }
-  atomic_store_relaxed(&owner->large, NULL);
+  atomic_store_relaxed(&owner->hot.large, NULL);
   span->held = false;
   return span;
 }

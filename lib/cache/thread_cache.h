@@ -51,13 +51,16 @@ struct bin {
   void **lim; /* [owner thread] end of the usable slots */
 };
 
-/* What the fast path reads.  All fields: [owner thread] */
+/* What the fast paths read.  All fields: [owner thread] */
 struct thread_cache {
   struct bin bins[SIZE_CLASS_COUNT]; /* by class; a tag is half an offset */
   uintptr_t window;                  /* address of the window, rotated */
   const uint8_t *window_tags;        /* tags of its pages */
   uint8_t small_tags[SIZE_CLASS_SMALL_TAGS_LENGTH];
   uint8_t middle_tags[SIZE_CLASS_MIDDLE_TAGS_LENGTH];
+  struct span *large;  /* a held large block, or NULL */
+  size_t large_charge; /* its size, or that of the last one: what is charged */
+  size_t large_step;   /* a request less than this below it fits, see pop */
 };
 
 enum cache_state {

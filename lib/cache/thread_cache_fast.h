@@ -13,9 +13,11 @@
 #ifndef TCM_CACHE_THREAD_CACHE_FAST_H
 #define TCM_CACHE_THREAD_CACHE_FAST_H
 
+#include "base/atomics.h"
 #include "base/compiler.h"
 #include "base/params.h"
 #include "cache/thread_cache.h"
+#include "heap/pagemap.h"
 
 _Static_assert(sizeof(struct bin) == 2 * sizeof(void *), "a bin is two words");
 
@@ -103,6 +105,38 @@ thread_cache_tag_of(const void *object)
   if (unlikely(thread_cache_bin(cache, tag)->top[-1] == object))
     return 0;
   return tag;
+}
+
+/* Large blocks of one size that come and go take these, on the slow side's
+ * first steps: the held block for @size bytes, or NULL. */
+static ALWAYS_INLINE void *
+thread_cache_pop_large(size_t size)
+{
+  struct thread_cache *cache = tcmi_thread_cache;
+  struct span *span = cache->large;
+
+  if (span == NULL || cache->large_charge - size >= cache->large_step)
+    return NULL;
+  atomic_store_relaxed(&cache->large, NULL);
+  span->held = false;
+  return (void *)span->start;
+}
+
+/* Holds a large block of the size that was held last; false: something about
+ * it needs a closer look. */
+static ALWAYS_INLINE bool
+thread_cache_try_push_large(void *block)
+{
+  struct thread_cache *cache = tcmi_thread_cache;
+  struct span *span = pagemap_span((uintptr_t)block);
+
+  if (span == NULL || span->start != (uintptr_t)block || span->nobjs != 0 ||
+      span->held || cache->large != NULL ||
+      span_bytes(span) != cache->large_charge)
+    return false;
+  span->held = true;
+  atomic_store_relaxed(&cache->large, span);
+  return true;
 }
 
 #endif /* TCM_CACHE_THREAD_CACHE_FAST_H */

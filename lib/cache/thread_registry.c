@@ -147,12 +147,12 @@ tcmi_thread_cache_after_fork(void)
 {
   struct cache_owner *own = owner_of(tcmi_thread_cache);
   size_t bytes = tcmi_thread_cache_state == CACHE_OPEN
-                     ? own->capacity_bytes + own->large_charge
+                     ? own->capacity_bytes + own->hot.large_charge
                      : 0;
 
   for (struct cache_owner *o = tcmi_cache_registry.orphans; o != NULL;
        o = o->next_orphan)
-    bytes += o->capacity_bytes + o->large_charge;
+    bytes += o->capacity_bytes + o->hot.large_charge;
   atomic_store_relaxed(&tcmi_cache_registry.capacity_bytes, bytes);
 }
 
@@ -193,9 +193,9 @@ collect_held_blocks(struct thread_cache_stats *stats)
   for (struct list *node = list_first(&tcmi_cache_registry.caches);
        node != NULL; node = list_after(&tcmi_cache_registry.caches, node)) {
     struct cache_owner *owner = list_entry(node, struct cache_owner, link);
-    if (atomic_load_relaxed(&owner->large) != NULL) {
+    if (atomic_load_relaxed(&owner->hot.large) != NULL) {
       stats->large_blocks++;
-      stats->large_bytes += atomic_load_relaxed(&owner->large_charge);
+      stats->large_bytes += atomic_load_relaxed(&owner->hot.large_charge);
     }
   }
   lock_release(&tcmi_registry_lock);

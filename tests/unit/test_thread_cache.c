@@ -45,7 +45,7 @@ expect_sound(void)
     sum += state->cap * size_class_size(c);
   }
   must(owner->capacity_bytes == sum);
-  must(tcmi_cache_registry.capacity_bytes == sum + owner->large_charge);
+  must(tcmi_cache_registry.capacity_bytes == sum + owner->hot.large_charge);
 }
 
 static void *
@@ -476,11 +476,11 @@ START_TEST(one_block_is_held_at_a_time)
   ck_assert(tcmi_thread_cache_keep_large(cache, a));
   ck_assert(tcmi_thread_cache_keep_large(cache, b));
   ck_assert_uint_eq(tcmi_page_heap_used_bytes(), 2 * MIB);
-  ck_assert_ptr_eq(owner->large, b);
+  ck_assert_ptr_eq(owner->hot.large, b);
   expect_sound();
   tcmi_thread_cache_flush(cache);
-  ck_assert_ptr_null(owner->large);
-  ck_assert_uint_eq(owner->large_charge, 0);
+  ck_assert_ptr_null(owner->hot.large);
+  ck_assert_uint_eq(owner->hot.large_charge, 0);
   ck_assert_uint_eq(tcmi_page_heap_used_bytes(), 0);
   expect_sound();
 }
@@ -491,7 +491,7 @@ START_TEST(held_block_counts_against_the_budget)
   struct span *span = large(100 * MIB), *small;
 
   ck_assert(!tcmi_thread_cache_keep_large(cache, span));
-  ck_assert_ptr_null(owner->large);
+  ck_assert_ptr_null(owner->hot.large);
   tcmi_large_free(span);
   ck_assert_int_eq(tcmi_option_change(OPTION_cache_total_bytes, 0), 0);
   small = large(8 * MIB);
