@@ -44,7 +44,8 @@ class_allocate(unsigned class_id)
   void *object;
 
   if (tcmi_thread_cache_state == CACHE_OPEN &&
-      (object = bin->top[-1]) != NULL) {
+      (object = bin->top[-1]) != NULL &&
+      thread_cache_has_allocated(tcmi_thread_cache, class_id)) {
     bin->top--;
     return object;
   }

@@ -250,6 +250,14 @@ tcmi_central_extract(unsigned class_id, void **out, unsigned n)
   return taken > 0 ? taken : central_grow(list, class_id, out, n, &zero);
 }
 
+unsigned
+tcmi_central_extract_new(unsigned class_id, void **out, unsigned n)
+{
+  bool zero;
+
+  return central_grow(&tcmi_central_lists[class_id], class_id, out, n, &zero);
+}
+
 void *
 tcmi_central_extract_one(unsigned class_id, bool *zero)
 {

@@ -51,8 +51,10 @@ struct central_list {
 extern struct central_list tcmi_central_lists[SIZE_CLASS_COUNT];
 
 /* Takes up to @n objects of the class into @out, by ascending address within a
- * span; fewer, down to 0, when the system gives no memory. */
+ * span; fewer, down to 0, when the system gives no memory.  The second takes
+ * them from a new span, in whose cache lines no other thread has a part. */
 unsigned tcmi_central_extract(unsigned class_id, void **out, unsigned n);
+unsigned tcmi_central_extract_new(unsigned class_id, void **out, unsigned n);
 /* Takes one object; *@zero tells whether it is known to be all zero. */
 void *tcmi_central_extract_one(unsigned class_id, bool *zero);
 /* Gives @n objects back. */

@@ -248,6 +248,46 @@ capacity_after_miss(struct cache_owner *owner, unsigned c)
   return state->cap < most ? next_capacity(owner, c, most) : state->cap;
 }
 
+/* Puts objects of a new span, which no other thread has a part of, into a bin
+ * that is empty; it stays so if there is no memory. */
+static void
+fill_with_new(struct cache_owner *owner, unsigned c)
+{
+  unsigned n = affordable(owner, c, tcmi_size_classes[c].batch);
+  void *batch[SIZE_CLASS_BATCH_MAX];
+  void **base;
+
+  if (!bin_resize(owner, c, n))
+    return;
+  n = tcmi_central_extract_new(c, batch, n);
+  base = owner->states[c].base;
+  for (unsigned i = 0; i < n; i++)
+    base[i] = batch[n - 1 - i];
+  atomic_store_relaxed(&owner->hot.bins[c].top, base + n);
+}
+
+/* The thread's first allocation of a class smaller than a cache line.  What it
+ * freed before was others', whose neighbours in the line may still be in use by
+ * their threads: that is given away. */
+static void
+begin_to_allocate(struct cache_owner *owner, unsigned c)
+{
+  struct bin_state *state = &owner->states[c];
+  unsigned count = state->base == NULL ? 0 : bin_count(owner, c);
+  size_t i = size_class_size(c) >> 3;
+
+  do
+    owner->hot.small_tags[i] = (uint8_t)(2 * c);
+  while (i-- > 0 && tcmi_small_tags[i] == 2 * c);
+  if (count <= state->inherited)
+    return;
+  tcmi_central_insert(c, state->base + state->inherited,
+                      count - state->inherited);
+  atomic_store_relaxed(&owner->hot.bins[c].top, state->base + state->inherited);
+  if (state->inherited == 0)
+    fill_with_new(owner, c);
+}
+
 void *
 tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
 {
@@ -258,6 +298,13 @@ tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
   void **top;
 
   slow_path_tick(owner, c);
+  if (unlikely(!thread_cache_has_allocated(cache, c))) {
+    begin_to_allocate(owner, c);
+    if (bin->top[-1] != NULL) {
+      atomic_store_relaxed(&bin->top, bin->top - 1);
+      return *bin->top;
+    }
+  }
   cap = capacity_after_miss(owner, c);
   if (cap != owner->states[c].cap && !bin_resize(owner, c, cap) &&
       owner->states[c].cap == 0) {

@@ -128,6 +128,19 @@ uint64_t tcmi_thread_cache_objects(unsigned class_id);
 /* Debug: checks T1 and T2 of the calling thread's cache. */
 void tcmi_thread_cache_verify(void);
 
+/* The last class of objects up to a cache line: 64 bytes. */
+#define LINE_CLASS_MAX 5
+
+/* Whether the thread has allocated of the class.  For those up to a cache line
+ * the tags that malloc looks at are 0 until then, so that it does not find what
+ * the thread freed before: others' objects, between objects of theirs. */
+static inline bool
+thread_cache_has_allocated(const struct thread_cache *cache, unsigned class_id)
+{
+  return class_id > LINE_CLASS_MAX ||
+         cache->small_tags[size_class_size(class_id) >> 3] != 0;
+}
+
 static inline struct bin *
 thread_cache_bin(struct thread_cache *cache, size_t tag)
 {

@@ -88,6 +88,17 @@ owner_new(void)
   return owner;
 }
 
+/* To the thread that gets the cache, what it will free before it allocates is
+ * others'; see thread_cache_has_allocated(). */
+static void
+forget_allocations(struct cache_owner *owner)
+{
+  memset(owner->hot.small_tags, 0, (size_class_size(LINE_CLASS_MAX) >> 3) + 1);
+  for (unsigned c = 1; c <= LINE_CLASS_MAX; c++)
+    owner->states[c].inherited =
+        owner->states[c].base == NULL ? 0 : (uint16_t)bin_count(owner, c);
+}
+
 bool
 tcmi_thread_cache_open(void)
 {
@@ -97,6 +108,7 @@ tcmi_thread_cache_open(void)
     owner = owner_new();
   if (owner == NULL)
     return false;
+  forget_allocations(owner);
   tcmi_thread_cache = &owner->hot;
   tcmi_thread_cache_state = CACHE_OPEN;
   return true;

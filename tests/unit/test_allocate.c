@@ -62,6 +62,75 @@ START_TEST(good_size_is_sound)
 }
 END_TEST
 
+/* ---- Cache lines of other threads ---------------------------------------- */
+
+#define CARDS 64
+#define LINE 64
+
+static struct {
+  void *cards[CARDS]; /* neighbours; the threads free every second one */
+  size_t size;        /* bytes of each */
+  unsigned turn;      /* threads that came before */
+} table;
+
+static bool
+shares_a_line(const void *block)
+{
+  unsigned i;
+
+  for (i = 0; i < CARDS; i++)
+    if (table.cards[i] != NULL &&
+        (uintptr_t)table.cards[i] / LINE == (uintptr_t)block / LINE)
+      return true;
+  return false;
+}
+
+/* Frees the cards that are not kept by the main thread, then allocates. */
+static void *
+play(void *unused)
+{
+  void *hand[CARDS];
+  unsigned i;
+
+  for (i = table.turn; i < CARDS; i += 4) {
+    tcmi_free(table.cards[i]);
+    table.cards[i] = NULL;
+  }
+  for (i = 0; i < 32; i++) {
+    hand[i] = allocate(table.size);
+    must_for(!shares_a_line(hand[i]), "%zu B, block %u, thread %u", table.size,
+             i, table.turn);
+  }
+  for (i = 0; i < 32; i++)
+    tcmi_free(hand[i]);
+  return unused;
+}
+
+/* A thread that frees the neighbours of other threads' blocks does not get them
+ * for its own, whether its cache is new or an ended thread's. */
+START_TEST(others_lines_are_given_away)
+{
+  static const size_t sizes[] = {8, 16, 32, 48};
+  size_t s;
+
+  for (s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+    unsigned i;
+    table.size = sizes[s];
+    for (i = 0; i < CARDS; i++)
+      table.cards[i] = allocate(table.size);
+    for (table.turn = 0; table.turn < 3; table.turn++) {
+      pthread_t thread;
+      must(pthread_create(&thread, NULL, play, NULL) == 0);
+      must(pthread_join(thread, NULL) == 0);
+    }
+    for (i = 3; i < CARDS; i += 4)
+      tcmi_free(table.cards[i]);
+    memset(table.cards, 0, sizeof table.cards);
+  }
+  tcmi_heap_check();
+}
+END_TEST
+
 START_TEST(failure_sets_errno_and_nothing_else)
 {
   static const size_t sizes[] = {SIZE_MAX, PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1,
@@ -377,6 +446,7 @@ add_tests(TCase *tests)
 {
   tcase_add_test(tests, every_small_size);
   tcase_add_test(tests, good_size_is_sound);
+  tcase_add_test(tests, others_lines_are_given_away);
   tcase_add_test(tests, failure_sets_errno_and_nothing_else);
   tcase_add_test(tests, success_leaves_errno_alone);
   tcase_add_test(tests, zeroed_is_zero_whatever_was_there);
