@@ -41,7 +41,7 @@ move_large(struct span *old, size_t size)
   return block;
 }
 
-static void *
+static NOINLINE void *
 move_by_copy(void *block, size_t usable, size_t size)
 {
   void *moved = tcmi_allocate(size);
@@ -70,6 +70,17 @@ reallocate_large(void *block, size_t size)
   return move_by_copy(block, usable, size);
 }
 
+/* Whether an address in a span of objects is that of one. */
+static bool
+is_at_start(uintptr_t address, size_t class_id)
+{
+  uintptr_t offset = address - pagemap_span(address)->start;
+
+  return size_class_index((unsigned)class_id, offset) *
+             size_class_size((unsigned)class_id) ==
+         offset;
+}
+
 static NOINLINE void *
 reallocate_slow(void *block, size_t size)
 {
@@ -93,8 +104,13 @@ void *
 tcmi_reallocate(void *block, size_t size)
 {
   size_t tag = thread_cache_tag_of(block);
+  size_t usable = size_class_size(tag >> 1);
 
-  if (likely(tag != 0 && fits_as_it_is(size_class_size(tag >> 1), size)))
+  if (unlikely(tag == 0 || size == 0))
+    return reallocate_slow(block, size);
+  if (likely(fits_as_it_is(usable, size)))
     return block;
-  return reallocate_slow(block, size);
+  if (unlikely(!is_at_start((uintptr_t)block, tag >> 1)))
+    return reallocate_slow(block, size);
+  return move_by_copy(block, usable, size);
 }

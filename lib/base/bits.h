@@ -123,4 +123,18 @@ bits_find(const uint64_t *words, size_t first, size_t end, bool want)
   return end;
 }
 
+/* The bit after the last set one before @end, or 0. */
+static inline size_t
+bits_end_before(const uint64_t *words, size_t end)
+{
+  while (end > 0) {
+    size_t word = (end - 1) / 64;
+    uint64_t below = words[word] & range_mask(word * 64, end);
+    if (below != 0)
+      return word * 64 + bit_width(below);
+    end = word * 64;
+  }
+  return 0;
+}
+
 #endif /* TCM_BASE_BITS_H */

@@ -279,12 +279,11 @@ tcmi_central_extract_one(unsigned class_id, bool *zero)
   return object;
 }
 
-/* What is wrong with giving @object back to @span, or CENTRAL_VALID. */
+/* What is wrong with giving @object, which lies in object number @index, back to
+ * @span, or CENTRAL_VALID. */
 static enum central_verdict
-judge_locked(const struct span *span, uintptr_t object)
+judge_locked(const struct span *span, uintptr_t object, unsigned index)
 {
-  unsigned index = size_class_index(span->class_id, object - span->start);
-
   if ((uintptr_t)object_address(span, index) != object)
     return CENTRAL_INTERIOR;
   if (index >= span->fresh || bit_get(span->bits, index))
@@ -299,7 +298,8 @@ tcmi_central_judge(struct span *span, uintptr_t object)
   enum central_verdict verdict;
 
   lock_acquire(&list->lock);
-  verdict = judge_locked(span, object);
+  verdict = judge_locked(
+      span, object, size_class_index(span->class_id, object - span->start));
   lock_release(&list->lock);
   return verdict;
 }
@@ -357,40 +357,47 @@ span_leave_locked(struct central_list *list, struct span *span)
   list->clean_pages -= clean_pages(span);
 }
 
-/* Marks one object as free; the span, if that was its last one. */
-static struct span *
-insert_locked(struct central_list *list, unsigned class_id, void *object)
+/* Marks objects as free, from the first on as long as they are of one span.
+ * Returns how many, and that span, if none of it is in use any more, or NULL. */
+static unsigned
+insert_locked(struct central_list *list, unsigned class_id,
+              void *const *objects, unsigned n, struct span **emptied)
 {
-  struct span *span = pagemap_span((uintptr_t)object);
-  enum central_verdict verdict;
+  struct span *span = pagemap_span((uintptr_t)objects[0]);
+  unsigned done = 0;
 
   if (unlikely(span == NULL || span->class_id != class_id))
-    verdict = CENTRAL_FREE;
-  else
-    verdict = judge_locked(span, (uintptr_t)object);
-  if (unlikely(verdict != CENTRAL_VALID))
-    reject(list, verdict, (uintptr_t)object);
-  bit_set(span->bits,
-          size_class_index(class_id, (uintptr_t)object - span->start));
-  span->nfree++;
-  list->free_objects++;
+    reject(list, CENTRAL_FREE, (uintptr_t)objects[0]);
+  do {
+    uintptr_t object = (uintptr_t)objects[done];
+    unsigned index = size_class_index(class_id, object - span->start);
+    enum central_verdict verdict = judge_locked(span, object, index);
+    if (unlikely(verdict != CENTRAL_VALID))
+      reject(list, verdict, object);
+    bit_set(span->bits, index);
+    span->nfree++;
+    list->free_objects++;
+  } while (++done < n &&
+           (uintptr_t)objects[done] - span->start < span_bytes(span));
+  *emptied = NULL;
   if (span_outstanding(span) > 0 || span->held) {
     span_relink_locked(list, span);
-    return NULL;
+  } else {
+    span_leave_locked(list, span);
+    *emptied = span;
   }
-  span_leave_locked(list, span);
-  return span;
+  return done;
 }
 
 void
 tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n)
 {
   struct central_list *list = &tcmi_central_lists[class_id];
-  struct span *empty = NULL;
+  struct span *empty = NULL, *span;
 
   lock_acquire(&list->lock);
-  for (unsigned i = 0; i < n; i++) {
-    struct span *span = insert_locked(list, class_id, objects[i]);
+  for (unsigned i = 0; i < n;) {
+    i += insert_locked(list, class_id, objects + i, n - i, &span);
     if (span != NULL) {
       /* Emptied spans are chained through their unused link. */
       span->link.next = empty == NULL ? NULL : &empty->link;

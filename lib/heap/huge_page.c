@@ -61,14 +61,26 @@ tcmi_huge_page_find(const struct huge_page *huge, size_t n, size_t align)
   return find_clear_run(huge->used, n, align);
 }
 
+/* The length of the free run that pages [first, first + n) are a part of. */
+static size_t
+free_run_length(const struct huge_page *huge, size_t first, size_t n)
+{
+  return bits_find(huge->used, first + n, HUGE_PAGE_PAGES, true) -
+         bits_end_before(huge->used, first);
+}
+
 void
 tcmi_huge_page_take(struct huge_page *huge, size_t first, size_t n)
 {
+  size_t whole;
+
   ASSERT(first + n <= HUGE_PAGE_PAGES);
   ASSERT(bits_count_range(huge->used, first, n) == 0);
+  whole = free_run_length(huge, first, n);
   bits_set_range(huge->used, first, n);
   huge->nused = (uint16_t)(huge->nused + n);
-  huge->longest = (uint16_t)tcmi_huge_page_longest(huge);
+  if (whole >= huge->longest)
+    huge->longest = (uint16_t)tcmi_huge_page_longest(huge);
 }
 
 void
@@ -78,7 +90,8 @@ tcmi_huge_page_give(struct huge_page *huge, size_t first, size_t n)
   ASSERT(bits_count_range(huge->used, first, n) == n);
   bits_clear_range(huge->used, first, n);
   huge->nused = (uint16_t)(huge->nused - n);
-  huge->longest = (uint16_t)tcmi_huge_page_longest(huge);
+  huge->longest =
+      (uint16_t)max_size(huge->longest, free_run_length(huge, first, n));
 }
 
 size_t
