@@ -283,7 +283,8 @@ int tcm_owns(const void *ptr) TCM_NOTHROW;
 enum tcm_option_source {
   TCM_OPTION_DEFAULT = 0,
   TCM_OPTION_ENVIRONMENT = 1,
-  TCM_OPTION_API = 2
+  TCM_OPTION_API = 2,
+  TCM_OPTION_REQUEST = 3 /* tcm-stat(1) */
 };
 
 /* One option, as tcm_option_info() tells it. */
@@ -341,6 +342,7 @@ struct tcm_stats {
   uint64_t span_count;           /* spans of the central lists, a count */
   uint64_t thread_cache_count;   /* thread caches, those of dead threads too */
   uint64_t released_total_bytes; /* ever returned to the system */
+  uint64_t most_mapped_bytes;    /* the largest that mapped_bytes ever was */
 };
 
 /**
@@ -350,10 +352,31 @@ struct tcm_stats {
  * @size: sizeof(struct tcm_stats) as the caller compiled it; only that many
  *       bytes are written, fields that this library lacks as zero.
  * Returns: 0, or -1 with errno EINVAL when @size is 0.
- * Cost: takes each lock a few times for a moment; allocates nothing.
+ * Cost: reads all counters, without waiting for other threads; allocates
+ *       nothing.
+ * Signals: async-signal-safe.
  * Source: lib/observe/stats.c.  Since 0.1.
  */
 int tcm_stats(struct tcm_stats *stats, size_t size) TCM_NOTHROW;
+
+/* How tcm_stats_print() writes. */
+enum tcm_stats_format {
+  TCM_STATS_TEXT = 0, /* the lines of malloc_stats(3) */
+  TCM_STATS_JSON = 1, /* one object, its members named as above */
+  TCM_STATS_XML = 2   /* the elements of malloc_info(3) */
+};
+
+/**
+ * Write the statistics to a file descriptor.
+ *
+ * @fd: open for writing.
+ * Returns: 0, or -1 with errno EINVAL for an unknown @format.
+ * Cost: as tcm_stats(), and about a millisecond per GiB to ask the kernel what
+ *       is resident; allocates nothing.
+ * Signals: async-signal-safe.
+ * Source: lib/observe/stats_print.c.  Since 0.1.
+ */
+int tcm_stats_print(int fd, enum tcm_stats_format format) TCM_NOTHROW;
 
 /**
  * The version of the library that runs, for example "0.1.0".

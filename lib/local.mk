@@ -55,10 +55,14 @@ tcm_cache = \
 	lib/cache/transfer_cache.h
 
 tcm_observe = \
+	lib/observe/layout.h \
 	lib/observe/stats.c \
 	lib/observe/stats.h \
+	lib/observe/stats_json.c \
 	lib/observe/stats_page.h \
-	lib/observe/stats_print.c
+	lib/observe/stats_print.c \
+	lib/observe/stats_raw.h \
+	lib/observe/stats_sum.c
 
 tcm_api = \
 	lib/api/allocate.c \
@@ -75,6 +79,8 @@ tcm_api = \
 	lib/api/reallocate.h \
 	lib/api/release.c \
 	lib/api/release.h \
+	lib/api/request.c \
+	lib/api/request.h \
 	lib/api/tcm.c
 
 # The standard names.  dlopen.c is empty unless PIC is defined, which libtool

@@ -8,6 +8,7 @@
 
 #include "api/lifecycle.h"
 #include "api/release.h"
+#include "api/request.h"
 #include "base/bits.h"
 #include "base/params.h"
 #include "base/system.h"
@@ -22,6 +23,7 @@ enter_slow_path(void)
 {
   if (unlikely(tcmi_thread_cache_state == CACHE_NONE))
     tcmi_thread_start();
+  request_look();
 }
 
 static void *

@@ -54,6 +54,44 @@ remember_stderr(void)
 }
 
 static void
+to_messages(void *to, const char *text, size_t length)
+{
+  (void)to;
+  tcmi_report_write(text, length);
+}
+
+static void
+report_on_signal(int signal)
+{
+  (void)signal;
+  tcmi_stats_print_text(to_messages, NULL);
+}
+
+static void
+report_prepare(void)
+{
+  int signal = (int)tcmi_option(OPTION_stats_signal);
+  struct line line;
+
+  if (signal == 0 || tcmi_system_on_signal(signal, report_on_signal))
+    return;
+  tcmi_report_begin(&line);
+  tcmi_line_text(&line, "stats_signal: the program uses signal ");
+  tcmi_line_decimal(&line, (uint64_t)signal);
+  tcmi_report_warn(&line);
+}
+
+/* After the program's own destructors, which may still allocate: the library
+ * was there before it. */
+__attribute__((destructor)) static void
+report_at_exit(void)
+{
+  if (atomic_load_acquire(&life.started) &&
+      tcmi_option(OPTION_stats_at_exit) != 0)
+    tcmi_stats_print_text(to_messages, NULL);
+}
+
+static void
 process_start_locked(void)
 {
   tcmi_report_init();
@@ -62,6 +100,10 @@ process_start_locked(void)
   tcmi_options_seal();
   life.key_is_valid = pthread_key_create(&life.key, thread_end) == 0;
   tcmi_fork_init();
+  atomic_store_relaxed(&tcmi_stats_page.takes_requests,
+                       !tcmi_system_is_secure_mode());
+  atomic_store_relaxed(&tcmi_stats_page.started, 1);
+  report_prepare();
 }
 
 void

@@ -13,6 +13,7 @@
 
 #include "api/names.h"
 #include "api/release.h"
+#include "base/report.h"
 #include "observe/stats.h"
 
 EXPORT void *
@@ -69,6 +70,7 @@ valloc(size_t size)
   return name_valloc(size);
 }
 
+void *pvalloc(size_t size);
 EXPORT void *
 pvalloc(size_t size)
 {
@@ -124,6 +126,7 @@ mallopt(int parameter, int value)
   return parameter < 0 && parameter >= LAST_PARAMETER;
 }
 
+#if defined HAVE_STRUCT_MALLINFO || defined HAVE_STRUCT_MALLINFO2
 static size_t
 free_bytes(const struct tcm_stats *s)
 {
@@ -132,34 +135,39 @@ free_bytes(const struct tcm_stats *s)
 }
 
 static size_t
-free_blocks(void)
+free_blocks(const struct stats_raw *raw)
 {
   size_t n = 0;
 
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
     struct class_stats s;
-    tcmi_stats_class(c, &s);
+    tcmi_stats_sum_class(raw, c, &s);
     n += s.free_central + s.free_transfer + s.free_thread;
   }
   return n;
 }
 
-/* The fields of mallinfo and mallinfo2 differ in width alone. */
-#define MALLINFO(type, narrow)                                            \
-  struct tcm_stats s;                                                     \
-  struct type info = {0};                                                 \
-                                                                          \
-  tcmi_stats_collect(&s);                                                 \
-  info.arena = narrow(s.mapped_bytes - s.large_bytes - s.metadata_bytes - \
-                      s.returned_bytes);                                  \
-  info.ordblks = narrow(free_blocks());                                   \
-  info.hblks = narrow(s.large_count);                                     \
-  info.hblkhd = narrow(s.large_bytes);                                    \
-  info.uordblks = narrow(s.in_use_bytes);                                 \
-  info.fordblks = narrow(free_bytes(&s));                                 \
-  info.keepcost = narrow(s.page_heap_bytes);                              \
+/* The fields of mallinfo and mallinfo2 differ in width alone.  As in glibc,
+ * uordblks and fordblks together are arena, and large blocks are apart. */
+#define MALLINFO(type, narrow)                             \
+  struct type info = {0};                                  \
+  struct stats_raw raw;                                    \
+  struct tcm_stats s;                                      \
+                                                           \
+  tcmi_stats_look(&raw);                                   \
+  (void)tcmi_stats_sum(&raw, &s);                          \
+  s.large_bytes = min_size(s.large_bytes, s.in_use_bytes); \
+  info.uordblks = narrow(s.in_use_bytes - s.large_bytes);  \
+  info.fordblks = narrow(free_bytes(&s));                  \
+  info.arena = info.uordblks + info.fordblks;              \
+  info.ordblks = narrow(free_blocks(&raw));                \
+  info.hblks = narrow(s.large_count);                      \
+  info.hblkhd = narrow(s.large_bytes);                     \
+  info.keepcost = narrow(s.page_heap_bytes);               \
   return info
+#endif
 
+#ifdef HAVE_STRUCT_MALLINFO
 /* As glibc does for numbers that no longer fit. */
 static int
 to_int(size_t n)
@@ -167,7 +175,6 @@ to_int(size_t n)
   return (int)n;
 }
 
-#ifdef __GLIBC__
 struct mallinfo mallinfo(void);
 EXPORT struct mallinfo
 mallinfo(void)
@@ -192,17 +199,17 @@ mallinfo2(void)
 #endif
 
 static void
-to_descriptor(void *to, const char *text, size_t length)
+to_messages(void *to, const char *text, size_t length)
 {
   (void)to;
-  tcmi_system_write(2, text, length);
+  tcmi_report_write(text, length);
 }
 
 void malloc_stats(void);
 EXPORT void
 malloc_stats(void)
 {
-  tcmi_stats_print_text(to_descriptor, NULL);
+  tcmi_stats_print_text(to_messages, NULL);
 }
 
 static void

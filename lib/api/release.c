@@ -10,6 +10,7 @@
 #include "cache/thread_cache.h"
 #include "cache/transfer_cache.h"
 #include "heap/page_heap.h"
+#include "observe/stats.h"
 
 bool
 tcmi_settle_all(void)
@@ -51,6 +52,7 @@ tcmi_release_all(void)
 {
   size_t bytes = 0;
 
+  stats_count(releases);
   (void)tcmi_settle_all();
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     bytes += tcmi_central_release(c);

@@ -155,7 +155,8 @@ tcm_option_set(const char *name, uint64_t value)
   int error;
 
   tcmi_process_start();
-  error = id == OPTION_COUNT ? -ENOENT : tcmi_option_change(id, value);
+  error =
+      id == OPTION_COUNT ? -ENOENT : tcmi_option_change(id, value, SOURCE_API);
   if (error == 0)
     return 0;
   errno = -error;
@@ -197,6 +198,28 @@ tcm_stats(struct tcm_stats *stats, size_t size)
   tcmi_stats_collect(&own);
   memset(stats, 0, size);
   memcpy(stats, &own, min_size(size, sizeof own));
+  return 0;
+}
+
+static void
+to_descriptor(void *to, const char *text, size_t length)
+{
+  tcmi_system_write(*(int *)to, text, length);
+}
+
+EXPORT int
+tcm_stats_print(int fd, enum tcm_stats_format format)
+{
+  if (format == TCM_STATS_TEXT)
+    tcmi_stats_print_text(to_descriptor, &fd);
+  else if (format == TCM_STATS_JSON)
+    tcmi_stats_print_json(to_descriptor, &fd);
+  else if (format == TCM_STATS_XML)
+    tcmi_stats_print_xml(to_descriptor, &fd);
+  else {
+    errno = EINVAL;
+    return -1;
+  }
   return 0;
 }
 

@@ -14,6 +14,9 @@
 
 #define WAITERS ((uint32_t)1 << 31)
 #define SPINS 100
+/* A report waits for a lock so often and so long. */
+#define LOOK_TRIES 100
+#define LOOK_PAUSE_NS 1000000
 
 __thread uint32_t tcmi_lock_self;
 uint32_t tcmi_lock_forking;
@@ -107,6 +110,28 @@ tcmi_lock_debug_released(const struct lock *lock)
     }
   }
   CHECK(!"released a lock that was not taken");
+}
+
+/* Outside the order of ranks: nothing is taken while it is held. */
+enum lock_look
+tcmi_lock_look(struct lock *lock)
+{
+  uint32_t self = lock_self();
+
+  for (unsigned tries = 0; tries < LOOK_TRIES; tries++) {
+    if (tcmi_lock_is_held(lock))
+      return LOOK_MINE;
+    if (lock_spin(lock, self))
+      return LOOK_TAKEN;
+    tcmi_system_pause(LOOK_PAUSE_NS);
+  }
+  return LOOK_BUSY;
+}
+
+void
+tcmi_lock_look_end(struct lock *lock)
+{
+  tcmi_lock_release_after_fork(lock);
 }
 
 bool

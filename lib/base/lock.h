@@ -66,6 +66,16 @@ void tcmi_lock_release_after_fork(struct lock *lock);
  * under the new thread id. */
 void tcmi_lock_inherit(struct lock *lock);
 
+/* For a report, which may be asked for in a signal handler or in a process one
+ * of whose threads died with a lock: waits a tenth of a second at most. */
+enum lock_look {
+  LOOK_BUSY,  /* another thread holds it, and goes on doing so */
+  LOOK_MINE,  /* this thread held it already */
+  LOOK_TAKEN, /* it was taken, and must be given back */
+};
+enum lock_look tcmi_lock_look(struct lock *lock);
+void tcmi_lock_look_end(struct lock *lock);
+
 static inline uint32_t
 lock_self(void)
 {

@@ -27,8 +27,9 @@ struct lock tcmi_metadata_lock = LOCK_INITIALIZER(LOCK_METADATA);
 static struct {
   char *bump, *end;                /* the unused part of the last region */
   struct free_block *free[NLISTS]; /* by granules */
-  size_t mapped_bytes;             /* regions and own mappings; others read */
 } metadata;
+
+struct metadata_counts tcmi_metadata_counts;
 
 static size_t
 granules_of(size_t bytes)
@@ -60,6 +61,19 @@ region_retire_locked(void)
   }
 }
 
+static void
+region_open_locked(void *start, size_t size)
+{
+  struct metadata_region *region = start;
+
+  region->next = tcmi_metadata_counts.regions;
+  region->bytes = size;
+  atomic_store_release(&tcmi_metadata_counts.regions, region);
+  metadata.bump = (char *)start + GRANULE;
+  metadata.end = (char *)start + size;
+  counter_add(&tcmi_metadata_counts.mapped_bytes, size);
+}
+
 static bool
 region_grow_locked(size_t bytes)
 {
@@ -70,14 +84,12 @@ region_grow_locked(size_t bytes)
   size = round_up(size, tcmi_system_page_size());
   /* A process at its limit may still have room for a single page. */
   if (tcmi_system_map(size, &start) != 0) {
-    size = round_up(bytes, tcmi_system_page_size());
+    size = round_up(bytes + GRANULE, tcmi_system_page_size());
     if (tcmi_system_map(size, &start) != 0)
       return false;
   }
   region_retire_locked();
-  metadata.bump = start;
-  metadata.end = metadata.bump + size;
-  counter_add(&metadata.mapped_bytes, size);
+  region_open_locked(start, size);
   return true;
 }
 
@@ -231,13 +243,13 @@ tcmi_metadata_free(void *block, size_t bytes)
 size_t
 tcmi_metadata_mapped_bytes(void)
 {
-  return atomic_load_relaxed(&metadata.mapped_bytes);
+  return atomic_load_relaxed(&tcmi_metadata_counts.mapped_bytes);
 }
 
 void
 tcmi_metadata_count(size_t extra)
 {
   lock_acquire(&tcmi_metadata_lock);
-  counter_add(&metadata.mapped_bytes, extra);
+  counter_add(&tcmi_metadata_counts.mapped_bytes, extra);
   lock_release(&tcmi_metadata_lock);
 }

@@ -23,6 +23,21 @@
 
 extern struct lock tcmi_metadata_lock;
 
+/* At the start of each region, a granule: all regions, the last one first, for
+ * those who ask the system how much of them is resident. */
+struct metadata_region {
+  struct metadata_region *next; /* [const] or NULL */
+  size_t bytes;                 /* [const] */
+};
+
+/* All fields: [lock: metadata], read by anybody. */
+struct metadata_counts {
+  size_t mapped_bytes;             /* regions, own mappings, what others map */
+  struct metadata_region *regions; /* or NULL */
+};
+
+extern struct metadata_counts tcmi_metadata_counts;
+
 /* NULL when the system gives no memory. */
 MUST_CHECK void *tcmi_metadata_alloc(size_t bytes);
 /* The same, cleared. */

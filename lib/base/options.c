@@ -23,25 +23,20 @@ const struct option tcmi_option_table[OPTION_COUNT] = {
 #undef OPTION
 };
 
-struct option_values {
-  uint64_t value[OPTION_COUNT]; /* [atomic: relaxed] in force */
-  uint8_t source[OPTION_COUNT]; /* [atomic: relaxed] enum option_source */
-};
-
-static struct option_values open_values;   /* those that may change */
-static struct option_values *fixed_values; /* NULL until init */
+struct option_values tcmi_open_values;
+struct option_values *tcmi_fixed_values;
 static char fixed_area[2 * SYSTEM_PAGE_MAX];
 
 static struct option_values *
 values_of(enum option_id id)
 {
-  return tcmi_option_table[id].fixed ? fixed_values : &open_values;
+  return tcmi_option_table[id].fixed ? tcmi_fixed_values : &tcmi_open_values;
 }
 
 uint64_t
 tcmi_option(enum option_id id)
 {
-  if (unlikely(fixed_values == NULL))
+  if (unlikely(tcmi_fixed_values == NULL))
     return tcmi_option_table[id].default_value;
   return atomic_load_relaxed(&values_of(id)->value[id]);
 }
@@ -49,7 +44,7 @@ tcmi_option(enum option_id id)
 enum option_source
 tcmi_option_source(enum option_id id)
 {
-  if (fixed_values == NULL)
+  if (tcmi_fixed_values == NULL)
     return SOURCE_DEFAULT;
   return (enum option_source)atomic_load_relaxed(&values_of(id)->source[id]);
 }
@@ -72,13 +67,13 @@ option_allows(enum option_id id, uint64_t value)
 }
 
 int
-tcmi_option_change(enum option_id id, uint64_t value)
+tcmi_option_change(enum option_id id, uint64_t value, enum option_source source)
 {
   if (tcmi_option_table[id].fixed)
     return -EPERM;
   if (!option_allows(id, value))
     return -ERANGE;
-  option_store(id, value, SOURCE_API);
+  option_store(id, value, source);
   if (id == OPTION_messages)
     tcmi_report_enable(value != 0);
   return 0;
@@ -203,8 +198,8 @@ tcmi_options_init(void)
 {
   char **environment = tcmi_system_environment();
 
-  fixed_values = (struct option_values *)(void *)round_up((size_t)fixed_area,
-                                                          SYSTEM_PAGE_MAX);
+  tcmi_fixed_values = (struct option_values *)(void *)round_up(
+      (size_t)fixed_area, SYSTEM_PAGE_MAX);
   for (int id = 0; id < OPTION_COUNT; id++)
     option_store((enum option_id)id, tcmi_option_table[id].default_value,
                  SOURCE_DEFAULT);
@@ -223,5 +218,5 @@ void
 tcmi_options_seal(void)
 {
   /* A kernel that refuses leaves the page writable, and nothing else. */
-  (void)!tcmi_system_seal(fixed_values, SYSTEM_PAGE_MAX);
+  (void)!tcmi_system_seal(tcmi_fixed_values, SYSTEM_PAGE_MAX);
 }

@@ -2,7 +2,7 @@
 /*
  * options.h - the settings, one row each in options.def.
  *
- *     default  <  environment (TCM_<NAME>)  <  API (tcm_option_set)
+ *     default  <  environment (TCM_<NAME>)  <  API (tcm_option_set), request
  *
  * Invariants
  *   O1  a value in force lies in its range.
@@ -26,7 +26,20 @@ enum option_id {
   OPTION_COUNT
 };
 
-enum option_source { SOURCE_DEFAULT, SOURCE_ENVIRONMENT, SOURCE_API };
+enum option_source {
+  SOURCE_DEFAULT,
+  SOURCE_ENVIRONMENT,
+  SOURCE_API,
+  SOURCE_REQUEST /* tcm-stat(1), see observe/stats_page.h */
+};
+
+struct option_values {
+  uint64_t value[OPTION_COUNT]; /* [atomic: relaxed] in force */
+  uint8_t source[OPTION_COUNT]; /* [atomic: relaxed] enum option_source */
+};
+
+extern struct option_values tcmi_open_values;   /* those that may change */
+extern struct option_values *tcmi_fixed_values; /* NULL until init */
 
 struct option {
   const char *name;       /* [const] */
@@ -46,7 +59,8 @@ void tcmi_options_seal(void);
 uint64_t tcmi_option(enum option_id id);
 enum option_source tcmi_option_source(enum option_id id);
 /* 0, or -EPERM or -ERANGE. */
-MUST_CHECK int tcmi_option_change(enum option_id id, uint64_t value);
+MUST_CHECK int tcmi_option_change(enum option_id id, uint64_t value,
+                                  enum option_source source);
 /* The option of that name, or OPTION_COUNT. */
 enum option_id tcmi_option_find(const char *name);
 

@@ -40,6 +40,13 @@ report_is_allowed(void)
 }
 
 void
+tcmi_report_write(const char *text, size_t length)
+{
+  if (report_is_allowed())
+    tcmi_system_write(2, text, length);
+}
+
+void
 tcmi_report_begin(struct line *line)
 {
   line->length = 0;
@@ -50,8 +57,7 @@ void
 tcmi_report_warn(struct line *line)
 {
   tcmi_line_end(line);
-  if (report_is_allowed())
-    tcmi_system_write(2, line->text, line->length);
+  tcmi_report_write(line->text, line->length);
 }
 
 void

@@ -23,6 +23,9 @@ void tcmi_report_init(void);
 /* Whether lines may be written at all; set by the option "messages". */
 void tcmi_report_enable(bool on);
 
+/* Text of several lines, under the same rule. */
+void tcmi_report_write(const char *text, size_t length);
+
 /* A new line that begins "tcm: ". */
 void tcmi_report_begin(struct line *line);
 /* Ends the line and writes it. */

@@ -79,6 +79,15 @@ void tcmi_system_wait(uint32_t *word, uint32_t value);
 /* Wakes up to @n sleepers. */
 void tcmi_system_wake(uint32_t *word, int n);
 
+/* Sleeps; may return early. */
+void tcmi_system_pause(unsigned nanoseconds);
+/* How many bytes of the range are resident; what lies in it that is not mapped
+ * counts as not resident.  The range is made of whole system pages. */
+size_t tcmi_system_resident(uintptr_t start, size_t size);
+/* Lets @handler run on a signal that the program has not touched; false if it
+ * has. */
+MUST_CHECK bool tcmi_system_on_signal(int signal, void (*handler)(int));
+
 uint32_t tcmi_system_thread_id(void);
 unsigned tcmi_system_cpu_count(void);
 /* Whether the program runs with privileges that its caller lacks. */

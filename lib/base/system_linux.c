@@ -10,12 +10,14 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/atomics.h"
@@ -309,6 +311,50 @@ tcmi_system_wake(uint32_t *word, int n)
 
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
   errno = saved;
+}
+
+void
+tcmi_system_pause(unsigned nanoseconds)
+{
+  struct timespec time = {.tv_nsec = (long)nanoseconds};
+  int saved = errno;
+
+  (void)syscall(SYS_nanosleep, &time, NULL);
+  errno = saved;
+}
+
+size_t
+tcmi_system_resident(uintptr_t start, size_t size)
+{
+  unsigned char map[4096];
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), resident = 0;
+  int saved = errno;
+
+  while (size > 0) {
+    size_t part = min_size(size, page * sizeof map);
+    size_t pages = (part + page - 1) / page;
+    if (mincore((void *)start, part, map) == 0)
+      for (size_t i = 0; i < pages; i++)
+        resident += map[i] & 1 ? page : 0;
+    start += part;
+    size -= part;
+  }
+  errno = saved;
+  return resident;
+}
+
+bool
+tcmi_system_on_signal(int signal, void (*handler)(int))
+{
+  struct sigaction old, new = {.sa_handler = handler};
+  int saved = errno;
+  bool done;
+
+  new.sa_flags = SA_RESTART;
+  done = sigaction(signal, NULL, &old) == 0 && old.sa_handler == SIG_DFL &&
+         sigaction(signal, &new, NULL) == 0;
+  errno = saved;
+  return done;
 }
 
 uint32_t

@@ -37,6 +37,14 @@ struct bin_state {
   uint8_t missed;       /* it ran empty since it was last settled */
 };
 
+/* What went through a cache, ever.  All fields: [owner thread], read by
+ * anybody. */
+struct cache_traffic {
+  uint64_t refills; /* bins filled from the floors below */
+  uint64_t objects; /* that came with them */
+  uint64_t flushes; /* bins emptied, or a part of one */
+};
+
 struct cache_owner {
   struct thread_cache hot; /* [owner thread] first: the two are one */
   struct bin_state states[SIZE_CLASS_COUNT]; /* [owner thread] */
@@ -45,6 +53,8 @@ struct cache_owner {
   size_t capacity_bytes; /* [owner thread] sum of cap * size */
   unsigned look;         /* [owner thread] next bin to look at */
   unsigned ticks;        /* [owner thread] slow paths taken */
+  uint32_t thread;       /* [atomic: relaxed] id of the thread; 0: an orphan */
+  struct cache_traffic traffic; /* [owner thread] others read it */
 };
 
 struct cache_registry {
@@ -53,6 +63,7 @@ struct cache_registry {
   size_t ncaches;              /* [lock: registry] */
   size_t norphans;             /* [atomic: relaxed] written under the lock */
   size_t capacity_bytes;       /* [atomic: relaxed] of all caches */
+  struct cache_traffic ended;  /* [lock: registry] of caches that are no more */
 };
 
 extern struct cache_registry tcmi_cache_registry;

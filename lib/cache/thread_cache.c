@@ -165,6 +165,7 @@ bin_flush(struct cache_owner *owner, unsigned c, unsigned n)
     tcmi_transfer_insert(c, state->base + done, part);
     done += part;
   }
+  counter_add(&owner->traffic.flushes, 1);
   memmove(state->base, state->base + n, left * sizeof *state->base);
   atomic_store_relaxed(&bin->top, state->base + left);
 }
@@ -178,6 +179,7 @@ bin_settle(struct cache_owner *owner, unsigned c)
   unsigned count = bin_count(owner, c);
 
   tcmi_central_insert(c, state->base, count);
+  counter_add(&owner->traffic.flushes, 1);
   atomic_store_relaxed(&owner->hot.bins[c].top, state->base);
   (void)bin_resize(owner, c, first_capacity(c));
   owner->states[c].missed = 0;
@@ -248,6 +250,13 @@ capacity_after_miss(struct cache_owner *owner, unsigned c)
   return state->cap < most ? next_capacity(owner, c, most) : state->cap;
 }
 
+static void
+count_refill(struct cache_owner *owner, unsigned n)
+{
+  counter_add(&owner->traffic.refills, 1);
+  counter_add(&owner->traffic.objects, n);
+}
+
 /* Puts objects of a new span, which no other thread has a part of, into a bin
  * that is empty; it stays so if there is no memory. */
 static void
@@ -260,6 +269,7 @@ fill_with_new(struct cache_owner *owner, unsigned c)
   if (!bin_resize(owner, c, n))
     return;
   n = tcmi_central_extract_new(c, batch, n);
+  count_refill(owner, n);
   base = owner->states[c].base;
   for (unsigned i = 0; i < n; i++)
     base[i] = batch[n - 1 - i];
@@ -283,6 +293,7 @@ begin_to_allocate(struct cache_owner *owner, unsigned c)
     return;
   tcmi_central_insert(c, state->base + state->inherited,
                       count - state->inherited);
+  counter_add(&owner->traffic.flushes, 1);
   atomic_store_relaxed(&owner->hot.bins[c].top, state->base + state->inherited);
   if (state->inherited == 0)
     fill_with_new(owner, c);
@@ -309,11 +320,13 @@ tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
   if (cap != owner->states[c].cap && !bin_resize(owner, c, cap) &&
       owner->states[c].cap == 0) {
     n = tcmi_transfer_remove(c, batch, 1);
+    count_refill(owner, n);
     return n > 0 ? batch[0] : NULL;
   }
   cap = owner->states[c].cap;
   n = (unsigned)min_size((cap + 1) / 2, tcmi_size_classes[c].batch);
   n = tcmi_transfer_remove(c, batch, n);
+  count_refill(owner, n);
   if (n == 0)
     return NULL;
   /* Pushed from the highest address down, so that they are handed out in

@@ -119,7 +119,14 @@ struct thread_cache_stats {
   uint64_t orphans;      /* [const] of them */
   uint64_t large_bytes;  /* [const] of bytes, in held large blocks */
   uint64_t large_blocks; /* [const] held large blocks */
+  uint64_t refills;      /* [const] see struct cache_traffic */
+  uint64_t refilled;     /* [const] */
+  uint64_t flushes;      /* [const] */
+  bool complete;         /* [const] the registry could be read */
+  uint64_t objects[SIZE_CLASS_COUNT]; /* [const] in the bins, by class */
 };
+/* Reads all caches.  Waits a moment for the registry, but not for ever: a
+ * report must come also when the lock's holder is interrupted or dead. */
 void tcmi_thread_cache_stats(struct thread_cache_stats *stats);
 
 /* Objects in the bins of class @class_id of all caches. */

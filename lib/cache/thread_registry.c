@@ -42,6 +42,9 @@ owner_delete(struct cache_owner *owner)
   lock_acquire(&tcmi_registry_lock);
   list_remove(&owner->link);
   tcmi_cache_registry.ncaches--;
+  tcmi_cache_registry.ended.refills += owner->traffic.refills;
+  tcmi_cache_registry.ended.objects += owner->traffic.objects;
+  tcmi_cache_registry.ended.flushes += owner->traffic.flushes;
   lock_release(&tcmi_registry_lock);
   atomic_sub_relaxed(&tcmi_cache_registry.capacity_bytes,
                      owner->capacity_bytes);
@@ -109,6 +112,7 @@ tcmi_thread_cache_open(void)
   if (owner == NULL)
     return false;
   forget_allocations(owner);
+  atomic_store_relaxed(&owner->thread, lock_self());
   tcmi_thread_cache = &owner->hot;
   tcmi_thread_cache_state = CACHE_OPEN;
   return true;
@@ -129,6 +133,7 @@ tcmi_thread_cache_hand_on(void)
   if (tcmi_thread_cache_state != CACHE_OPEN)
     return;
   tcmi_thread_cache_detach(CACHE_GONE);
+  atomic_store_relaxed(&owner->thread, 0);
   lock_acquire(&tcmi_registry_lock);
   owner->next_orphan = tcmi_cache_registry.orphans;
   tcmi_cache_registry.orphans = owner;
@@ -162,6 +167,11 @@ tcmi_thread_cache_after_fork(void)
                      ? own->capacity_bytes + own->hot.large_charge
                      : 0;
 
+  for (struct list *node = list_first(&tcmi_cache_registry.caches);
+       node != NULL; node = list_after(&tcmi_cache_registry.caches, node))
+    list_entry(node, struct cache_owner, link)->thread = 0;
+  if (tcmi_thread_cache_state == CACHE_OPEN)
+    own->thread = lock_self();
   for (struct cache_owner *o = tcmi_cache_registry.orphans; o != NULL;
        o = o->next_orphan)
     bytes += o->capacity_bytes + o->hot.large_charge;
@@ -185,46 +195,60 @@ count_seen_from_outside(struct cache_owner *owner, unsigned c)
 uint64_t
 tcmi_thread_cache_objects(unsigned c)
 {
-  uint64_t objects = 0;
+  struct thread_cache_stats stats;
 
-  lock_acquire(&tcmi_registry_lock);
-  for (struct list *node = list_first(&tcmi_cache_registry.caches);
-       node != NULL; node = list_after(&tcmi_cache_registry.caches, node))
-    objects +=
-        count_seen_from_outside(list_entry(node, struct cache_owner, link), c);
-  lock_release(&tcmi_registry_lock);
-  return objects;
+  tcmi_thread_cache_stats(&stats);
+  return stats.objects[c];
 }
 
-/* The span itself may be gone by the time it is looked at; its size is that of
- * the charge. */
 static void
-collect_held_blocks(struct thread_cache_stats *stats)
+add_traffic(struct thread_cache_stats *stats,
+            const struct cache_traffic *traffic)
 {
-  lock_acquire(&tcmi_registry_lock);
-  for (struct list *node = list_first(&tcmi_cache_registry.caches);
-       node != NULL; node = list_after(&tcmi_cache_registry.caches, node)) {
-    struct cache_owner *owner = list_entry(node, struct cache_owner, link);
-    if (atomic_load_relaxed(&owner->hot.large) != NULL) {
-      stats->large_blocks++;
-      stats->large_bytes += atomic_load_relaxed(&owner->hot.large_charge);
-    }
-  }
-  lock_release(&tcmi_registry_lock);
+  stats->refills += atomic_load_relaxed(&traffic->refills);
+  stats->refilled += atomic_load_relaxed(&traffic->objects);
+  stats->flushes += atomic_load_relaxed(&traffic->flushes);
 }
 
+/* The held span itself may be gone by the time it is looked at; its size is
+ * that of the charge. */
+static void
+add_owner(struct thread_cache_stats *stats, struct cache_owner *owner)
+{
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
+    unsigned count = count_seen_from_outside(owner, c);
+    stats->objects[c] += count;
+    stats->bytes += count * size_class_size(c);
+  }
+  if (atomic_load_relaxed(&owner->hot.large) != NULL) {
+    uint64_t bytes = atomic_load_relaxed(&owner->hot.large_charge);
+    stats->large_blocks++;
+    stats->large_bytes += bytes;
+    stats->bytes += bytes;
+  }
+  stats->caches++;
+  add_traffic(stats, &owner->traffic);
+}
+
+/* Without the lock, if this very thread holds it: a signal handler came in
+ * between, and the links that lead forward are sound at each step. */
 void
 tcmi_thread_cache_stats(struct thread_cache_stats *stats)
 {
-  *stats = (struct thread_cache_stats){0};
-  collect_held_blocks(stats);
-  stats->bytes = stats->large_bytes;
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    stats->bytes += tcmi_thread_cache_objects(c) * size_class_size(c);
-  lock_acquire(&tcmi_registry_lock);
-  stats->caches = tcmi_cache_registry.ncaches;
+  enum lock_look look = tcmi_lock_look(&tcmi_registry_lock);
+  struct list *head = &tcmi_cache_registry.caches;
+  size_t most = tcmi_cache_registry.ncaches + 1;
+
+  *stats = (struct thread_cache_stats){.complete = look != LOOK_BUSY};
+  if (look == LOOK_BUSY)
+    return;
+  for (struct list *node = list_first(head);
+       node != NULL && node != head && stats->caches < most; node = node->next)
+    add_owner(stats, list_entry(node, struct cache_owner, link));
+  add_traffic(stats, &tcmi_cache_registry.ended);
   stats->orphans = tcmi_cache_registry.norphans;
-  lock_release(&tcmi_registry_lock);
+  if (look == LOOK_TAKEN)
+    tcmi_lock_look_end(&tcmi_registry_lock);
 }
 
 static void

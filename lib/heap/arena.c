@@ -13,8 +13,7 @@
 #include "base/system.h"
 #include "heap/pagemap.h"
 
-/* [lock: page heap], read by anybody */
-static size_t committed_bytes, reserved_bytes;
+struct arena_counts tcmi_arena_counts;
 
 /* Address space of @size bytes aligned to the huge page. */
 static bool
@@ -92,7 +91,7 @@ tcmi_arena_new_locked(size_t size, uintptr_t hint)
   /* Whatever the system's setting for huge pages is: a small process must not
    * pay 2 MiB for its first page. */
   (void)!tcmi_system_advise_huge((void *)start, size, /*want=*/false);
-  counter_add(&reserved_bytes, size);
+  counter_add(&tcmi_arena_counts.reserved_bytes, size);
   return arena;
 }
 
@@ -115,8 +114,9 @@ tcmi_arena_delete_locked(struct arena *arena)
   if (tcmi_system_release((void *)arena->start, size) != 0)
     return false;
   tcmi_pagemap_forget_locked(arena->start, size);
-  counter_sub(&reserved_bytes, size);
-  counter_sub(&committed_bytes, arena_committed_pages(arena) << PAGE_SHIFT);
+  counter_sub(&tcmi_arena_counts.reserved_bytes, size);
+  counter_sub(&tcmi_arena_counts.committed_bytes, arena_committed_pages(arena)
+                                                      << PAGE_SHIFT);
   tcmi_metadata_free(arena, arena->bytes);
   return true;
 }
@@ -125,10 +125,22 @@ tcmi_arena_delete_locked(struct arena *arena)
 static size_t
 commit_step_pages(void)
 {
-  size_t share = max_size(committed_bytes / 8, COMMIT_STEP_MIN);
+  size_t share =
+      max_size(tcmi_arena_counts.committed_bytes / 8, COMMIT_STEP_MIN);
   size_t step = (size_t)1 << (bit_width(share) - 1);
 
   return min_size(step, COMMIT_STEP_MAX) >> PAGE_SHIFT;
+}
+
+static void
+count_committed(size_t bytes)
+{
+  size_t mapped;
+
+  counter_add(&tcmi_arena_counts.committed_bytes, bytes);
+  mapped = tcmi_arena_counts.committed_bytes + tcmi_metadata_mapped_bytes();
+  if (mapped > tcmi_arena_counts.most_mapped_bytes)
+    atomic_store_relaxed(&tcmi_arena_counts.most_mapped_bytes, mapped);
 }
 
 /* Commits from the committed end of the first huge page to page @end of the
@@ -153,7 +165,7 @@ commit_to(struct arena *arena, size_t first, size_t end)
       arena->committed[h] = (uint16_t)reach;
     }
   }
-  counter_add(&committed_bytes, added << PAGE_SHIFT);
+  count_committed(added << PAGE_SHIFT);
   return true;
 }
 
@@ -176,11 +188,11 @@ tcmi_arena_commit_locked(struct arena *arena, size_t first, size_t n)
 size_t
 tcmi_arena_committed_bytes(void)
 {
-  return atomic_load_relaxed(&committed_bytes);
+  return atomic_load_relaxed(&tcmi_arena_counts.committed_bytes);
 }
 
 size_t
 tcmi_arena_reserved_bytes(void)
 {
-  return atomic_load_relaxed(&reserved_bytes);
+  return atomic_load_relaxed(&tcmi_arena_counts.reserved_bytes);
 }

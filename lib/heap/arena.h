@@ -44,6 +44,15 @@ struct arena {
   struct huge_page *huge_pages; /* one per huge page */
 };
 
+/* All fields: [lock: page heap], read by anybody. */
+struct arena_counts {
+  size_t committed_bytes;   /* accessible, in all arenas */
+  size_t reserved_bytes;    /* address space of all arenas */
+  size_t most_mapped_bytes; /* committed and metadata, the most ever */
+};
+
+extern struct arena_counts tcmi_arena_counts;
+
 /* Reserves an arena of at least @size bytes, near @hint if that is not 0.
  * NULL when the system refuses.  Caller holds LOCK_PAGE_HEAP. */
 MUST_CHECK struct arena *tcmi_arena_new_locked(size_t size, uintptr_t hint);

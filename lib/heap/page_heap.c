@@ -32,6 +32,8 @@ static struct {
   bool refused;               /* there was room, but the system gave none */
 } heap;
 
+struct page_heap_view tcmi_page_heap_view = {&heap.first, &heap.released_bytes};
+
 /* Takes and commits; 0 when the system refuses the memory. */
 static uintptr_t
 range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
@@ -421,6 +423,22 @@ size_t
 tcmi_page_heap_used_bytes(void)
 {
   return atomic_load_relaxed(&tcmi_page_counts.used) << PAGE_SHIFT;
+}
+
+bool
+tcmi_page_heap_arena(size_t index, struct arena_range *range)
+{
+  enum lock_look look = tcmi_lock_look(&tcmi_page_heap_lock);
+  struct arena *arena = look == LOOK_BUSY ? NULL : heap.first;
+
+  while (arena != NULL && index-- > 0)
+    arena = arena->next;
+  if (arena != NULL)
+    *range = (struct arena_range){arena->start, arena->nhuge << HUGE_PAGE_SHIFT,
+                                  (uintptr_t)arena, arena->bytes};
+  if (look == LOOK_TAKEN)
+    tcmi_lock_look_end(&tcmi_page_heap_lock);
+  return arena != NULL;
 }
 
 uintptr_t

@@ -33,6 +33,14 @@
 
 extern struct lock tcmi_page_heap_lock;
 
+/* For readers from outside: where the state of the heap is. */
+struct page_heap_view {
+  struct arena **first;   /* [const] the first arena */
+  size_t *released_bytes; /* [const] bytes ever returned to the system */
+};
+
+extern struct page_heap_view tcmi_page_heap_view;
+
 struct page_heap_stats {
   size_t used_bytes;     /* [const] in runs handed out */
   size_t idle_bytes;     /* [const] free and resident */
@@ -65,6 +73,16 @@ size_t tcmi_page_heap_release(void);
 void tcmi_page_heap_count_released(size_t bytes);
 
 void tcmi_page_heap_stats(struct page_heap_stats *stats);
+
+/* One arena, for a report: where it lies, and its descriptor.  False past the
+ * last one, or when the lock cannot be had for long. */
+struct arena_range {
+  uintptr_t start;         /* [const] */
+  size_t size;             /* [const] */
+  uintptr_t description;   /* [const] */
+  size_t description_size; /* [const] */
+};
+MUST_CHECK bool tcmi_page_heap_arena(size_t index, struct arena_range *range);
 
 /* Bytes in runs handed out; read without the lock. */
 size_t tcmi_page_heap_used_bytes(void);

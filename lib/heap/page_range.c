@@ -47,12 +47,22 @@ huge_page_leave(struct arena *arena, size_t h)
                HUGE_PAGE_PAGES);
 }
 
+static void
+count_taken(size_t n, size_t resident)
+{
+  counter_sub(&tcmi_page_counts.idle, resident);
+  counter_add(&tcmi_page_counts.faulted, n - resident);
+}
+
 /* A huge page that one run fills has its descriptor left alone, see A4. */
 static void
 whole_take(struct arena *arena, size_t h)
 {
+  size_t idle = 0;
+
   if (bit_get(arena->warm, h))
-    tcmi_page_counts.idle -= tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
+    idle = tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
+  count_taken(HUGE_PAGE_PAGES, idle);
   huge_page_enter(arena, h);
   bit_set(arena->whole, h);
 }
@@ -73,7 +83,7 @@ part_take(struct arena *arena, struct page_part part, enum run_kind kind)
     huge->kind = (uint8_t)kind;
     huge_page_enter(arena, part.h);
   }
-  tcmi_page_counts.idle -= bits_count_range(huge->resident, part.first, part.n);
+  count_taken(part.n, bits_count_range(huge->resident, part.first, part.n));
   tcmi_huge_page_take(huge, part.first, part.n);
   tcmi_filler_update_locked(huge);
 }
@@ -99,7 +109,8 @@ resident_update(struct huge_page *huge, struct page_part part,
   else if (residency == RESIDENCY_NONE &&
            bits_count_range(huge->resident, part.first, part.n) > 0)
     bits_clear_range(huge->resident, part.first, part.n);
-  tcmi_page_counts.idle += bits_count_range(huge->resident, part.first, part.n);
+  counter_add(&tcmi_page_counts.idle,
+              bits_count_range(huge->resident, part.first, part.n));
 }
 
 static void

@@ -29,8 +29,9 @@ enum residency {
 
 /* All fields: [lock: page heap] */
 struct page_counts {
-  size_t used; /* pages in runs handed out */
-  size_t idle; /* pages free and resident */
+  size_t used;    /* pages in runs handed out */
+  size_t idle;    /* pages free and resident */
+  size_t faulted; /* pages ever handed out that held no memory */
 };
 
 extern struct page_counts tcmi_page_counts;

@@ -3,112 +3,171 @@
 
 #include "observe/stats.h"
 
+#include <string.h>
+
+#include "base/bits.h"
 #include "base/metadata.h"
 #include "base/params.h"
+#include "base/system.h"
 #include "cache/central_list.h"
 #include "cache/thread_cache.h"
 #include "cache/transfer_cache.h"
 #include "heap/arena.h"
 #include "heap/large.h"
 #include "heap/page_heap.h"
+#include "heap/page_range.h"
+#include "observe/layout.h"
+
+/* How often the numbers are read at most, see stats_raw.h. */
+#define LOOKS 8
+
+#define PLACE(object) (uintptr_t) & (object)
 
 /* Aligned to the smallest page, so that a reader knows where to look. */
 struct stats_page tcmi_stats_page __attribute__((aligned(4096))) = {
     .magic = TCM_STATS_PAGE_MAGIC,
     .version = TCM_STATS_PAGE_VERSION,
     .size = sizeof(struct stats_page),
+    .layout = STATS_LAYOUT,
+    .self = PLACE(tcmi_stats_page),
+    .library = PACKAGE_VERSION,
+    .places =
+        {
+            .central_lists = PLACE(tcmi_central_lists),
+            .transfer_caches = PLACE(tcmi_transfer_caches),
+            .cache_registry = PLACE(tcmi_cache_registry),
+            .page_counts = PLACE(tcmi_page_counts),
+            .page_heap_view = PLACE(tcmi_page_heap_view),
+            .arena_counts = PLACE(tcmi_arena_counts),
+            .large_stats = PLACE(tcmi_large_stats),
+            .metadata_counts = PLACE(tcmi_metadata_counts),
+            .pagemap_root = PLACE(tcmi_pagemap_root),
+            .open_values = PLACE(tcmi_open_values),
+            .fixed_values = PLACE(tcmi_fixed_values),
+        },
 };
 
-struct central_numbers {
-  uint64_t spans;        /* [const] */
-  uint64_t free_objects; /* [const] */
-  uint64_t clean_bytes;  /* [const] pages of spans without memory */
-};
+_Static_assert(sizeof(struct stats_page) <= 4096, "a page holds it");
 
-static struct central_numbers
-central_numbers(unsigned c)
+/* Others write meanwhile, under locks of their own: each number was true a
+ * moment ago.  The loads are volatile, since clang's thread sanitizer reports
+ * atomic ones against plain stores even here. */
+#define SEEN(object) (*(const volatile __typeof__(object) *)&(object))
+
+__attribute__((no_sanitize("thread"))) static void
+look_at_class(unsigned c, struct raw_class *class)
 {
-  struct central_list *list = &tcmi_central_lists[c];
-  struct central_numbers numbers;
+  const struct central_list *list = &tcmi_central_lists[c];
 
-  lock_acquire(&list->lock);
-  numbers.spans = list->spans;
-  numbers.free_objects = list->free_objects;
-  numbers.clean_bytes = list->clean_pages << PAGE_SHIFT;
-  lock_release(&list->lock);
-  return numbers;
+  class->spans = SEEN(list->spans);
+  class->free_objects = SEEN(list->free_objects);
+  class->clean_pages = SEEN(list->clean_pages);
+  class->transfer = SEEN(tcmi_transfer_caches[c].count);
 }
 
-static uint64_t
-transfer_objects(unsigned c)
+__attribute__((no_sanitize("thread"))) static void
+look_at_shared(struct raw_shared *shared)
 {
-  return atomic_load_relaxed(&tcmi_transfer_caches[c].count);
+  *shared = (struct raw_shared){
+      .used_pages = SEEN(tcmi_page_counts.used),
+      .idle_pages = SEEN(tcmi_page_counts.idle),
+      .faulted_pages = SEEN(tcmi_page_counts.faulted),
+      .committed_bytes = SEEN(tcmi_arena_counts.committed_bytes),
+      .reserved_bytes = SEEN(tcmi_arena_counts.reserved_bytes),
+      .most_bytes = SEEN(tcmi_arena_counts.most_mapped_bytes),
+      .metadata_bytes = SEEN(tcmi_metadata_counts.mapped_bytes),
+      .released_bytes = SEEN(*tcmi_page_heap_view.released_bytes),
+      .large_count = SEEN(tcmi_large_stats.count),
+      .large_bytes = SEEN(tcmi_large_stats.bytes),
+  };
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    look_at_class(c, &shared->classes[c]);
 }
 
-static uint64_t
-minus(uint64_t a, uint64_t b)
+static bool
+look_at_threads(struct raw_threads *threads)
 {
-  return a > b ? a - b : 0;
+  struct thread_cache_stats stats;
+
+  tcmi_thread_cache_stats(&stats);
+  *threads = (struct raw_threads){
+      .bytes = stats.bytes,
+      .caches = stats.caches,
+      .orphans = stats.orphans,
+      .held_bytes = stats.large_bytes,
+      .held_blocks = stats.large_blocks,
+      .refills = stats.refills,
+      .refilled = stats.refilled,
+      .flushes = stats.flushes,
+  };
+  memcpy(threads->objects, stats.objects, sizeof threads->objects);
+  return stats.complete;
+}
+
+void
+tcmi_stats_look(struct stats_raw *raw)
+{
+  struct raw_shared before;
+  bool complete;
+
+  look_at_shared(&raw->shared);
+  for (unsigned looks = 0; looks < LOOKS; looks++) {
+    before = raw->shared;
+    complete = look_at_threads(&raw->threads);
+    look_at_shared(&raw->shared);
+    raw->exact = complete && memcmp(&before, &raw->shared, sizeof before) == 0;
+    if (raw->exact || !complete)
+      return;
+  }
 }
 
 void
 tcmi_stats_class(unsigned c, struct class_stats *stats)
 {
-  struct central_numbers central = central_numbers(c);
-  uint64_t objects = central.spans * tcmi_size_classes[c].nobjs;
+  struct stats_raw raw;
 
-  stats->size = size_class_size(c);
-  stats->spans = central.spans;
-  stats->free_central = central.free_objects;
-  stats->free_transfer = transfer_objects(c);
-  stats->free_thread = tcmi_thread_cache_objects(c);
-  stats->live = minus(objects, stats->free_central + stats->free_transfer +
-                                   stats->free_thread);
-}
-
-/* Adds what the classes hold. */
-static void
-collect_classes(struct tcm_stats *stats)
-{
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
-    const struct size_class *class = &tcmi_size_classes[c];
-    struct central_numbers central = central_numbers(c);
-    uint64_t bytes = central.spans * class->pages << PAGE_SHIFT;
-    uint64_t outstanding = central.spans * class->nobjs - central.free_objects;
-    stats->span_count += central.spans;
-    stats->central_list_bytes +=
-        bytes - outstanding * class->size - central.clean_bytes;
-    stats->returned_bytes += central.clean_bytes;
-    stats->transfer_cache_bytes += transfer_objects(c) * class->size;
-  }
+  tcmi_stats_look(&raw);
+  tcmi_stats_sum_class(&raw, c, stats);
 }
 
 void
 tcmi_stats_collect(struct tcm_stats *stats)
 {
-  struct thread_cache_stats threads;
-  struct page_heap_stats pages;
+  struct stats_raw raw;
 
-  *stats = (struct tcm_stats){0};
-  tcmi_thread_cache_stats(&threads);
-  collect_classes(stats);
-  tcmi_page_heap_stats(&pages);
-  stats->thread_cache_bytes = threads.bytes;
-  stats->thread_cache_count = threads.caches;
-  stats->page_heap_bytes = pages.idle_bytes;
-  stats->returned_bytes += pages.returned_bytes;
-  stats->released_total_bytes = pages.released_bytes;
-  stats->metadata_bytes = tcmi_metadata_mapped_bytes();
-  stats->mapped_bytes = pages.used_bytes + pages.idle_bytes +
-                        pages.returned_bytes + stats->metadata_bytes;
-  stats->reserved_bytes = tcmi_arena_reserved_bytes() + stats->metadata_bytes;
-  stats->large_bytes =
-      minus(atomic_load_relaxed(&tcmi_large_stats.bytes), threads.large_bytes);
-  stats->large_count =
-      minus(atomic_load_relaxed(&tcmi_large_stats.count), threads.large_blocks);
-  stats->in_use_bytes =
-      minus(stats->mapped_bytes,
-            stats->thread_cache_bytes + stats->transfer_cache_bytes +
-                stats->central_list_bytes + stats->page_heap_bytes +
-                stats->returned_bytes + stats->metadata_bytes);
+  tcmi_stats_look(&raw);
+  (void)tcmi_stats_sum(&raw, stats);
+}
+
+/* Resident bytes of the whole system pages around a range. */
+static uint64_t
+resident_around(uintptr_t start, size_t size)
+{
+  size_t page = tcmi_system_page_size();
+  uintptr_t first = round_down(start, page);
+
+  return tcmi_system_resident(first, round_up(start + size, page) - first);
+}
+
+uint64_t
+tcmi_stats_resident_bytes(void)
+{
+  struct metadata_region *region =
+      atomic_load_acquire(&tcmi_metadata_counts.regions);
+  struct arena_range range;
+  uint64_t bytes = 0;
+
+  for (; region != NULL; region = region->next)
+    bytes += resident_around((uintptr_t)region, region->bytes);
+  for (size_t i = 0; tcmi_page_heap_arena(i, &range); i++) {
+    bytes += resident_around(range.start, range.size);
+    if (range.description_size >= METADATA_OWN_MAPPING)
+      bytes += resident_around(range.description, range.description_size);
+  }
+  for (size_t i = 0; i < ROOT_LENGTH; i++) {
+    struct pagemap_leaf *leaf = atomic_load_acquire(&tcmi_pagemap_root[i]);
+    if (leaf != NULL)
+      bytes += resident_around((uintptr_t)leaf, sizeof *leaf);
+  }
+  return bytes;
 }

@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * stats_page.h - counters that a tool reads from outside the process.
+ * stats_page.h - what a tool reads from outside the process, and the one thing
+ * that it may write.
  *
  * One page-aligned object in the library's writable data:
  *
- *     magic | version | size | counters ...
+ *     magic | version | size | counters | layout, places | request
  *
  * A reader finds it by its magic at a page boundary of a writable mapping of
- * the library (or of a static program), with process_vm_readv(2).
+ * the library (or of a static program), with process_vm_readv(2) or in a core
+ * file, and goes on from there: places are the addresses of tcm's own
+ * structures, which mean something to it if layout is the number that it was
+ * built with itself, see layout.h.
  *
  * Invariants
- *   I1  magic, version and size never change after load.
- *   I2  counters only grow; each is written under the lock that is named
- *       beside it, or by relaxed atomic addition, on slow paths only.
- *   I3  tcm never reads the page to decide anything.
+ *   I1  magic, version, size, layout and places never change after load, and
+ *       self is the address of the page.
+ *   I2  counters only grow; each is written by relaxed atomic addition, on slow
+ *       paths only.
+ *   I3  tcm reads nothing of it to decide anything but request: a request names
+ *       one of the actions below, and its numbers are checked like those of any
+ *       caller.  Whoever can write here could do anything to the process.
+ *   I4  while request.id is 0, the rest of the request is the writer's; the
+ *       process takes a request by exchanging id for 0, and answers by storing
+ *       first result, then done.
  *
  * A plain struct of fixed-width fields, so that tools may include it.
  */
@@ -23,7 +33,37 @@
 #include <stdint.h>
 
 #define TCM_STATS_PAGE_MAGIC "tcm-stats-page\n" /* 15 characters and a NUL */
-#define TCM_STATS_PAGE_VERSION 1
+#define TCM_STATS_PAGE_VERSION 2
+
+enum stats_request_kind {
+  REQUEST_RELEASE = 1, /* as tcm_release_free_memory(); result: bytes */
+  REQUEST_SET = 2      /* as tcm_option_set(); result: 0 or -errno */
+};
+
+struct stats_request {
+  uint64_t id;     /* [atomic: release by the tool, acquire by the process] */
+  uint64_t kind;   /* [atomic: relaxed] enum stats_request_kind */
+  uint64_t option; /* [atomic: relaxed] enum option_id */
+  uint64_t value;  /* [atomic: relaxed] */
+  uint64_t check;  /* [atomic: relaxed] stats_request_check() of the above */
+  uint64_t done;  /* [atomic: release by the process] id that was served last */
+  int64_t result; /* [atomic: relaxed] of that, or a negative errno */
+};
+
+/* Addresses of what stands in the process. */
+struct stats_places {
+  uintptr_t central_lists;   /* [const] tcmi_central_lists */
+  uintptr_t transfer_caches; /* [const] tcmi_transfer_caches */
+  uintptr_t cache_registry;  /* [const] tcmi_cache_registry */
+  uintptr_t page_counts;     /* [const] tcmi_page_counts */
+  uintptr_t page_heap_view;  /* [const] tcmi_page_heap_view */
+  uintptr_t arena_counts;    /* [const] tcmi_arena_counts */
+  uintptr_t large_stats;     /* [const] tcmi_large_stats */
+  uintptr_t metadata_counts; /* [const] tcmi_metadata_counts */
+  uintptr_t pagemap_root;    /* [const] tcmi_pagemap_root */
+  uintptr_t open_values;     /* [const] tcmi_open_values */
+  uintptr_t fixed_values;    /* [const] tcmi_fixed_values, a pointer */
+};
 
 struct stats_page {
   char magic[16];        /* [const] TCM_STATS_PAGE_MAGIC */
@@ -35,6 +75,28 @@ struct stats_page {
   uint64_t thread_starts; /* [atomic: relaxed, stats] caches given to threads */
   uint64_t thread_ends;   /* [atomic: relaxed, stats] caches handed on */
   uint64_t forks;         /* [atomic: relaxed, stats] forks seen */
+  uint64_t releases;      /* [atomic: relaxed, stats] of all free memory */
+  uint64_t held_mallocs; /* [atomic: relaxed, stats] large, freed just before */
+  uint64_t layout;       /* [const] STATS_LAYOUT of layout.h */
+  uintptr_t self;        /* [const] the address of this page */
+  char library[16];      /* [const] version of the library, for people */
+  struct stats_places places; /* [const] */
+  uint32_t started;           /* [atomic: relaxed] the heap is up */
+  uint32_t takes_requests;    /* [atomic: relaxed] 0 in a privileged program */
+  /* On a cache line of its own, which slow paths share as long as nobody
+   * writes to it. [atomic: see struct stats_request] */
+  struct stats_request request __attribute__((aligned(64)));
 };
+
+/* Tells a whole request from one that two tools wrote over each other. */
+static inline uint64_t
+stats_request_check(const struct stats_request *request, uint64_t id)
+{
+  uint64_t sum = id;
+
+  sum = (sum ^ request->kind) * 0x9e3779b97f4a7c15u;
+  sum = (sum ^ request->option) * 0x9e3779b97f4a7c15u;
+  return (sum ^ request->value) * 0x9e3779b97f4a7c15u;
+}
 
 #endif /* TCM_OBSERVE_STATS_PAGE_H */

@@ -46,9 +46,11 @@ void
 tcmi_stats_print_text(tcmi_stats_sink *sink, void *to)
 {
   struct output out = {sink, to};
+  struct stats_raw raw;
   struct tcm_stats s;
 
-  tcmi_stats_collect(&s);
+  tcmi_stats_look(&raw);
+  (void)tcmi_stats_sum(&raw, &s);
   put_text(&out, "tcm: what the heap of this process holds, in bytes");
   put_number(&out, "MALLOC: ", s.in_use_bytes, " Bytes in use by application");
   put_number(&out, "MALLOC: + ", s.page_heap_bytes,
@@ -63,19 +65,27 @@ tcmi_stats_print_text(tcmi_stats_sink *sink, void *to)
   put_number(&out, "MALLOC: + ", s.returned_bytes,
              " Bytes released to OS (aka unmapped)");
   put_number(&out, "MALLOC: = ", s.mapped_bytes, " Bytes mapped");
+  put_number(&out, "MALLOC: ", s.most_mapped_bytes, " Bytes mapped at most");
+  put_number(&out, "MALLOC: ", tcmi_stats_resident_bytes(),
+             " Bytes of these resident");
   put_number(&out, "MALLOC: ", s.span_count, " Spans in use");
   put_number(&out, "MALLOC: ", s.thread_cache_count, " Thread heaps in use");
 }
 
+static uint64_t
+free_blocks(const struct class_stats *s)
+{
+  return s->free_central + s->free_transfer + s->free_thread;
+}
+
 static void
-put_size_class(const struct output *out, unsigned c)
+put_size_class(const struct output *out, const struct stats_raw *raw,
+               unsigned c)
 {
   struct class_stats s;
   struct line line = {.length = 0};
-  uint64_t free_blocks;
 
-  tcmi_stats_class(c, &s);
-  free_blocks = s.free_central + s.free_transfer + s.free_thread;
+  tcmi_stats_sum_class(raw, c, &s);
   if (s.spans == 0)
     return;
   tcmi_line_text(&line, "  <size from=\"");
@@ -83,9 +93,9 @@ put_size_class(const struct output *out, unsigned c)
   tcmi_line_text(&line, "\" to=\"");
   tcmi_line_decimal(&line, s.size);
   tcmi_line_text(&line, "\" total=\"");
-  tcmi_line_decimal(&line, free_blocks * s.size);
+  tcmi_line_decimal(&line, free_blocks(&s) * s.size);
   tcmi_line_text(&line, "\" count=\"");
-  tcmi_line_decimal(&line, free_blocks);
+  tcmi_line_decimal(&line, free_blocks(&s));
   tcmi_line_text(&line, "\" live=\"");
   tcmi_line_decimal(&line, s.live);
   tcmi_line_text(&line, "\"/>");
@@ -108,25 +118,42 @@ put_total(const struct output *out, const char *type, uint64_t count,
   put_line(out, &line);
 }
 
+/* Free blocks at hand, in caches; and the rest: those in spans, and each free
+ * page that holds memory. */
+static void
+put_totals(const struct output *out, const struct stats_raw *raw,
+           const struct tcm_stats *s)
+{
+  uint64_t fast = raw->threads.held_blocks, rest = raw->shared.idle_pages;
+
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
+    fast += raw->threads.objects[c] + raw->shared.classes[c].transfer;
+    rest += raw->shared.classes[c].free_objects;
+  }
+  put_total(out, "fast", fast, s->thread_cache_bytes + s->transfer_cache_bytes);
+  put_total(out, "rest", rest, s->central_list_bytes + s->page_heap_bytes);
+  put_total(out, "mmap", s->large_count, s->large_bytes);
+}
+
 void
 tcmi_stats_print_xml(tcmi_stats_sink *sink, void *to)
 {
   struct output out = {sink, to};
+  struct stats_raw raw;
   struct tcm_stats s;
 
-  tcmi_stats_collect(&s);
+  tcmi_stats_look(&raw);
+  (void)tcmi_stats_sum(&raw, &s);
   put_text(&out, "<malloc version=\"1\">");
   put_text(&out, "<heap nr=\"0\">");
   put_text(&out, "<sizes>");
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    put_size_class(&out, c);
+    put_size_class(&out, &raw, c);
   put_text(&out, "</sizes>");
   put_text(&out, "</heap>");
-  put_total(&out, "fast", 0, s.thread_cache_bytes + s.transfer_cache_bytes);
-  put_total(&out, "rest", 0, s.central_list_bytes + s.page_heap_bytes);
-  put_total(&out, "mmap", s.large_count, s.large_bytes);
+  put_totals(&out, &raw, &s);
   put_number(&out, "<system type=\"current\" size=\"", s.mapped_bytes, "\"/>");
-  put_number(&out, "<system type=\"max\" size=\"", s.mapped_bytes, "\"/>");
+  put_number(&out, "<system type=\"max\" size=\"", s.most_mapped_bytes, "\"/>");
   put_number(&out, "<aspace type=\"total\" size=\"", s.reserved_bytes, "\"/>");
   put_number(&out, "<aspace type=\"mprotect\" size=\"", s.mapped_bytes, "\"/>");
   put_text(&out, "</malloc>");

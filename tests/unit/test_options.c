@@ -257,7 +257,8 @@ START_TEST(api_beats_environment)
   ck_assert_uint_eq(tcmi_option(OPTION_thread_cache_bytes), 1 << 20);
   ck_assert_int_eq(tcmi_option_source(OPTION_thread_cache_bytes),
                    SOURCE_ENVIRONMENT);
-  ck_assert_int_eq(tcmi_option_change(OPTION_thread_cache_bytes, 1 << 21), 0);
+  ck_assert_int_eq(
+      tcmi_option_change(OPTION_thread_cache_bytes, 1 << 21, SOURCE_API), 0);
   ck_assert_uint_eq(tcmi_option(OPTION_thread_cache_bytes), 1 << 21);
   ck_assert_int_eq(tcmi_option_source(OPTION_thread_cache_bytes), SOURCE_API);
 }
@@ -272,17 +273,19 @@ START_TEST(changes_are_checked)
     const struct option *option = &tcmi_option_table[id];
     uint64_t before = tcmi_option(id);
     if (option->fixed) {
-      ck_assert_int_eq(tcmi_option_change(id, before), -EPERM);
+      ck_assert_int_eq(tcmi_option_change(id, before, SOURCE_API), -EPERM);
       ck_assert_int_eq(tcmi_option_source(id), SOURCE_DEFAULT);
       continue;
     }
     if (option->min > 0)
-      ck_assert_int_eq(tcmi_option_change(id, option->min - 1), -ERANGE);
-    ck_assert_int_eq(tcmi_option_change(id, option->max + 1), -ERANGE);
+      ck_assert_int_eq(tcmi_option_change(id, option->min - 1, SOURCE_API),
+                       -ERANGE);
+    ck_assert_int_eq(tcmi_option_change(id, option->max + 1, SOURCE_API),
+                     -ERANGE);
     ck_assert_uint_eq(tcmi_option(id), before);
-    ck_assert_int_eq(tcmi_option_change(id, option->min), 0);
+    ck_assert_int_eq(tcmi_option_change(id, option->min, SOURCE_API), 0);
     ck_assert_uint_eq(tcmi_option(id), option->min);
-    ck_assert_int_eq(tcmi_option_change(id, option->max), 0);
+    ck_assert_int_eq(tcmi_option_change(id, option->max, SOURCE_API), 0);
     ck_assert_uint_eq(tcmi_option(id), option->max);
   }
 }
@@ -315,8 +318,9 @@ START_TEST(fixed_options_are_sealed)
   tcmi_options_seal();
   ck_assert_uint_eq(read_only_bytes(), before + SYSTEM_PAGE_MAX);
   ck_assert_uint_eq(tcmi_option(OPTION_check), DEFAULT(check));
-  ck_assert_int_eq(tcmi_option_change(OPTION_check, 1), -EPERM);
-  ck_assert_int_eq(tcmi_option_change(OPTION_thread_cache_bytes, 1 << 20), 0);
+  ck_assert_int_eq(tcmi_option_change(OPTION_check, 1, SOURCE_API), -EPERM);
+  ck_assert_int_eq(
+      tcmi_option_change(OPTION_thread_cache_bytes, 1 << 20, SOURCE_API), 0);
   ck_assert_uint_eq(tcmi_option(OPTION_thread_cache_bytes), 1 << 20);
 }
 END_TEST

@@ -240,7 +240,8 @@ START_TEST(budget_of_a_thread)
   unsigned c;
   int i;
 
-  ck_assert_int_eq(tcmi_option_change(OPTION_thread_cache_bytes, budget), 0);
+  ck_assert_int_eq(
+      tcmi_option_change(OPTION_thread_cache_bytes, budget, SOURCE_API), 0);
   for (c = 1; c < SIZE_CLASS_COUNT; c++)
     floor += floor_bytes(c);
   for (i = 0; i < 4000; i++) {
@@ -285,7 +286,8 @@ START_TEST(budget_of_all_caches)
   unsigned c;
   int i;
 
-  ck_assert_int_eq(tcmi_option_change(OPTION_cache_total_bytes, 0), 0);
+  ck_assert_int_eq(tcmi_option_change(OPTION_cache_total_bytes, 0, SOURCE_API),
+                   0);
   for (i = 0; i < 50; i++)
     for (c = 1; c < SIZE_CLASS_COUNT; c++)
       swing(c, 3 * tcmi_size_classes[c].batch);
@@ -493,7 +495,8 @@ START_TEST(held_block_counts_against_the_budget)
   ck_assert(!tcmi_thread_cache_keep_large(cache, span));
   ck_assert_ptr_null(owner->hot.large);
   tcmi_large_free(span);
-  ck_assert_int_eq(tcmi_option_change(OPTION_cache_total_bytes, 0), 0);
+  ck_assert_int_eq(tcmi_option_change(OPTION_cache_total_bytes, 0, SOURCE_API),
+                   0);
   small = large(8 * MIB);
   ck_assert(!tcmi_thread_cache_keep_large(cache, small));
   tcmi_large_free(small);

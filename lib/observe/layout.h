@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * layout.h - one number for the shape of all that a tool reads from outside.
+ *
+ * The library and the tool each compute it when they are compiled.  They go
+ * together exactly if it is the same: a field that was added, moved or made
+ * wider, another table of size classes or of options changes it.
+ */
+#ifndef TCM_OBSERVE_LAYOUT_H
+#define TCM_OBSERVE_LAYOUT_H
+
+#include "base/metadata.h"
+#include "base/options.h"
+#include "base/params.h"
+#include "cache/cache_owner.h"
+#include "cache/central_list.h"
+#include "cache/transfer_cache.h"
+#include "heap/arena.h"
+#include "heap/large.h"
+#include "heap/page_heap.h"
+#include "heap/page_range.h"
+#include "heap/pagemap.h"
+#include "observe/stats_page.h"
+
+/* Of the options: how many there are, and what they may be. */
+enum {
+  LAYOUT_OPTIONS = (0
+#define OPTION(name, default_value, min, max, fixed, help)                \
+  +((uint64_t)(OPTION_##name + 1) *                                       \
+    (sizeof #name + 3 * (uint64_t)(default_value) + 5 * (uint64_t)(min) + \
+     7 * (uint64_t)(max) + 11 * (fixed)))
+#include "base/options.def"
+#undef OPTION
+                    ) &
+                   0x7fffffff
+};
+
+#define LAYOUT_MIX(sum, value) \
+  (((sum) ^ (uint64_t)(value)) * (uint64_t)0x100000001b3)
+#define LAYOUT_MIX2(sum, a, b) LAYOUT_MIX(LAYOUT_MIX(sum, a), b)
+#define LAYOUT_MIX4(sum, a, b, c, d) LAYOUT_MIX2(LAYOUT_MIX2(sum, a, b), c, d)
+/* A struct by its size and the places of four of its fields. */
+#define LAYOUT_STRUCT(sum, type, a, b, c, d)                        \
+  LAYOUT_MIX(LAYOUT_MIX4(sum, offsetof(type, a), offsetof(type, b), \
+                         offsetof(type, c), offsetof(type, d)),     \
+             sizeof(type))
+
+#define LAYOUT_0                                                  \
+  LAYOUT_MIX4((uint64_t)TCM_STATS_PAGE_VERSION, SIZE_CLASS_COUNT, \
+              SIZE_CLASS_MAX, SIZE_CLASS_SMALL_MAX, SIZE_CLASS_BATCH_MAX)
+#define LAYOUT_1 \
+  LAYOUT_MIX4(LAYOUT_0, PAGE_SHIFT, HUGE_PAGE_SHIFT, LEAF_SHIFT, ADDRESS_BITS)
+#define LAYOUT_2                                                         \
+  LAYOUT_STRUCT(LAYOUT_MIX(LAYOUT_1, LAYOUT_OPTIONS), struct stats_page, \
+                layout, self, places, request)
+#define LAYOUT_3                                                    \
+  LAYOUT_STRUCT(LAYOUT_2, struct central_list, spans, free_objects, \
+                clean_pages, buckets)
+#define LAYOUT_4 \
+  LAYOUT_STRUCT(LAYOUT_3, struct transfer_cache, lock, count, capacity, slots)
+#define LAYOUT_5                                                            \
+  LAYOUT_STRUCT(LAYOUT_4, struct cache_registry, caches, ncaches, norphans, \
+                ended)
+#define LAYOUT_6 \
+  LAYOUT_STRUCT(LAYOUT_5, struct cache_owner, states, link, large, traffic)
+#define LAYOUT_7                                                         \
+  LAYOUT_STRUCT(LAYOUT_6, struct cache_owner, hot, thread, large_charge, \
+                capacity_bytes)
+#define LAYOUT_8 \
+  LAYOUT_STRUCT(LAYOUT_7, struct bin_state, base, cap, slots, seen)
+#define LAYOUT_9 \
+  LAYOUT_STRUCT(LAYOUT_8, struct arena, next, start, committed, huge_pages)
+#define LAYOUT_10 \
+  LAYOUT_STRUCT(LAYOUT_9, struct arena, nhuge, bytes, whole, busy)
+#define LAYOUT_11 \
+  LAYOUT_STRUCT(LAYOUT_10, struct huge_page, used, resident, nused, kind)
+#define LAYOUT_12                                                \
+  LAYOUT_STRUCT(LAYOUT_11, struct arena_counts, committed_bytes, \
+                reserved_bytes, most_mapped_bytes, committed_bytes)
+#define LAYOUT_13 \
+  LAYOUT_STRUCT(LAYOUT_12, struct page_counts, used, idle, faulted, used)
+#define LAYOUT_14                                                         \
+  LAYOUT_STRUCT(LAYOUT_13, struct metadata_counts, mapped_bytes, regions, \
+                mapped_bytes, regions)
+#define LAYOUT_15                                                        \
+  LAYOUT_STRUCT(LAYOUT_14, struct page_heap_view, first, released_bytes, \
+                first, released_bytes)
+
+#define STATS_LAYOUT LAYOUT_MIX(LAYOUT_15, sizeof(struct pagemap_leaf))
+
+#endif /* TCM_OBSERVE_LAYOUT_H */

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The numbers as JSON, a member a line.  The names at the top level are those
+ * of struct tcm_stats; tcm-stat(1) writes them too.
+ */
+#include "config.h"
+
+#include "base/format.h"
+#include "base/options.h"
+#include "observe/stats.h"
+
+struct output {
+  tcmi_stats_sink *sink; /* [const] */
+  void *to;              /* [const] */
+};
+
+static void
+put_line(const struct output *out, struct line *line)
+{
+  tcmi_line_end(line);
+  out->sink(out->to, line->text, line->length);
+}
+
+static void
+put_text(const struct output *out, const char *text)
+{
+  struct line line = {.length = 0};
+
+  tcmi_line_text(&line, text);
+  put_line(out, &line);
+}
+
+static void
+add_member(struct line *line, const char *name, uint64_t value,
+           const char *after)
+{
+  tcmi_line_text(line, "\"");
+  tcmi_line_text(line, name);
+  tcmi_line_text(line, "\": ");
+  tcmi_line_decimal(line, value);
+  tcmi_line_text(line, after);
+}
+
+static void
+put_member(const struct output *out, const char *name, uint64_t value)
+{
+  struct line line = {.length = 0};
+
+  tcmi_line_text(&line, "  ");
+  add_member(&line, name, value, ",");
+  put_line(out, &line);
+}
+
+/* The last member of an object has no comma behind it. */
+static void
+put_last(const struct output *out, const char *name, uint64_t value)
+{
+  struct line line = {.length = 0};
+
+  tcmi_line_text(&line, "  ");
+  add_member(&line, name, value, "");
+  put_line(out, &line);
+}
+
+#define PUT(out, from, member) put_member((out), #member, (from)->member)
+
+static void
+put_parts(const struct output *out, const struct tcm_stats *s)
+{
+  PUT(out, s, in_use_bytes);
+  PUT(out, s, thread_cache_bytes);
+  PUT(out, s, transfer_cache_bytes);
+  PUT(out, s, central_list_bytes);
+  PUT(out, s, page_heap_bytes);
+  PUT(out, s, returned_bytes);
+  PUT(out, s, metadata_bytes);
+  PUT(out, s, mapped_bytes);
+  put_member(out, "resident_bytes", tcmi_stats_resident_bytes());
+  PUT(out, s, most_mapped_bytes);
+  PUT(out, s, reserved_bytes);
+  PUT(out, s, large_bytes);
+  PUT(out, s, large_count);
+  PUT(out, s, span_count);
+  PUT(out, s, thread_cache_count);
+  PUT(out, s, released_total_bytes);
+}
+
+static void
+put_counters(const struct output *out, const struct stats_raw *raw)
+{
+  const struct stats_page *page = &tcmi_stats_page;
+
+  put_text(out, "  \"counters\": {");
+  put_member(out, "slow_mallocs", atomic_load_relaxed(&page->slow_mallocs));
+  put_member(out, "slow_frees", atomic_load_relaxed(&page->slow_frees));
+  put_member(out, "large_mallocs", atomic_load_relaxed(&page->large_mallocs));
+  put_member(out, "held_mallocs", atomic_load_relaxed(&page->held_mallocs));
+  put_member(out, "refills", raw->threads.refills);
+  put_member(out, "refilled_objects", raw->threads.refilled);
+  put_member(out, "flushes", raw->threads.flushes);
+  put_member(out, "faulted_in_pages", raw->shared.faulted_pages);
+  put_member(out, "releases", atomic_load_relaxed(&page->releases));
+  put_member(out, "thread_starts", atomic_load_relaxed(&page->thread_starts));
+  put_member(out, "thread_ends", atomic_load_relaxed(&page->thread_ends));
+  put_last(out, "forks", atomic_load_relaxed(&page->forks));
+  put_text(out, "  },");
+}
+
+static void
+put_classes(const struct output *out, const struct stats_raw *raw)
+{
+  bool first = true;
+
+  put_text(out, "  \"classes\": [");
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
+    struct line line = {.length = 0};
+    struct class_stats s;
+    tcmi_stats_sum_class(raw, c, &s);
+    if (s.spans == 0)
+      continue;
+    tcmi_line_text(&line, first ? "    {" : "    ,{");
+    add_member(&line, "size_bytes", s.size, ", ");
+    add_member(&line, "spans", s.spans, ", ");
+    add_member(&line, "span_bytes", s.span_bytes, ", ");
+    add_member(&line, "live", s.live, ", ");
+    add_member(&line, "free_thread", s.free_thread, ", ");
+    add_member(&line, "free_transfer", s.free_transfer, ", ");
+    add_member(&line, "free_central", s.free_central, "}");
+    put_line(out, &line);
+    first = false;
+  }
+  put_text(out, "  ],");
+}
+
+static void
+put_options(const struct output *out)
+{
+  static const char *const sources[] = {"default", "environment", "api",
+                                        "request"};
+
+  put_text(out, "  \"options\": {");
+  for (int id = 0; id < OPTION_COUNT; id++) {
+    struct line line = {.length = 0};
+    tcmi_line_text(&line, id == 0 ? "    \"" : "    ,\"");
+    tcmi_line_text(&line, tcmi_option_table[id].name);
+    tcmi_line_text(&line, "\": {");
+    add_member(&line, "value", tcmi_option((enum option_id)id), ", ");
+    tcmi_line_text(&line, "\"source\": \"");
+    tcmi_line_text(&line, sources[tcmi_option_source((enum option_id)id) & 3]);
+    tcmi_line_text(&line, "\"}");
+    put_line(out, &line);
+  }
+  put_text(out, "  }");
+}
+
+void
+tcmi_stats_print_json(tcmi_stats_sink *sink, void *to)
+{
+  struct output out = {sink, to};
+  struct stats_raw raw;
+  struct tcm_stats s;
+  bool sound;
+
+  tcmi_stats_look(&raw);
+  sound = tcmi_stats_sum(&raw, &s) && raw.exact;
+  put_text(&out, "{");
+  put_text(&out, "  \"version\": \"" PACKAGE_VERSION "\",");
+  put_text(&out, sound ? "  \"exact\": true," : "  \"exact\": false,");
+  put_parts(&out, &s);
+  put_counters(&out, &raw);
+  put_classes(&out, &raw);
+  put_options(&out);
+  put_text(&out, "}");
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * stats_raw.h - the numbers as they stand in the process, and what follows from
+ * them.
+ *
+ *     stats.c, inside     --look-->  struct stats_raw  --sum-->  tcm_stats
+ *     tcm-stat, outside   --look-->                              class_stats
+ *
+ * Both look in the same way: without stopping anybody, the shared numbers
+ * first, then the thread caches, then the shared numbers again.  If these did
+ * not change meanwhile, nothing moved between the tiers, and each byte was seen
+ * in one place; otherwise they look again, and after some tries say that the
+ * parts are of slightly different moments.
+ *
+ * Invariants
+ *   W1  the parts that tcmi_stats_sum() makes add up to mapped_bytes, always.
+ *
+ * No locking: plain values.
+ */
+#ifndef TCM_OBSERVE_STATS_RAW_H
+#define TCM_OBSERVE_STATS_RAW_H
+
+#include "base/compiler.h"
+#include "cache/size_class.h"
+#include "tcm.h"
+
+/* All fields: [const] */
+struct raw_class {
+  uint64_t spans;        /* of the central list */
+  uint64_t free_objects; /* in them */
+  uint64_t clean_pages;  /* of them, without memory */
+  uint64_t transfer;     /* objects in the transfer cache */
+};
+
+/* What several threads work on.  All fields: [const] */
+struct raw_shared {
+  struct raw_class classes[SIZE_CLASS_COUNT];
+  uint64_t used_pages;      /* in runs handed out by the page heap */
+  uint64_t idle_pages;      /* free and resident */
+  uint64_t faulted_pages;   /* ever handed out without memory */
+  uint64_t committed_bytes; /* of the arenas */
+  uint64_t reserved_bytes;  /* of the arenas */
+  uint64_t most_bytes;      /* mapped, the most ever */
+  uint64_t metadata_bytes;
+  uint64_t released_bytes; /* ever */
+  uint64_t large_count;    /* blocks, those held by thread caches too */
+  uint64_t large_bytes;
+};
+
+/* What one thread each works on.  All fields: [const] */
+struct raw_threads {
+  uint64_t objects[SIZE_CLASS_COUNT]; /* in the bins of all caches */
+  uint64_t bytes;                     /* of these and of held blocks */
+  uint64_t caches;                    /* a count */
+  uint64_t orphans;                   /* of them, of threads that ended */
+  uint64_t held_bytes;                /* of large blocks kept for the next */
+  uint64_t held_blocks;
+  uint64_t refills;  /* bins filled, ever */
+  uint64_t refilled; /* objects that came with them */
+  uint64_t flushes;  /* bins emptied, ever */
+};
+
+/* All fields: [const] */
+struct stats_raw {
+  struct raw_shared shared;
+  struct raw_threads threads;
+  bool exact; /* nothing moved while it was read */
+};
+
+/* All fields: [const] */
+struct class_stats {
+  uint64_t size;          /* bytes of a block */
+  uint64_t spans;         /* spans of the class */
+  uint64_t span_bytes;    /* of them */
+  uint64_t live;          /* blocks in use by the application */
+  uint64_t free_central;  /* free blocks in spans */
+  uint64_t free_transfer; /* free blocks in the transfer cache */
+  uint64_t free_thread;   /* free blocks in thread caches */
+  uint64_t clean_bytes;   /* of span_bytes, without memory */
+};
+
+/* Adds up; false if the parts are more than the whole, so that one of them had
+ * to be cut: they are of different moments, or wrong. */
+bool tcmi_stats_sum(const struct stats_raw *raw, struct tcm_stats *stats);
+/* The numbers of one class. */
+void tcmi_stats_sum_class(const struct stats_raw *raw, unsigned class_id,
+                          struct class_stats *stats);
+
+#endif /* TCM_OBSERVE_STATS_RAW_H */
