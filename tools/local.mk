@@ -1,2 +1,32 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs beside the library; none yet.
+# Programs beside the library.  tcm-stat knows the library's structures from its
+# headers, and takes the sums and the table of size classes from its sources; it
+# is not linked with it.
+
+tcm_tool_cflags = -std=gnu11 -Wall -Wextra -Wstrict-prototypes \
+	-Wmissing-prototypes -Wundef -Wpointer-arith -Wwrite-strings
+
+if TOOLS
+bin_PROGRAMS += tools/tcm-stat
+tools_tcm_stat_SOURCES = \
+	lib/cache/size_class.c \
+	lib/observe/stats_sum.c \
+	tools/core.c \
+	tools/diff.c \
+	tools/heap.c \
+	tools/json.c \
+	tools/main.c \
+	tools/metrics.c \
+	tools/overview.c \
+	tools/ps.c \
+	tools/request.c \
+	tools/spans.c \
+	tools/tables.c \
+	tools/target.c \
+	tools/tcm-stat.h \
+	tools/text.c \
+	tools/view.c \
+	tools/watch.c
+tools_tcm_stat_CFLAGS = $(tcm_tool_cflags) $(JANSSON_CFLAGS)
+tools_tcm_stat_LDADD = $(JANSSON_LIBS)
+endif

@@ -166,7 +166,7 @@ tcm_option_set(const char *name, uint64_t value)
 EXPORT int
 tcm_option_info(size_t index, struct tcm_option_info *info)
 {
-  const struct option *option;
+  const struct option_row *option;
 
   tcmi_process_start();
   if (index >= OPTION_COUNT) {

@@ -16,7 +16,7 @@
 #include "base/report.h"
 #include "base/system.h"
 
-const struct option tcmi_option_table[OPTION_COUNT] = {
+const struct option_row tcmi_option_table[OPTION_COUNT] = {
 #define OPTION(name, default_value, min, max, fixed, help) \
   {#name, help, default_value, min, max, fixed},
 #include "base/options.def"
@@ -59,7 +59,7 @@ option_store(enum option_id id, uint64_t value, enum option_source source)
 static bool
 option_allows(enum option_id id, uint64_t value)
 {
-  const struct option *option = &tcmi_option_table[id];
+  const struct option_row *option = &tcmi_option_table[id];
 
   if (id == OPTION_page_size && value != 0 && !is_power_of_two(value))
     return false;
@@ -146,7 +146,7 @@ warn_about(const char *variable, size_t length, const char *what)
 static void
 warn_value(const char *variable, enum option_id id)
 {
-  const struct option *option = &tcmi_option_table[id];
+  const struct option_row *option = &tcmi_option_table[id];
   struct line line;
 
   tcmi_report_begin(&line);

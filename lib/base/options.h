@@ -41,7 +41,7 @@ struct option_values {
 extern struct option_values tcmi_open_values;   /* those that may change */
 extern struct option_values *tcmi_fixed_values; /* NULL until init */
 
-struct option {
+struct option_row {
   const char *name;       /* [const] */
   const char *help;       /* [const] one sentence */
   uint64_t default_value; /* [const] */
@@ -49,7 +49,7 @@ struct option {
   bool fixed;             /* [const] sealed at start */
 };
 
-extern const struct option tcmi_option_table[OPTION_COUNT];
+extern const struct option_row tcmi_option_table[OPTION_COUNT];
 
 /* Reads the environment; called once, at start, before any other thread. */
 void tcmi_options_init(void);

@@ -37,7 +37,7 @@ make_environment(const uint8_t *data, size_t size)
 
 /* TCM_ and the name of the option in capitals. */
 static void
-write_variable(const struct option *option, char *out)
+write_variable(const struct option_row *option, char *out)
 {
   const char *from;
 
@@ -80,7 +80,7 @@ read_value(const char *from, uint64_t *value)
 static void
 expect_option(enum option_id id)
 {
-  const struct option *option = &tcmi_option_table[id];
+  const struct option_row *option = &tcmi_option_table[id];
   uint64_t expected = option->default_value, value;
   bool given = false;
   char name[64];

@@ -75,7 +75,7 @@ START_TEST(rows_are_sound)
   int id, other;
 
   for (id = 0; id < OPTION_COUNT; id++) {
-    const struct option *option = &tcmi_option_table[id];
+    const struct option_row *option = &tcmi_option_table[id];
     ck_assert_uint_le(option->min, option->default_value);
     ck_assert_uint_le(option->default_value, option->max);
     ck_assert_uint_gt(strlen(option->help), 10);
@@ -270,7 +270,7 @@ START_TEST(changes_are_checked)
 
   tcmi_options_init();
   for (id = 0; id < OPTION_COUNT; id++) {
-    const struct option *option = &tcmi_option_table[id];
+    const struct option_row *option = &tcmi_option_table[id];
     uint64_t before = tcmi_option(id);
     if (option->fixed) {
       ck_assert_int_eq(tcmi_option_change(id, before, SOURCE_API), -EPERM);

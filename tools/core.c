@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A core file: its segments are the memory, mapped and looked up by address.
+ */
+#include "tcm-stat.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/procfs.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct core {
+  const char *bytes; /* the whole file */
+  size_t size;
+  const Elf64_Phdr *headers; /* in it */
+  size_t nheaders;
+};
+
+static bool
+core_map(struct core *core, int fd)
+{
+  struct stat st;
+  void *bytes;
+
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
+    errno = EINVAL;
+    return false;
+  }
+  bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (bytes == MAP_FAILED)
+    return false;
+  core->bytes = bytes;
+  core->size = (size_t)st.st_size;
+  return true;
+}
+
+/* Whether it is a core file of this kind of machine, with sound headers.  With
+ * more headers than fit the field, their number is in the first section. */
+static bool
+core_check(struct core *core)
+{
+  const Elf64_Ehdr *elf = (const Elf64_Ehdr *)(const void *)core->bytes;
+  const Elf64_Shdr *section;
+
+  if (core->size < sizeof *elf || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+      elf->e_ident[EI_CLASS] != ELFCLASS64 || elf->e_type != ET_CORE ||
+      elf->e_phentsize != sizeof(Elf64_Phdr) || elf->e_phoff > core->size ||
+      elf->e_phoff % 8 != 0)
+    return false;
+  core->nheaders = elf->e_phnum;
+  if (elf->e_phnum == PN_XNUM) {
+    if (elf->e_shoff > core->size - sizeof *section || elf->e_shoff % 8 != 0)
+      return false;
+    section = (const Elf64_Shdr *)(const void *)(core->bytes + elf->e_shoff);
+    core->nheaders = section->sh_info;
+  }
+  core->headers =
+      (const Elf64_Phdr *)(const void *)(core->bytes + elf->e_phoff);
+  return core->nheaders <= (core->size - elf->e_phoff) / sizeof(Elf64_Phdr);
+}
+
+struct core *
+core_open(const char *path, enum status *status)
+{
+  struct core *core = calloc(1, sizeof *core);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+  if (core == NULL || fd < 0 || !core_map(core, fd)) {
+    complain("%s: %s", path, strerror(errno));
+    *status = errno == EACCES ? STATUS_NO_PERMISSION : STATUS_FAILED;
+  } else if (!core_check(core)) {
+    complain("%s is no core file", path);
+    *status = STATUS_FAILED;
+  }
+  if (fd >= 0)
+    close(fd);
+  if (*status == STATUS_OK)
+    return core;
+  if (core != NULL)
+    core_close(core);
+  return NULL;
+}
+
+void
+core_close(struct core *core)
+{
+  if (core->bytes != NULL)
+    munmap((void *)(uintptr_t)core->bytes, core->size);
+  free(core);
+}
+
+/* The bytes of the segment that are in the file. */
+static size_t
+segment_size(const struct core *core, const Elf64_Phdr *segment)
+{
+  if (segment->p_type != PT_LOAD || segment->p_offset >= core->size)
+    return 0;
+  return segment->p_filesz < core->size - segment->p_offset
+             ? segment->p_filesz
+             : core->size - segment->p_offset;
+}
+
+/* The memory at an address and how much of it follows in its segment. */
+static const char *
+core_at(const struct core *core, uintptr_t address, size_t *left)
+{
+  for (size_t i = 0; i < core->nheaders; i++) {
+    const Elf64_Phdr *segment = &core->headers[i];
+    size_t size = segment_size(core, segment);
+    if (address - segment->p_vaddr < size) {
+      *left = size - (address - segment->p_vaddr);
+      return core->bytes + segment->p_offset + (address - segment->p_vaddr);
+    }
+  }
+  return NULL;
+}
+
+int
+core_read(const struct core *core, uintptr_t from, void *to, size_t size)
+{
+  while (size > 0) {
+    size_t left = 0, part;
+    const char *bytes = core_at(core, from, &left);
+    if (bytes == NULL)
+      return -EFAULT;
+    part = left < size ? left : size;
+    memcpy(to, bytes, part);
+    to = (char *)to + part;
+    from += part;
+    size -= part;
+  }
+  return 0;
+}
+
+uintptr_t
+core_find_page(const struct core *core, uintptr_t after)
+{
+  uintptr_t found = 0;
+
+  for (size_t i = 0; i < core->nheaders; i++) {
+    const Elf64_Phdr *segment = &core->headers[i];
+    size_t size = segment_size(core, segment);
+    if (!(segment->p_flags & PF_W))
+      continue;
+    for (size_t at = 0; at + sizeof(struct stats_page) <= size;
+         at += PAGE_SIZE) {
+      uintptr_t address = segment->p_vaddr + at;
+      if (address > after && (found == 0 || address < found) &&
+          memcmp(core->bytes + segment->p_offset + at, TCM_STATS_PAGE_MAGIC,
+                 sizeof TCM_STATS_PAGE_MAGIC) == 0)
+        found = address;
+    }
+  }
+  return found;
+}
+
+/* The name that the kernel kept in a note. */
+static bool
+note_command(const char *notes, size_t size, char *name, size_t name_size)
+{
+  while (size >= sizeof(Elf64_Nhdr)) {
+    const Elf64_Nhdr *note = (const Elf64_Nhdr *)(const void *)notes;
+    size_t before = sizeof *note + ((size_t)note->n_namesz + 3) / 4 * 4;
+    size_t whole = before + ((size_t)note->n_descsz + 3) / 4 * 4;
+    if (whole > size)
+      return false;
+    if (note->n_type == NT_PRPSINFO &&
+        note->n_descsz >= sizeof(struct elf_prpsinfo)) {
+      struct elf_prpsinfo info;
+      memcpy(&info, notes + before, sizeof info);
+      snprintf(name, name_size, "%.*s", (int)sizeof info.pr_fname,
+               info.pr_fname);
+      return true;
+    }
+    notes += whole;
+    size -= whole;
+  }
+  return false;
+}
+
+void
+core_command(const struct core *core, char *name, size_t size)
+{
+  snprintf(name, size, "core file");
+  for (size_t i = 0; i < core->nheaders; i++) {
+    const Elf64_Phdr *segment = &core->headers[i];
+    if (segment->p_type == PT_NOTE && segment->p_offset < core->size &&
+        segment->p_filesz <= core->size - segment->p_offset &&
+        note_command(core->bytes + segment->p_offset, segment->p_filesz, name,
+                     size))
+      return;
+  }
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Samples in the text format of OpenMetrics, which Prometheus' textfile
+ * collector takes as well.  A family's description goes before its first
+ * sample only, and all samples of a family stand together: with several
+ * targets (ps) they are kept until the end.
+ */
+#include "tcm-stat.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum family {
+  HEAP,
+  MAPPED,
+  MAPPED_MOST,
+  RESIDENT,
+  PROCESS_RESIDENT,
+  HUGE,
+  RESERVED,
+  LARGE,
+  LARGE_BLOCKS,
+  SPANS,
+  THREAD_CACHES,
+  SLOW_PATHS,
+  LARGE_ALLOCATIONS,
+  REFILLS,
+  FLUSHES,
+  FAULTED,
+  RELEASED,
+  RELEASES,
+  THREADS,
+  FORKS,
+  FAMILIES
+};
+
+static const struct {
+  const char *name;
+  const char *unit; /* "" for none */
+  const char *type;
+  const char *help;
+} families[FAMILIES] = {
+    [HEAP] = {"tcm_heap_bytes", "bytes", "gauge",
+              "Parts of the heap, which add up to tcm_mapped_bytes."},
+    [MAPPED] = {"tcm_mapped_bytes", "bytes", "gauge",
+                "Memory that the heap may touch."},
+    [MAPPED_MOST] = {"tcm_mapped_most_bytes", "bytes", "gauge",
+                     "The largest value of tcm_mapped_bytes so far."},
+    [RESIDENT] = {"tcm_resident_bytes", "bytes", "gauge",
+                  "Resident part of tcm_mapped_bytes, by the kernel."},
+    [PROCESS_RESIDENT] = {"tcm_process_resident_bytes", "bytes", "gauge",
+                          "Resident memory of the whole process."},
+    [HUGE] = {"tcm_huge_page_bytes", "bytes", "gauge",
+              "Resident part in the kernel's huge pages."},
+    [RESERVED] = {"tcm_reserved_bytes", "bytes", "gauge",
+                  "Address space held."},
+    [LARGE] = {"tcm_large_bytes", "bytes", "gauge",
+               "Blocks in use that have pages of their own."},
+    [LARGE_BLOCKS] = {"tcm_large_blocks", "", "gauge",
+                      "Number of blocks that have pages of their own."},
+    [SPANS] = {"tcm_spans", "", "gauge", "Runs of pages cut into blocks."},
+    [THREAD_CACHES] = {"tcm_thread_caches", "", "gauge", "Thread caches."},
+    [SLOW_PATHS] = {"tcm_slow_paths", "", "counter",
+                    "Calls that a thread cache could not serve."},
+    [LARGE_ALLOCATIONS] = {"tcm_large_allocations", "", "counter",
+                           "Blocks allocated with pages of their own."},
+    [REFILLS] = {"tcm_refills", "", "counter", "Refills of thread caches."},
+    [FLUSHES] = {"tcm_flushes", "", "counter", "Flushes of thread caches."},
+    [FAULTED] = {"tcm_faulted_in_bytes", "bytes", "counter",
+                 "Memory handed out that was not resident."},
+    [RELEASED] = {"tcm_released_bytes", "bytes", "counter",
+                  "Memory returned to the system."},
+    [RELEASES] = {"tcm_releases", "", "counter",
+                  "Times that all free memory was returned."},
+    [THREADS] = {"tcm_threads", "", "counter",
+                 "Threads that got or gave up a cache."},
+    [FORKS] = {"tcm_forks", "", "counter", "Forks."},
+};
+
+/* The samples of each family, as text. */
+static struct {
+  char *text;
+  size_t length;
+} samples[FAMILIES];
+
+static void
+append(enum family family, const char *text)
+{
+  size_t length = strlen(text);
+  char *more =
+      realloc(samples[family].text, samples[family].length + length + 1);
+
+  if (more == NULL) {
+    complain("no memory");
+    exit(STATUS_FAILED);
+  }
+  memcpy(more + samples[family].length, text, length + 1);
+  samples[family].text = more;
+  samples[family].length += length;
+}
+
+/* The name of a process as the value of a label. */
+static void
+escape(char *to, const char *from)
+{
+  for (; *from != '\0'; from++) {
+    if (*from == '"' || *from == '\\')
+      *to++ = '\\';
+    *to++ = *from;
+  }
+  *to = '\0';
+}
+
+static void
+add(const struct target *target, enum family family, const char *label,
+    uint64_t value)
+{
+  bool counts = strcmp(families[family].type, "counter") == 0;
+  char command[2 * sizeof target->command], line[512];
+
+  escape(command, target->command);
+  snprintf(line, sizeof line,
+           "%s%s{pid=\"%d\",command=\"%s\"%s%s} %" PRIu64 "\n",
+           families[family].name, counts ? "_total" : "", (int)target->pid,
+           command, label[0] == '\0' ? "" : ",", label, value);
+  append(family, line);
+}
+
+static void
+add_parts(const struct target *target, const struct tcm_stats *s)
+{
+  add(target, HEAP, "part=\"in_use\"", s->in_use_bytes);
+  add(target, HEAP, "part=\"thread_cache\"", s->thread_cache_bytes);
+  add(target, HEAP, "part=\"transfer_cache\"", s->transfer_cache_bytes);
+  add(target, HEAP, "part=\"central_list\"", s->central_list_bytes);
+  add(target, HEAP, "part=\"page_heap\"", s->page_heap_bytes);
+  add(target, HEAP, "part=\"returned\"", s->returned_bytes);
+  add(target, HEAP, "part=\"metadata\"", s->metadata_bytes);
+  add(target, MAPPED, "", s->mapped_bytes);
+  add(target, MAPPED_MOST, "", s->most_mapped_bytes);
+  add(target, RESERVED, "", s->reserved_bytes);
+  add(target, LARGE, "", s->large_bytes);
+  add(target, LARGE_BLOCKS, "", s->large_count);
+  add(target, SPANS, "", s->span_count);
+  add(target, THREAD_CACHES, "", s->thread_cache_count);
+  add(target, RELEASED, "", s->released_total_bytes);
+}
+
+enum status
+metrics_write(const struct target *target, const struct view *view,
+              const struct heap_view *heap)
+{
+  const struct stats_page *page = &view->page;
+
+  add_parts(target, &view->stats);
+  if (heap->known) {
+    add(target, RESIDENT, "", heap->resident);
+    add(target, PROCESS_RESIDENT, "", heap->process_resident);
+    add(target, HUGE, "", heap->huge);
+  }
+  add(target, SLOW_PATHS, "call=\"malloc\"", page->slow_mallocs);
+  add(target, SLOW_PATHS, "call=\"free\"", page->slow_frees);
+  add(target, LARGE_ALLOCATIONS, "", page->large_mallocs + page->held_mallocs);
+  add(target, REFILLS, "", view->raw.threads.refills);
+  add(target, FLUSHES, "", view->raw.threads.flushes);
+  add(target, FAULTED, "", view->raw.shared.faulted_pages << PAGE_SHIFT);
+  add(target, RELEASES, "", page->releases);
+  add(target, THREADS, "event=\"start\"", page->thread_starts);
+  add(target, THREADS, "event=\"end\"", page->thread_ends);
+  add(target, FORKS, "", page->forks);
+  return STATUS_OK;
+}
+
+void
+metrics_end(void)
+{
+  for (int i = 0; i < FAMILIES; i++) {
+    if (samples[i].text == NULL)
+      continue;
+    printf("# TYPE %s %s\n", families[i].name, families[i].type);
+    if (families[i].unit[0] != '\0')
+      printf("# UNIT %s %s\n", families[i].name, families[i].unit);
+    printf("# HELP %s %s\n%s", families[i].name, families[i].help,
+           samples[i].text);
+    free(samples[i].text);
+    samples[i].text = NULL;
+  }
+  puts("# EOF");
+}

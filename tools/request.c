@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Requests: the only writes of tcm-stat into a process, see
+ * lib/observe/stats_page.h.
+ */
+#include "tcm-stat.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAUSE_NS 5000000
+
+static double
+seconds_now(void)
+{
+  struct timespec time;
+
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* A number that no other request has; never 0. */
+static uint64_t
+make_id(void)
+{
+  struct timespec time;
+
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return ((uint64_t)getpid() << 40 ^ (uint64_t)time.tv_sec * 1000000000 ^
+          (uint64_t)time.tv_nsec) |
+         1;
+}
+
+static uintptr_t
+request_place(const struct target *target)
+{
+  return target->page.self + offsetof(struct stats_page, request);
+}
+
+static int
+request_read(const struct target *target, struct stats_request *request)
+{
+  return target_read(target, request_place(target), request, sizeof *request);
+}
+
+/* Writes the numbers first, and what makes them a request last. */
+static int
+request_write(const struct target *target, const struct stats_request *request,
+              uint64_t id)
+{
+  size_t first = offsetof(struct stats_request, kind);
+  size_t end = offsetof(struct stats_request, done);
+  int error = target_write(target, request_place(target) + first,
+                           (const char *)request + first, end - first);
+
+  return error != 0
+             ? error
+             : target_write(target, request_place(target), &id, sizeof id);
+}
+
+/* Waits for the answer: 0, 1 when the time is over, or a negative errno. */
+static int
+request_wait(const struct target *target, uint64_t id, int64_t *result)
+{
+  struct timespec pause = {.tv_nsec = PAUSE_NS};
+  double end = seconds_now() + settings.timeout;
+  struct stats_request now;
+
+  for (;;) {
+    int error = request_read(target, &now);
+    if (error == 0 && !target_is_same(target))
+      error = -ESRCH;
+    if (error != 0)
+      return error;
+    if (now.done == id) {
+      *result = now.result;
+      return 0;
+    }
+    if (seconds_now() >= end)
+      return 1;
+    nanosleep(&pause, NULL);
+  }
+}
+
+/* Another tool's request that was not taken yet must not be written over. */
+static int
+wait_for_turn(const struct target *target)
+{
+  struct timespec pause = {.tv_nsec = PAUSE_NS};
+  double end = seconds_now() + settings.timeout;
+  struct stats_request now;
+  int error;
+
+  while ((error = request_read(target, &now)) == 0 && now.id != 0) {
+    if (seconds_now() >= end)
+      return 1;
+    nanosleep(&pause, NULL);
+  }
+  return error;
+}
+
+static enum status
+check_target(const struct target *target)
+{
+  if (target->core != NULL) {
+    complain("%s: a core file can do nothing any more", target->argument);
+    return STATUS_USAGE;
+  }
+  if (target->page.started && !target->page.takes_requests) {
+    complain("process %s (%s) takes no requests: it runs with privileges that "
+             "its caller lacks",
+             target->argument, target->command);
+    return STATUS_REFUSED;
+  }
+  return STATUS_OK;
+}
+
+static enum status
+say_waits(const struct target *target, bool other)
+{
+  complain(other ? "an earlier request waits in process %s (%s), which has not "
+                   "allocated for a while"
+                 : "the request waits: process %s (%s) will see it with one of "
+                   "its next allocations",
+           target->argument, target->command);
+  return STATUS_WAITS;
+}
+
+/* Asks and waits; the answer is in *@result. */
+static enum status
+ask(const struct target *target, struct stats_request *request, int64_t *result)
+{
+  uint64_t id = make_id();
+  enum status status = check_target(target);
+  int error;
+
+  if (status != STATUS_OK)
+    return status;
+  request->check = stats_request_check(request, id);
+  error = wait_for_turn(target);
+  if (error > 0)
+    return say_waits(target, true);
+  if (error == 0)
+    error = request_write(target, request, id);
+  if (error == 0)
+    error = request_wait(target, id, result);
+  if (error < 0)
+    return target_failed(target, error);
+  if (error > 0)
+    return say_waits(target, false);
+  if (*result >= 0)
+    return STATUS_OK;
+  complain("process %s refused: %s", target->argument,
+           *result == -EAGAIN ? "another request came in between; try again"
+                              : strerror((int)-*result));
+  return STATUS_REFUSED;
+}
+
+enum status
+request_release(struct target *target)
+{
+  struct stats_request request = {.kind = REQUEST_RELEASE};
+  int64_t bytes = 0;
+  enum status status = ask(target, &request, &bytes);
+  char text[32];
+
+  if (status == STATUS_OK)
+    printf("%s returned to the system\n", size_text(text, (uint64_t)bytes));
+  return status;
+}
+
+/* ---- Options -------------------------------------------------------------- */
+static const struct {
+  uint64_t min, max;
+} ranges[OPTION_COUNT] = {
+#define OPTION(name, default_value, min, max, fixed, help) {min, max},
+#include "base/options.def"
+#undef OPTION
+};
+
+/* A number that may end in K, M, G or T. */
+static bool
+parse_value(const char *text, uint64_t *value)
+{
+  static const char suffixes[] = "KMGT";
+  const char *suffix;
+  char *end;
+  unsigned shift;
+
+  errno = 0;
+  *value = strtoull(text, &end, 10);
+  if (text[0] < '0' || text[0] > '9' || errno != 0)
+    return false;
+  if (*end == '\0')
+    return true;
+  suffix = strchr(suffixes, *end);
+  if (suffix == NULL || end[1] != '\0')
+    return false;
+  shift = 10 * (unsigned)(suffix - suffixes + 1);
+  if (*value > UINT64_MAX >> shift)
+    return false;
+  *value <<= shift;
+  return true;
+}
+
+static int
+find_option(const char *name, size_t length)
+{
+  for (int id = 0; id < OPTION_COUNT; id++)
+    if (strlen(option_names[id]) == length &&
+        strncmp(option_names[id], name, length) == 0)
+      return id;
+  return -1;
+}
+
+static enum status
+parse_assignment(const char *assignment, struct stats_request *request)
+{
+  const char *equals = strchr(assignment, '=');
+  size_t length =
+      equals == NULL ? strlen(assignment) : (size_t)(equals - assignment);
+  int id = find_option(assignment, length);
+
+  if (equals == NULL || id < 0) {
+    complain("%.*s is no option; tcm(7) lists them, and set takes NAME=VALUE",
+             (int)length, assignment);
+    return STATUS_USAGE;
+  }
+  if (option_is_fixed[id]) {
+    complain("%s is fixed when the program starts", option_names[id]);
+    return STATUS_REFUSED;
+  }
+  if (!parse_value(equals + 1, &request->value) ||
+      request->value < ranges[id].min || request->value > ranges[id].max) {
+    complain("%s is a number from %" PRIu64 " to %" PRIu64, option_names[id],
+             ranges[id].min, ranges[id].max);
+    return STATUS_REFUSED;
+  }
+  request->option = (uint64_t)id;
+  return STATUS_OK;
+}
+
+enum status
+request_set(struct target *target, const char *assignment)
+{
+  struct stats_request request = {.kind = REQUEST_SET};
+  enum status status = parse_assignment(assignment, &request);
+  int64_t result = 0;
+
+  if (status == STATUS_OK)
+    status = ask(target, &request, &result);
+  if (status == STATUS_OK)
+    printf("%s is %" PRIu64 "\n", option_names[request.option], request.value);
+  return status;
+}

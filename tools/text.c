@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tcm-stat.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+
+void
+complain(const char *format, ...)
+{
+  va_list arguments;
+
+  if (settings.quiet)
+    return;
+  fflush(stdout);
+  fprintf(stderr, "tcm-stat: ");
+  va_start(arguments, format);
+  vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  fputc('\n', stderr);
+}
+
+const char *
+size_text(char *text, uint64_t bytes)
+{
+  static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double size = (double)bytes;
+  unsigned unit = 0;
+
+  if (settings.bytes) {
+    snprintf(text, 32, "%" PRIu64, bytes);
+    return text;
+  }
+  for (; size >= 1023.95 && unit < 5; unit++)
+    size /= 1024;
+  snprintf(text, 32, unit == 0 ? "%.0f %s" : "%.1f %s", size, units[unit]);
+  return text;
+}
+
+bool
+wants_document(void)
+{
+  return settings.json || settings.openmetrics;
+}
+
+const char *
+bold(void)
+{
+  return settings.color ? "\033[1m" : "";
+}
+
+const char *
+plain(void)
+{
+  return settings.color ? "\033[0m" : "";
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A row for each interval, as vmstat(8) writes them: sizes as they are, events
+ * by the second.
+ */
+#include "tcm-stat.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+/* Rows between two headings. */
+#define ROWS 20
+
+static void
+sleep_interval(void)
+{
+  struct timespec time = {
+      .tv_sec = (time_t)settings.interval,
+      .tv_nsec =
+          (long)((settings.interval - (double)(time_t)settings.interval) * 1e9),
+  };
+
+  nanosleep(&time, NULL);
+}
+
+static double
+seconds_now(void)
+{
+  struct timespec time;
+
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void
+put_rate(uint64_t before, uint64_t now, double seconds)
+{
+  printf(" %8.0f",
+         now > before && seconds > 0 ? (double)(now - before) / seconds : 0.0);
+}
+
+static void
+put_row(const struct view *before, const struct view *now,
+        const struct heap_view *heap, double seconds)
+{
+  const struct tcm_stats *s = &now->stats;
+  uint64_t cached =
+      s->thread_cache_bytes + s->transfer_cache_bytes + s->central_list_bytes;
+  char text[32];
+
+  printf("%10s", size_text(text, s->in_use_bytes));
+  printf(" %10s", size_text(text, cached));
+  printf(" %10s", size_text(text, s->page_heap_bytes));
+  printf(" %10s", size_text(text, heap->resident));
+  put_rate(before->page.slow_mallocs, now->page.slow_mallocs, seconds);
+  put_rate(before->page.slow_frees, now->page.slow_frees, seconds);
+  put_rate(before->raw.shared.faulted_pages, now->raw.shared.faulted_pages,
+           seconds);
+  put_rate(before->stats.released_total_bytes >> PAGE_SHIFT,
+           s->released_total_bytes >> PAGE_SHIFT, seconds);
+  printf("%s\n", now->exact ? "" : " ~");
+}
+
+static void
+put_heading(void)
+{
+  printf("%s    IN USE     CACHED  PAGE HEAP   RESIDENT MALLOC/S   FREE/S  "
+         "FAULT/S RETURN/S%s\n",
+         bold(), plain());
+}
+
+static enum status
+put_reading(const struct target *target, const struct view *before,
+            const struct view *now, const struct heap_view *heap,
+            double seconds)
+{
+  if (settings.json)
+    return json_write(target, now, heap);
+  put_row(before, now, heap, seconds);
+  return STATUS_OK;
+}
+
+enum status
+show_watch(struct target *target)
+{
+  struct view before = {0}, now;
+  struct heap_view heap;
+  enum status status = STATUS_OK;
+  double last = seconds_now(), time;
+
+  if (settings.openmetrics) {
+    complain("watch writes rows or JSON, no OpenMetrics");
+    return STATUS_USAGE;
+  }
+  for (unsigned long row = 0; status == STATUS_OK; row++) {
+    status = view_read(target, &now);
+    if (status != STATUS_OK)
+      break;
+    status = heap_read(target, &heap);
+    time = seconds_now();
+    if (row == 0)
+      before = now;
+    if (!settings.json && row % ROWS == 0)
+      put_heading();
+    if (status == STATUS_OK)
+      status = put_reading(target, &before, &now, &heap, time - last);
+    heap_free(&heap);
+    before = now;
+    last = time;
+    view_free(&now);
+    if (fflush(stdout) != 0 ||
+        (settings.count != 0 && row + 1 >= settings.count))
+      break;
+    sleep_interval();
+  }
+  return status;
+}
