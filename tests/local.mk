@@ -42,6 +42,7 @@ include tests/misuse/local.mk
 if !QUICK_CHECK
 include tests/process/local.mk
 include tests/programs/local.mk
+include tests/tools/local.mk
 include tests/bench/local.mk
 endif
 endif

@@ -130,7 +130,7 @@ put_options(const struct view *view)
 /* ---- What it means ------------------------------------------------------- */
 
 static void
-put_advice(const struct view *view)
+put_advice(const struct view *view, const struct heap_view *heap)
 {
   const struct tcm_stats *s = &view->stats;
   uint64_t backed = s->mapped_bytes - s->returned_bytes;
@@ -152,6 +152,11 @@ put_advice(const struct view *view)
     printf(
         "  %s is in free pages: tcm-stat release gives them to the system.\n",
         size_text(a, s->page_heap_bytes));
+  if (heap->known && heap->process_resident > heap->resident + backed / 2)
+    printf(
+        "  %s of the process is outside of this heap: code, stacks, and what\n"
+        "  the program maps by itself.\n",
+        size_text(a, heap->process_resident - heap->resident));
   if (s->page_heap_bytes <= little && cached <= little &&
       s->central_list_bytes <= little)
     printf("  Little is free: what grows here is the program's own use.\n");
@@ -168,13 +173,13 @@ put_overview(const struct target *target, const struct view *view,
   put_parts(&view->stats);
   if (target->core == NULL)
     put_residency(&view->stats, heap);
-  put_advice(view);
+  put_advice(view, heap);
   put_sundries(view);
   put_counters(view);
   put_options(view);
   if (!view->exact)
-    printf("\nThe process did not stand still: approximate, the parts are of "
-           "slightly\ndifferent moments.\n");
+    printf("\nApproximate: the process did not stand still, or is in the midst "
+           "of something.\n");
 }
 
 enum status

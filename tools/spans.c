@@ -141,7 +141,7 @@ letter_of_page(const struct tables *t, size_t h, size_t page)
 static void
 put_row(uintptr_t address, const char *letters)
 {
-  printf("%#14" PRIxPTR " |%s|\n", address, letters);
+  printf("%#14" PRIxPTR " |%s\n", address, letters);
 }
 
 /* Page by page; huge pages of one letter are told of in one row. */

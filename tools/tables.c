@@ -40,14 +40,14 @@ show_classes(struct target *target)
 
   if (status != STATUS_OK)
     return status;
-  put_heading("   SIZE    SPANS   SPAN BYTES       LIVE   LIVE BYTES  THREAD "
-              "TRANSFER  CENTRAL  WASTE");
+  put_heading("  SIZE   SPANS SPAN BYTES      LIVE LIVE BYTES  THREAD TRANSFER "
+              " CENTRAL  WASTE");
   for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++) {
     struct class_stats s;
     tcmi_stats_sum_class(&view.raw, i, &s);
     if (s.spans == 0)
       continue;
-    printf("%7" PRIu64 " %8" PRIu64 " %12s %10" PRIu64 " %12s %7" PRIu64
+    printf("%6" PRIu64 " %7" PRIu64 " %10s %9" PRIu64 " %10s %7" PRIu64
            " %8" PRIu64 " %8" PRIu64 " %4.0f %%\n",
            s.size, s.spans, size_text(a, s.span_bytes), s.live,
            size_text(b, s.live * s.size), s.free_thread, s.free_transfer,
@@ -56,10 +56,10 @@ show_classes(struct target *target)
     spans += s.spans;
     bytes += s.span_bytes;
   }
-  printf("    sum %8" PRIu64 " %12s %10s %12s\n", spans, size_text(a, bytes),
-         "", size_text(b, live));
-  printf("  large %8s %12s %10" PRIu64 " %12s\n", "", "",
-         view.stats.large_count, size_text(c, view.stats.large_bytes));
+  printf("   sum %7" PRIu64 " %10s %9s %10s\n", spans, size_text(a, bytes), "",
+         size_text(b, live));
+  printf(" large %7s %10s %9" PRIu64 " %10s\n", "", "", view.stats.large_count,
+         size_text(c, view.stats.large_bytes));
   put_notice(&view);
   view_free(&view);
   return STATUS_OK;
@@ -84,13 +84,13 @@ show_threads(struct target *target)
     return status;
   qsort(view.threads, view.nthreads, sizeof *view.threads, by_bytes);
   put_heading(
-      " THREAD NAME                 CACHED  OBJECTS   MAY HOLD      HELD "
-      "   REFILLS  FLUSHES");
+      " THREAD NAME               CACHED  OBJECTS   MAY HOLD      HELD  "
+      "REFILLS FLUSHES");
   for (size_t i = 0; i < view.nthreads; i++) {
     const struct thread_view *t = &view.threads[i];
     char number[16];
     snprintf(number, sizeof number, "%u", t->thread);
-    printf("%7s %-15.15s %11s %8" PRIu64 " %10s %9s %10" PRIu64 " %8" PRIu64
+    printf("%7s %-14.14s %10s %8" PRIu64 " %10s %9s %8" PRIu64 " %7" PRIu64
            "\n",
            t->thread == 0 ? "-" : number, t->thread == 0 ? "(ended)" : t->name,
            size_text(a, t->bytes), t->objects, size_text(b, t->capacity),

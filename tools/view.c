@@ -231,7 +231,8 @@ look_once(const struct target *target, struct view *view, bool *sound,
   shared_count(&after, &view->raw.shared);
   view->page = after.page;
   *sound = tcmi_stats_sum(&view->raw, &view->stats) && complete;
-  *exact = *sound && memcmp(&first, &view->raw.shared, sizeof first) == 0 &&
+  *exact = *sound && tcmi_stats_is_settled(&first) &&
+           memcmp(&first, &view->raw.shared, sizeof first) == 0 &&
            before.registry.ncaches == after.registry.ncaches;
   return 0;
 }

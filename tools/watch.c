@@ -35,7 +35,7 @@ seconds_now(void)
 static void
 put_rate(uint64_t before, uint64_t now, double seconds)
 {
-  printf(" %8.0f",
+  printf(" %7.0f",
          now > before && seconds > 0 ? (double)(now - before) / seconds : 0.0);
 }
 
@@ -64,8 +64,8 @@ put_row(const struct view *before, const struct view *now,
 static void
 put_heading(void)
 {
-  printf("%s    IN USE     CACHED  PAGE HEAP   RESIDENT MALLOC/S   FREE/S  "
-         "FAULT/S RETURN/S%s\n",
+  printf("%s    IN USE     CACHED  PAGE HEAP   RESIDENT ALLOC/S  FREE/S "
+         "FAULT/S  BACK/S%s\n",
          bold(), plain());
 }
 

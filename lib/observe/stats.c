@@ -115,7 +115,8 @@ tcmi_stats_look(struct stats_raw *raw)
     before = raw->shared;
     complete = look_at_threads(&raw->threads);
     look_at_shared(&raw->shared);
-    raw->exact = complete && memcmp(&before, &raw->shared, sizeof before) == 0;
+    raw->exact = complete && tcmi_stats_is_settled(&before) &&
+                 memcmp(&before, &raw->shared, sizeof before) == 0;
     if (raw->exact || !complete)
       return;
   }

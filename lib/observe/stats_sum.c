@@ -30,6 +30,16 @@ tcmi_stats_sum_class(const struct stats_raw *raw, unsigned c,
             stats->free_central + stats->free_transfer + stats->free_thread);
 }
 
+bool
+tcmi_stats_is_settled(const struct raw_shared *shared)
+{
+  uint64_t pages = shared->large_bytes >> PAGE_SHIFT;
+
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    pages += shared->classes[c].spans * tcmi_size_classes[c].pages;
+  return pages == shared->used_pages;
+}
+
 static bool
 sum_classes(const struct stats_raw *raw, struct tcm_stats *stats)
 {

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# tcm-stat and tcm-run on real targets.
+check_PROGRAMS += tests/tools/other_version tests/tools/target
+
+tools_tests = \
+	tests/tools/tcm_stat.py \
+	tests/tools/torture.py
+
+TESTS += $(tools_tests)
+LONG_TESTS += tests/tools/torture_long.sh
+EXTRA_DIST += $(tools_tests) \
+	tests/tools/toolbox.py \
+	tests/tools/torture_long.sh

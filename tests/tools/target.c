@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What tcm-stat looks at in the tests: a program that does what the lines of
+ * its standard input say, answering each with a line.
+ *
+ *   fill COUNT SIZE   allocates blocks and touches all of them
+ *   sparse            frees nine of ten, so that pages stay partly in use
+ *   empty             frees all
+ *   threads N         starts threads that allocate and free without end
+ *   malloc            allocates and frees a block of each size
+ *   abort             dies
+ *
+ * "churn" as an argument: allocates and frees without end, by itself.
+ */
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST 1000000
+
+static void *blocks[MOST];
+static size_t nblocks;
+
+static uint64_t
+next_random(uint64_t *state)
+{
+  *state = *state * 6364136223846793005u + 1442695040888963407u;
+  return *state >> 33;
+}
+
+static void
+churn(uint64_t seed)
+{
+  static __thread void *own[2000];
+  uint64_t state = seed;
+
+  for (;;) {
+    uint64_t i = next_random(&state) % 2000;
+    size_t size = next_random(&state) % (i == 0 ? 2000000 : 5000);
+    free(own[i]);
+    own[i] = malloc(size);
+    if (own[i] != NULL && size > 0)
+      memset(own[i], 1, size);
+  }
+}
+
+static void *
+churn_in_thread(void *seed)
+{
+  churn((uintptr_t)seed);
+  return NULL;
+}
+
+static void
+start_threads(unsigned long n)
+{
+  pthread_t thread;
+
+  for (unsigned long i = 0; i < n; i++)
+    if (pthread_create(&thread, NULL, churn_in_thread,
+                       (void *)(uintptr_t)(i + 2)) != 0)
+      exit(1);
+}
+
+static void
+fill(unsigned long count, unsigned long size)
+{
+  for (; count > 0 && nblocks < MOST; count--) {
+    void *block = malloc(size);
+    if (block == NULL)
+      exit(1);
+    blocks[nblocks++] = memset(block, 1, size);
+  }
+}
+
+static void
+free_blocks(size_t kept)
+{
+  for (size_t i = 0; i < nblocks; i++) {
+    if (kept != 0 && i % kept == 0)
+      continue;
+    free(blocks[i]);
+    blocks[i] = NULL;
+  }
+  if (kept == 0)
+    nblocks = 0;
+}
+
+static void
+use_all_sizes(void)
+{
+  for (size_t size = 1; size < 40000; size += size / 9 + 1)
+    free(malloc(size));
+}
+
+int
+main(int argc, char **argv)
+{
+  static char line[256];
+  unsigned long a, b;
+
+  (void)argv;
+  setvbuf(stdin, NULL, _IONBF, 0);
+  puts("ready");
+  fflush(stdout);
+  if (argc > 1)
+    churn(1);
+  while (fgets(line, sizeof line, stdin) != NULL) {
+    if (sscanf(line, "fill %lu %lu", &a, &b) == 2)
+      fill(a, b);
+    else if (sscanf(line, "threads %lu", &a) == 1)
+      start_threads(a);
+    else if (strcmp(line, "sparse\n") == 0)
+      free_blocks(10);
+    else if (strcmp(line, "empty\n") == 0)
+      free_blocks(0);
+    else if (strcmp(line, "malloc\n") == 0)
+      use_all_sizes();
+    else if (strcmp(line, "abort\n") == 0)
+      abort();
+    else
+      return 1;
+    puts("done");
+    fflush(stdout);
+  }
+  return 0;
+}

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the tests of the tools share: targets, tcm-stat, and how a test ends."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+
+BUILD = os.environ["TEST_BUILDDIR"]
+LIBRARY = os.environ["TEST_RELEASE_SO"]
+STAT = os.path.join(BUILD, "tools/tcm-stat")
+RUN = os.path.join(BUILD, "tools/tcm-run")
+PROGRAM = os.path.join(BUILD, "tests/tools/target")
+OTHER = os.path.join(BUILD, "tests/tools/other_version")
+
+(OK, FAILED, USAGE, NO_PROCESS, NO_PERMISSION, NOT_TCM, OTHER_VERSION, WAITS,
+ REFUSED) = range(9)
+
+PARTS = ["in_use_bytes", "thread_cache_bytes", "transfer_cache_bytes",
+         "central_list_bytes", "page_heap_bytes", "returned_bytes",
+         "metadata_bytes"]
+
+MIB = 1 << 20
+
+
+class Skip(Exception):
+    """This cannot be tried here."""
+
+
+def environment(preload=True, **more):
+    env = {name: value for name, value in os.environ.items()
+           if not name.startswith("TCM_") and name != "NO_COLOR"}
+    env.pop("LD_PRELOAD", None)
+    if preload:
+        env["LD_PRELOAD"] = LIBRARY
+    env.update(more)
+    return env
+
+
+class Target:
+    """A child that runs tcm; leaves nothing behind."""
+
+    def __init__(self, command=None, preload=True, ready=True, env=None,
+                 **keywords):
+        self.child = subprocess.Popen(
+            command or [PROGRAM], env=environment(preload, **(env or {})),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, bufsize=1, **keywords)
+        self.pid = self.child.pid
+        if ready:
+            self.expect("ready")
+
+    def expect(self, answer):
+        line = self.child.stdout.readline().strip()
+        assert line == answer, "the target said %r" % line
+
+    def do(self, line):
+        self.child.stdin.write(line + "\n")
+        self.child.stdin.flush()
+        self.expect("done")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.child.kill()
+        self.child.wait()
+        self.child.stdin.close()
+        self.child.stdout.close()
+
+
+def stat(*arguments, env=None, **keywords):
+    """tcm-stat, as a finished process."""
+    return subprocess.run([STAT] + [str(a) for a in arguments],
+                          env=environment(False, **(env or {})),
+                          capture_output=True, text=True, timeout=120,
+                          **keywords)
+
+
+def has_json():
+    with open(os.path.join(BUILD, "config.h"), encoding="ascii") as config:
+        return "#define HAVE_JANSSON 1" in config.read()
+
+
+def read(target, **keywords):
+    """The document of a target that is there, checked."""
+    done = stat("--json", target, **keywords)
+    assert done.returncode == OK, (done.returncode, done.stderr)
+    document = json.loads(done.stdout)
+    check_sums(document)
+    return document
+
+
+def check_sums(document):
+    """What must hold of every reading, exact or not."""
+    total = sum(document[part] for part in PARTS)
+    assert total == document["mapped_bytes"], document
+    for name in PARTS + ["mapped_bytes", "large_bytes", "span_count"]:
+        assert 0 <= document[name] < 1 << 47, (name, document[name])
+    assert document["mapped_bytes"] <= document["reserved_bytes"], document
+    assert document["most_mapped_bytes"] >= document["mapped_bytes"]
+    assert len(document["threads"]) == document["thread_cache_count"]
+    if not document["exact"]:
+        return
+    assert document["large_bytes"] <= document["in_use_bytes"], document
+    live = sum(c["live"] * c["size_bytes"] for c in document["classes"])
+    assert live + document["large_bytes"] == document["in_use_bytes"], document
+    cached = sum(thread["cached_bytes"] for thread in document["threads"])
+    assert cached == document["thread_cache_bytes"], document
+
+
+def main(tests):
+    """Runs the tests, prints what failed; the exit status of a test."""
+    failed = skipped = 0
+    if not os.path.exists(STAT):
+        print("skip: there is no tcm-stat in this build")
+        sys.exit(77)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for test in tests:
+        try:
+            test()
+            print("ok", test.__name__)
+        except Skip as reason:
+            skipped += 1
+            print("skip: %s: %s" % (test.__name__, reason))
+        except Exception:  # whatever it was, the others are run too
+            failed += 1
+            print("FAIL", test.__name__)
+            traceback.print_exc(file=sys.stdout)
+        sys.stdout.flush()
+    if failed:
+        sys.exit(1)
+    sys.exit(77 if skipped == len(tests) else 0)
