@@ -29,4 +29,28 @@ tools_tcm_stat_SOURCES = \
 	tools/watch.c
 tools_tcm_stat_CFLAGS = $(tcm_tool_cflags) $(JANSSON_CFLAGS)
 tools_tcm_stat_LDADD = $(JANSSON_LIBS)
+
+if PRELOAD
+bin_PROGRAMS += tools/tcm-run
+tools_tcm_run_SOURCES = tools/tcm-run.c
+tools_tcm_run_CFLAGS = $(tcm_tool_cflags)
+tools_tcm_run_CPPFLAGS = $(AM_CPPFLAGS) -DLIBDIR='"$(libdir)"' \
+	-DMULTIARCH_LIBDIR='"/usr/lib/$(TCM_MULTIARCH)"'
+endif
+
+# bash finds a completion by the name of its command.
+bashcompletiondir = $(TCM_BASH_COMPLETION_DIR)
+EXTRA_DIST += tools/tcm.bash
+install-data-hook: install-completion
+install-completion:
+	$(MKDIR_P) '$(DESTDIR)$(bashcompletiondir)'
+	$(INSTALL_DATA) $(srcdir)/tools/tcm.bash \
+	  '$(DESTDIR)$(bashcompletiondir)/tcm-stat'
+	cd '$(DESTDIR)$(bashcompletiondir)' && rm -f tcm-run && \
+	  $(LN_S) tcm-stat tcm-run
+uninstall-hook: uninstall-completion
+uninstall-completion:
+	rm -f '$(DESTDIR)$(bashcompletiondir)/tcm-stat' \
+	  '$(DESTDIR)$(bashcompletiondir)/tcm-run'
+phony += install-completion uninstall-completion
 endif

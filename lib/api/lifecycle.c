@@ -73,6 +73,8 @@ report_prepare(void)
   int signal = (int)tcmi_option(OPTION_stats_signal);
   struct line line;
 
+  if (tcmi_option(OPTION_stats_at_exit) != 0)
+    tcmi_report_keep();
   if (signal == 0 || tcmi_system_on_signal(signal, report_on_signal))
     return;
   tcmi_report_begin(&line);

@@ -12,6 +12,7 @@ static struct {
   bool asked;                      /* [init] the two below are set */
   bool known;                      /* [init] it was open at start */
   bool silent;                     /* [atomic: relaxed] the option says no */
+  int kept;                        /* [init] another descriptor of that file */
 } report;
 
 void
@@ -29,12 +30,19 @@ tcmi_report_enable(bool on)
   report.silent = !on;
 }
 
+void
+tcmi_report_keep(void)
+{
+  if (report.known)
+    report.kept = tcmi_system_duplicate(2);
+}
+
 static bool
-report_is_allowed(void)
+is_stderr(int descriptor)
 {
   struct system_file_id now;
 
-  return report.known && !report.silent && tcmi_system_file_id(2, &now) &&
+  return tcmi_system_file_id(descriptor, &now) &&
          now.device == report.stderr_id.device &&
          now.inode == report.stderr_id.inode;
 }
@@ -42,8 +50,12 @@ report_is_allowed(void)
 void
 tcmi_report_write(const char *text, size_t length)
 {
-  if (report_is_allowed())
+  if (!report.known || report.silent)
+    return;
+  if (is_stderr(2))
     tcmi_system_write(2, text, length);
+  else if (report.kept > 0 && is_stderr(report.kept))
+    tcmi_system_write(report.kept, text, length);
 }
 
 void

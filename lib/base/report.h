@@ -5,7 +5,8 @@
  * Invariants
  *   R1  a line goes out only while descriptor 2 is the file that it was when
  *       the process began: a program may have closed it and opened its
- *       database there.
+ *       database there.  With tcmi_report_keep() it goes out on another
+ *       descriptor of that file then.
  *   R2  nothing here allocates, takes a lock or calls stdio.
  *
  * Checks come in three tiers: CHECK is always on and stands where a user's
@@ -19,6 +20,10 @@
 
 /* Remembers which file descriptor 2 is; only the first call counts. */
 void tcmi_report_init(void);
+
+/* Keeps another descriptor of that file: for the report at exit, since many a
+ * program closes descriptor 2 when it exits, to learn of errors. */
+void tcmi_report_keep(void);
 
 /* Whether lines may be written at all; set by the option "messages". */
 void tcmi_report_enable(bool on);

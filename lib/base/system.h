@@ -17,7 +17,8 @@
  *       multiple of tcmi_system_page_size().
  *   S3  a failed commit, discard or move changed nothing that matters: the
  *       memory is as usable as it was before.
- *   S4  no call opens or holds a descriptor, and none allocates.
+ *   S4  no call opens or holds a descriptor but tcmi_system_duplicate(), and
+ *       none allocates.
  *
  * The page size is the kernel's, or a multiple of it that the option page_size
  * asks for, which makes tcm behave as on a kernel with such pages.
@@ -97,6 +98,9 @@ bool tcmi_system_is_secure_mode(void);
 char **tcmi_system_environment(void);
 /* The file behind a descriptor; false if it is not open. */
 bool tcmi_system_file_id(int descriptor, struct system_file_id *id);
+/* Another descriptor of the file, out of the way of the program and closed by
+ * exec; negative if there is none left. */
+int tcmi_system_duplicate(int descriptor);
 void tcmi_system_write(int descriptor, const char *text, size_t length);
 
 /* Debug builds: let the calls in @mask (1 << enum system_call) fail with

@@ -8,6 +8,7 @@
 #include "base/system.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,6 +32,9 @@
 #ifndef SYS_futex
 #define SYS_futex SYS_futex_time64
 #endif
+
+/* Programs that count on small numbers do not get so far. */
+#define DUPLICATE_LEAST 200
 
 extern char **environ;
 
@@ -401,6 +405,16 @@ tcmi_system_file_id(int descriptor, struct system_file_id *id)
   }
   errno = saved;
   return open;
+}
+
+int
+tcmi_system_duplicate(int descriptor)
+{
+  int saved = errno;
+  int other = fcntl(descriptor, F_DUPFD_CLOEXEC, DUPLICATE_LEAST);
+
+  errno = saved;
+  return other;
 }
 
 void
