@@ -4,6 +4,8 @@
 
 dist_man_MANS += \
 	man/tcm-internals.7 \
+	man/tcm-run.1 \
+	man/tcm-stat.1 \
 	man/tcm.7 \
 	man/tcm_malloc.3 \
 	man/tcm_malloc_batch.3 \
@@ -32,5 +34,6 @@ dist_man_MANS += \
 	man/tcm_pvalloc.3 \
 	man/tcm_realloc.3 \
 	man/tcm_reallocarray.3 \
+	man/tcm_stats_print.3 \
 	man/tcm_thread_idle.3 \
 	man/tcm_valloc.3
