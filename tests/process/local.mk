@@ -14,6 +14,7 @@ check_PROGRAMS += \
 	tests/process/limits \
 	tests/process/locked_memory \
 	tests/process/out_of_memory \
+	tests/process/report \
 	tests/process/spawn \
 	tests/process/threads \
 	tests/process/tls_destructors
@@ -30,6 +31,7 @@ process_tests = \
 	tests/process/preload-limits.sh \
 	tests/process/preload-locked_memory.sh \
 	tests/process/preload-out_of_memory.sh \
+	tests/process/preload-report.sh \
 	tests/process/preload-spawn.sh \
 	tests/process/preload-threads.sh \
 	tests/process/preload-tls_destructors.sh \
@@ -43,6 +45,7 @@ process_tests = \
 	tests/process/debug-limits.sh \
 	tests/process/debug-locked_memory.sh \
 	tests/process/debug-out_of_memory.sh \
+	tests/process/debug-report.sh \
 	tests/process/debug-spawn.sh \
 	tests/process/debug-threads.sh \
 	tests/process/debug-tls_destructors.sh \
@@ -56,6 +59,7 @@ process_tests = \
 	tests/process/checked-limits.sh \
 	tests/process/checked-locked_memory.sh \
 	tests/process/checked-out_of_memory.sh \
+	tests/process/checked-report.sh \
 	tests/process/checked-spawn.sh \
 	tests/process/checked-threads.sh \
 	tests/process/checked-tls_destructors.sh \

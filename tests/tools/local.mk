@@ -3,6 +3,7 @@
 check_PROGRAMS += tests/tools/other_version tests/tools/target
 
 tools_tests = \
+	tests/tools/programs.py \
 	tests/tools/tcm_run.py \
 	tests/tools/tcm_stat.py \
 	tests/tools/torture.py

@@ -26,6 +26,7 @@ unit_tests = \
 	tests/unit/test_reallocate \
 	tests/unit/test_release \
 	tests/unit/test_report \
+	tests/unit/test_request \
 	tests/unit/test_size_class \
 	tests/unit/test_span \
 	tests/unit/test_stats \
@@ -80,6 +81,8 @@ tests_unit_test_release_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_release_LDADD = $(unit_ldadd)
 tests_unit_test_report_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_report_LDADD = $(unit_ldadd)
+tests_unit_test_request_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_request_LDADD = $(unit_ldadd)
 tests_unit_test_size_class_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_size_class_LDADD = $(unit_ldadd)
 tests_unit_test_span_CPPFLAGS = $(unit_cppflags)

@@ -4,7 +4,9 @@
 #include "api/allocate.h"
 #include "api/release.h"
 #include "base/params.h"
-#include "cache/size_class.h"
+#include "base/system.h"
+#include "cache/central_list.h"
+#include "cache/thread_cache.h"
 #include "heap/page_heap.h"
 #include "observe/stats.h"
 
@@ -323,6 +325,95 @@ START_TEST(numbers_while_others_work)
 }
 END_TEST
 
+/* ---- Bad moments --------------------------------------------------------- */
+
+static int taken; /* [atomic: release by hold, acquire by the test] */
+
+static void *
+hold(void *lock)
+{
+  lock_acquire(lock);
+  __atomic_store_n(&taken, 1, __ATOMIC_RELEASE);
+  while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+    tcmi_system_pause(1000000);
+  lock_release(lock);
+  return NULL;
+}
+
+/* A thread that died with a lock keeps nobody from a report. */
+static void
+report_while_held(struct lock *lock, bool exact)
+{
+  struct stats_raw raw;
+  struct tcm_stats s;
+  pthread_t thread;
+
+  stop = taken = 0;
+  unit_thread(&thread, hold, lock);
+  while (!__atomic_load_n(&taken, __ATOMIC_ACQUIRE))
+    tcmi_system_pause(1000000);
+  s = stats_now();
+  tcmi_stats_look(&raw);
+  must(raw.exact == exact);
+  must(s.mapped_bytes > 0);
+  length = 0;
+  tcmi_stats_print_text(append, report);
+  length = 0;
+  tcmi_stats_print_json(append, report);
+  __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+  unit_join(thread);
+}
+
+START_TEST(a_lock_that_is_never_released)
+{
+  blocks[0] = tcmi_allocate(100);
+  report_while_held(&tcmi_registry_lock, /*exact=*/false);
+  report_while_held(&tcmi_central_lists[1].lock, /*exact=*/true);
+  report_while_held(&tcmi_page_heap_lock, /*exact=*/true);
+}
+END_TEST
+
+/* As in a handler that interrupted this thread with the lock in its hand. */
+START_TEST(a_lock_of_this_very_thread)
+{
+  struct stats_raw raw;
+
+  blocks[0] = tcmi_allocate(100);
+  lock_acquire(&tcmi_registry_lock);
+  tcmi_stats_look(&raw);
+  lock_release(&tcmi_registry_lock);
+  ck_assert(raw.exact);
+  ck_assert_uint_eq(raw.threads.caches, 1);
+}
+END_TEST
+
+START_TEST(the_peak_stays)
+{
+  uint64_t most;
+
+  blocks[0] = tcmi_allocate(300 * MIB);
+  most = stats_now().most_mapped_bytes;
+  ck_assert_uint_ge(most, 300 * MIB);
+  tcmi_free(blocks[0]);
+  (void)tcmi_release_all();
+  ck_assert_uint_ge(stats_now().most_mapped_bytes, most);
+  ck_assert_uint_ge(stats_now().most_mapped_bytes, stats_now().mapped_bytes);
+}
+END_TEST
+
+START_TEST(resident_bytes_follow_the_touch)
+{
+  uint64_t before, after;
+
+  blocks[0] = tcmi_allocate(20 * MIB);
+  before = tcmi_stats_resident_bytes();
+  memset(blocks[0], 1, 20 * MIB);
+  after = tcmi_stats_resident_bytes();
+  ck_assert_uint_ge(after, before + 20 * MIB);
+  ck_assert_uint_lt(after, before + 21 * MIB);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -338,5 +429,9 @@ main(void)
   tcase_add_test(tests, stats_page_is_found_by_its_magic);
   tcase_add_test(tests, stats_page_counts);
   tcase_add_test(tests, numbers_while_others_work);
+  tcase_add_test(tests, a_lock_that_is_never_released);
+  tcase_add_test(tests, a_lock_of_this_very_thread);
+  tcase_add_test(tests, the_peak_stays);
+  tcase_add_test(tests, resident_bytes_follow_the_touch);
   return unit_run(tests);
 }
