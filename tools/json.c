@@ -78,7 +78,6 @@ make_counters(const struct view *view)
   PUT(counters, page, slow_mallocs);
   PUT(counters, page, slow_frees);
   PUT(counters, page, large_mallocs);
-  PUT(counters, page, held_mallocs);
   PUT(counters, threads, refills);
   put(counters, "refilled_objects", threads->refilled);
   PUT(counters, threads, flushes);

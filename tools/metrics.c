@@ -64,7 +64,7 @@ static const struct {
     [SLOW_PATHS] = {"tcm_slow_paths", "", "counter",
                     "Calls that a thread cache could not serve."},
     [LARGE_ALLOCATIONS] = {"tcm_large_allocations", "", "counter",
-                           "Blocks allocated with pages of their own."},
+                           "Blocks taken from the page heap."},
     [REFILLS] = {"tcm_refills", "", "counter", "Refills of thread caches."},
     [FLUSHES] = {"tcm_flushes", "", "counter", "Flushes of thread caches."},
     [FAULTED] = {"tcm_faulted_in_bytes", "bytes", "counter",
@@ -161,7 +161,7 @@ metrics_write(const struct target *target, const struct view *view,
   }
   add(target, SLOW_PATHS, "call=\"malloc\"", page->slow_mallocs);
   add(target, SLOW_PATHS, "call=\"free\"", page->slow_frees);
-  add(target, LARGE_ALLOCATIONS, "", page->large_mallocs + page->held_mallocs);
+  add(target, LARGE_ALLOCATIONS, "", page->large_mallocs);
   add(target, REFILLS, "", view->raw.threads.refills);
   add(target, FLUSHES, "", view->raw.threads.flushes);
   add(target, FAULTED, "", view->raw.shared.faulted_pages << PAGE_SHIFT);

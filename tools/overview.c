@@ -103,7 +103,7 @@ put_counters(const struct view *view)
   put_count("slow paths of free", page->slow_frees);
   put_count("refills of thread caches", threads->refills);
   put_count("flushes of thread caches", threads->flushes);
-  put_count("large blocks allocated", page->large_mallocs + page->held_mallocs);
+  put_count("large blocks from the page heap", page->large_mallocs);
   put_count("pages faulted in", view->raw.shared.faulted_pages);
   put_count("releases of all free memory", page->releases);
   put_count("threads started", page->thread_starts);

@@ -115,10 +115,10 @@ cache_count(const struct cache_owner *owner, struct raw_threads *raw,
     thread->objects += count;
     thread->bytes += count * size_class_size(c);
   }
-  if (owner->large != NULL)
-    thread->held = owner->large_charge;
+  if (owner->hot.large != NULL)
+    thread->held = owner->hot.large_charge;
   thread->bytes += thread->held;
-  raw->held_blocks += owner->large != NULL;
+  raw->held_blocks += owner->hot.large != NULL;
   raw->held_bytes += thread->held;
   raw->bytes += thread->bytes;
   raw->refills += owner->traffic.refills;
@@ -316,7 +316,7 @@ uint64_t
 view_allocations(const struct view *view, bool *exact)
 {
   const struct stats_page *page = &view->page;
-  uint64_t large = page->large_mallocs + page->held_mallocs;
+  uint64_t large = page->large_mallocs;
 
   *exact = view->options[OPTION_check].value > 0;
   return (*exact ? page->slow_mallocs : view->raw.threads.refilled) + large;

@@ -62,10 +62,13 @@ enum {
   LAYOUT_STRUCT(LAYOUT_4, struct cache_registry, caches, ncaches, norphans, \
                 ended)
 #define LAYOUT_6 \
-  LAYOUT_STRUCT(LAYOUT_5, struct cache_owner, states, link, large, traffic)
-#define LAYOUT_7                                                         \
-  LAYOUT_STRUCT(LAYOUT_6, struct cache_owner, hot, thread, large_charge, \
-                capacity_bytes)
+  LAYOUT_STRUCT(LAYOUT_5, struct cache_owner, states, link, hot, traffic)
+#define LAYOUT_OWNER                                                        \
+  LAYOUT_STRUCT(LAYOUT_6, struct cache_owner, thread, capacity_bytes, look, \
+                next_orphan)
+#define LAYOUT_7                                                        \
+  LAYOUT_STRUCT(LAYOUT_OWNER, struct thread_cache, bins, window, large, \
+                large_charge)
 #define LAYOUT_8 \
   LAYOUT_STRUCT(LAYOUT_7, struct bin_state, base, cap, slots, seen)
 #define LAYOUT_9 \

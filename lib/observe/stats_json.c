@@ -94,7 +94,6 @@ put_counters(const struct output *out, const struct stats_raw *raw)
   put_member(out, "slow_mallocs", atomic_load_relaxed(&page->slow_mallocs));
   put_member(out, "slow_frees", atomic_load_relaxed(&page->slow_frees));
   put_member(out, "large_mallocs", atomic_load_relaxed(&page->large_mallocs));
-  put_member(out, "held_mallocs", atomic_load_relaxed(&page->held_mallocs));
   put_member(out, "refills", raw->threads.refills);
   put_member(out, "refilled_objects", raw->threads.refilled);
   put_member(out, "flushes", raw->threads.flushes);

@@ -76,10 +76,9 @@ struct stats_page {
   uint64_t thread_ends;   /* [atomic: relaxed, stats] caches handed on */
   uint64_t forks;         /* [atomic: relaxed, stats] forks seen */
   uint64_t releases;      /* [atomic: relaxed, stats] of all free memory */
-  uint64_t held_mallocs; /* [atomic: relaxed, stats] large, freed just before */
-  uint64_t layout;       /* [const] STATS_LAYOUT of layout.h */
-  uintptr_t self;        /* [const] the address of this page */
-  char library[16];      /* [const] version of the library, for people */
+  uint64_t layout;        /* [const] STATS_LAYOUT of layout.h */
+  uintptr_t self;         /* [const] the address of this page */
+  char library[16];       /* [const] version of the library, for people */
   struct stats_places places; /* [const] */
   uint32_t started;           /* [atomic: relaxed] the heap is up */
   uint32_t takes_requests;    /* [atomic: relaxed] 0 in a privileged program */

@@ -22,11 +22,11 @@ write_request(uint64_t id, uint64_t kind, uint64_t option, uint64_t value)
   request->id = id;
 }
 
-/* Any slow path will do. */
+/* Most slow paths will do; not that of a large block of the size held. */
 static void
 take_slow_path(void)
 {
-  tcmi_free(tcmi_allocate(MIB));
+  tcmi_free(tcmi_allocate_zeroed(1, MIB));
 }
 
 static void
