@@ -137,7 +137,7 @@ show_ps(void)
     put_row(&rows[i]);
   fflush(stdout);
   if (barred > 0)
-    complain("%zu processes of others could not be looked at", barred);
+    complain("processes that could not be looked at: %zu", barred);
   free(rows);
   return STATUS_OK;
 }
