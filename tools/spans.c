@@ -4,6 +4,7 @@
  */
 #include "tcm-stat.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ copy_table(const struct target *target, const void *from, size_t size,
   void *table = malloc(size);
 
   if (table == NULL && *error == 0)
-    *error = -1;
+    *error = -ENOMEM;
   if (*error == 0)
     *error = target_read(target, (uintptr_t)from, table, size);
   return table;
@@ -214,8 +215,9 @@ show_spans(struct target *target)
     int error = tables_read(target, &heap.arenas[i].arena, &tables);
     if (error == 0)
       put_arena(&heap.arenas[i].arena, &tables, &tally);
-    else
+    else if (error != -EFAULT || !target_is_same(target))
       status = target_failed(target, error);
+    /* Otherwise the arena went away while it was read. */
     tables_free(&tables);
   }
   if (status == STATUS_OK)

@@ -139,6 +139,8 @@ target_is_same(const struct target *target)
 enum status
 target_failed(const struct target *target, int error)
 {
+  struct stats_page page;
+
   if (target->core != NULL) {
     complain("%s: the core file lacks memory that is needed", target->argument);
     return STATUS_FAILED;
@@ -156,9 +158,16 @@ target_failed(const struct target *target, int error)
     complain("this kernel has no process_vm_readv");
     return STATUS_FAILED;
   }
-  complain("process %d (%s) does not run tcm any more", (int)target->pid,
-           target->command);
-  return STATUS_NOT_TCM;
+  if (error == -EFAULT &&
+      (target_read(target, target->page.self, &page, sizeof page) != 0 ||
+       !page_is_sound(&page, target->page.self))) {
+    complain("process %d (%s) does not run tcm any more", (int)target->pid,
+             target->command);
+    return STATUS_NOT_TCM;
+  }
+  complain("process %d (%s) cannot be read: %s", (int)target->pid,
+           target->command, strerror(-error));
+  return STATUS_FAILED;
 }
 
 /* ---- The page ------------------------------------------------------------ */

@@ -8,6 +8,7 @@
  *   empty             frees all
  *   threads N         starts threads that allocate and free without end
  *   malloc            allocates and frees a block of each size
+ *   print             prints the statistics as JSON before it answers
  *   abort             dies
  *
  * "churn" as an argument: allocates and frees without end, by itself.
@@ -17,8 +18,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MOST 1000000
+
+/* Of tcm.h, if the process runs on tcm. */
+extern int tcm_stats_print(int fd, int format) __attribute__((weak));
 
 static void *blocks[MOST];
 static size_t nblocks;
@@ -118,6 +123,8 @@ main(int argc, char **argv)
       free_blocks(0);
     else if (strcmp(line, "malloc\n") == 0)
       use_all_sizes();
+    else if (strcmp(line, "print\n") == 0 && tcm_stats_print != NULL)
+      tcm_stats_print(STDOUT_FILENO, 1);
     else if (strcmp(line, "abort\n") == 0)
       abort();
     else

@@ -74,6 +74,34 @@ def agrees_with_the_process_itself():
         assert "%d %s" % (document[key], label) in text, (key, text)
 
 
+def json_of_the_process_itself():
+    """Well-formed, with the members of tcm-stat's document and its numbers."""
+    need_json()
+    with Target() as target:
+        target.do("fill 5000 700")
+        target.do("sparse")
+        outside = read(target.pid)
+        target.child.stdin.write("print\n")
+        target.child.stdin.flush()
+        text = ""
+        while not text.endswith("done\n"):
+            line = target.child.stdout.readline()
+            if not line:
+                raise Skip("the program cannot reach the library")
+            text += line
+        inside = json.loads(text[:-len("done\n")])
+    for key in toolbox.PARTS + ["mapped_bytes", "most_mapped_bytes",
+                                "reserved_bytes", "large_count", "span_count"]:
+        assert inside[key] == outside[key], key
+    for key in ["classes", "options"]:
+        assert inside[key] == outside[key], (key, inside[key], outside[key])
+    for key, value in inside["counters"].items():
+        assert outside["counters"][key] == value, key
+    difference = abs(inside["resident_bytes"] - outside["resident_bytes"])
+    assert difference <= MIB // 8, (inside["resident_bytes"],
+                                    outside["resident_bytes"])
+
+
 def counts_every_allocation_if_asked():
     need_json()
     with Target(env={"TCM_CHECK": "1"}) as target:
@@ -501,7 +529,7 @@ def many_at_once():
 
 toolbox.main([
     parts_are_the_whole, residency_is_predicted,
-    agrees_with_the_process_itself, counts_every_allocation_if_asked,
+    agrees_with_the_process_itself, json_of_the_process_itself, counts_every_allocation_if_asked,
     threads_are_told_apart, options_and_their_source, a_stopped_process,
     a_static_program, core_files, another_mount_namespace, a_deleted_library,
     no_such_process, a_zombie, not_tcm, another_version, no_permission, usage,
