@@ -86,16 +86,23 @@ request_wait(const struct target *target, uint64_t id, int64_t *result)
   }
 }
 
-/* Another tool's request that was not taken yet must not be written over. */
+/* Another tool's request that was not taken yet must not be written over; nor
+ * anything else, should the process run another program by now. */
 static int
 wait_for_turn(const struct target *target)
 {
   struct timespec pause = {.tv_nsec = PAUSE_NS};
   double end = seconds_now() + settings.timeout;
-  struct stats_request now;
+  struct stats_page now;
   int error;
 
-  while ((error = request_read(target, &now)) == 0 && now.id != 0) {
+  for (;;) {
+    error = target_read(target, target->page.self, &now, sizeof now);
+    if (error == 0 && (!page_is_sound(&now, target->page.self) ||
+                       now.layout != target->page.layout))
+      error = -EFAULT;
+    if (error != 0 || now.request.id == 0)
+      break;
     if (seconds_now() >= end)
       return 1;
     nanosleep(&pause, NULL);
