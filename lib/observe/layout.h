@@ -36,7 +36,7 @@ enum {
 };
 
 #define LAYOUT_MIX(sum, value) \
-  (((sum) ^ (uint64_t)(value)) * (uint64_t)0x100000001b3)
+  (((uint64_t)(sum) ^ (uint64_t)(value)) * (uint64_t)0x100000001b3)
 #define LAYOUT_MIX2(sum, a, b) LAYOUT_MIX(LAYOUT_MIX(sum, a), b)
 #define LAYOUT_MIX4(sum, a, b, c, d) LAYOUT_MIX2(LAYOUT_MIX2(sum, a, b), c, d)
 /* A struct by its size and the places of four of its fields. */
@@ -45,50 +45,51 @@ enum {
                          offsetof(type, c), offsetof(type, d)),     \
              sizeof(type))
 
-#define LAYOUT_0                                                  \
-  LAYOUT_MIX4((uint64_t)TCM_STATS_PAGE_VERSION, SIZE_CLASS_COUNT, \
-              SIZE_CLASS_MAX, SIZE_CLASS_SMALL_MAX, SIZE_CLASS_BATCH_MAX)
-#define LAYOUT_1 \
-  LAYOUT_MIX4(LAYOUT_0, PAGE_SHIFT, HUGE_PAGE_SHIFT, LEAF_SHIFT, ADDRESS_BITS)
-#define LAYOUT_2                                                         \
-  LAYOUT_STRUCT(LAYOUT_MIX(LAYOUT_1, LAYOUT_OPTIONS), struct stats_page, \
-                layout, self, places, request)
-#define LAYOUT_3                                                    \
-  LAYOUT_STRUCT(LAYOUT_2, struct central_list, spans, free_objects, \
-                clean_pages, buckets)
-#define LAYOUT_4 \
-  LAYOUT_STRUCT(LAYOUT_3, struct transfer_cache, lock, count, capacity, slots)
-#define LAYOUT_5                                                            \
-  LAYOUT_STRUCT(LAYOUT_4, struct cache_registry, caches, ncaches, norphans, \
-                ended)
-#define LAYOUT_6 \
-  LAYOUT_STRUCT(LAYOUT_5, struct cache_owner, states, link, hot, traffic)
-#define LAYOUT_OWNER                                                        \
-  LAYOUT_STRUCT(LAYOUT_6, struct cache_owner, thread, capacity_bytes, look, \
-                next_orphan)
-#define LAYOUT_7                                                        \
-  LAYOUT_STRUCT(LAYOUT_OWNER, struct thread_cache, bins, window, large, \
-                large_charge)
-#define LAYOUT_8 \
-  LAYOUT_STRUCT(LAYOUT_7, struct bin_state, base, cap, slots, seen)
-#define LAYOUT_9 \
-  LAYOUT_STRUCT(LAYOUT_8, struct arena, next, start, committed, huge_pages)
-#define LAYOUT_10 \
-  LAYOUT_STRUCT(LAYOUT_9, struct arena, nhuge, bytes, whole, busy)
-#define LAYOUT_11 \
-  LAYOUT_STRUCT(LAYOUT_10, struct huge_page, used, resident, nused, kind)
-#define LAYOUT_12                                                \
-  LAYOUT_STRUCT(LAYOUT_11, struct arena_counts, committed_bytes, \
-                reserved_bytes, most_mapped_bytes, committed_bytes)
-#define LAYOUT_13 \
-  LAYOUT_STRUCT(LAYOUT_12, struct page_counts, used, idle, faulted, used)
-#define LAYOUT_14                                                         \
-  LAYOUT_STRUCT(LAYOUT_13, struct metadata_counts, mapped_bytes, regions, \
-                mapped_bytes, regions)
-#define LAYOUT_15                                                        \
-  LAYOUT_STRUCT(LAYOUT_14, struct page_heap_view, first, released_bytes, \
-                first, released_bytes)
+#define LAYOUT_CUT(sum) ((sum)&0x7fffffff)
 
-#define STATS_LAYOUT LAYOUT_MIX(LAYOUT_15, sizeof(struct pagemap_leaf))
+/* Step by step: compilers bound how deep an expression may nest. */
+enum {
+  LAYOUT_0 = LAYOUT_CUT(
+      LAYOUT_MIX4((uint64_t)TCM_STATS_PAGE_VERSION, SIZE_CLASS_COUNT,
+                  SIZE_CLASS_MAX, SIZE_CLASS_SMALL_MAX, SIZE_CLASS_BATCH_MAX)),
+  LAYOUT_1 = LAYOUT_CUT(LAYOUT_MIX4(LAYOUT_0, PAGE_SHIFT, HUGE_PAGE_SHIFT,
+                                    LEAF_SHIFT, ADDRESS_BITS)),
+  LAYOUT_2 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_MIX(LAYOUT_1, LAYOUT_OPTIONS),
+                                      struct stats_page, layout, self, places,
+                                      request)),
+  LAYOUT_3 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_2, struct central_list, spans,
+                                      free_objects, clean_pages, buckets)),
+  LAYOUT_4 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_3, struct transfer_cache, lock,
+                                      count, capacity, slots)),
+  LAYOUT_5 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_4, struct cache_registry, caches,
+                                      ncaches, norphans, ended)),
+  LAYOUT_6 = LAYOUT_CUT(
+      LAYOUT_STRUCT(LAYOUT_5, struct cache_owner, states, link, hot, traffic)),
+  LAYOUT_OWNER = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_6, struct cache_owner, thread,
+                                          capacity_bytes, look, next_orphan)),
+  LAYOUT_7 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_OWNER, struct thread_cache, bins,
+                                      window, large, large_charge)),
+  LAYOUT_8 = LAYOUT_CUT(
+      LAYOUT_STRUCT(LAYOUT_7, struct bin_state, base, cap, slots, seen)),
+  LAYOUT_9 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_8, struct arena, next, start,
+                                      committed, huge_pages)),
+  LAYOUT_10 = LAYOUT_CUT(
+      LAYOUT_STRUCT(LAYOUT_9, struct arena, nhuge, bytes, whole, busy)),
+  LAYOUT_11 = LAYOUT_CUT(
+      LAYOUT_STRUCT(LAYOUT_10, struct huge_page, used, resident, nused, kind)),
+  LAYOUT_12 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_11, struct arena_counts,
+                                       committed_bytes, reserved_bytes,
+                                       most_mapped_bytes, committed_bytes)),
+  LAYOUT_13 = LAYOUT_CUT(
+      LAYOUT_STRUCT(LAYOUT_12, struct page_counts, used, idle, faulted, used)),
+  LAYOUT_14 =
+      LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_13, struct metadata_counts, mapped_bytes,
+                               regions, mapped_bytes, regions)),
+  LAYOUT_15 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_14, struct page_heap_view, first,
+                                       released_bytes, first, released_bytes)),
+};
+
+#define STATS_LAYOUT \
+  LAYOUT_MIX((uint64_t)LAYOUT_15, sizeof(struct pagemap_leaf))
 
 #endif /* TCM_OBSERVE_LAYOUT_H */
