@@ -150,9 +150,12 @@ commit_to(struct arena *arena, size_t first, size_t end)
 {
   size_t first_huge = first / HUGE_PAGE_PAGES;
   size_t last_huge = (end - 1) / HUGE_PAGE_PAGES;
-  size_t begin = first_huge * HUGE_PAGE_PAGES + arena->committed[first_huge];
-  size_t added = 0;
+  size_t begin, added = 0;
 
+  while (first_huge < last_huge &&
+         arena->committed[first_huge] == HUGE_PAGE_PAGES)
+    first_huge++;
+  begin = first_huge * HUGE_PAGE_PAGES + arena->committed[first_huge];
   if (begin >= end)
     return true;
   if (tcmi_system_commit((void *)arena_address(arena, begin),
@@ -195,4 +198,39 @@ size_t
 tcmi_arena_reserved_bytes(void)
 {
   return atomic_load_relaxed(&tcmi_arena_counts.reserved_bytes);
+}
+
+/* Whether a run for a large block may lie in a huge page. */
+static bool
+takes_large(const struct arena *arena, size_t h)
+{
+  const struct huge_page *huge = &arena->huge_pages[h];
+
+  return !bit_get(arena->busy, h) ||
+         (!bit_get(arena->whole, h) && huge->kind == RUN_LARGE &&
+          huge->longest > 0);
+}
+
+size_t
+tcmi_arena_find_run(const struct arena *arena, size_t n, size_t *most)
+{
+  size_t run = 0; /* free pages before huge page h */
+
+  for (size_t h = 0; h<arena->nhuge && * most> 0; h++, (*most)--) {
+    const uint64_t *used = arena->huge_pages[h].used;
+    size_t base = h * HUGE_PAGE_PAGES, head;
+    if (!takes_large(arena, h)) {
+      run = 0;
+      continue;
+    }
+    head = bits_find(used, 0, HUGE_PAGE_PAGES, true);
+    if (run + head >= n)
+      return base - run;
+    if (arena->huge_pages[h].nused > 0 && arena->huge_pages[h].longest >= n)
+      return base + tcmi_huge_page_find(&arena->huge_pages[h], n, 1);
+    run = head == HUGE_PAGE_PAGES
+              ? run + HUGE_PAGE_PAGES
+              : HUGE_PAGE_PAGES - bits_end_before(used, HUGE_PAGE_PAGES);
+  }
+  return NO_PAGE;
 }

@@ -64,6 +64,11 @@ MUST_CHECK bool tcmi_arena_delete_locked(struct arena *arena);
 MUST_CHECK bool tcmi_arena_commit_locked(struct arena *arena, size_t first,
                                          size_t n);
 
+/* The first page of the lowest run of @n free pages that a large block may have,
+ * across huge pages too; NO_PAGE if there is none in the next *@most of them. */
+#define NO_PAGE SIZE_MAX
+size_t tcmi_arena_find_run(const struct arena *arena, size_t n, size_t *most);
+
 /* Bytes made accessible so far in all arenas, and bytes reserved. */
 size_t tcmi_arena_committed_bytes(void);
 size_t tcmi_arena_reserved_bytes(void);

@@ -34,6 +34,13 @@ static struct {
 
 struct page_heap_view tcmi_page_heap_view = {&heap.first, &heap.released_bytes};
 
+/* Large blocks from 256 KiB to below 8 MiB may cross a border between huge pages;
+ * so many huge pages are looked at for a place.  Larger ones leave less of a
+ * gap than they cost by splitting the room of others. */
+#define ACROSS_FIRST 64
+#define ACROSS_END 2048
+#define ACROSS_STEPS 1024
+
 /* Takes and commits; 0 when the system refuses the memory. */
 static uintptr_t
 range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
@@ -149,6 +156,21 @@ heap_reserve(size_t need)
   return true;
 }
 
+/* A run that may cross the borders of huge pages, the lowest: large blocks lie
+ * close together so, where each from a border of its own would leave a gap. */
+static uintptr_t
+alloc_across(size_t n, enum run_kind kind)
+{
+  size_t most = ACROSS_STEPS;
+
+  for (struct arena *arena = heap.first; arena != NULL; arena = arena->next) {
+    size_t first = tcmi_arena_find_run(arena, n, &most);
+    if (first != NO_PAGE)
+      return range_use(arena, first, n, kind);
+  }
+  return 0;
+}
+
 static uintptr_t
 alloc_locked(size_t n, size_t align, enum run_kind kind)
 {
@@ -157,7 +179,10 @@ alloc_locked(size_t n, size_t align, enum run_kind kind)
   uintptr_t start;
 
   heap.refused = false;
-  start = alloc_in_filler(n, align, kind);
+  if (kind == RUN_LARGE && n >= ACROSS_FIRST && n < ACROSS_END && align == 1)
+    start = alloc_across(n, kind);
+  else
+    start = alloc_in_filler(n, align, kind);
   if (start == 0)
     start = alloc_in_empty(n, align, kind);
   if (start == 0)

@@ -11,7 +11,8 @@
  *
  * Preferred, in this order: a huge page of the same kind that is nearly full;
  * an empty one that is resident; an empty one; a huge page of the other kind;
- * a new arena.  Within a huge page resident pages come first.
+ * a new arena.  Within a huge page resident pages come first.  Large blocks of
+ * about the size of a huge page take the lowest place instead, across borders.
  *
  * Invariants
  *   G1  a page is in use, or idle (free and resident), or returned (free and

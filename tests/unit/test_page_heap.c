@@ -122,6 +122,29 @@ START_TEST(kinds_lie_in_huge_pages_apart)
 }
 END_TEST
 
+/* Blocks of more than half a huge page leave no gap between them, and the lowest
+ * room that one gives back is the next one's, borders or not. */
+START_TEST(large_runs_cross_borders)
+{
+  const size_t n = 300, count = 16, bytes = n << PAGE_SHIFT;
+  uintptr_t runs[16];
+  size_t i;
+
+  for (i = 0; i < count; i++) {
+    runs[i] = alloc(n, 1, RUN_LARGE);
+    ck_assert_uint_eq(runs[i], runs[0] + i * bytes);
+    touch(runs[i], n);
+  }
+  ck_assert_uint_eq(stats_now().used_bytes, count * bytes);
+  tcmi_page_heap_free(runs[5], n, RESIDENCY_FULL);
+  tcmi_page_heap_free(runs[6], n, RESIDENCY_FULL);
+  tcmi_page_heap_free(runs[11], n, RESIDENCY_FULL);
+  ck_assert_uint_eq(alloc(2 * n - 40, 1, RUN_LARGE), runs[5]);
+  ck_assert_uint_eq(alloc(n - 1, 1, RUN_LARGE), runs[11]);
+  ck_assert_uint_eq(stats_now().used_bytes, count * bytes - (41 << PAGE_SHIFT));
+}
+END_TEST
+
 START_TEST(holes_are_filled_before_fresh_huge_pages)
 {
   uintptr_t runs[256], hole;
@@ -555,6 +578,7 @@ add_tests(TCase *tests)
   tcase_add_test(tests, one_run);
   tcase_add_test(tests, alignments);
   tcase_add_test(tests, kinds_lie_in_huge_pages_apart);
+  tcase_add_test(tests, large_runs_cross_borders);
   tcase_add_test(tests, holes_are_filled_before_fresh_huge_pages);
   tcase_add_test(tests, resident_pages_are_preferred);
   tcase_add_test(tests, empty_resident_huge_page_is_preferred);
