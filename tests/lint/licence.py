@@ -6,7 +6,8 @@ import re
 import lint
 
 LINE = "SPDX-License-Identifier: BSD-2-Clause"
-NO_COMMENT = {"COPYING", "NEWS", "README", "HACKING"}
+NO_COMMENT = {"COPYING", "NEWS", "README", "HACKING", "SECURITY",
+              "debian/changelog", "debian/source/format"}
 NO_COMMENT_SUFFIX = (".txt", ".json", ".svg", ".tsv")
 LOCAL = re.compile(r"/(?:home|root|Users)/[a-z]|/work/[a-z]")
 

@@ -15,13 +15,15 @@ PASS, FAIL, SKIP = 0, 1, 77
 
 # Folders and files that autoreconf and builds leave in the tree.
 _GENERATED_DIRS = {".git", "build", "autom4te.cache", ".libs", ".deps",
-                   "__pycache__"}
+                   "__pycache__", ".debhelper"}
 _GENERATED = re.compile(
     r"(^|/)(aclocal\.m4|configure|Makefile\.in|config\.h\.in|libtool|Makefile"
     r"|config\.(h|log|status)|stamp-h1|tcm\.pc|compile_commands\.json"
     r"|m4/(libtool|lt.*)\.m4|build-aux/(ar-lib|compile|config\.guess"
     r"|config\.sub|depcomp|install-sh|ltmain\.sh|missing|test-driver))$"
-    r"|\.(o|lo|la|a|so|log|trs|pyc)$|~$|\.tar\.xz$")
+    r"|\.(o|lo|la|a|so|log|trs|pyc)$|~$|\.tar\.xz$"
+    r"|^debian/(files|autoreconf\..*|debhelper-build-stamp|.*\.substvars)$"
+    r"|^debian/(tmp|libtcm0|libtcm-dev|tcm-tools)/")
 
 _complaints = []
 

@@ -10,7 +10,8 @@ fi
 cd "$TEST_SRCDIR" || exit 99
 status=0
 count=0
-for file in bootstrap .ci/* build-aux/* tests/*/* tools/* tools/*/*; do
+for file in bootstrap .ci/* build-aux/* debian/tests/* tests/*/* \
+  tools/* tools/*/*; do
   [ -f "$file" ] || continue
   case $file in
   # What autoreconf puts there is not ours.

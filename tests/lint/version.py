@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The version of configure.ac is the one that tcm.h and NEWS tell."""
+"""The version of configure.ac is the one that tcm.h, NEWS and, in a
+git checkout, debian/changelog tell."""
+import os
 import re
 
 import lint
@@ -15,6 +17,10 @@ if in_header != version:
 news = re.match(r"tcm ([\d.]+)", lint.read("NEWS"))
 if not news or news.group(1) != version:
     lint.complain("NEWS does not begin with tcm " + version)
+if os.path.exists(os.path.join(lint.srcdir(), "debian/changelog")):
+    entry = re.match(r"libtcm \(([\d.]+)-", lint.read("debian/changelog"))
+    if not entry or entry.group(1) != version:
+        lint.complain("debian/changelog does not begin with " + version)
 for path in lint.files():
     if path in ("configure.ac", "NEWS") or path.startswith("debian/"):
         continue

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Says whether malloc is tcm's in a program linked in some way: exits with 0
- * if it is.  It compiles as C and as C++, where it uses the operators only.
- * LINKING_DIRECT: a static program, which cannot look names up. */
+ * if it is, with 1 if it is not, and with 2 if something else is wrong.  It
+ * compiles as C and as C++, where it uses the operators only.
+ *   LINKING_DIRECT  a static program, which cannot look names up
+ *   LINKING_OPENS   a program that opens the library of this name at start
+ *   LINKING_INNER   the library, linked with tcm, of a program that is not;
+ *   LINKING_OUTER   that program: it frees what the library allocated */
 #include <string.h>
 
 #ifdef LINKING_DIRECT
@@ -57,12 +61,54 @@ is_tcms(const void *block)
 #endif
 }
 
+#if defined LINKING_INNER || defined LINKING_OUTER
+#ifdef __cplusplus
+extern "C" char *linking_inner(void);
+#else
+char *linking_inner(void);
+#endif
+#endif
+
+#ifdef LINKING_INNER
+char *
+linking_inner(void)
+{
+  char *block = make();
+
+  drop(make());
+  return block;
+}
+#else
+/* Whether what the program must have beside its own malloc is there. */
+static int
+prepare(void)
+{
+#ifdef LINKING_OPENS
+  return dlopen(LINKING_OPENS, RTLD_NOW | RTLD_GLOBAL) != NULL;
+#elif defined LINKING_OUTER
+  char *block = linking_inner();
+
+  if (is_tcms(block))
+    return 0;
+  drop(block);
+  return dlsym(RTLD_DEFAULT, "tcm_owns") != NULL;
+#else
+  return 1;
+#endif
+}
+
 int
 main(void)
 {
-  char *block = make();
-  int answer = is_tcms(block);
+  char *block;
+  int answer;
+
+  if (!prepare())
+    return 2;
+  block = make();
+  answer = is_tcms(block);
 
   drop(block);
   return answer ? 0 : 1;
 }
+#endif
