@@ -49,6 +49,7 @@ endif
 
 include tests/lint/local.mk
 include tests/variants/local.mk
+include tests/package/local.mk
 
 # build-aux/check-all asks which tests there are, to see that each one ran.
 list-tests:
@@ -57,7 +58,7 @@ phony += list-tests
 
 # automake makes the rules of a test only if TESTS names it.
 if NEVER
-TESTS += $(LONG_TESTS)
+TESTS += $(LONG_TESTS) $(PACKAGE_TESTS)
 endif
 
 check-long: all $(check_LTLIBRARIES) $(check_PROGRAMS) $(check_SCRIPTS) \

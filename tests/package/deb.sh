@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Debian's packages: lintian finds no fault, a second build in another folder
+# gives the same bytes, and they install, upgrade and purge in an empty root.
+# shellcheck source=tests/package/package.sh
+. "${TEST_SRCDIR:?}/tests/package/package.sh"
+
+need dpkg-buildpackage dh dpkg-deb lintian
+[ -d "$TEST_SRCDIR/debian" ] || {
+  echo "skip: a release tarball has no debian/"
+  exit 77
+}
+if ! (cd "$TEST_SRCDIR" && dpkg-checkbuilddeps); then
+  echo "skip: what a build needs is not there"
+  exit 77
+fi
+need_tarball
+
+echo "== build"
+sh "$TEST_SRCDIR/build-aux/make-deb" "$TEST_SRCDIR" "$tarball" "$work/first"
+
+echo "== build again, elsewhere"
+(
+  umask 077
+  TZ=Asia/Kathmandu DEB_BUILD_OPTIONS=nocheck LC_ALL=C \
+    sh "$TEST_SRCDIR/build-aux/make-deb" "$TEST_SRCDIR" "$tarball" \
+    "$work/second/of/another/length" >"$work/second.log" 2>&1 || {
+    tail -n 40 "$work/second.log"
+    fail "the second build"
+  }
+)
+for deb in "$work"/first/*.deb; do
+  cmp "$deb" "$work/second/of/another/length/${deb##*/}" ||
+    fail "not reproducible: ${deb##*/}"
+  echo "same bytes: ${deb##*/}"
+done
+
+echo "== install, upgrade, purge"
+root=$work/root
+mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/etc"
+: >"$root/var/lib/dpkg/status"
+# Nothing else is in the root, so what the packages depend on is not either.
+in_root()
+{
+  dpkg --root="$root" --force-not-root,depends,bad-path --log="$work/dpkg.log" \
+    "$@" 2>"$work/dpkg.err" || {
+    cat "$work/dpkg.err"
+    fail "dpkg $*"
+  }
+}
+list_files()
+{
+  find "$root" -path "$root/var/lib/dpkg" -prune -o ! -type d -print | sort
+}
+debs=$(find "$work/first" -name '*.deb' ! -name '*dbgsym*')
+# shellcheck disable=SC2086 # the names hold no blanks
+in_root -i $debs
+list_files >"$work/installed"
+cat "$work/installed"
+so=$(find "$root/usr/lib" -name libtcm.so.0)
+LD_PRELOAD=$so sh -c 'grep -q libtcm /proc/$$/maps' ||
+  fail "the installed library cannot be preloaded"
+
+mkdir "$work/newer"
+for deb in $debs; do
+  dpkg-deb -R "$deb" "$work/newer/tree"
+  # Also where a package depends on the very same version of another.
+  sed -i "s/$(dpkg-deb -f "$deb" Version)/&+upgrade/" \
+    "$work/newer/tree/DEBIAN/control"
+  dpkg-deb --root-owner-group -b "$work/newer/tree" "$work/newer/${deb##*/}" \
+    >/dev/null
+  rm -r "$work/newer/tree"
+done
+in_root -i "$work"/newer/*.deb
+list_files | cmp - "$work/installed" || fail "the upgrade changed the files"
+dpkg-query --admindir="$root/var/lib/dpkg" -W
+in_root --purge libtcm-dev tcm-tools libtcm0
+[ -z "$(list_files)" ] || fail "left by the purge: $(list_files)"
+echo "nothing is left"

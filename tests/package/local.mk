@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Packages of the distributions, and the ABI: what they need is installed by
+#   sh build-aux/install-packages package
+# and by no other command; without it these tests are skipped.
+PACKAGE_TESTS = \
+	tests/package/abi.sh \
+	tests/package/deb.sh \
+	tests/package/rpm.sh
+EXTRA_DIST += \
+	$(PACKAGE_TESTS) \
+	tests/package/libtcm.abi \
+	tests/package/package.sh
+
+check-package: dist
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(PACKAGE_TESTS)'
+phony += check-package
+
+# What programs that are linked with the library rely on.
+check-abi: libtcm.la
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS=tests/package/abi.sh \
+	  check_PROGRAMS= check_LTLIBRARIES= check_DATA= check_SCRIPTS=
+abi-baseline: libtcm.la
+	$(SHELL) $(srcdir)/build-aux/make-abi .libs/libtcm.so.0 \
+	  $(srcdir)/include >$(srcdir)/tests/package/libtcm.abi
+phony += check-abi abi-baseline

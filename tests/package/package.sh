@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh
+# For the scripts of this folder, which read this file first: what they need is
+# asked for, and a scratch folder is there for as long as they run.
+set -eu
+: "${TEST_SRCDIR:?}" "${TEST_BUILDDIR:?}"
+
+# need PROGRAM... - skip the test unless all are there.
+need()
+{
+  for program in "$@"; do
+    command -v "$program" >/dev/null || {
+      echo "skip: there is no $program"
+      exit 77
+    }
+  done
+}
+
+# need_tarball - sets $tarball to the release that "make dist" left.
+need_tarball()
+{
+  tarball=$(find "$TEST_BUILDDIR" -maxdepth 1 -name 'tcm-*.tar.xz')
+  [ -f "$tarball" ] || {
+    echo "there is no tarball, or several, in $TEST_BUILDDIR: $tarball"
+    exit 99
+  }
+}
+
+fail()
+{
+  echo "FAIL $*"
+  exit 1
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# The tests name the build with variables that look like options of tcm.
+unset MAKEFLAGS MFLAGS MAKELEVEL
