@@ -124,7 +124,7 @@ first_arena_hint(const void *mapping)
   uintptr_t near = (uintptr_t)mapping;
   uint64_t mixed = (uint64_t)(near >> PAGE_SHIFT) * 0x9e3779b97f4a7c15u;
 
-  if (ADDRESS_BITS == 32 || near < 2 * LEAF_SIZE)
+  if (ADDRESS_BITS == 32 || near / 2 < LEAF_SIZE)
     return 0;
   return round_down(near - LEAF_SIZE / 2, LEAF_SIZE) +
          ((mixed >> 54) << HUGE_PAGE_SHIFT);

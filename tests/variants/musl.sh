@@ -29,3 +29,5 @@ musl-gcc -static -I"$top/include" "$smoke" -o smoke_static .libs/libtcm.a \
   -pthread
 ./smoke_static
 TEST_SRCDIR=$top sh "$top/tests/api/static.sh" musl-gcc .libs/libtcm.a
+TEST_SRCDIR=$top TEST_BUILDDIR=$here CC=musl-gcc \
+  sh "$top/tests/process/linking.sh"
