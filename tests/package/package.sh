@@ -34,5 +34,5 @@ fail()
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# The tests name the build with variables that look like options of tcm.
+# A build in here is none of the make that runs the tests.
 unset MAKEFLAGS MFLAGS MAKELEVEL
