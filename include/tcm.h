@@ -343,6 +343,8 @@ struct tcm_stats {
   uint64_t thread_cache_count;   /* thread caches, those of dead threads too */
   uint64_t released_total_bytes; /* ever returned to the system */
   uint64_t most_mapped_bytes;    /* the largest that mapped_bytes ever was */
+  uint64_t soft_limit_hits;      /* times the soft limit returned memory */
+  uint64_t hard_limit_hits;      /* times the hard limit refused memory */
 };
 
 /**

@@ -40,6 +40,8 @@ put_stats(json_t *root, const struct tcm_stats *s)
   PUT(root, s, metadata_bytes);
   PUT(root, s, mapped_bytes);
   PUT(root, s, most_mapped_bytes);
+  PUT(root, s, soft_limit_hits);
+  PUT(root, s, hard_limit_hits);
   PUT(root, s, reserved_bytes);
   PUT(root, s, large_bytes);
   PUT(root, s, large_count);

@@ -30,6 +30,7 @@ enum family {
   FAULTED,
   RELEASED,
   RELEASES,
+  LIMIT_HITS,
   THREADS,
   FORKS,
   FAMILIES
@@ -73,6 +74,8 @@ static const struct {
                   "Memory returned to the system."},
     [RELEASES] = {"tcm_releases", "", "counter",
                   "Times that all free memory was returned."},
+    [LIMIT_HITS] = {"tcm_limit_hits", "", "counter",
+                    "Times that a limit returned or refused memory."},
     [THREADS] = {"tcm_threads", "", "counter",
                  "Threads that got or gave up a cache."},
     [FORKS] = {"tcm_forks", "", "counter", "Forks."},
@@ -166,6 +169,8 @@ metrics_write(const struct target *target, const struct view *view,
   add(target, FLUSHES, "", view->raw.threads.flushes);
   add(target, FAULTED, "", view->raw.shared.faulted_pages << PAGE_SHIFT);
   add(target, RELEASES, "", page->releases);
+  add(target, LIMIT_HITS, "limit=\"soft\"", view->stats.soft_limit_hits);
+  add(target, LIMIT_HITS, "limit=\"hard\"", view->stats.hard_limit_hits);
   add(target, THREADS, "event=\"start\"", page->thread_starts);
   add(target, THREADS, "event=\"end\"", page->thread_ends);
   add(target, FORKS, "", page->forks);

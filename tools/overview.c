@@ -106,6 +106,8 @@ put_counters(const struct view *view)
   put_count("large blocks from the page heap", page->large_mallocs);
   put_count("pages faulted in", view->raw.shared.faulted_pages);
   put_count("releases of all free memory", page->releases);
+  put_count("times the soft limit was met", view->stats.soft_limit_hits);
+  put_count("times the hard limit refused", view->stats.hard_limit_hits);
   put_count("threads started", page->thread_starts);
   put_count("threads ended", page->thread_ends);
   put_count("forks", page->forks);

@@ -85,6 +85,8 @@ shared_count(const struct shared_copy *copy, struct raw_shared *raw)
       .released_bytes = copy->released,
       .large_count = copy->large.count,
       .large_bytes = copy->large.bytes,
+      .soft_hits = copy->pages.soft_hits,
+      .hard_hits = copy->pages.hard_hits,
   };
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     raw->classes[c] = (struct raw_class){

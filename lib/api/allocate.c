@@ -52,7 +52,7 @@ class_allocate(unsigned class_id)
     return object;
   }
   object = object_get(class_id);
-  if (unlikely(object == NULL) && tcmi_settle_all())
+  if (unlikely(object == NULL) && tcmi_make_room())
     object = object_get(class_id);
   return object;
 }
@@ -87,7 +87,7 @@ large_allocate(size_t size, size_t align, bool zero)
   stats_count(large_mallocs);
   tcmi_settle_if_grown();
   block = tcmi_large_alloc(size, align, zero);
-  if (unlikely(block == NULL) && tcmi_settle_all())
+  if (unlikely(block == NULL) && tcmi_make_room())
     block = tcmi_large_alloc(size, align, zero);
   return block;
 }

@@ -5,6 +5,7 @@
 
 #include "base/atomics.h"
 #include "base/bits.h"
+#include "base/options.h"
 #include "base/params.h"
 #include "cache/central_list.h"
 #include "cache/thread_cache.h"
@@ -35,11 +36,48 @@ tcmi_settle_all(void)
 /* Used bytes at which the caches are settled next. [atomic: relaxed] */
 static size_t settle_mark = SETTLE_STEP_MIN;
 
+/* Held bytes at which all is returned next, above the soft limit.
+ * [atomic: relaxed] */
+static size_t soft_mark;
+
+/* As Go's memory limit: near it, memory goes back sooner and the program runs
+ * slower, but nothing fails. */
+static void
+heed_soft_limit(size_t limit)
+{
+  size_t held = tcmi_page_heap_held_bytes();
+  size_t step = max_size(limit / 64, SOFT_LIMIT_STEP_MIN);
+
+  if (held <= limit) {
+    atomic_store_relaxed(&soft_mark, limit);
+    return;
+  }
+  if (held <= atomic_load_relaxed(&soft_mark))
+    return;
+  tcmi_page_heap_count_soft_hit();
+  (void)tcmi_release_all();
+  atomic_store_relaxed(&soft_mark,
+                       max_size(tcmi_page_heap_held_bytes(), limit) + step);
+}
+
+bool
+tcmi_make_room(void)
+{
+  bool moved = tcmi_settle_all();
+
+  if (tcmi_option(OPTION_hard_limit_bytes) == 0)
+    return moved;
+  return tcmi_release_all() > 0 || moved;
+}
+
 void
 tcmi_settle_if_grown(void)
 {
+  size_t limit = tcmi_option(OPTION_soft_limit_bytes);
   size_t used = tcmi_page_heap_used_bytes();
 
+  if (unlikely(limit != 0))
+    heed_soft_limit(limit);
   if (likely(used < atomic_load_relaxed(&settle_mark)))
     return;
   atomic_store_relaxed(&settle_mark,

@@ -16,8 +16,12 @@
  * moved. */
 bool tcmi_settle_all(void);
 /* Settles all when the heap has grown by a sixteenth since the last time: what
- * lies in caches must not raise the peak.  Cheap when there is nothing to do. */
+ * lies in caches must not raise the peak.  Above the soft limit, returns all
+ * that is free.  Cheap when there is nothing to do. */
 void tcmi_settle_if_grown(void);
+/* After a failure: settles all, and under a hard limit returns all that is free
+ * to make room for something else.  True if it is worth another try. */
+bool tcmi_make_room(void);
 /* Settles all and returns every free page to the system; bytes. */
 size_t tcmi_release_all(void);
 

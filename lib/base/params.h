@@ -58,6 +58,10 @@
  * caches is settled. */
 #define SETTLE_STEP_MIN ((size_t)1 << 20)
 
+/* Above the soft limit all free memory is returned each time the heap has grown
+ * by a 64th of the limit, and by this much at least. */
+#define SOFT_LIMIT_STEP_MIN ((size_t)256 << 10)
+
 /* Memory of at least this size is cleared by the system, page by page as it is
  * touched, if few of its pages seem to have been used before: touching all of
  * it costs thirty times as much as clearing does, touching little nothing. */

@@ -12,6 +12,7 @@
 
 #include "base/atomics.h"
 #include "base/bits.h"
+#include "base/metadata.h"
 #include "base/options.h"
 #include "base/params.h"
 #include "base/report.h"
@@ -41,12 +42,35 @@ struct page_heap_view tcmi_page_heap_view = {&heap.first, &heap.released_bytes};
 #define ACROSS_END 2048
 #define ACROSS_STEPS 1024
 
-/* Takes and commits; 0 when the system refuses the memory. */
+size_t
+tcmi_page_heap_held_bytes(void)
+{
+  return ((atomic_load_relaxed(&tcmi_page_counts.used) +
+           atomic_load_relaxed(&tcmi_page_counts.idle))
+          << PAGE_SHIFT) +
+         tcmi_metadata_mapped_bytes();
+}
+
+/* Whether the heap would hold more than it may with @bytes more than now. */
+static bool
+over_hard_limit(size_t bytes)
+{
+  uint64_t limit = tcmi_option(OPTION_hard_limit_bytes);
+
+  return limit != 0 && tcmi_page_heap_held_bytes() + bytes > limit;
+}
+
+/* Takes and commits; 0 when the hard limit or the system refuses the memory. */
 static uintptr_t
 range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
 {
+  size_t idle = tcmi_page_counts.idle;
+
   tcmi_range_take(arena, first, n, kind);
-  if (tcmi_arena_commit_locked(arena, first, n))
+  /* Pages that were idle count already. */
+  if (idle - tcmi_page_counts.idle < n && over_hard_limit(0))
+    counter_add(&tcmi_page_counts.hard_hits, 1);
+  else if (tcmi_arena_commit_locked(arena, first, n))
     return arena_address(arena, first);
   tcmi_range_give(arena, first, n, RESIDENCY_KEPT);
   heap.refused = true;
@@ -188,6 +212,10 @@ alloc_locked(size_t n, size_t align, enum run_kind kind)
   if (start == 0)
     start = alloc_in_filler(n, align, other);
   /* A process at its limit gets no more memory from more address space. */
+  if (start == 0 && !heap.refused && over_hard_limit(n << PAGE_SHIFT)) {
+    counter_add(&tcmi_page_counts.hard_hits, 1);
+    return 0;
+  }
   if (start == 0 && !heap.refused && heap_reserve((n + slack) << PAGE_SHIFT))
     start = alloc_in_empty(n, align, kind);
   return start;
@@ -422,6 +450,14 @@ tcmi_page_heap_release(void)
     for (size_t h = 0; h < arena->nhuge; h++)
       bytes += release_huge_page(arena, h);
   return bytes;
+}
+
+void
+tcmi_page_heap_count_soft_hit(void)
+{
+  lock_acquire(&tcmi_page_heap_lock);
+  counter_add(&tcmi_page_counts.soft_hits, 1);
+  lock_release(&tcmi_page_heap_lock);
 }
 
 void

@@ -70,6 +70,11 @@ void tcmi_page_heap_clear(uintptr_t start, size_t npages);
 
 /* Returns idle pages to the system; the result is bytes. */
 size_t tcmi_page_heap_release(void);
+/* Bytes that the heap holds, as the limits count them: runs handed out, whole,
+ * idle pages, and tcm's own structures.  Read without the lock. */
+size_t tcmi_page_heap_held_bytes(void);
+/* Counts that the soft limit was met. */
+void tcmi_page_heap_count_soft_hit(void);
 /* Counts bytes that another module returned. */
 void tcmi_page_heap_count_released(size_t bytes);
 

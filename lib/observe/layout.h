@@ -80,8 +80,8 @@ enum {
   LAYOUT_12 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_11, struct arena_counts,
                                        committed_bytes, reserved_bytes,
                                        most_mapped_bytes, committed_bytes)),
-  LAYOUT_13 = LAYOUT_CUT(
-      LAYOUT_STRUCT(LAYOUT_12, struct page_counts, used, idle, faulted, used)),
+  LAYOUT_13 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_12, struct page_counts, used,
+                                       idle, faulted, hard_hits)),
   LAYOUT_14 =
       LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_13, struct metadata_counts, mapped_bytes,
                                regions, mapped_bytes, regions)),

@@ -79,6 +79,8 @@ look_at_shared(struct raw_shared *shared)
       .released_bytes = SEEN(*tcmi_page_heap_view.released_bytes),
       .large_count = SEEN(tcmi_large_stats.count),
       .large_bytes = SEEN(tcmi_large_stats.bytes),
+      .soft_hits = SEEN(tcmi_page_counts.soft_hits),
+      .hard_hits = SEEN(tcmi_page_counts.hard_hits),
   };
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     look_at_class(c, &shared->classes[c]);

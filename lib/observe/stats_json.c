@@ -83,6 +83,8 @@ put_parts(const struct output *out, const struct tcm_stats *s)
   PUT(out, s, span_count);
   PUT(out, s, thread_cache_count);
   PUT(out, s, released_total_bytes);
+  PUT(out, s, soft_limit_hits);
+  PUT(out, s, hard_limit_hits);
 }
 
 static void

@@ -66,6 +66,8 @@ tcmi_stats_print_text(tcmi_stats_sink *sink, void *to)
              " Bytes released to OS (aka unmapped)");
   put_number(&out, "MALLOC: = ", s.mapped_bytes, " Bytes mapped");
   put_number(&out, "MALLOC: ", s.most_mapped_bytes, " Bytes mapped at most");
+  put_number(&out, "MALLOC: ", s.soft_limit_hits, " Soft limit hits");
+  put_number(&out, "MALLOC: ", s.hard_limit_hits, " Hard limit hits");
   put_number(&out, "MALLOC: ", tcmi_stats_resident_bytes(),
              " Bytes of these resident");
   put_number(&out, "MALLOC: ", s.span_count, " Spans in use");

@@ -45,6 +45,8 @@ struct raw_shared {
   uint64_t released_bytes; /* ever */
   uint64_t large_count;    /* blocks, those held by thread caches too */
   uint64_t large_bytes;
+  uint64_t soft_hits; /* of the limits */
+  uint64_t hard_hits;
 };
 
 /* What one thread each works on.  All fields: [const] */

@@ -112,6 +112,8 @@ tcmi_stats_sum(const struct stats_raw *raw, struct tcm_stats *stats)
   stats->most_mapped_bytes = max_size(shared->most_bytes, stats->mapped_bytes);
   stats->reserved_bytes = shared->reserved_bytes + shared->metadata_bytes;
   stats->large_bytes = minus(shared->large_bytes, raw->threads.held_bytes);
+  stats->soft_limit_hits = shared->soft_hits;
+  stats->hard_limit_hits = shared->hard_hits;
   stats->large_count = minus(shared->large_count, raw->threads.held_blocks);
   return balance(stats) && sound;
 }

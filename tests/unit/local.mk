@@ -24,6 +24,7 @@ unit_tests = \
 	tests/unit/test_page_range \
 	tests/unit/test_pagemap \
 	tests/unit/test_reallocate \
+	tests/unit/test_limits \
 	tests/unit/test_release \
 	tests/unit/test_report \
 	tests/unit/test_request \
@@ -77,6 +78,8 @@ tests_unit_test_pagemap_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_pagemap_LDADD = $(unit_ldadd)
 tests_unit_test_reallocate_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_reallocate_LDADD = $(unit_ldadd)
+tests_unit_test_limits_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_limits_LDADD = $(unit_ldadd)
 tests_unit_test_release_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_release_LDADD = $(unit_ldadd)
 tests_unit_test_report_CPPFLAGS = $(unit_cppflags)

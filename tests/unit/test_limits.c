@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include <errno.h>
+
+#include "api/allocate.h"
+#include "api/heap_check.h"
+#include "api/lifecycle.h"
+#include "api/release.h"
+#include "base/bits.h"
+#include "base/options.h"
+#include "heap/page_heap.h"
+#include "tcm.h"
+
+#define MIB ((size_t)1 << 20)
+#define BLOCKS 4096
+
+static void *blocks[BLOCKS];
+
+static void
+set_limit(enum option_id id, uint64_t bytes)
+{
+  tcmi_process_start();
+  ck_assert_int_eq(tcmi_option_change(id, bytes, SOURCE_API), 0);
+}
+
+static struct tcm_stats
+stats_now(void)
+{
+  struct tcm_stats stats;
+
+  ck_assert_int_eq(tcm_stats(&stats, sizeof stats), 0);
+  return stats;
+}
+
+/* Allocates and fills until it fails, or @most blocks are there. */
+static unsigned
+fill(size_t size, unsigned most)
+{
+  unsigned n;
+
+  for (n = 0; n < most; n++) {
+    errno = 0;
+    blocks[n] = tcmi_allocate(size);
+    if (blocks[n] == NULL) {
+      ck_assert_int_eq(errno, ENOMEM);
+      break;
+    }
+    memset(blocks[n], 1, size);
+  }
+  return n;
+}
+
+static void
+empty(unsigned n)
+{
+  unsigned i;
+
+  for (i = 0; i < n; i++)
+    tcmi_free(blocks[i]);
+}
+
+/* Never more than the limit, whatever the size of the blocks, and all of it
+ * again after they were freed, in another size too. */
+START_TEST(hard_limit_holds)
+{
+  static const size_t sizes[] = {40000, MIB, 5 * MIB, 30000, 9 * MIB};
+  const size_t limit = 64 * MIB;
+  size_t s;
+
+  set_limit(OPTION_hard_limit_bytes, limit);
+  for (s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+    uint64_t hits = stats_now().hard_limit_hits;
+    unsigned n = fill(sizes[s], BLOCKS);
+    must_for(n < BLOCKS && n * sizes[s] < limit, "%zu", sizes[s]);
+    must_for((n + 1) * sizes[s] > limit - limit / 8 - sizes[s], "%u of %zu", n,
+             sizes[s]);
+    must_for(tcmi_page_heap_held_bytes() <= limit, "%zu", sizes[s]);
+    must(stats_now().hard_limit_hits > hits);
+    empty(n);
+    tcmi_heap_check();
+  }
+  ck_assert_ptr_null(tcmi_allocate(limit + 1));
+  set_limit(OPTION_hard_limit_bytes, 0);
+  ck_assert_uint_eq(fill(MIB, 80), 80);
+  empty(80);
+}
+END_TEST
+
+/* Memory that lies in caches or in the page heap makes room. */
+START_TEST(hard_limit_uses_free_memory_first)
+{
+  unsigned n;
+
+  set_limit(OPTION_hard_limit_bytes, 32 * MIB);
+  n = fill(100 * 1024, 250);
+  ck_assert_uint_eq(n, 250);
+  empty(n);
+  ck_assert_uint_eq(fill(24 * MIB, 1), 1);
+  ck_assert_uint_le(tcmi_page_heap_held_bytes(), 32 * MIB);
+  empty(1);
+  n = fill(1000, BLOCKS);
+  ck_assert_uint_eq(n, BLOCKS);
+  empty(n);
+  tcmi_heap_check();
+}
+END_TEST
+
+/* Above it, growth returns what is free; nothing fails. */
+START_TEST(soft_limit_returns_memory)
+{
+  struct tcm_stats before, after;
+  unsigned i;
+
+  ck_assert_uint_eq(fill(MIB / 4, 256), 256);
+  for (i = 0; i < 256; i += 2)
+    tcmi_free(blocks[i]);
+  before = stats_now();
+  ck_assert_uint_ge(before.page_heap_bytes, 24 * MIB);
+  ck_assert_uint_eq(before.soft_limit_hits, 0);
+  set_limit(OPTION_soft_limit_bytes, 34 * MIB);
+  for (i = 0; i < 256; i += 2) {
+    blocks[i] = tcmi_allocate(MIB);
+    must(blocks[i] != NULL);
+    memset(blocks[i], 1, MIB);
+  }
+  after = stats_now();
+  ck_assert_uint_gt(after.soft_limit_hits, 0);
+  ck_assert_uint_gt(after.released_total_bytes, before.released_total_bytes);
+  ck_assert_uint_le(after.page_heap_bytes, 4 * MIB);
+  /* One hit for each step, not one for each block. */
+  ck_assert_uint_le(after.soft_limit_hits, 300);
+  empty(256);
+  tcmi_heap_check();
+}
+END_TEST
+
+START_TEST(below_the_limits_nothing_happens)
+{
+  struct tcm_stats stats;
+
+  set_limit(OPTION_soft_limit_bytes, 1024 * MIB);
+  set_limit(OPTION_hard_limit_bytes, 1024 * MIB);
+  ck_assert_uint_eq(fill(MIB, 64), 64);
+  empty(64);
+  stats = stats_now();
+  ck_assert_uint_eq(stats.soft_limit_hits, 0);
+  ck_assert_uint_eq(stats.hard_limit_hits, 0);
+  ck_assert_uint_eq(stats.released_total_bytes, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+  TCase *tests = unit_case("limits");
+
+  tcase_add_test(tests, hard_limit_holds);
+  tcase_add_test(tests, hard_limit_uses_free_memory_first);
+  tcase_add_test(tests, soft_limit_returns_memory);
+  tcase_add_test(tests, below_the_limits_nothing_happens);
+  return unit_run(tests);
+}
