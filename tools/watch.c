@@ -64,7 +64,7 @@ put_row(const struct view *before, const struct view *now,
 static void
 put_heading(void)
 {
-  printf("%s    IN USE     CACHED  PAGE HEAP   RESIDENT ALLOC/S  FREE/S "
+  printf("%s    IN USE     CACHED  PAGE HEAP   RESIDENT  MISS/S  FULL/S "
          "FAULT/S  BACK/S%s\n",
          bold(), plain());
 }
