@@ -159,8 +159,10 @@ take_from_span(struct central_list *list, struct span *span, void **out,
     taken = take_bits(span, out, n);
   } else {
     taken = take_bits_by_page(span, out, n, /*refault=*/false);
-    if (taken == 0)
+    if (taken == 0) {
       taken = take_bits_by_page(span, out, n, /*refault=*/true);
+      tcmi_page_heap_count_faulted(clean - clean_pages(span));
+    }
   }
   if (taken == 0)
     taken = take_fresh(span, out, n);

@@ -461,6 +461,14 @@ tcmi_page_heap_count_soft_hit(void)
 }
 
 void
+tcmi_page_heap_count_faulted(size_t npages)
+{
+  lock_acquire(&tcmi_page_heap_lock);
+  counter_add(&tcmi_page_counts.faulted, npages);
+  lock_release(&tcmi_page_heap_lock);
+}
+
+void
 tcmi_page_heap_count_released(size_t bytes)
 {
   lock_acquire(&tcmi_page_heap_lock);

@@ -75,6 +75,8 @@ size_t tcmi_page_heap_release(void);
 size_t tcmi_page_heap_held_bytes(void);
 /* Counts that the soft limit was met. */
 void tcmi_page_heap_count_soft_hit(void);
+/* Counts pages that come back into use inside a run. */
+void tcmi_page_heap_count_faulted(size_t npages);
 /* Counts bytes that another module returned. */
 void tcmi_page_heap_count_released(size_t bytes);
 

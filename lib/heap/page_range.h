@@ -31,7 +31,7 @@ enum residency {
 struct page_counts {
   size_t used;      /* pages in runs handed out */
   size_t idle;      /* pages free and resident */
-  size_t faulted;   /* pages ever handed out that held no memory */
+  size_t faulted;   /* pages handed out, or again, without memory */
   size_t soft_hits; /* times that the soft limit made the heap return memory */
   size_t hard_hits; /* runs of pages that the hard limit refused */
 };

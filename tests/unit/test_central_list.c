@@ -282,6 +282,7 @@ START_TEST(refills_prefer_resident_pages)
   unsigned c = size_class_of(1024), i, got;
   void *batch[8];
   struct span *span;
+  size_t faulted;
 
   extract(c, 8);
   span = pagemap_span((uintptr_t)objects[0]);
@@ -289,8 +290,10 @@ START_TEST(refills_prefer_resident_pages)
   for (i = 0; i < 5; i++)
     insert_one(c, i);
   ck_assert_uint_eq(tcmi_central_release(c), PAGE_SIZE);
+  faulted = tcmi_page_counts.faulted;
   got = tcmi_central_extract(c, batch, 8);
   ck_assert_uint_eq(got, 5);
+  ck_assert_uint_eq(tcmi_page_counts.faulted, faulted + 1);
   ck_assert_uint_eq((uintptr_t)batch[0], span->start + 4096);
   ck_assert_uint_eq((uintptr_t)batch[1], span->start);
   ck_assert(memory_is_zero(batch[1], 4096));
