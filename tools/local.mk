@@ -30,7 +30,7 @@ tools_tcm_stat_SOURCES = \
 tools_tcm_stat_CFLAGS = $(tcm_tool_cflags) $(JANSSON_CFLAGS)
 tools_tcm_stat_LDADD = $(JANSSON_LIBS)
 
-if PRELOAD
+if RUNNER
 bin_PROGRAMS += tools/tcm-run
 tools_tcm_run_SOURCES = tools/tcm-run.c
 tools_tcm_run_CFLAGS = $(tcm_tool_cflags)
