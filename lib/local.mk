@@ -59,6 +59,7 @@ tcm_observe = \
 	lib/observe/stats.c \
 	lib/observe/stats.h \
 	lib/observe/stats_json.c \
+	lib/observe/stats_output.h \
 	lib/observe/stats_page.h \
 	lib/observe/stats_print.c \
 	lib/observe/stats_raw.h \

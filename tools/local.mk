@@ -25,6 +25,8 @@ tools_tcm_stat_SOURCES = \
 	tools/target.c \
 	tools/tcm-stat.h \
 	tools/text.c \
+	tools/value.c \
+	tools/value.h \
 	tools/view.c \
 	tools/watch.c
 tools_tcm_stat_CFLAGS = $(tcm_tool_cflags) $(JANSSON_CFLAGS)
@@ -32,7 +34,7 @@ tools_tcm_stat_LDADD = $(JANSSON_LIBS)
 
 if RUNNER
 bin_PROGRAMS += tools/tcm-run
-tools_tcm_run_SOURCES = tools/tcm-run.c
+tools_tcm_run_SOURCES = tools/tcm-run.c tools/value.c tools/value.h
 tools_tcm_run_CFLAGS = $(tcm_tool_cflags)
 tools_tcm_run_CPPFLAGS = $(AM_CPPFLAGS) -DLIBDIR='"$(libdir)"' \
 	-DMULTIARCH_LIBDIR='"/usr/lib/$(TCM_MULTIARCH)"'

@@ -4,6 +4,7 @@
  * lib/observe/stats_page.h.
  */
 #include "tcm-stat.h"
+#include "value.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -189,31 +190,6 @@ static const struct {
 #undef OPTION
 };
 
-/* A number that may end in K, M, G or T. */
-static bool
-parse_value(const char *text, uint64_t *value)
-{
-  static const char suffixes[] = "KMGT";
-  const char *suffix;
-  char *end;
-  unsigned shift;
-
-  errno = 0;
-  *value = strtoull(text, &end, 10);
-  if (text[0] < '0' || text[0] > '9' || errno != 0)
-    return false;
-  if (*end == '\0')
-    return true;
-  suffix = strchr(suffixes, *end);
-  if (suffix == NULL || end[1] != '\0')
-    return false;
-  shift = 10 * (unsigned)(suffix - suffixes + 1);
-  if (*value > UINT64_MAX >> shift)
-    return false;
-  *value <<= shift;
-  return true;
-}
-
 static int
 find_option(const char *name, size_t length)
 {
@@ -241,7 +217,7 @@ parse_assignment(const char *assignment, struct stats_request *request)
     complain("%s is fixed when the program starts", option_names[id]);
     return STATUS_REFUSED;
   }
-  if (!parse_value(equals + 1, &request->value) ||
+  if (!value_parse(equals + 1, &request->value) ||
       request->value < ranges[id].min || request->value > ranges[id].max) {
     complain("%s is a number from %" PRIu64 " to %" PRIu64, option_names[id],
              ranges[id].min, ranges[id].max);

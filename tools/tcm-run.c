@@ -24,6 +24,8 @@
 
 #include <getopt.h>
 
+#include "value.h"
+
 /* As env(1) and timeout(1) end. */
 enum { STATUS_FAILED = 125, STATUS_CANNOT_RUN = 126, STATUS_NOT_FOUND = 127 };
 
@@ -76,31 +78,6 @@ static const struct {
 #undef OPTION
 };
 
-/* A number that may end in K, M, G or T. */
-static bool
-parse_value(const char *text, uint64_t *value)
-{
-  static const char suffixes[] = "KMGT";
-  const char *suffix;
-  unsigned shift;
-  char *end;
-
-  errno = 0;
-  *value = strtoull(text, &end, 10);
-  if (text[0] < '0' || text[0] > '9' || errno != 0)
-    return false;
-  if (*end == '\0')
-    return true;
-  suffix = strchr(suffixes, *end);
-  if (suffix == NULL || end[1] != '\0')
-    return false;
-  shift = 10 * (unsigned)(suffix - suffixes + 1);
-  if (*value > UINT64_MAX >> shift)
-    return false;
-  *value <<= shift;
-  return true;
-}
-
 static void
 set_variable(const char *name, const char *value)
 {
@@ -126,7 +103,7 @@ set_option(const char *assignment)
   if (equals == NULL || i == sizeof rows / sizeof *rows)
     fail(STATUS_FAILED, "%s: no option; tcm(7) lists them, as OPTION=VALUE",
          assignment);
-  if (!parse_value(equals + 1, &value) || value < rows[i].min ||
+  if (!value_parse(equals + 1, &value) || value < rows[i].min ||
       value > rows[i].max)
     fail(STATUS_FAILED, "%s is a number from %" PRIu64 " to %" PRIu64,
          rows[i].name, rows[i].min, rows[i].max);

@@ -8,27 +8,7 @@
 #include "base/format.h"
 #include "base/options.h"
 #include "observe/stats.h"
-
-struct output {
-  tcmi_stats_sink *sink; /* [const] */
-  void *to;              /* [const] */
-};
-
-static void
-put_line(const struct output *out, struct line *line)
-{
-  tcmi_line_end(line);
-  out->sink(out->to, line->text, line->length);
-}
-
-static void
-put_text(const struct output *out, const char *text)
-{
-  struct line line = {.length = 0};
-
-  tcmi_line_text(&line, text);
-  put_line(out, &line);
-}
+#include "observe/stats_output.h"
 
 static void
 add_member(struct line *line, const char *name, uint64_t value,
