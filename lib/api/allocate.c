@@ -100,6 +100,7 @@ or_enomem(void *block)
   return block;
 }
 
+/* Apart, so that the steps before it need no stack frame. */
 static NOINLINE void *
 allocate_slower(size_t size)
 {
@@ -249,6 +250,7 @@ tcmi_free_checked(const char *function, void *block)
   large_free(large_span(function, address, "double free"));
 }
 
+/* Apart, so that the steps before it need no stack frame. */
 static NOINLINE void
 free_slower(void *block)
 {

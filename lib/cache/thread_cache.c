@@ -166,6 +166,7 @@ bin_flush(struct cache_owner *owner, unsigned c, unsigned n)
     done += part;
   }
   counter_add(&owner->traffic.flushes, 1);
+  state->inherited -= (uint16_t)min_size(state->inherited, n);
   memmove(state->base, state->base + n, left * sizeof *state->base);
   atomic_store_relaxed(&bin->top, state->base + left);
 }
@@ -182,7 +183,8 @@ bin_settle(struct cache_owner *owner, unsigned c)
   counter_add(&owner->traffic.flushes, 1);
   atomic_store_relaxed(&owner->hot.bins[c].top, state->base);
   (void)bin_resize(owner, c, first_capacity(c));
-  owner->states[c].missed = 0;
+  state->missed = 0;
+  state->inherited = 0;
 }
 
 /* One look at one class, but not at @busy, which is full or empty just now; see

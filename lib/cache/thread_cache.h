@@ -29,6 +29,8 @@
  *       cache_total_bytes.  Each bin may always hold a kilobyte, or one
  *       object.
  *   T4  a cache is used by one thread, or waits as an orphan in the registry.
+ *   T5  the tags of the classes up to LINE_CLASS_MAX are 0 until the thread has
+ *       allocated of the class.
  *
  * A cache is closed when its tags are all 0 and its window is empty: then each
  * operation takes the slow path.  That is the seam for checks, and the only
@@ -104,7 +106,8 @@ MUST_CHECK bool tcmi_thread_cache_keep_large(struct thread_cache *cache,
 struct span *tcmi_thread_cache_take_large(struct thread_cache *cache,
                                           size_t npages);
 
-/* Gives all objects of the cache to the central lists. */
+/* Gives all objects of the cache to the transfer caches, and to the central
+ * lists what has no room there. */
 void tcmi_thread_cache_flush(struct thread_cache *cache);
 /* Gives what one orphan holds to the transfer caches and deletes it; false if
  * there was none. */

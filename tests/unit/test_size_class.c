@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/params.h"
 #include "cache/size_class.h"
+#include "cache/thread_cache.h"
 #include "heap/span.h"
 
 #define FOR_EACH_CLASS(c) for (c = 1; c < SIZE_CLASS_COUNT; c++)
@@ -110,6 +111,7 @@ START_TEST(tags_agree)
        i++)
     ck_assert_uint_eq(tcmi_middle_tags[i], 2 * size_class_of(128 * i));
   ck_assert_uint_lt(2 * (SIZE_CLASS_COUNT - 1), 256);
+  ck_assert_uint_eq(size_class_size(LINE_CLASS_MAX), 64);
 }
 END_TEST
 
