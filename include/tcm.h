@@ -85,7 +85,9 @@ void *tcm_malloc(size_t size) TCM_NOTHROW TCM_MALLOC
  * Returns: the block, or NULL with errno ENOMEM, also when the product
  *       overflows.  Memory that the kernel still guarantees to be zero is not
  *       touched.
- * Cost: that of tcm_malloc() and of clearing memory that was in use before.
+ * Cost: that of tcm_malloc() and of clearing memory that was in use before; a
+ *       large block that seems to have been used little is cleared by the
+ *       system, page by page as it is touched.
  * Source: lib/api/tcm.c; C17 7.22.3.2.  Since 0.1.
  */
 void *tcm_calloc(size_t count, size_t size) TCM_NOTHROW TCM_MALLOC
