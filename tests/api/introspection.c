@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* malloc_trim, mallopt, mallinfo, mallinfo2, malloc_stats, malloc_info: true
  * numbers of the heap that serves the program, never zeros. */
+#include "../support/child.h"
 #include "../support/memory.h"
 
 #include <malloc.h>
 #include <stdbool.h>
-#include <sys/wait.h>
 
 #if defined(__GNUC__) && !defined(__clang__)
 /* mallinfo is deprecated, and must work all the same. */
@@ -237,28 +237,9 @@ static void
 malloc_stats_prints(void)
 {
   static char text[1 << 16];
-  size_t length = 0;
-  ssize_t got;
-  int pipe_end[2], status;
-  pid_t child;
+  const char *arguments[] = {"introspection", "print-stats", NULL};
 
-  REQUIRE(pipe(pipe_end) == 0);
-  child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    dup2(pipe_end[1], STDERR_FILENO);
-    close(pipe_end[0]);
-    close(pipe_end[1]);
-    execl("/proc/self/exe", "introspection", "print-stats", (char *)NULL);
-    _exit(HARNESS_ERROR);
-  }
-  close(pipe_end[1]);
-  while ((got = read(pipe_end[0], text + length, sizeof text - 1 - length)) > 0)
-    length += (size_t)got;
-  close(pipe_end[0]);
-  REQUIRE(waitpid(child, &status, 0) == child);
-  EXPECT(status == 0);
-  text[length] = '\0';
+  EXPECT(child_again_says(arguments, text, sizeof text));
   EXPECT_FOR(strstr(text, "in use") != NULL, "%.200s", text);
   EXPECT_FOR(greatest_after(text, " ") >= (unsigned long)COUNT * 1000, "%.200s",
              text);

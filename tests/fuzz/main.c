@@ -10,19 +10,11 @@
  * that ends the program is printed.  With libFuzzer only the corpus is run
  * unless there are arguments, which are libFuzzer's.
  */
+#include "../support/sanitizers.h"
 #include "fuzz.h"
 
 #include <dirent.h>
 #include <limits.h>
-
-/* Found by name in the runtime of the address sanitizer. */
-EXPORT const char *__asan_default_options(void);
-
-const char *
-__asan_default_options(void)
-{
-  return "detect_leaks=0";
-}
 
 /* tests/fuzz/corpus/NAME for the program fuzz_NAME. */
 static const char *

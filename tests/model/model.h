@@ -15,20 +15,10 @@
 #define TEST_DIRECT 1
 #include "../support/child.h"
 #include "../support/memory.h"
+#include "../support/sanitizers.h"
 
 #include "base/report.h"
 #include "base/system.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MODEL_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define MODEL_SANITIZED 1
-#endif
-#endif
-#ifndef MODEL_SANITIZED
-#define MODEL_SANITIZED 0
-#endif
 
 static struct {
   uint64_t seed;        /* of this run */
@@ -48,22 +38,6 @@ model_stop(const char *file, int line, const char *condition)
               condition, (unsigned long long)model.seed, model.step,
               model.action == NULL ? "none" : model.action);
   abort();
-}
-
-/* Found by name in the runtime of the sanitizers. */
-EXPORT const char *__asan_default_options(void);
-EXPORT const char *__tsan_default_options(void);
-
-HARNESS_UNUSED const char *
-__asan_default_options(void)
-{
-  return "detect_leaks=0";
-}
-
-HARNESS_UNUSED const char *
-__tsan_default_options(void)
-{
-  return "halt_on_error=1:die_after_fork=0";
 }
 
 /* A random number below @limit. */
@@ -152,7 +126,7 @@ model_run(void (*run)(long), long seeds, long steps)
 {
   long i;
 
-  if (MODEL_SANITIZED)
+  if (TEST_SANITIZED)
     steps /= 4;
   if (getenv("TEST_SEED") != NULL)
     seeds = 1;

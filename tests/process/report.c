@@ -4,12 +4,11 @@
  * in a process one of whose threads holds a lock for ever, after descriptor 2
  * became another file; and the one at exit, and the one on a signal.
  */
-#include "../support/harness.h"
+#include "../support/child.h"
 
 #include <malloc.h>
 #include <pthread.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 
 #include "tcm.h"
 
@@ -78,35 +77,16 @@ in_a_signal_handler(void)
   EXPECT(interruptions >= INTERRUPTIONS);
 }
 
-/* What @child writes to the pipe that its descriptor 2 is from the start. */
-static size_t
+/* What the case @what of the child writes to the descriptor 2 that it has from
+ * the start. */
+static void
 output_of(const char *what, char *text, size_t size)
 {
-  size_t length = 0;
-  ssize_t got;
-  int pipe_end[2], status;
-  pid_t child;
+  const char *arguments[] = {"report", "child", what, NULL};
 
-  REQUIRE(pipe(pipe_end) == 0);
-  child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    dup2(pipe_end[1], STDERR_FILENO);
-    close(pipe_end[0]);
-    close(pipe_end[1]);
-    setenv("TCM_STATS_AT_EXIT", strcmp(what, "exit") == 0 ? "1" : "0", 1);
-    setenv("TCM_STATS_SIGNAL", strcmp(what, "signal") == 0 ? "12" : "0", 1);
-    execl("/proc/self/exe", "report", "child", what, (char *)NULL);
-    _exit(HARNESS_ERROR);
-  }
-  close(pipe_end[1]);
-  while ((got = read(pipe_end[0], text + length, size - 1 - length)) > 0)
-    length += (size_t)got;
-  close(pipe_end[0]);
-  REQUIRE(waitpid(child, &status, 0) == child);
-  EXPECT_FOR(status == 0, "%s: status %d", what, status);
-  text[length] = '\0';
-  return length;
+  setenv("TCM_STATS_AT_EXIT", strcmp(what, "exit") == 0 ? "1" : "0", 1);
+  setenv("TCM_STATS_SIGNAL", strcmp(what, "signal") == 0 ? "12" : "0", 1);
+  EXPECT_FOR(child_again_says(arguments, text, size), "%s", what);
 }
 
 static void

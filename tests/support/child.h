@@ -96,4 +96,31 @@ child_again(const char *argument)
   return child_succeeded(child);
 }
 
+/* Runs this program again with a pipe as the descriptor 2 that it starts with.
+ * What it writes there goes to @text; returns whether it exited with 0. */
+static HARNESS_UNUSED int
+child_again_says(const char *const *arguments, char *text, size_t size)
+{
+  size_t length = 0;
+  ssize_t got;
+  int pipe_end[2];
+  pid_t child;
+
+  REQUIRE(pipe(pipe_end) == 0);
+  child = child_fork();
+  if (child == 0) {
+    dup2(pipe_end[1], STDERR_FILENO);
+    close(pipe_end[0]);
+    close(pipe_end[1]);
+    execv("/proc/self/exe", (char *const *)(uintptr_t)arguments);
+    _exit(HARNESS_ERROR);
+  }
+  close(pipe_end[1]);
+  while ((got = read(pipe_end[0], text + length, size - 1 - length)) > 0)
+    length += (size_t)got;
+  close(pipe_end[0]);
+  text[length] = '\0';
+  return child_succeeded(child);
+}
+
 #endif /* TCM_TESTS_SUPPORT_CHILD_H */

@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	tests/support/churn.h \
 	tests/support/harness.h \
 	tests/support/memory.h \
+	tests/support/sanitizers.h \
 	tests/support/toolchain.sh \
 	tests/support/way.sh
 

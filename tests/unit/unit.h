@@ -20,19 +20,13 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+/* Tests fork among threads and report from handlers. */
+#define TEST_TSAN_OPTIONS \
+  "halt_on_error=1:die_after_fork=0:report_signal_unsafe=0"
+#include "../support/sanitizers.h"
+
 #include "base/report.h"
 #include "base/system.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNIT_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define UNIT_SANITIZED 1
-#endif
-#endif
-#ifndef UNIT_SANITIZED
-#define UNIT_SANITIZED 0
-#endif
 
 /* For loops: ck_assert() writes a record each time, also when all is well. */
 #define must(condition)                         \
@@ -47,23 +41,6 @@
     if (!(condition))                                                     \
       ck_abort_msg("not true: %s (" format ")", #condition, __VA_ARGS__); \
   } while (0)
-
-/* Found by name in the runtime of the sanitizers: a pointer that only a block
- * of tcm holds is no leak, and a data race ends the test that shows it. */
-EXPORT const char *__asan_default_options(void);
-EXPORT const char *__tsan_default_options(void);
-
-HARNESS_UNUSED const char *
-__asan_default_options(void)
-{
-  return "detect_leaks=0";
-}
-
-HARNESS_UNUSED const char *
-__tsan_default_options(void)
-{
-  return "halt_on_error=1:die_after_fork=0:report_signal_unsafe=0";
-}
 
 /* The seed of a test with random steps; TEST_SEED replaces it. */
 static HARNESS_UNUSED uint64_t
