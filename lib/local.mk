@@ -20,7 +20,8 @@ tcm_base = \
 	lib/base/report.c \
 	lib/base/report.h \
 	lib/base/system.h \
-	lib/base/system_linux.c
+	lib/base/system_linux.c \
+	lib/base/system_thread_linux.c
 
 tcm_heap = \
 	lib/heap/arena.c \
@@ -33,8 +34,10 @@ tcm_heap = \
 	lib/heap/large.h \
 	lib/heap/page_heap.c \
 	lib/heap/page_heap.h \
+	lib/heap/page_heap_state.h \
 	lib/heap/page_range.c \
 	lib/heap/page_range.h \
+	lib/heap/page_return.c \
 	lib/heap/pagemap.c \
 	lib/heap/pagemap.h \
 	lib/heap/span.c \
@@ -44,6 +47,8 @@ tcm_cache = \
 	lib/cache/cache_owner.h \
 	lib/cache/central_list.c \
 	lib/cache/central_list.h \
+	lib/cache/central_return.c \
+	lib/cache/central_span.h \
 	lib/cache/size_class.c \
 	lib/cache/size_class.h \
 	lib/cache/size_class_table.h \
@@ -68,6 +73,8 @@ tcm_observe = \
 tcm_api = \
 	lib/api/allocate.c \
 	lib/api/allocate.h \
+	lib/api/background.c \
+	lib/api/background.h \
 	lib/api/batch.c \
 	lib/api/fork.c \
 	lib/api/fork.h \
@@ -89,7 +96,8 @@ tcm_api = \
 # it.
 tcm_override = \
 	lib/api/dlopen.c \
-	lib/api/malloc.c
+	lib/api/malloc.c \
+	lib/api/sandbox.c
 
 # A file of its own for its own flag: the operators throw.
 tcm_operators = \

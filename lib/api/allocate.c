@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/background.h"
 #include "api/lifecycle.h"
 #include "api/release.h"
 #include "api/request.h"
@@ -210,19 +211,21 @@ check_alignment(const char *function, uintptr_t address)
     tcmi_misuse(function, "pointer not aligned", address);
 }
 
-static void
+/* Returns how many came this way before. */
+static uint64_t
 object_free(const char *function, unsigned class_id, void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
+  uint64_t before = stats_count(slow_frees);
 
-  stats_count(slow_frees);
   if (unlikely(tcmi_thread_cache_state != CACHE_OPEN)) {
     tcmi_central_insert(class_id, &object, 1);
-    return;
+    return before;
   }
   if (unlikely(cache->bins[class_id].top[-1] == object))
     tcmi_misuse(function, "double free", (uintptr_t)object);
   tcmi_thread_cache_push(cache, class_id, object);
+  return before;
 }
 
 static void
@@ -244,10 +247,11 @@ tcmi_free_checked(const char *function, void *block)
   enter_slow_path();
   check_alignment(function, address);
   if (class_id != 0) {
-    object_free(function, class_id, block);
+    background_look(object_free(function, class_id, block));
     return;
   }
   large_free(large_span(function, address, "double free"));
+  background_look(1);
 }
 
 /* Apart, so that the steps before it need no stack frame. */

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "api/background.h"
 #include "api/lifecycle.h"
 #include "base/bits.h"
 #include "base/lock.h"
@@ -24,7 +25,7 @@ extern void _IO_list_unlock(void) WEAK;
 extern void _IO_list_resetlock(void) WEAK;
 extern char __libc_single_threaded WEAK;
 
-#define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + 4)
+#define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + 5)
 
 /* Keeps the compiler from moving what a signal handler may look at. */
 #define SIGNAL_FENCE() __asm__ volatile("" ::: "memory")
@@ -52,8 +53,10 @@ nth_lock(unsigned i)
   if (i == 0)
     return &tcmi_init_lock;
   if (i == 1)
+    return &tcmi_trim_lock;
+  if (i == 2)
     return &tcmi_registry_lock;
-  i -= 2;
+  i -= 3;
   if (i < classes)
     return &tcmi_transfer_caches[i + 1].lock;
   i -= classes;
@@ -124,6 +127,7 @@ fork_child(void)
       tcmi_lock_inherit(nth_lock(i));
   }
   tcmi_thread_cache_after_fork();
+  tcmi_background_after_fork();
   /* libc has done so already where it saw threads; twice does no harm. */
   if (depth <= DEPTH_MOST && level->streams)
     _IO_list_resetlock();

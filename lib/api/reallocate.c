@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/allocate.h"
+#include "api/background.h"
 #include "base/bits.h"
 #include "base/params.h"
 #include "base/system.h"
@@ -63,8 +64,10 @@ reallocate_large(void *block, size_t size)
     errno = ENOMEM;
     return NULL;
   }
-  if (size > SIZE_CLASS_MAX && tcmi_large_resize(span, size))
+  if (size > SIZE_CLASS_MAX && tcmi_large_resize(span, size)) {
+    background_look(1);
     return block;
+  }
   if (size > usable && usable >= REMAP_MIN_SIZE)
     return move_large(span, size);
   return move_by_copy(block, usable, size);

@@ -93,6 +93,6 @@ tcmi_release_all(void)
   stats_count(releases);
   (void)tcmi_settle_all();
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    bytes += tcmi_central_release(c);
-  return bytes + tcmi_page_heap_release();
+    bytes += tcmi_central_release(c, SIZE_MAX);
+  return bytes + tcmi_page_heap_release(SIZE_MAX);
 }

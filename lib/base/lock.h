@@ -2,11 +2,14 @@
 /*
  * lock.h - the locks of tcm and the one place where their order stands.
  *
- *     INIT < REGISTRY < TRANSFER[c] < CENTRAL[c] < PAGE_HEAP < METADATA
+ *     INIT < TRIM < REGISTRY < TRANSFER[c] < CENTRAL[c] < PAGE_HEAP < METADATA
  *
  * A thread takes locks in this order, left to right; TRANSFER is dropped
  * before CENTRAL is taken.  Two locks of one rank are held only across a fork,
- * in ascending order of their class.  Debug builds check all that.
+ * in ascending order of their class.  TRIM is held over the few system calls
+ * that return memory, with the other locks dropped meanwhile: a fork waits for
+ * them, so that no child finds pages half returned.  Debug builds check all
+ * that.
  *
  *     word:  | waiters: bit 31 | thread id of the holder: bits 0..30 |
  *
@@ -28,6 +31,7 @@
 
 enum lock_rank {
   LOCK_INIT,
+  LOCK_TRIM,
   LOCK_REGISTRY,
   LOCK_TRANSFER,
   LOCK_CENTRAL,

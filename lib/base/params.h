@@ -62,6 +62,13 @@
  * by a 64th of the limit, and by this much at least. */
 #define SOFT_LIMIT_STEP_MIN ((size_t)256 << 10)
 
+/* So many bytes that can be returned make a thread that returns them worth
+ * while; it looks once a period.  Slow frees come so often to a look at what is
+ * free in spans. */
+#define BACKGROUND_LEAST ((size_t)8 << 20)
+#define BACKGROUND_PERIOD_MS 4000
+#define BACKGROUND_EVERY 256
+
 /* Memory of at least this size is cleared by the system, page by page as it is
  * touched, if few of its pages seem to have been used before: touching all of
  * it costs thirty times as much as clearing does, touching little nothing. */

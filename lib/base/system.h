@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * system.h - the contract with the kernel.  system_linux.c is the only file
- * of tcm that makes system calls.
+ * system.h - the contract with the kernel.  system_linux.c and
+ * system_thread_linux.c are the only files of tcm that make system calls.
  *
  * Address space passes through these states:
  *
@@ -77,8 +77,18 @@ MUST_CHECK int tcmi_system_advise_huge(void *start, size_t size, bool want);
 
 /* Sleeps while *word == value; may return early. */
 void tcmi_system_wait(uint32_t *word, uint32_t value);
+/* The same, for so long at most. */
+void tcmi_system_wait_for(uint32_t *word, uint32_t value,
+                          unsigned milliseconds);
 /* Wakes up to @n sleepers. */
 void tcmi_system_wake(uint32_t *word, int n);
+
+/* Starts a thread that libc does not know, with all signals blocked, that runs
+ * @run and ends.  *@id is its id until it is gone; it must not be started again
+ * before.  @variable is one of tcm's thread-local ones.  Everything that is
+ * thread-local is zero in the thread.  False if there is none, silently. */
+MUST_CHECK bool tcmi_system_start_thread(void (*run)(void), uint32_t *id,
+                                         const void *variable);
 
 /* Sleeps; may return early. */
 void tcmi_system_pause(unsigned nanoseconds);

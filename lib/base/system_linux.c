@@ -309,6 +309,17 @@ tcmi_system_wait(uint32_t *word, uint32_t value)
 }
 
 void
+tcmi_system_wait_for(uint32_t *word, uint32_t value, unsigned milliseconds)
+{
+  struct timespec time = {.tv_sec = milliseconds / 1000,
+                          .tv_nsec = (long)(milliseconds % 1000) * 1000000};
+  int saved = errno;
+
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &time, NULL, 0);
+  errno = saved;
+}
+
+void
 tcmi_system_wake(uint32_t *word, int n)
 {
   int saved = errno;

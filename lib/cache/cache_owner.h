@@ -53,6 +53,7 @@ struct cache_owner {
   size_t capacity_bytes; /* [owner thread] sum of cap * size */
   unsigned look;         /* [owner thread] next bin to look at */
   unsigned ticks;        /* [owner thread] slow paths taken */
+  unsigned large_frees;  /* [owner thread] with no large allocation between */
   uint32_t thread;       /* [atomic: relaxed] id of the thread; 0: an orphan */
   struct cache_traffic traffic; /* [owner thread] others read it */
 };

@@ -8,23 +8,19 @@
 
 #include "cache/central_list.h"
 
+#include "base/atomics.h"
 #include "base/bits.h"
 #include "base/report.h"
 #include "base/system.h"
+#include "cache/central_span.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
 struct central_list tcmi_central_lists[SIZE_CLASS_COUNT] = {
     [0 ... SIZE_CLASS_COUNT - 1] = {.lock = LOCK_INITIALIZER(LOCK_CENTRAL)}};
 
-static unsigned
-bucket_of(const struct span *span)
-{
-  return span_available(span) == 0 ? 0 : 1 + bit_width(span_outstanding(span));
-}
-
-static void
-span_unlink_locked(struct central_list *list, struct span *span)
+void
+tcmi_span_unlink_locked(struct central_list *list, struct span *span)
 {
   if (span->bucket == 0)
     return;
@@ -34,15 +30,14 @@ span_unlink_locked(struct central_list *list, struct span *span)
   span->bucket = 0;
 }
 
-/* Puts the span into the list that L1 asks for. */
-static void
-span_relink_locked(struct central_list *list, struct span *span)
+void
+tcmi_span_relink_locked(struct central_list *list, struct span *span)
 {
-  unsigned bucket = bucket_of(span);
+  unsigned bucket = span_bucket(span);
 
   if (bucket == span->bucket || span->held)
     return;
-  span_unlink_locked(list, span);
+  tcmi_span_unlink_locked(list, span);
   if (bucket == 0)
     return;
   list_push_front(&list->buckets[bucket], &span->link);
@@ -50,22 +45,12 @@ span_relink_locked(struct central_list *list, struct span *span)
   span->bucket = (uint8_t)bucket;
 }
 
-/* Bit per page of the bytes [offset, offset + size) of a span. */
-static uint32_t
-page_mask(size_t offset, size_t size)
-{
-  size_t first = offset >> PAGE_SHIFT;
-  size_t last = (offset + size - 1) >> PAGE_SHIFT;
-
-  return (uint32_t)(((uint64_t)2 << last) - ((uint64_t)1 << first));
-}
-
 static uint32_t
 object_pages(const struct span *span, unsigned index)
 {
   size_t size = size_class_size(span->class_id);
 
-  return page_mask(index * size, size);
+  return span_page_mask(index * size, size);
 }
 
 /* The pages under the objects that were ever handed out. */
@@ -74,7 +59,7 @@ carved_pages(const struct span *span)
 {
   return span->fresh == 0
              ? 0
-             : page_mask(0, span->fresh * size_class_size(span->class_id));
+             : span_page_mask(0, span->fresh * size_class_size(span->class_id));
 }
 
 /* Whether pages that were in use have been returned to the system since. */
@@ -82,12 +67,6 @@ static bool
 has_returned_pages(const struct span *span)
 {
   return (carved_pages(span) & ~span->dirty) != 0;
-}
-
-static unsigned
-clean_pages(const struct span *span)
-{
-  return span->npages - (unsigned)__builtin_popcount(span->dirty);
 }
 
 static void *
@@ -149,11 +128,19 @@ take_fresh(struct span *span, void **out, unsigned n)
   return count;
 }
 
+/* What is free just now is all that can have stayed free. */
+static void
+note_idle_locked(struct central_list *list, unsigned class_id)
+{
+  list->least_idle =
+      min_size(list->least_idle, central_idle_bytes(list, class_id));
+}
+
 static unsigned
 take_from_span(struct central_list *list, struct span *span, void **out,
                unsigned n)
 {
-  unsigned clean = clean_pages(span), taken;
+  unsigned clean = span_clean_pages(span), taken;
 
   if (likely(!has_returned_pages(span))) {
     taken = take_bits(span, out, n);
@@ -161,14 +148,15 @@ take_from_span(struct central_list *list, struct span *span, void **out,
     taken = take_bits_by_page(span, out, n, /*refault=*/false);
     if (taken == 0) {
       taken = take_bits_by_page(span, out, n, /*refault=*/true);
-      tcmi_page_heap_count_faulted(clean - clean_pages(span));
+      tcmi_page_heap_count_faulted(clean - span_clean_pages(span));
     }
   }
   if (taken == 0)
     taken = take_fresh(span, out, n);
-  list->clean_pages -= clean - clean_pages(span);
+  list->clean_pages -= clean - span_clean_pages(span);
   list->free_objects -= taken;
-  span_relink_locked(list, span);
+  note_idle_locked(list, span->class_id);
+  tcmi_span_relink_locked(list, span);
   return taken;
 }
 
@@ -203,8 +191,8 @@ span_create(unsigned class_id)
   return span;
 }
 
-static void
-span_destroy(struct span *span)
+void
+tcmi_span_destroy(struct span *span)
 {
   tcmi_pagemap_clear(span);
   tcmi_page_heap_free_dirty(span->start, span->npages, span->dirty);
@@ -227,7 +215,7 @@ central_grow(struct central_list *list, unsigned class_id, void **out,
   lock_acquire(&list->lock);
   list->spans++;
   list->free_objects += span->nobjs;
-  list->clean_pages += clean_pages(span);
+  list->clean_pages += span_clean_pages(span);
   taken = take_from_span(list, span, out, n);
   lock_release(&list->lock);
   return taken;
@@ -348,15 +336,14 @@ reject(struct central_list *list, enum central_verdict verdict,
               object);
 }
 
-/* Takes a span that has no live or cached object out of the class; the caller
- * destroys it once the lock is dropped. */
-static void
-span_leave_locked(struct central_list *list, struct span *span)
+void
+tcmi_span_leave_locked(struct central_list *list, struct span *span)
 {
-  span_unlink_locked(list, span);
+  tcmi_span_unlink_locked(list, span);
   list->spans--;
   list->free_objects -= span->nobjs;
-  list->clean_pages -= clean_pages(span);
+  list->clean_pages -= span_clean_pages(span);
+  note_idle_locked(list, span->class_id);
 }
 
 /* Marks objects as free, from the first on as long as they are of one span.
@@ -383,9 +370,9 @@ insert_locked(struct central_list *list, unsigned class_id,
            (uintptr_t)objects[done] - span->start < span_bytes(span));
   *emptied = NULL;
   if (span_outstanding(span) > 0 || span->held) {
-    span_relink_locked(list, span);
+    tcmi_span_relink_locked(list, span);
   } else {
-    span_leave_locked(list, span);
+    tcmi_span_leave_locked(list, span);
     *emptied = span;
   }
   return done;
@@ -409,142 +396,16 @@ tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n)
   lock_release(&list->lock);
   while (empty != NULL) {
     struct list *next = empty->link.next;
-    span_destroy(empty);
+    tcmi_span_destroy(empty);
     empty = next == NULL ? NULL : list_entry(next, struct span, link);
   }
-}
-
-/* Bit per resident page of the span on which no object is live or cached. */
-static uint32_t
-idle_pages(const struct span *span)
-{
-  size_t size = size_class_size(span->class_id);
-  uint32_t idle = 0;
-
-  for (unsigned page = 0; page < span->npages; page++) {
-    size_t first = (page << PAGE_SHIFT) / size;
-    size_t end =
-        min_size((((page + 1) << PAGE_SHIFT) - 1) / size + 1, span->fresh);
-    if (!(span->dirty >> page & 1))
-      continue;
-    if (first >= end ||
-        bits_count_range(span->bits, first, end - first) == end - first)
-      idle |= (uint32_t)1 << page;
-  }
-  return idle;
-}
-
-/* Keeps of a set of pages those that make up whole system pages. */
-static uint32_t
-whole_system_pages(const struct span *span, uint32_t pages)
-{
-  size_t group = tcmi_system_page_size() >> PAGE_SHIFT;
-  size_t skew = (span->start >> PAGE_SHIFT) & (group - 1);
-  size_t first = (group - skew) & (group - 1);
-  uint32_t whole = 0;
-
-  if (group == 1)
-    return pages;
-  for (; first + group <= span->npages; first += group) {
-    uint32_t mask = page_mask(first << PAGE_SHIFT, group << PAGE_SHIFT);
-    if ((pages & mask) == (mask & span->dirty) && (pages & mask) != 0)
-      whole |= mask;
-  }
-  return whole;
-}
-
-/* Returns the pages of a held span that @pages names; the result is those that
- * the system took. */
-static uint32_t
-discard_pages(const struct span *span, uint32_t pages)
-{
-  uint32_t done = 0;
-
-  while (pages != 0) {
-    unsigned first = lowest_bit(pages);
-    unsigned end = lowest_bit(~((uint64_t)pages >> first)) + first;
-    uint32_t run = page_mask((size_t)first << PAGE_SHIFT, (size_t)(end - first)
-                                                              << PAGE_SHIFT);
-    uintptr_t start = span->start + ((uintptr_t)first << PAGE_SHIFT);
-    if (tcmi_system_discard((void *)start, (size_t)(end - first)
-                                               << PAGE_SHIFT) == 0)
-      done |= run;
-    pages &= ~run;
-  }
-  return done;
-}
-
-/* Returns the idle pages of one span, with the lock dropped meanwhile. */
-static size_t
-release_span(struct central_list *list, struct span *span)
-{
-  uint32_t pages = whole_system_pages(span, idle_pages(span));
-  unsigned before;
-  bool empty;
-
-  if (pages != 0) {
-    span_unlink_locked(list, span);
-    span->held = true;
-    list_push_front(&list->held, &span->link);
-    lock_release(&list->lock);
-    pages = discard_pages(span, pages);
-    lock_acquire(&list->lock);
-    list_remove(&span->link);
-    before = clean_pages(span);
-    span->dirty &= ~pages;
-    list->clean_pages += clean_pages(span) - before;
-    span->held = false;
-  }
-  empty = span_outstanding(span) == 0;
-  if (empty) {
-    span_leave_locked(list, span);
-    lock_release(&list->lock);
-    span_destroy(span);
-    lock_acquire(&list->lock);
-    return (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
-  }
-  /* Behind those that were not looked at yet. */
-  span_unlink_locked(list, span);
-  span_relink_locked(list, span);
-  list_remove(&span->link);
-  list_push_back(&list->buckets[span->bucket], &span->link);
-  return (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
-}
-
-static unsigned
-list_length(const struct list *head)
-{
-  unsigned n = 0;
-
-  for (struct list *node = list_first(head); node != NULL;
-       node = list_after(head, node))
-    n++;
-  return n;
-}
-
-size_t
-tcmi_central_release(unsigned class_id)
-{
-  struct central_list *list = &tcmi_central_lists[class_id];
-  size_t bytes = 0;
-
-  lock_acquire(&list->lock);
-  for (unsigned bucket = 1; bucket < CENTRAL_BUCKETS; bucket++) {
-    struct list *head = &list->buckets[bucket];
-    for (unsigned n = list_length(head); n > 0 && !list_is_empty(head); n--)
-      bytes +=
-          release_span(list, list_entry(list_first(head), struct span, link));
-  }
-  lock_release(&list->lock);
-  tcmi_page_heap_count_released(bytes);
-  return bytes;
 }
 
 static void
 verify_span(unsigned class_id, unsigned bucket, const struct span *span)
 {
   CHECK(span->class_id == class_id && span->bucket == bucket && !span->held);
-  CHECK(bucket_of(span) == bucket);
+  CHECK(span_bucket(span) == bucket);
   CHECK(span_outstanding(span) > 0);
   CHECK(span->fresh <= span->nobjs && span->nfree <= span->fresh);
   CHECK(bits_count_range(span->bits, 0, span->fresh) == span->nfree);

@@ -19,13 +19,15 @@
  *   L2  a span without live or cached objects is in no list: it is gone.
  *   L3  free_objects is the sum of the available objects of all spans.
  *   L4  clean_pages is the number of pages of all spans that hold no memory.
+ *   L5  least_idle is at most the fewest bytes of free objects on pages that
+ *       hold memory since tcmi_central_unneeded() was last called.
  *
  * An insert checks each object: it must be the start of an object of its
  * class, handed out and not free yet; otherwise the process is aborted with a
  * line that says what is wrong.
  *
  * Locking: LOCK_CENTRAL of the class inside; dropped around the page heap and
- * the system.  Cost: 2 to 5 ns per object and one lock pair per batch.
+ * the system.  LOCK_TRIM is held around each return of a span's pages.  Cost: 2 to 5 ns per object and one lock pair per batch.
  */
 #ifndef TCM_CACHE_CENTRAL_LIST_H
 #define TCM_CACHE_CENTRAL_LIST_H
@@ -44,6 +46,7 @@ struct central_list {
   uint64_t spans;                       /* [lock: central] spans of the class */
   uint64_t free_objects;                /* [lock: central] see L3 */
   uint64_t clean_pages;                 /* [lock: central] see L4 */
+  size_t least_idle;                    /* [lock: central] see L5 */
   struct list buckets[CENTRAL_BUCKETS]; /* [lock: central] 0 stays empty */
   struct list held;                     /* [lock: central] see S5 of span.h */
 } CACHE_ALIGNED;
@@ -60,9 +63,17 @@ void *tcmi_central_extract_one(unsigned class_id, bool *zero);
 /* Gives @n objects back. */
 void tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n);
 
-/* Returns to the system every page of the class that holds no live or cached
- * object; the result is bytes. */
-size_t tcmi_central_release(unsigned class_id);
+/* Returns to the system pages of the class that hold no live or cached object,
+ * those of the emptiest spans first, until @most bytes are returned; the result
+ * is bytes. */
+size_t tcmi_central_release(unsigned class_id, size_t most);
+/* The bytes that it would return, counted until there are @enough. */
+size_t tcmi_central_returnable(unsigned class_id, size_t enough);
+/* The bytes of free objects, on pages that hold memory, which nobody asked for
+ * since the last call. */
+size_t tcmi_central_unneeded(unsigned class_id);
+/* The same just now; nearly, and without the lock. */
+size_t tcmi_central_idle_bytes(unsigned class_id);
 
 /* Debug: checks every invariant above and of span.h. */
 void tcmi_central_verify(unsigned class_id);

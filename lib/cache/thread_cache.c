@@ -41,6 +41,9 @@
 /* In a small heap, bins may grow beyond two batches while all hold this much. */
 #define SWING_BYTES ((size_t)512 << 10)
 #define LOOK_EVERY 8 /* slow paths to a look at one class */
+/* Frees of large blocks in a row after which a thread holds none: it allocates
+ * none either, and may fall asleep with what it holds. */
+#define LARGE_FREES 4
 
 /* Slots that a bin may have at most. */
 static unsigned
@@ -452,7 +455,16 @@ tcmi_thread_cache_keep_large(struct thread_cache *cache, struct span *span)
 {
   struct cache_owner *owner = owner_of(cache);
 
+  if (owner->hot.large != NULL)
+    owner->large_frees++;
+  else if (owner->hot.large_charge != 0)
+    owner->large_frees = 0;
   drop_large(owner);
+  if (owner->large_frees >= LARGE_FREES) {
+    owner->large_frees = LARGE_FREES;
+    (void)charge_large(owner, 0);
+    return false;
+  }
   if (!charge_large(owner, span_bytes(span)))
     return false;
   span->held = true;
@@ -466,6 +478,7 @@ tcmi_thread_cache_take_large(struct thread_cache *cache, size_t npages)
   struct cache_owner *owner = owner_of(cache);
   struct span *span = owner->hot.large;
 
+  owner->large_frees = 0;
   if (span == NULL)
     return NULL;
   if (span->npages != npages) {

@@ -19,21 +19,16 @@
 #include "base/system.h"
 #include "heap/arena.h"
 #include "heap/huge_page_filler.h"
+#include "heap/page_heap_state.h"
 #include "heap/page_range.h"
 #include "heap/pagemap.h"
 
 struct lock tcmi_page_heap_lock = LOCK_INITIALIZER(LOCK_PAGE_HEAP);
 
-/* All fields: [lock: page heap] */
-static struct {
-  struct arena *first, *last; /* in the order of their making */
-  size_t next_arena_size;     /* bytes; 0 before the first */
-  size_t released_bytes;      /* ever returned to the system */
-  unsigned walkers;           /* threads that walk the arenas unlocked */
-  bool refused;               /* there was room, but the system gave none */
-} heap;
+struct page_heap_state tcmi_page_heap;
 
-struct page_heap_view tcmi_page_heap_view = {&heap.first, &heap.released_bytes};
+struct page_heap_view tcmi_page_heap_view = {&tcmi_page_heap.first,
+                                             &tcmi_page_heap.released_bytes};
 
 /* Large blocks from 256 KiB to below 8 MiB may cross a border between huge pages;
  * so many huge pages are looked at for a place.  Larger ones leave less of a
@@ -73,7 +68,7 @@ range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
   else if (tcmi_arena_commit_locked(arena, first, n))
     return arena_address(arena, first);
   tcmi_range_give(arena, first, n, RESIDENCY_KEPT);
-  heap.refused = true;
+  tcmi_page_heap.refused = true;
   return 0;
 }
 
@@ -107,13 +102,13 @@ alloc_in_empty(size_t n, size_t align, enum run_kind kind)
   struct arena *arena;
 
   if (count == 1 && align <= HUGE_PAGE_PAGES)
-    for (arena = heap.first; arena != NULL; arena = arena->next)
+    for (arena = tcmi_page_heap.first; arena != NULL; arena = arena->next)
       if (arena->nwarm > 0)
         return range_use(arena,
                          bits_find(arena->warm, 0, arena->nhuge, true) *
                              HUGE_PAGE_PAGES,
                          n, kind);
-  for (arena = heap.first; arena != NULL; arena = arena->next) {
+  for (arena = tcmi_page_heap.first; arena != NULL; arena = arena->next) {
     size_t h = arena->nhuge - arena->nbusy < count
                    ? arena->nhuge
                    : empty_run(arena, count, align);
@@ -159,11 +154,13 @@ first_arena_hint(const void *mapping)
 static bool
 heap_reserve(size_t need)
 {
-  size_t due = heap.next_arena_size != 0 ? heap.next_arena_size
-                                         : tcmi_option(OPTION_arena_bytes);
+  size_t due = tcmi_page_heap.next_arena_size != 0
+                   ? tcmi_page_heap.next_arena_size
+                   : tcmi_option(OPTION_arena_bytes);
   size_t size = need > ARENA_MAX_SIZE ? need : max_size(due, need);
-  uintptr_t hint =
-      heap.last != NULL ? arena_end(heap.last) : first_arena_hint(&heap);
+  uintptr_t hint = tcmi_page_heap.last != NULL
+                       ? arena_end(tcmi_page_heap.last)
+                       : first_arena_hint(&tcmi_page_heap);
   struct arena *arena;
 
   while ((arena = tcmi_arena_new_locked(size, hint)) == NULL) {
@@ -171,12 +168,12 @@ heap_reserve(size_t need)
       return false;
     size /= 2;
   }
-  if (heap.last == NULL)
-    heap.first = arena;
+  if (tcmi_page_heap.last == NULL)
+    tcmi_page_heap.first = arena;
   else
-    heap.last->next = arena;
-  heap.last = arena;
-  heap.next_arena_size = min_size(due * 2, ARENA_MAX_SIZE);
+    tcmi_page_heap.last->next = arena;
+  tcmi_page_heap.last = arena;
+  tcmi_page_heap.next_arena_size = min_size(due * 2, ARENA_MAX_SIZE);
   return true;
 }
 
@@ -187,7 +184,8 @@ alloc_across(size_t n, enum run_kind kind)
 {
   size_t most = ACROSS_STEPS;
 
-  for (struct arena *arena = heap.first; arena != NULL; arena = arena->next) {
+  for (struct arena *arena = tcmi_page_heap.first; arena != NULL;
+       arena = arena->next) {
     size_t first = tcmi_arena_find_run(arena, n, &most);
     if (first != NO_PAGE)
       return range_use(arena, first, n, kind);
@@ -202,7 +200,7 @@ alloc_locked(size_t n, size_t align, enum run_kind kind)
   enum run_kind other = kind == RUN_SMALL ? RUN_LARGE : RUN_SMALL;
   uintptr_t start;
 
-  heap.refused = false;
+  tcmi_page_heap.refused = false;
   if (kind == RUN_LARGE && n >= ACROSS_FIRST && n < ACROSS_END && align == 1)
     start = alloc_across(n, kind);
   else
@@ -212,11 +210,13 @@ alloc_locked(size_t n, size_t align, enum run_kind kind)
   if (start == 0)
     start = alloc_in_filler(n, align, other);
   /* A process at its limit gets no more memory from more address space. */
-  if (start == 0 && !heap.refused && over_hard_limit(n << PAGE_SHIFT)) {
+  if (start == 0 && !tcmi_page_heap.refused &&
+      over_hard_limit(n << PAGE_SHIFT)) {
     counter_add(&tcmi_page_counts.hard_hits, 1);
     return 0;
   }
-  if (start == 0 && !heap.refused && heap_reserve((n + slack) << PAGE_SHIFT))
+  if (start == 0 && !tcmi_page_heap.refused &&
+      heap_reserve((n + slack) << PAGE_SHIFT))
     start = alloc_in_empty(n, align, kind);
   return start;
 }
@@ -237,21 +237,22 @@ tcmi_page_heap_alloc(size_t npages, size_t align, enum run_kind kind)
 static void
 arena_drop_if_done(struct arena *arena)
 {
-  struct arena *before = heap.first;
+  struct arena *before = tcmi_page_heap.first;
 
-  if (arena->nbusy > 0 || arena->nwarm > 0 || heap.walkers > 0 ||
-      arena->nhuge << HUGE_PAGE_SHIFT <= ARENA_MAX_SIZE || arena == heap.first)
+  if (arena->nbusy > 0 || arena->nwarm > 0 || tcmi_page_heap.walkers > 0 ||
+      arena->nhuge << HUGE_PAGE_SHIFT <= ARENA_MAX_SIZE ||
+      arena == tcmi_page_heap.first)
     return;
   while (before->next != arena)
     before = before->next;
   before->next = arena->next;
-  if (heap.last == arena)
-    heap.last = before;
+  if (tcmi_page_heap.last == arena)
+    tcmi_page_heap.last = before;
   if (!tcmi_arena_delete_locked(arena)) {
     arena->next = before->next;
     before->next = arena;
-    if (heap.last == before)
-      heap.last = arena;
+    if (tcmi_page_heap.last == before)
+      tcmi_page_heap.last = arena;
   }
 }
 
@@ -353,105 +354,6 @@ tcmi_page_heap_clear(uintptr_t start, size_t npages)
   }
 }
 
-/* The idle pages of a huge page that make up whole system pages. */
-static void
-releasable(const struct huge_page *huge, uint64_t *target)
-{
-  size_t group = tcmi_system_page_size() >> PAGE_SHIFT;
-
-  if (group == 1) {
-    for (size_t i = 0; i < HUGE_PAGE_WORDS; i++)
-      target[i] = huge->resident[i] & ~huge->used[i];
-    return;
-  }
-  memset(target, 0, HUGE_PAGE_WORDS * sizeof *target);
-  for (size_t page = 0; page < HUGE_PAGE_PAGES; page += group)
-    if (bits_count_range(huge->used, page, group) == 0 &&
-        bits_count_range(huge->resident, page, group) > 0)
-      bits_set_range(target, page, group);
-}
-
-/* Returns pages [first, end) of huge page @h, which are marked as in use. */
-static size_t
-release_run(struct arena *arena, size_t h, size_t first, size_t end)
-{
-  size_t page = h * HUGE_PAGE_PAGES + first, bytes = (end - first)
-                                                     << PAGE_SHIFT;
-  bool done =
-      tcmi_system_discard((void *)arena_address(arena, page), bytes) == 0;
-
-  lock_acquire(&tcmi_page_heap_lock);
-  tcmi_range_give(arena, page, end - first,
-                  done ? RESIDENCY_NONE : RESIDENCY_KEPT);
-  if (done)
-    heap.released_bytes += bytes;
-  lock_release(&tcmi_page_heap_lock);
-  return done ? bytes : 0;
-}
-
-/* The pages are marked as in use while the lock is dropped: nobody may take
- * them, and nobody need wait for the system. */
-static size_t
-release_huge_page(struct arena *arena, size_t h)
-{
-  struct huge_page *huge = &arena->huge_pages[h];
-  uint64_t target[HUGE_PAGE_WORDS];
-  size_t first, bytes = 0;
-  size_t next;
-
-  lock_acquire(&tcmi_page_heap_lock);
-  if (bit_get(arena->whole, h) ||
-      (!bit_get(arena->busy, h) && !bit_get(arena->warm, h))) {
-    lock_release(&tcmi_page_heap_lock);
-    return 0;
-  }
-  releasable(huge, target);
-  for (first = bits_find(target, 0, HUGE_PAGE_PAGES, true);
-       first < HUGE_PAGE_PAGES;
-       first = bits_find(target, next, HUGE_PAGE_PAGES, true)) {
-    next = bits_find(target, first, HUGE_PAGE_PAGES, false);
-    tcmi_range_take(arena, h * HUGE_PAGE_PAGES + first, next - first,
-                    RUN_LARGE);
-  }
-  lock_release(&tcmi_page_heap_lock);
-  for (first = bits_find(target, 0, HUGE_PAGE_PAGES, true);
-       first < HUGE_PAGE_PAGES;
-       first = bits_find(target, next, HUGE_PAGE_PAGES, true)) {
-    next = bits_find(target, first, HUGE_PAGE_PAGES, false);
-    bytes += release_run(arena, h, first, next);
-  }
-  return bytes;
-}
-
-/* The arena after @arena in a walk that holds no lock between two steps; while
- * it lasts, from NULL to NULL, no arena is taken away. */
-static struct arena *
-walk_arenas(struct arena *arena)
-{
-  struct arena *next;
-
-  lock_acquire(&tcmi_page_heap_lock);
-  if (arena == NULL)
-    heap.walkers++;
-  next = arena == NULL ? heap.first : arena->next;
-  if (next == NULL)
-    heap.walkers--;
-  lock_release(&tcmi_page_heap_lock);
-  return next;
-}
-
-size_t
-tcmi_page_heap_release(void)
-{
-  struct arena *arena = NULL;
-  size_t bytes = 0;
-
-  while ((arena = walk_arenas(arena)) != NULL)
-    for (size_t h = 0; h < arena->nhuge; h++)
-      bytes += release_huge_page(arena, h);
-  return bytes;
-}
-
 void
 tcmi_page_heap_count_soft_hit(void)
 {
@@ -472,7 +374,7 @@ void
 tcmi_page_heap_count_released(size_t bytes)
 {
   lock_acquire(&tcmi_page_heap_lock);
-  heap.released_bytes += bytes;
+  tcmi_page_heap.released_bytes += bytes;
   lock_release(&tcmi_page_heap_lock);
 }
 
@@ -484,7 +386,7 @@ tcmi_page_heap_stats(struct page_heap_stats *stats)
   stats->idle_bytes = tcmi_page_counts.idle << PAGE_SHIFT;
   stats->returned_bytes =
       tcmi_arena_committed_bytes() - stats->used_bytes - stats->idle_bytes;
-  stats->released_bytes = heap.released_bytes;
+  stats->released_bytes = tcmi_page_heap.released_bytes;
   lock_release(&tcmi_page_heap_lock);
 }
 
@@ -498,7 +400,7 @@ bool
 tcmi_page_heap_arena(size_t index, struct arena_range *range)
 {
   enum lock_look look = tcmi_lock_look(&tcmi_page_heap_lock);
-  struct arena *arena = look == LOOK_BUSY ? NULL : heap.first;
+  struct arena *arena = look == LOOK_BUSY ? NULL : tcmi_page_heap.first;
 
   while (arena != NULL && index-- > 0)
     arena = arena->next;
@@ -513,7 +415,7 @@ tcmi_page_heap_arena(size_t index, struct arena_range *range)
 uintptr_t
 tcmi_page_heap_base(void)
 {
-  return heap.first == NULL ? 0 : heap.first->start;
+  return tcmi_page_heap.first == NULL ? 0 : tcmi_page_heap.first->start;
 }
 
 static size_t
@@ -543,7 +445,8 @@ tcmi_page_heap_verify(void)
   size_t used = 0, idle = 0;
 
   lock_acquire(&tcmi_page_heap_lock);
-  for (struct arena *arena = heap.first; arena != NULL; arena = arena->next) {
+  for (struct arena *arena = tcmi_page_heap.first; arena != NULL;
+       arena = arena->next) {
     CHECK(arena->nbusy == bits_count_range(arena->busy, 0, arena->nhuge));
     CHECK(arena->nwarm == bits_count_range(arena->warm, 0, arena->nhuge));
     for (size_t h = 0; h < arena->nhuge; h++) {

@@ -21,8 +21,8 @@
  *   G3  two runs never overlap; freed neighbours merge by themselves, since
  *       a free run is nothing but clear bits.
  *
- * Locking: LOCK_PAGE_HEAP inside; it is dropped around giving memory back to
- * the system.
+ * Locking: LOCK_PAGE_HEAP inside; around giving memory back to the system it is
+ * dropped, and LOCK_TRIM held.
  */
 #ifndef TCM_HEAP_PAGE_HEAP_H
 #define TCM_HEAP_PAGE_HEAP_H
@@ -33,6 +33,9 @@
 #include "heap/page_range.h"
 
 extern struct lock tcmi_page_heap_lock;
+/* Held while pages are marked as in use only because they are on their way
+ * back to the system. */
+extern struct lock tcmi_trim_lock;
 
 /* For readers from outside: where the state of the heap is. */
 struct page_heap_view {
@@ -68,8 +71,11 @@ MUST_CHECK bool tcmi_page_heap_extend(uintptr_t start, size_t npages,
 /* Clears a run that was just taken; pages known to be zero are not touched. */
 void tcmi_page_heap_clear(uintptr_t start, size_t npages);
 
-/* Returns idle pages to the system; the result is bytes. */
-size_t tcmi_page_heap_release(void);
+/* Returns idle pages to the system, empty huge pages first, until @most bytes
+ * are returned; the result is bytes. */
+size_t tcmi_page_heap_release(size_t most);
+/* The bytes of pages that stayed idle since the last call. */
+size_t tcmi_page_heap_unneeded(void);
 /* Bytes that the heap holds, as the limits count them: runs handed out, whole,
  * idle pages, and tcm's own structures.  Read without the lock. */
 size_t tcmi_page_heap_held_bytes(void);

@@ -51,6 +51,8 @@ static void
 count_taken(size_t n, size_t resident)
 {
   counter_sub(&tcmi_page_counts.idle, resident);
+  if (tcmi_page_counts.idle < tcmi_page_counts.least_idle)
+    tcmi_page_counts.least_idle = tcmi_page_counts.idle;
   counter_add(&tcmi_page_counts.faulted, n - resident);
 }
 

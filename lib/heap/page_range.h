@@ -29,11 +29,12 @@ enum residency {
 
 /* All fields: [lock: page heap] */
 struct page_counts {
-  size_t used;      /* pages in runs handed out */
-  size_t idle;      /* pages free and resident */
-  size_t faulted;   /* pages handed out, or again, without memory */
-  size_t soft_hits; /* times that the soft limit made the heap return memory */
-  size_t hard_hits; /* runs of pages that the hard limit refused */
+  size_t used;       /* pages in runs handed out */
+  size_t idle;       /* pages free and resident */
+  size_t faulted;    /* pages handed out, or again, without memory */
+  size_t soft_hits;  /* times that the soft limit made the heap return memory */
+  size_t hard_hits;  /* runs of pages that the hard limit refused */
+  size_t least_idle; /* the fewest idle since tcmi_page_heap_unneeded() */
 };
 
 extern struct page_counts tcmi_page_counts;

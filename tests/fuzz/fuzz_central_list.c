@@ -131,7 +131,7 @@ do_op(const struct fuzz_op *op)
   else if (fuzz_is(op, "drop"))
     drop(class_of(op->number[0]));
   else if (fuzz_is(op, "release"))
-    (void)tcmi_central_release(class_of(op->number[0]));
+    (void)tcmi_central_release(class_of(op->number[0]), SIZE_MAX);
   else
     (void)fuzz_fail(op);
 }
@@ -172,7 +172,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   for (c = 1; c < SIZE_CLASS_COUNT; c++)
     expect_books(c);
   FUZZ_MUST(tcmi_page_heap_used_bytes() == 0);
-  (void)tcmi_page_heap_release();
+  (void)tcmi_page_heap_release(SIZE_MAX);
   tcmi_page_heap_verify();
   return 0;
 }

@@ -199,7 +199,7 @@ do_op(const struct fuzz_op *op)
   else if (fuzz_is(op, "write") && slot->start != 0)
     write_page(slot, op->number[1] % slot->npages);
   else if (fuzz_is(op, "release"))
-    (void)tcmi_page_heap_release();
+    (void)tcmi_page_heap_release(SIZE_MAX);
   else
     (void)fuzz_fail(op);
 }
@@ -231,7 +231,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   (void)tcmi_system_fail(0, 0, 0);
   for (i = 0; i < SLOTS; i++)
     give(&slots[i]);
-  (void)tcmi_page_heap_release();
+  (void)tcmi_page_heap_release(SIZE_MAX);
   expect_sums();
   FUZZ_MUST(used_pages == 0);
   return 0;

@@ -171,7 +171,7 @@ do_release(struct out *out)
 
   if (one_in(2))
     (void)tcmi_system_fail(1u << SYSTEM_DISCARD, 1 + (unsigned)below(3), 1);
-  bytes = tcmi_central_release(out->class_id);
+  bytes = tcmi_central_release(out->class_id, SIZE_MAX);
   failed = model_disarm_faults();
   /* A larger page of the system may have had clean parts before. */
   clean = tcmi_central_lists[out->class_id].clean_pages - clean;
@@ -179,7 +179,7 @@ do_release(struct out *out)
   MUST(clean == bytes >> PAGE_SHIFT || tcmi_system_page_size() > PAGE_SIZE);
   expect_contents(out);
   if (failed == 0)
-    MUST(tcmi_central_release(out->class_id) == 0);
+    MUST(tcmi_central_release(out->class_id, SIZE_MAX) == 0);
 }
 
 /* Whether a free of @place would be refused. */

@@ -252,7 +252,7 @@ do_release(void)
 
   tcmi_page_heap_stats(&before);
   model_arm_faults(3);
-  bytes = tcmi_page_heap_release();
+  bytes = tcmi_page_heap_release(SIZE_MAX);
   failed = model_disarm_faults();
   tcmi_page_heap_stats(&after);
   MUST(after.released_bytes - before.released_bytes == bytes);
@@ -304,7 +304,7 @@ run_steps(long steps)
   while (nruns > 0)
     do_free(&runs[nruns - 1]);
   expect_sums();
-  (void)tcmi_page_heap_release();
+  (void)tcmi_page_heap_release(SIZE_MAX);
   do_release();
   tcmi_page_heap_verify();
   MUST(model.failed > 0);

@@ -3,6 +3,7 @@
 # Each program runs preloaded, with the debug library and with every free
 # checked; some have a long form for "make check-long".
 check_PROGRAMS += \
+	tests/process/background \
 	tests/process/deepbind \
 	tests/process/descriptors \
 	tests/process/early \
@@ -21,6 +22,7 @@ check_PROGRAMS += \
 
 # In full, since automake does not see through patterns.
 process_tests = \
+	tests/process/preload-background.sh \
 	tests/process/preload-deepbind.sh \
 	tests/process/preload-descriptors.sh \
 	tests/process/preload-early.sh \
@@ -35,6 +37,7 @@ process_tests = \
 	tests/process/preload-spawn.sh \
 	tests/process/preload-threads.sh \
 	tests/process/preload-tls_destructors.sh \
+	tests/process/debug-background.sh \
 	tests/process/debug-deepbind.sh \
 	tests/process/debug-descriptors.sh \
 	tests/process/debug-early.sh \
@@ -49,6 +52,7 @@ process_tests = \
 	tests/process/debug-spawn.sh \
 	tests/process/debug-threads.sh \
 	tests/process/debug-tls_destructors.sh \
+	tests/process/checked-background.sh \
 	tests/process/checked-deepbind.sh \
 	tests/process/checked-descriptors.sh \
 	tests/process/checked-early.sh \

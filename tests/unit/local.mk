@@ -7,6 +7,7 @@ if HAVE_CHECK
 unit_tests = \
 	tests/unit/test_allocate \
 	tests/unit/test_arena \
+	tests/unit/test_background \
 	tests/unit/test_bits \
 	tests/unit/test_central_list \
 	tests/unit/test_fork \
@@ -44,6 +45,8 @@ tests_unit_test_allocate_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_allocate_LDADD = $(unit_ldadd)
 tests_unit_test_arena_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_arena_LDADD = $(unit_ldadd)
+tests_unit_test_background_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_background_LDADD = $(unit_ldadd)
 tests_unit_test_bits_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_bits_LDADD = $(unit_ldadd)
 tests_unit_test_central_list_CPPFLAGS = $(unit_cppflags)

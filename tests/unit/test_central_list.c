@@ -247,12 +247,12 @@ release_half_of_class(unsigned c, uint64_t *state)
     if (unit_below(state, 4) != 0 || i % 64 < 20)
       insert_one(c, i);
   clean = tcmi_central_lists[c].clean_pages;
-  bytes = tcmi_central_release(c);
+  bytes = tcmi_central_release(c, SIZE_MAX);
   expect_sound(c);
   must(tcmi_central_lists[c].clean_pages - clean == bytes >> PAGE_SHIFT);
   expect_residency(c, spans, nspans);
   expect_contents(c);
-  must(tcmi_central_release(c) == 0);
+  must(tcmi_central_release(c, SIZE_MAX) == 0);
 }
 
 START_TEST(pages_of_every_class_come_and_go)
@@ -272,7 +272,7 @@ START_TEST(pages_of_every_class_come_and_go)
     expect_contents(c);
     insert_all(c);
     expect_empty(c);
-    (void)tcmi_page_heap_release();
+    (void)tcmi_page_heap_release(SIZE_MAX);
   }
 }
 END_TEST
@@ -289,7 +289,7 @@ START_TEST(refills_prefer_resident_pages)
   /* The first page loses all, the second one of its objects. */
   for (i = 0; i < 5; i++)
     insert_one(c, i);
-  ck_assert_uint_eq(tcmi_central_release(c), PAGE_SIZE);
+  ck_assert_uint_eq(tcmi_central_release(c, SIZE_MAX), PAGE_SIZE);
   faulted = tcmi_page_counts.faulted;
   got = tcmi_central_extract(c, batch, 8);
   ck_assert_uint_eq(got, 5);
@@ -313,12 +313,12 @@ START_TEST(refused_return_keeps_the_pages)
   for (i = 0; i < 4; i++)
     insert_one(c, i);
   unit_fail_all(1u << SYSTEM_DISCARD);
-  ck_assert_uint_eq(tcmi_central_release(c), 0);
+  ck_assert_uint_eq(tcmi_central_release(c, SIZE_MAX), 0);
   ck_assert_uint_eq(unit_fail_none(), 1);
   ck_assert_uint_eq(span->dirty, dirty);
   expect_sound(c);
   expect_contents(c);
-  ck_assert_uint_eq(tcmi_central_release(c), PAGE_SIZE);
+  ck_assert_uint_eq(tcmi_central_release(c, SIZE_MAX), PAGE_SIZE);
 }
 END_TEST
 
@@ -332,7 +332,7 @@ START_TEST(larger_system_pages)
     if (i % 16 >= 3)
       insert_one(c, i);
   /* Whatever lies beside an object in use on its page stays. */
-  ck_assert_uint_eq(tcmi_central_release(c) % 16384, 0);
+  ck_assert_uint_eq(tcmi_central_release(c, SIZE_MAX) % 16384, 0);
   expect_sound(c);
   expect_contents(c);
   extract(c, 500);
@@ -370,7 +370,7 @@ START_TEST(zero_is_zero)
     for (step = 0; step < 2000; step++) {
       switch (unit_below(&state, 8)) {
       case 0:
-        (void)tcmi_central_release(c);
+        (void)tcmi_central_release(c, SIZE_MAX);
         break;
       case 1:
       case 2:
@@ -567,7 +567,7 @@ release_all_the_time(void *unused)
 {
   (void)unused;
   while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-    (void)tcmi_central_release(size_class_of(640));
+    (void)tcmi_central_release(size_class_of(640), SIZE_MAX);
     sched_yield();
   }
   return NULL;

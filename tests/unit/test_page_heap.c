@@ -73,7 +73,7 @@ START_TEST(nothing_before_the_first_run)
   ck_assert_uint_eq(stats.idle_bytes, 0);
   ck_assert_uint_eq(stats.returned_bytes, 0);
   ck_assert_uint_eq(tcmi_page_heap_base(), 0);
-  ck_assert_uint_eq(tcmi_page_heap_release(), 0);
+  ck_assert_uint_eq(tcmi_page_heap_release(SIZE_MAX), 0);
   ck_assert_uint_eq(tcmi_arena_reserved_bytes(), 0);
 }
 END_TEST
@@ -308,7 +308,7 @@ START_TEST(release_returns_what_is_free)
   kept = start + 1000 * PAGE_SIZE;
   tcmi_page_heap_free(start, 1000, RESIDENCY_FULL);
   tcmi_page_heap_free(kept + PAGE_SIZE, 2999, RESIDENCY_FULL);
-  ck_assert_uint_eq(tcmi_page_heap_release(), 3999 * PAGE_SIZE);
+  ck_assert_uint_eq(tcmi_page_heap_release(SIZE_MAX), 3999 * PAGE_SIZE);
   ck_assert_uint_eq(resident_pages(start, 1000), 0);
   ck_assert_uint_eq(resident_pages(kept, 1), 1);
   ck_assert_uint_eq(resident_pages(kept + PAGE_SIZE, 2999), 0);
@@ -317,7 +317,7 @@ START_TEST(release_returns_what_is_free)
   ck_assert_uint_eq(stats.idle_bytes, 0);
   ck_assert_uint_eq(stats.used_bytes, PAGE_SIZE);
   ck_assert_uint_eq(stats.released_bytes, 3999 * PAGE_SIZE);
-  ck_assert_uint_eq(tcmi_page_heap_release(), 0);
+  ck_assert_uint_eq(tcmi_page_heap_release(SIZE_MAX), 0);
   ck_assert_uint_eq(alloc(512, 1, RUN_LARGE), start);
   tcmi_page_heap_clear(start, 512);
   ck_assert_uint_eq(resident_pages(start, 512), 0);
@@ -331,7 +331,7 @@ START_TEST(refused_release_keeps_the_books)
   touch(start, 4000);
   tcmi_page_heap_free(start, 4000, RESIDENCY_FULL);
   unit_fail_all(1u << SYSTEM_DISCARD);
-  ck_assert_uint_eq(tcmi_page_heap_release(), 0);
+  ck_assert_uint_eq(tcmi_page_heap_release(SIZE_MAX), 0);
   ck_assert_uint_gt(unit_fail_none(), 0);
   ck_assert_uint_eq(stats_now().idle_bytes, 4000 * PAGE_SIZE);
   ck_assert_uint_eq(alloc(4000, 1, RUN_LARGE), start);
@@ -349,7 +349,7 @@ START_TEST(release_with_larger_system_pages)
   start = alloc(512, 16, RUN_LARGE);
   touch(start, 512);
   tcmi_page_heap_free(start + 3 * PAGE_SIZE, 400, RESIDENCY_FULL);
-  ck_assert_uint_eq(tcmi_page_heap_release(), 384 * PAGE_SIZE);
+  ck_assert_uint_eq(tcmi_page_heap_release(SIZE_MAX), 384 * PAGE_SIZE);
   (void)stats_now();
   ck_assert_uint_eq(resident_pages(start, 16), 16);
   ck_assert_uint_eq(*(unsigned char *)(start + 2 * PAGE_SIZE), 0xee);
@@ -504,7 +504,7 @@ release_all_the_time(void *unused)
 {
   (void)unused;
   while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-    (void)tcmi_page_heap_release();
+    (void)tcmi_page_heap_release(SIZE_MAX);
     sched_yield();
   }
   return NULL;

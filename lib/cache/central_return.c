@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Single pages go back, out of spans that are partly in use: of a load whose
+ * survivors are scattered, whole spans hold half as much again as pages do.
+ */
+#include "config.h"
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/params.h"
+#include "base/system.h"
+#include "cache/central_list.h"
+#include "cache/central_span.h"
+#include "heap/page_heap.h"
+
+/* Bit per resident page of the span on which no object is live or cached. */
+static uint32_t
+idle_pages(const struct span *span)
+{
+  uint32_t idle = 0;
+
+  for (unsigned page = 0; page < span->npages; page++) {
+    size_t first = size_class_index(span->class_id, (size_t)page << PAGE_SHIFT);
+    size_t last = size_class_index(
+        span->class_id, ((size_t)page << PAGE_SHIFT) + PAGE_SIZE - 1);
+    size_t end = min_size(last + 1, span->fresh);
+    if (!(span->dirty >> page & 1))
+      continue;
+    if (first >= end ||
+        bits_count_range(span->bits, first, end - first) == end - first)
+      idle |= (uint32_t)1 << page;
+  }
+  return idle;
+}
+
+/* Keeps of a set of pages those that make up whole system pages. */
+static uint32_t
+whole_system_pages(const struct span *span, uint32_t pages)
+{
+  size_t group = tcmi_system_page_size() >> PAGE_SHIFT;
+  size_t skew = (span->start >> PAGE_SHIFT) & (group - 1);
+  size_t first = (group - skew) & (group - 1);
+  uint32_t whole = 0;
+
+  if (group == 1)
+    return pages;
+  for (; first + group <= span->npages; first += group) {
+    uint32_t mask = span_page_mask(first << PAGE_SHIFT, group << PAGE_SHIFT);
+    if ((pages & mask) == (mask & span->dirty) && (pages & mask) != 0)
+      whole |= mask;
+  }
+  return whole;
+}
+
+/* Returns the pages of a held span that @pages names; the result is those that
+ * the system took. */
+static uint32_t
+discard_pages(const struct span *span, uint32_t pages)
+{
+  uint32_t done = 0;
+
+  while (pages != 0) {
+    unsigned first = lowest_bit(pages);
+    unsigned end = lowest_bit(~((uint64_t)pages >> first)) + first;
+    uint32_t run = span_page_mask((size_t)first << PAGE_SHIFT,
+                                  (size_t)(end - first) << PAGE_SHIFT);
+    uintptr_t start = span->start + ((uintptr_t)first << PAGE_SHIFT);
+    if (tcmi_system_discard((void *)start, (size_t)(end - first)
+                                               << PAGE_SHIFT) == 0)
+      done |= run;
+    pages &= ~run;
+  }
+  return done;
+}
+
+/* Returns the idle pages of one span, with the lock dropped meanwhile. */
+static size_t
+release_span(struct central_list *list, struct span *span)
+{
+  uint32_t pages = whole_system_pages(span, idle_pages(span));
+  unsigned before;
+  bool empty;
+
+  if (pages != 0) {
+    tcmi_span_unlink_locked(list, span);
+    span->held = true;
+    list_push_front(&list->held, &span->link);
+    lock_release(&list->lock);
+    pages = discard_pages(span, pages);
+    lock_acquire(&list->lock);
+    list_remove(&span->link);
+    before = span_clean_pages(span);
+    span->dirty &= ~pages;
+    list->clean_pages += span_clean_pages(span) - before;
+    span->held = false;
+  }
+  empty = span_outstanding(span) == 0;
+  if (empty) {
+    tcmi_span_leave_locked(list, span);
+    lock_release(&list->lock);
+    tcmi_span_destroy(span);
+    lock_acquire(&list->lock);
+    return (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
+  }
+  /* Behind those that were not looked at yet. */
+  tcmi_span_unlink_locked(list, span);
+  tcmi_span_relink_locked(list, span);
+  list_remove(&span->link);
+  list_push_back(&list->buckets[span->bucket], &span->link);
+  return (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
+}
+
+static unsigned
+list_length(const struct list *head)
+{
+  unsigned n = 0;
+
+  for (struct list *node = list_first(head); node != NULL;
+       node = list_after(head, node))
+    n++;
+  return n;
+}
+
+/* Returns the idle pages of the span at the front of a list; the span goes to
+ * the back of it, or to another. */
+static size_t
+release_front(struct central_list *list, unsigned bucket)
+{
+  size_t bytes = 0;
+
+  lock_acquire(&tcmi_trim_lock);
+  lock_acquire(&list->lock);
+  if (!list_is_empty(&list->buckets[bucket]))
+    bytes = release_span(list, list_entry(list_first(&list->buckets[bucket]),
+                                          struct span, link));
+  lock_release(&list->lock);
+  lock_release(&tcmi_trim_lock);
+  return bytes;
+}
+
+size_t
+tcmi_central_release(unsigned class_id, size_t most)
+{
+  struct central_list *list = &tcmi_central_lists[class_id];
+  size_t bytes = 0;
+  unsigned n;
+
+  for (unsigned bucket = 1; bucket < CENTRAL_BUCKETS; bucket++) {
+    lock_acquire(&list->lock);
+    n = list_length(&list->buckets[bucket]);
+    lock_release(&list->lock);
+    while (n-- > 0 && bytes < most)
+      bytes += release_front(list, bucket);
+  }
+  tcmi_page_heap_count_released(bytes);
+  return bytes;
+}
+
+size_t
+tcmi_central_returnable(unsigned class_id, size_t enough)
+{
+  struct central_list *list = &tcmi_central_lists[class_id];
+  size_t bytes = 0;
+
+  lock_acquire(&list->lock);
+  for (unsigned bucket = 1; bucket < CENTRAL_BUCKETS; bucket++) {
+    struct list *head = &list->buckets[bucket];
+    for (struct list *node = list_first(head); node != NULL && bytes < enough;
+         node = list_after(head, node)) {
+      const struct span *span = list_entry(node, struct span, link);
+      uint32_t pages = whole_system_pages(span, idle_pages(span));
+      bytes += (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
+    }
+  }
+  lock_release(&list->lock);
+  return bytes;
+}
+
+size_t
+tcmi_central_unneeded(unsigned class_id)
+{
+  struct central_list *list = &tcmi_central_lists[class_id];
+  size_t bytes;
+
+  lock_acquire(&list->lock);
+  bytes = list->least_idle;
+  list->least_idle = central_idle_bytes(list, class_id);
+  lock_release(&list->lock);
+  return bytes;
+}
+
+size_t
+tcmi_central_idle_bytes(unsigned class_id)
+{
+  return central_idle_bytes(&tcmi_central_lists[class_id], class_id);
+}

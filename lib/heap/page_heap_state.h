@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * page_heap_state.h - what the files of the page heap share.
+ *
+ *     page_heap.c     runs of pages are taken and given back
+ *     page_return.c   idle pages go back to the system
+ *
+ * Invariants: those of page_heap.h.
+ */
+#ifndef TCM_HEAP_PAGE_HEAP_STATE_H
+#define TCM_HEAP_PAGE_HEAP_STATE_H
+
+#include "base/compiler.h"
+
+struct arena;
+
+/* All fields: [lock: page heap] */
+struct page_heap_state {
+  struct arena *first, *last; /* in the order of their making */
+  size_t next_arena_size;     /* bytes; 0 before the first */
+  size_t released_bytes;      /* ever returned to the system */
+  unsigned walkers;           /* threads that walk the arenas unlocked */
+  bool refused;               /* there was room, but the system gave none */
+};
+
+extern struct page_heap_state tcmi_page_heap;
+
+#endif /* TCM_HEAP_PAGE_HEAP_STATE_H */

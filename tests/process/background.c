@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Memory goes back without being asked for, and the thread that returns it is
+ * no burden: it comes only where there is much to return, blocks all signals,
+ * survives a fork, holds nothing, ends, and can be forbidden.
+ */
+#include "../support/child.h"
+#include "../support/memory.h"
+
+#include <dirent.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#define MIB ((long)1 << 20)
+#define SMALL_BLOCKS 60000
+
+static void *block[SMALL_BLOCKS];
+
+/* ---- What the process looks like ---------------------------------------- */
+
+/* Threads as the kernel counts them; *@other is one that is not the main one.
+ * Read without opendir(), which allocates. */
+static int
+threads(pid_t *other)
+{
+  char buffer[4096];
+  int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int count = 0;
+  long got, at;
+
+  REQUIRE(fd >= 0);
+  while ((got = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0)
+    for (at = 0; at < got;) {
+      unsigned short length;
+      const char *name = buffer + at + 19; /* of struct linux_dirent64 */
+      memcpy(&length, buffer + at + 16, sizeof length);
+      at += length;
+      if (name[0] == '.')
+        continue;
+      count++;
+      if (other != NULL && atoi(name) != getpid())
+        *other = atoi(name);
+    }
+  close(fd);
+  return count;
+}
+
+static int
+descriptors(void)
+{
+  int fd, count = 0;
+
+  for (fd = 0; fd < 1000; fd++)
+    count += fcntl(fd, F_GETFD) >= 0;
+  return count;
+}
+
+static void
+nap(long milliseconds)
+{
+  struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+
+  while (nanosleep(&time, &time) != 0)
+    ;
+}
+
+/* Waits until there is but one thread, or @seconds are over. */
+static int
+alone_within(int seconds)
+{
+  int i;
+
+  for (i = 0; i < seconds * 10 && threads(NULL) > 1; i++)
+    nap(100);
+  return threads(NULL) == 1;
+}
+
+/* ---- Loads ---------------------------------------------------------------- */
+
+static void
+peak(size_t size, int count)
+{
+  int i;
+
+  for (i = 0; i < count; i++) {
+    block[i] = malloc(harness_size(size));
+    REQUIRE(block[i] != NULL);
+    memset(block[i], 1, size);
+  }
+}
+
+static void
+free_peak(int count, int keep_every)
+{
+  int i;
+
+  for (i = 0; i < count; i++)
+    if (keep_every == 0 || i % keep_every != 0)
+      free(block[i]);
+}
+
+/* A peak of 60 MiB, all of it freed. */
+static void
+rise_and_fall(void)
+{
+  peak(1000, SMALL_BLOCKS);
+  free_peak(SMALL_BLOCKS, 0);
+}
+
+/* ---- The thread ------------------------------------------------------------ */
+
+static void
+never_in_a_small_process(void)
+{
+  int i;
+
+  for (i = 0; i < 20; i++) {
+    peak(1000, 6000);
+    free_peak(6000, 0);
+    EXPECT(threads(NULL) == 1);
+  }
+  /* Much is free, but hardly a page of it is. */
+  peak(200, SMALL_BLOCKS);
+  free_peak(SMALL_BLOCKS, 4);
+  EXPECT(threads(NULL) == 1);
+}
+
+static void
+comes_blocks_signals_and_goes(void)
+{
+  char path[64], status[4096], *field;
+  long before, at_peak, after;
+  pid_t helper = 0;
+  int open_before = descriptors(), fd;
+  ssize_t length;
+
+  before = memory_resident_bytes();
+  rise_and_fall();
+  at_peak = memory_resident_bytes();
+  EXPECT(at_peak - before > 55 * MIB);
+  EXPECT(threads(&helper) == 2);
+  EXPECT(descriptors() == open_before);
+  snprintf(path, sizeof path, "/proc/self/task/%d/status", (int)helper);
+  fd = open(path, O_RDONLY | O_CLOEXEC);
+  REQUIRE(fd >= 0);
+  length = read(fd, status, sizeof status - 1);
+  REQUIRE(length > 0);
+  close(fd);
+  status[length] = '\0';
+  field = strstr(status, "\nSigBlk:\t");
+  /* All but SIGKILL and SIGSTOP, which nobody can block. */
+  EXPECT(field != NULL && strncmp(field + 9, "fffffffffffbfeff", 16) == 0);
+  EXPECT(alone_within(14));
+  after = memory_resident_bytes();
+  harness_say("  peak %ld KiB, idle %ld KiB", (at_peak - before) / 1024,
+              (after - before) / 1024);
+  EXPECT(after - before < 8 * MIB);
+  EXPECT(descriptors() == open_before);
+  /* And once more. */
+  rise_and_fall();
+  EXPECT(threads(NULL) == 2);
+}
+
+/* Single pages of spans that are partly in use are worth a thread too. */
+static void
+comes_for_single_pages(void)
+{
+  peak(1000, SMALL_BLOCKS);
+  free_peak(SMALL_BLOCKS, 32);
+  EXPECT(threads(NULL) == 2);
+}
+
+static void
+use_in_child(void)
+{
+  CHILD_EXPECT(threads(NULL) == 1);
+  rise_and_fall();
+  CHILD_EXPECT(threads(NULL) == 2);
+  CHILD_EXPECT(fork() != 0 || (_exit(0), 0));
+}
+
+static void
+survives_fork(void)
+{
+  int i;
+
+  rise_and_fall();
+  EXPECT(threads(NULL) == 2);
+  for (i = 0; i < 20; i++)
+    EXPECT(child_run(use_in_child));
+}
+
+/* While pages are on their way back: the child finds all of its heap. */
+static void
+fork_while_memory_returns(void)
+{
+  struct timespec start, now;
+  int forks = 0;
+
+  rise_and_fall();
+  EXPECT(threads(NULL) == 2);
+  nap(3900);
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  do {
+    pid_t child = child_fork();
+    if (child == 0) {
+      peak(1000, 3000);
+      free_peak(3000, 0);
+      CHILD_EXPECT(malloc_trim(0) >= 0);
+      _exit(0);
+    }
+    EXPECT(child_succeeded(child));
+    forks++;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while (now.tv_sec - start.tv_sec < 2 && harness.failures == 0);
+  harness_say("  %d forks", forks);
+}
+
+/* ---- Where it is not wanted ----------------------------------------------- */
+
+static void
+alone_after_a_peak(void)
+{
+  rise_and_fall();
+  CHILD_EXPECT(threads(NULL) == 1);
+}
+
+static void
+after_no_new_privileges(void)
+{
+  CHILD_EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  CHILD_EXPECT(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+  alone_after_a_peak();
+}
+
+/* A filter that answers clone(2) with EPERM, set behind tcm's back. */
+static void
+after_refused_clone(void)
+{
+  struct sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog filter = {4, program};
+
+  if (syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0))
+    _exit(HARNESS_PASS);
+  errno = 0;
+  alone_after_a_peak();
+  CHILD_EXPECT(errno == 0);
+}
+
+static void
+no_thread_in_a_sandbox(void)
+{
+  EXPECT(child_run(after_no_new_privileges));
+  EXPECT(child_run(after_refused_clone));
+}
+
+static void
+no_thread_if_forbidden(void)
+{
+  setenv("TCM_BACKGROUND", "0", 1);
+  EXPECT(child_again("forbidden"));
+  unsetenv("TCM_BACKGROUND");
+}
+
+/* ---- A program that falls silent ------------------------------------------- */
+
+struct item {
+  char *start;
+  uint32_t size;
+  uint32_t live;
+};
+
+static struct {
+  size_t bytes;          /* at the peak, per thread */
+  struct item *items[2]; /* mapped, resident from the start */
+  size_t count[2];
+  pthread_barrier_t barrier;
+} load;
+
+/* Sizes from 32 B to 64 KiB, as many bytes in each doubling as in any other;
+ * all but a twentieth is freed, in random order; then it sleeps. */
+static void *
+rise_and_sleep(void *number)
+{
+  uintptr_t own = (uintptr_t)number;
+  struct item *items = load.items[own];
+  uint64_t state = 7 + own;
+  size_t bytes = 0, n = 0, i;
+
+  while (bytes < load.bytes) {
+    size_t low = (size_t)32 << (harness_random(&state) % 11);
+    size_t size = low + harness_random(&state) % low;
+    items[n].start = (char *)malloc(size);
+    REQUIRE(items[n].start != NULL);
+    memset(items[n].start, 1, size);
+    items[n].size = (uint32_t)size;
+    items[n++].live = 1;
+    bytes += size;
+  }
+  load.count[own] = n;
+  for (i = n; i-- > 1;) {
+    size_t other = harness_random(&state) % (i + 1);
+    struct item item = items[i];
+    items[i] = items[other];
+    items[other] = item;
+  }
+  for (i = n / 20; i < n; i++) {
+    free(items[i].start);
+    items[i].live = 0;
+  }
+  pthread_barrier_wait(&load.barrier);
+  for (;;)
+    pause();
+  return NULL;
+}
+
+static int
+by_address(const void *a, const void *b)
+{
+  uintptr_t x = (uintptr_t)((const struct item *)a)->start;
+  uintptr_t y = (uintptr_t)((const struct item *)b)->start;
+
+  return (x > y) - (x < y);
+}
+
+/* Bytes of the pages that hold a live byte: the floor of any allocator that
+ * does not move blocks. */
+static long
+floor_bytes(long *live_bytes)
+{
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), last = 0;
+  size_t count = 0, t, i;
+  long pages = 0;
+
+  *live_bytes = 0;
+  /* The lists are sorted in place: first those alive, of both threads. */
+  for (t = 0; t < 2; t++)
+    for (i = 0; i < load.count[t] / 20; i++)
+      load.items[0][count++] = load.items[t][i];
+  qsort(load.items[0], count, sizeof *load.items[0], by_address);
+  for (i = 0; i < count; i++) {
+    struct item *item = &load.items[0][i];
+    uintptr_t first = (uintptr_t)item->start / page + 1;
+    uintptr_t end = ((uintptr_t)item->start + item->size - 1) / page + 1;
+    REQUIRE(item->live);
+    *live_bytes += item->size;
+    if (first <= last)
+      first = last + 1;
+    if (end >= first)
+      pages += (long)(end - first + 1);
+    last = end > last ? end : last;
+  }
+  return pages * (long)page;
+}
+
+static void
+idle_process_shrinks(void)
+{
+  static const size_t most = 1 << 20; /* items */
+  long before, after, live, least, peak_bytes;
+  pthread_t thread;
+  uintptr_t t;
+
+  /* A gibibyte; with the checked and the debug library a fifth of it. */
+  load.bytes = (size_t)512 * MIB;
+  if (getenv("TCM_CHECK") != NULL || strstr(getenv("LD_PRELOAD"), "debug"))
+    load.bytes /= 5;
+  for (t = 0; t < 2; t++) {
+    load.items[t] = (struct item *)mmap(
+        NULL, most * sizeof(struct item), PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    REQUIRE(load.items[t] != MAP_FAILED);
+  }
+  before = memory_resident_bytes();
+  pthread_barrier_init(&load.barrier, NULL, 3);
+  for (t = 0; t < 2; t++)
+    REQUIRE(pthread_create(&thread, NULL, rise_and_sleep, (void *)t) == 0);
+  pthread_barrier_wait(&load.barrier);
+  peak_bytes = memory_resident_bytes() - before;
+  nap(10000);
+  after = memory_resident_bytes() - before;
+  least = floor_bytes(&live);
+  harness_say("  %zu blocks, peak %ld MiB, live %ld MiB on %ld MiB of pages",
+              load.count[0] + load.count[1], peak_bytes / MIB, live / MIB,
+              least / MIB);
+  harness_say("  after 10 s: %ld KiB, %.3f of those pages", after / 1024,
+              (double)after / (double)least);
+  EXPECT(peak_bytes > (long)load.bytes * 3 / 2);
+  EXPECT(after < least + least / 10 + 8 * MIB);
+}
+
+/* ---- A program that swings ------------------------------------------------- */
+
+static long
+faults(void)
+{
+  struct rusage usage;
+
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+/* 60 MiB up and down, three times a second, over more than two periods. */
+static void
+swing(void)
+{
+  long before, after;
+  int i;
+
+  rise_and_fall();
+  before = faults();
+  for (i = 0; i < 30; i++) {
+    rise_and_fall();
+    nap(300);
+  }
+  after = faults();
+  harness_say("  %ld page faults in 30 swings of 60 MiB", after - before);
+  EXPECT(threads(NULL) == 2);
+  /* All of it once would be 15,000. */
+  EXPECT(after - before < 3000);
+}
+
+/* ---- All of them, side by side: most of the time they sleep ---------------- */
+
+static const struct harness_case parts[] = {
+    {"never_in_a_small_process", never_in_a_small_process},
+    {"comes_blocks_signals_and_goes", comes_blocks_signals_and_goes},
+    {"comes_for_single_pages", comes_for_single_pages},
+    {"survives_fork", survives_fork},
+    {"fork_while_memory_returns", fork_while_memory_returns},
+    {"no_thread_in_a_sandbox", no_thread_in_a_sandbox},
+    {"no_thread_if_forbidden", no_thread_if_forbidden},
+    {"idle_process_shrinks", idle_process_shrinks},
+    {"swing", swing},
+};
+#define PARTS (sizeof parts / sizeof *parts)
+
+static void
+side_by_side(void)
+{
+  pid_t child[PARTS];
+  size_t i;
+
+  for (i = 0; i < PARTS; i++) {
+    child[i] = child_fork();
+    if (child[i] == 0) {
+      alarm(100);
+      parts[i].run();
+      harness_walk_heap();
+      _exit(harness.failures == 0 ? HARNESS_PASS : HARNESS_FAIL);
+    }
+  }
+  for (i = 0; i < PARTS; i++)
+    EXPECT_FOR(child_succeeded(child[i]), "%s", parts[i].name);
+}
+
+int
+main(int argc, char **argv)
+{
+  static const struct harness_case cases[] = {{"side_by_side", side_by_side}};
+
+  if (argc == 2 && strcmp(argv[0], "again") == 0) {
+    alone_after_a_peak();
+    return HARNESS_PASS;
+  }
+  return harness_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}

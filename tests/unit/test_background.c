@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "unit.h"
+
+#include "api/allocate.h"
+#include "api/background.h"
+#include "api/heap_check.h"
+#include "api/lifecycle.h"
+#include "base/options.h"
+#include "cache/central_list.h"
+#include "cache/thread_cache.h"
+#include "heap/page_heap.h"
+
+#define MIB ((size_t)1 << 20)
+#define LARGE 64
+#define SMALL 20000
+
+static unsigned char *blocks[SMALL];
+
+/* Rounds are made by hand: the thread would come between. */
+static void
+begin(void)
+{
+  tcmi_process_start();
+  ck_assert_int_eq(tcmi_option_change(OPTION_background, 0, SOURCE_API), 0);
+  (void)tcmi_background_round();
+}
+
+static void
+fill(size_t size, size_t count)
+{
+  size_t i;
+
+  for (i = 0; i < count; i++) {
+    blocks[i] = tcmi_allocate(size);
+    must(blocks[i] != NULL);
+    memory_fill(blocks[i], size, i);
+  }
+}
+
+/* Frees all but each @nth, or all if that is 0. */
+static void
+empty(size_t size, size_t count, size_t nth)
+{
+  size_t i;
+
+  for (i = 0; i < count; i++) {
+    must(memory_holds(blocks[i], size, i));
+    if (nth == 0 || i % nth != 0)
+      tcmi_free(blocks[i]);
+  }
+}
+
+START_TEST(pages_that_stayed_idle_go)
+{
+  size_t bytes;
+
+  begin();
+  fill(MIB, LARGE);
+  empty(MIB, LARGE, 0);
+  tcmi_thread_cache_flush(tcmi_thread_cache);
+  /* They were in use during the period that ends here. */
+  ck_assert_uint_eq(tcmi_background_round(), 0);
+  bytes = tcmi_background_round();
+  ck_assert_uint_ge(bytes, LARGE * MIB);
+  ck_assert_uint_lt(bytes, LARGE * MIB + MIB);
+  ck_assert_uint_eq(tcmi_background_round(), 0);
+  tcmi_heap_check();
+}
+END_TEST
+
+START_TEST(pages_that_are_needed_again_stay)
+{
+  size_t bytes;
+  int i;
+
+  begin();
+  for (i = 0; i < 5; i++) {
+    fill(MIB, LARGE);
+    empty(MIB, LARGE, 0);
+    must(tcmi_background_round() < MIB);
+  }
+  /* Half of them is needed: the other half goes. */
+  for (i = 0; i < 3; i++) {
+    fill(MIB, LARGE / 2);
+    empty(MIB, LARGE / 2, 0);
+    bytes = tcmi_background_round();
+    must_for(i == 0 ? bytes >= (LARGE / 2 - 2) * MIB &&
+                          bytes <= (LARGE / 2 + 2) * MIB
+                    : bytes <= 2 * MIB,
+             "%d: %zu", i, bytes);
+  }
+  tcmi_heap_check();
+}
+END_TEST
+
+/* Each span keeps some blocks, so no span comes free; three pages of four do. */
+START_TEST(single_pages_go)
+{
+  const size_t size = 2048, pages = SMALL * size / PAGE_SIZE;
+  size_t bytes, counted = 0, i;
+  unsigned c;
+
+  begin();
+  fill(size, SMALL);
+  empty(size, SMALL, 8);
+  tcmi_thread_cache_flush(tcmi_thread_cache);
+  (void)tcmi_background_round();
+  for (c = 1; c < SIZE_CLASS_COUNT; c++)
+    counted += tcmi_central_returnable(c, SIZE_MAX);
+  ck_assert_uint_ge(counted, pages * 3 / 4 * PAGE_SIZE - MIB);
+  bytes = tcmi_background_round();
+  must_for(bytes >= counted && bytes < counted + MIB, "%zu, %zu counted", bytes,
+           counted);
+  for (c = 1; c < SIZE_CLASS_COUNT; c++)
+    ck_assert_uint_eq(tcmi_central_returnable(c, SIZE_MAX), 0);
+  for (i = 0; i < SMALL; i += 8)
+    must(memory_holds(blocks[i], size, i));
+  tcmi_heap_check();
+}
+END_TEST
+
+START_TEST(objects_that_are_needed_again_stay)
+{
+  const size_t size = 2048;
+  size_t i;
+  int turn;
+
+  begin();
+  fill(size, SMALL);
+  empty(size, SMALL, 8);
+  for (turn = 0; turn < 5; turn++) {
+    for (i = 0; i < SMALL; i++)
+      if (i % 8 != 0) {
+        blocks[i] = tcmi_allocate(size);
+        must(blocks[i] != NULL);
+        memory_fill(blocks[i], size, i);
+      }
+    empty(size, SMALL, 8);
+    must(tcmi_background_round() < MIB);
+  }
+  tcmi_heap_check();
+}
+END_TEST
+
+START_TEST(a_refused_return_is_no_loss)
+{
+  begin();
+  fill(MIB, LARGE);
+  empty(MIB, LARGE, 0);
+  tcmi_thread_cache_flush(tcmi_thread_cache);
+  (void)tcmi_background_round();
+  (void)tcmi_system_fail(1u << SYSTEM_DISCARD, 1, 1000000);
+  ck_assert_uint_eq(tcmi_background_round(), 0);
+  ck_assert_uint_gt(unit_fail_none(), 0);
+  ck_assert_uint_ge(tcmi_background_round(), (LARGE - 2) * MIB);
+  tcmi_heap_check();
+}
+END_TEST
+
+/* A thread that only frees keeps no large block, one that does both does. */
+START_TEST(who_only_frees_holds_no_large_block)
+{
+  struct thread_cache_stats stats;
+  int i;
+
+  begin();
+  fill(MIB, LARGE);
+  empty(MIB, LARGE, 0);
+  tcmi_thread_cache_stats(&stats);
+  ck_assert_uint_eq(stats.large_bytes, 0);
+  for (i = 0; i < 3; i++)
+    tcmi_free(tcmi_allocate(MIB));
+  tcmi_thread_cache_stats(&stats);
+  ck_assert_uint_eq(stats.large_bytes, MIB);
+}
+END_TEST
+
+int
+main(void)
+{
+  TCase *tests = unit_case("background");
+
+  tcase_add_test(tests, pages_that_stayed_idle_go);
+  tcase_add_test(tests, pages_that_are_needed_again_stay);
+  tcase_add_test(tests, single_pages_go);
+  tcase_add_test(tests, objects_that_are_needed_again_stay);
+  tcase_add_test(tests, a_refused_return_is_no_loss);
+  tcase_add_test(tests, who_only_frees_holds_no_large_block);
+  return unit_run(tests);
+}
