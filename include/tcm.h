@@ -286,7 +286,8 @@ enum tcm_option_source {
   TCM_OPTION_DEFAULT = 0,
   TCM_OPTION_ENVIRONMENT = 1,
   TCM_OPTION_API = 2,
-  TCM_OPTION_REQUEST = 3 /* tcm-stat(1) */
+  TCM_OPTION_REQUEST = 3,  /* tcm-stat(1) */
+  TCM_OPTION_CONTAINER = 4 /* the control groups of the process */
 };
 
 /* One option, as tcm_option_info() tells it. */

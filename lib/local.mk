@@ -6,6 +6,8 @@ tcm_base = \
 	lib/base/atomics.h \
 	lib/base/bits.h \
 	lib/base/compiler.h \
+	lib/base/container.c \
+	lib/base/container.h \
 	lib/base/format.c \
 	lib/base/format.h \
 	lib/base/list.h \

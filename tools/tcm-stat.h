@@ -127,7 +127,7 @@ void view_free(struct view *view);
 uint64_t view_allocations(const struct view *view, bool *exact);
 
 extern const char *const option_names[OPTION_COUNT];
-extern const char *const option_sources[4];
+extern const char *const option_sources[SOURCE_COUNT];
 extern const bool option_is_fixed[OPTION_COUNT];
 
 /* ---- Its heap --------------------------------------------------------- */

@@ -27,8 +27,8 @@ const bool option_is_fixed[OPTION_COUNT] = {
 #undef OPTION
 };
 
-const char *const option_sources[4] = {"default", "environment", "api",
-                                       "request"};
+const char *const option_sources[SOURCE_COUNT] = {
+    "default", "environment", "api", "request", "container"};
 
 /* What is read in one call. */
 struct shared_copy {
@@ -197,7 +197,8 @@ options_read(const struct target *target, struct view *view)
   for (int id = 0; id < OPTION_COUNT && error == 0; id++) {
     const struct option_values *from = option_is_fixed[id] ? &fixed : &open;
     view->options[id].value = place == 0 ? defaults[id] : from->value[id];
-    view->options[id].source = place == 0 ? 0 : from->source[id] & 3u;
+    view->options[id].source =
+        place == 0 || from->source[id] >= SOURCE_COUNT ? 0 : from->source[id];
   }
   return error;
 }

@@ -3,6 +3,7 @@
 
 #include "api/background.h"
 
+#include "api/lifecycle.h"
 #include "api/release.h"
 #include "api/request.h"
 #include "base/bits.h"
@@ -40,8 +41,12 @@ begin_period(void)
 size_t
 tcmi_background_round(void)
 {
+  uint64_t pressure = tcmi_option(OPTION_pressure);
   size_t bytes;
 
+  tcmi_heed_container_again();
+  if (pressure != 0 && tcmi_memory_pressure() >= pressure)
+    return tcmi_release_all();
   (void)tcmi_settle_all();
   bytes = tcmi_page_heap_unneeded();
   if (bytes > 0)

@@ -9,8 +9,8 @@
  *                                     CACHE_CLOSED     CACHE_GONE
  *
  * Nothing is mapped or read before the first allocation; a constructor only
- * remembers which file standard error is.  A call that arrives while the thread starts, from
- * inside libc, is served without a cache.
+ * remembers which file standard error is.  A call that arrives while the thread
+ * starts, from inside libc, is served without a cache.
  *
  * Locking: LOCK_INIT around the start of the process.
  */
@@ -26,5 +26,9 @@ extern struct lock tcmi_init_lock;
 COLD void tcmi_thread_start(void);
 /* Starts the process alone: options are read from then on. */
 void tcmi_process_start(void);
+/* Reads the limits of the control groups again, if an option asks for it. */
+void tcmi_heed_container_again(void);
+/* Percent of time that tasks of the machine wait for memory. */
+unsigned tcmi_memory_pressure(void);
 
 #endif /* TCM_API_LIFECYCLE_H */

@@ -79,6 +79,16 @@ tcmi_option_change(enum option_id id, uint64_t value, enum option_source source)
   return 0;
 }
 
+void
+tcmi_option_suggest(enum option_id id, uint64_t value)
+{
+  enum option_source source = tcmi_option_source(id);
+
+  if ((source == SOURCE_DEFAULT || source == SOURCE_CONTAINER) &&
+      value != tcmi_option(id) && option_allows(id, value))
+    option_store(id, value, SOURCE_CONTAINER);
+}
+
 enum option_id
 tcmi_option_find(const char *name)
 {

@@ -2,7 +2,7 @@
 /*
  * options.h - the settings, one row each in options.def.
  *
- *     default  <  environment (TCM_<NAME>)  <  API (tcm_option_set), request
+ *     default  <  container  <  environment (TCM_<NAME>)  <  API, request
  *
  * Invariants
  *   O1  a value in force lies in its range.
@@ -30,7 +30,9 @@ enum option_source {
   SOURCE_DEFAULT,
   SOURCE_ENVIRONMENT,
   SOURCE_API,
-  SOURCE_REQUEST /* tcm-stat(1), see observe/stats_page.h */
+  SOURCE_REQUEST,   /* tcm-stat(1), see observe/stats_page.h */
+  SOURCE_CONTAINER, /* the limits of the process's control groups */
+  SOURCE_COUNT
 };
 
 struct option_values {
@@ -61,6 +63,8 @@ enum option_source tcmi_option_source(enum option_id id);
 /* 0, or -EPERM or -ERANGE. */
 MUST_CHECK int tcmi_option_change(enum option_id id, uint64_t value,
                                   enum option_source source);
+/* A better default, in force unless somebody said otherwise. */
+void tcmi_option_suggest(enum option_id id, uint64_t value);
 /* The option of that name, or OPTION_COUNT. */
 enum option_id tcmi_option_find(const char *name);
 

@@ -58,6 +58,10 @@
  * caches is settled. */
 #define SETTLE_STEP_MIN ((size_t)1 << 20)
 
+/* Thread caches hold so much for each processor that the process may use, all
+ * together, up to the default of cache_total_bytes. */
+#define CACHE_BYTES_PER_CPU ((size_t)16 << 20)
+
 /* Above the soft limit all free memory is returned each time the heap has grown
  * by a 64th of the limit, and by this much at least. */
 #define SOFT_LIMIT_STEP_MIN ((size_t)256 << 10)

@@ -17,8 +17,8 @@
  *       multiple of tcmi_system_page_size().
  *   S3  a failed commit, discard or move changed nothing that matters: the
  *       memory is as usable as it was before.
- *   S4  no call opens or holds a descriptor but tcmi_system_duplicate(), and
- *       none allocates.
+ *   S4  no call holds a descriptor but tcmi_system_duplicate(), and none
+ *       allocates.
  *
  * The page size is the kernel's, or a multiple of it that the option page_size
  * asks for, which makes tcm behave as on a kernel with such pages.
@@ -108,6 +108,9 @@ bool tcmi_system_is_secure_mode(void);
 char **tcmi_system_environment(void);
 /* The file behind a descriptor; false if it is not open. */
 bool tcmi_system_file_id(int descriptor, struct system_file_id *id);
+/* Reads the beginning of a file, without libc's part in it; returns how many
+ * bytes, or a negative errno. */
+long tcmi_system_read_file(const char *path, char *text, size_t size);
 /* Another descriptor of the file, out of the way of the program and closed by
  * exec; negative if there is none left. */
 int tcmi_system_duplicate(int descriptor);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -23,11 +24,16 @@
 
 #include "base/atomics.h"
 #include "base/bits.h"
+#include "base/options.h"
 #include "base/params.h"
 #include "base/report.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
 #endif
 #ifndef SYS_futex
 #define SYS_futex SYS_futex_time64
@@ -126,6 +132,15 @@ map_aligned(void *hint, size_t size, int protection, int flags)
   return p + head;
 }
 
+/* In /proc/PID/maps, where the kernel can do that. */
+static void
+name_mapping(void *start, size_t size, const char *name)
+{
+  if (tcmi_option(OPTION_names) != 0)
+    (void)syscall(SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, start, size,
+                  name);
+}
+
 static int
 system_mmap(enum system_call call, void *hint, size_t size, int protection,
             int extra_flags, void **out)
@@ -138,10 +153,12 @@ system_mmap(enum system_call call, void *hint, size_t size, int protection,
     return -ENOMEM;
   p = map_aligned(hint, size, protection,
                   MAP_PRIVATE | MAP_ANONYMOUS | extra_flags);
-  if (p == MAP_FAILED)
+  if (p == MAP_FAILED) {
     result = -errno;
-  else
+  } else {
+    name_mapping(p, size, call == SYSTEM_RESERVE ? "tcm heap" : "tcm metadata");
     *out = p;
+  }
   errno = saved;
   return result;
 }
@@ -416,6 +433,24 @@ tcmi_system_file_id(int descriptor, struct system_file_id *id)
   }
   errno = saved;
   return open;
+}
+
+/* System calls of their own, since libc's functions are cancellation points. */
+long
+tcmi_system_read_file(const char *path, char *text, size_t size)
+{
+  int saved = errno;
+  long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+  long length = fd < 0 ? -errno : 0, got = 1;
+
+  while (fd >= 0 && (size_t)length < size && got > 0) {
+    got = syscall(SYS_read, fd, text + length, size - (size_t)length);
+    length += got > 0 ? got : 0;
+  }
+  if (fd >= 0)
+    (void)syscall(SYS_close, fd);
+  errno = saved;
+  return length;
 }
 
 int

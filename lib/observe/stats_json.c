@@ -116,8 +116,8 @@ put_classes(const struct output *out, const struct stats_raw *raw)
 static void
 put_options(const struct output *out)
 {
-  static const char *const sources[] = {"default", "environment", "api",
-                                        "request"};
+  static const char *const sources[SOURCE_COUNT] = {
+      "default", "environment", "api", "request", "container"};
 
   put_text(out, "  \"options\": {");
   for (int id = 0; id < OPTION_COUNT; id++) {
@@ -127,7 +127,7 @@ put_options(const struct output *out)
     tcmi_line_text(&line, "\": {");
     add_member(&line, "value", tcmi_option((enum option_id)id), ", ");
     tcmi_line_text(&line, "\"source\": \"");
-    tcmi_line_text(&line, sources[tcmi_option_source((enum option_id)id) & 3]);
+    tcmi_line_text(&line, sources[tcmi_option_source((enum option_id)id)]);
     tcmi_line_text(&line, "\"}");
     put_line(out, &line);
   }

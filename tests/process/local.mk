@@ -4,6 +4,8 @@
 # checked; some have a long form for "make check-long".
 check_PROGRAMS += \
 	tests/process/background \
+	tests/process/confined_load \
+	tests/process/core_dump \
 	tests/process/deepbind \
 	tests/process/descriptors \
 	tests/process/early \
@@ -23,6 +25,7 @@ check_PROGRAMS += \
 # In full, since automake does not see through patterns.
 process_tests = \
 	tests/process/preload-background.sh \
+	tests/process/preload-core_dump.sh \
 	tests/process/preload-deepbind.sh \
 	tests/process/preload-descriptors.sh \
 	tests/process/preload-early.sh \
@@ -76,6 +79,7 @@ process_long_tests = \
 	tests/process/long-spawn.sh
 process_scripts = \
 	tests/process/bare_root.sh \
+	tests/process/confined.sh \
 	tests/process/linking.sh \
 	tests/process/privileged.sh
 TESTS += $(process_tests) $(process_scripts)

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "base/container.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/system.h"
+
+/* A line of /proc/self/cgroup, and the path of a file. */
+#define PATH_BYTES 1024
+#define OWN_BYTES 4096
+#define NUMBERS_BYTES 96
+
+/* All fields: [lock: init] */
+static struct {
+  char own[OWN_BYTES];         /* /proc/self/cgroup */
+  char path[PATH_BYTES];       /* of the file that is read */
+  char numbers[NUMBERS_BYTES]; /* what stands in it */
+} buffer;
+
+/* The contents of @directory @group / @name, as text; false if there is none. */
+static bool
+read_text(const char *directory, const char *group, size_t group_length,
+          const char *name)
+{
+  size_t d = strlen(directory), n = strlen(name);
+  long length;
+
+  if (d + group_length + n + 2 > sizeof buffer.path)
+    return false;
+  memcpy(buffer.path, directory, d);
+  memcpy(buffer.path + d, group, group_length);
+  d += group_length;
+  buffer.path[d++] = '/';
+  memcpy(buffer.path + d, name, n + 1);
+  length = tcmi_system_read_file(buffer.path, buffer.numbers,
+                                 sizeof buffer.numbers - 1);
+  buffer.numbers[length > 0 ? length : 0] = '\0';
+  return length > 0;
+}
+
+/* The number at *@text, and moves on behind it; false for "max", a negative one
+ * and anything else. */
+static bool
+parse(const char **text, uint64_t *number)
+{
+  uint64_t n = 0;
+
+  while (**text == ' ')
+    ++*text;
+  if (**text < '0' || **text > '9')
+    return false;
+  for (; **text >= '0' && **text <= '9'; ++*text)
+    if (__builtin_mul_overflow(n, (uint64_t)10, &n) ||
+        __builtin_add_overflow(n, (uint64_t)(**text - '0'), &n))
+      return false;
+  *number = n;
+  return true;
+}
+
+/* Version 1 says "no limit" with a number near the largest. */
+#define NO_MEMORY_LIMIT ((uint64_t)1 << 60)
+
+static void
+tighten_memory(struct container *container, const char *directory,
+               const char *group, size_t length, const char *name)
+{
+  const char *text = buffer.numbers;
+  uint64_t bytes;
+
+  if (!read_text(directory, group, length, name) || !parse(&text, &bytes) ||
+      bytes >= NO_MEMORY_LIMIT)
+    return;
+  if (container->memory_bytes == 0 || bytes < container->memory_bytes)
+    container->memory_bytes = bytes;
+}
+
+static void
+tighten_cpus(struct container *container, uint64_t quota, uint64_t period)
+{
+  uint64_t cpus;
+
+  if (quota == 0 || period == 0)
+    return;
+  cpus = quota / period + (quota % period != 0);
+  if (cpus < container->cpus)
+    container->cpus = (unsigned)cpus;
+}
+
+static void
+level_memory_2(struct container *container, const char *directory,
+               const char *group, size_t length)
+{
+  tighten_memory(container, directory, group, length, "memory.max");
+  tighten_memory(container, directory, group, length, "memory.high");
+}
+
+static void
+level_memory_1(struct container *container, const char *directory,
+               const char *group, size_t length)
+{
+  tighten_memory(container, directory, group, length, "memory.limit_in_bytes");
+}
+
+/* "quota period" or "max period". */
+static void
+level_cpu_2(struct container *container, const char *directory,
+            const char *group, size_t length)
+{
+  const char *text = buffer.numbers;
+  uint64_t quota, period;
+
+  if (read_text(directory, group, length, "cpu.max") && parse(&text, &quota) &&
+      parse(&text, &period))
+    tighten_cpus(container, quota, period);
+}
+
+static void
+level_cpu_1(struct container *container, const char *directory,
+            const char *group, size_t length)
+{
+  const char *text = buffer.numbers;
+  uint64_t quota, period;
+
+  if (!read_text(directory, group, length, "cpu.cfs_quota_us") ||
+      !parse(&text, &quota))
+    return;
+  text = buffer.numbers;
+  if (read_text(directory, group, length, "cpu.cfs_period_us") &&
+      parse(&text, &period))
+    tighten_cpus(container, quota, period);
+}
+
+typedef void level_reader(struct container *container, const char *directory,
+                          const char *group, size_t length);
+
+/* The group and its ancestors, up to the root. */
+static void
+read_levels(struct container *container, const char *root, const char *mount,
+            const char *group, size_t length, level_reader *reader)
+{
+  char directory[64];
+  size_t r = strlen(root), m = strlen(mount);
+
+  if (r + m + 1 > sizeof directory)
+    return;
+  memcpy(directory, root, r);
+  memcpy(directory + r, mount, m + 1);
+  while (length > 0 && group[length - 1] == '/')
+    length--;
+  for (;;) {
+    reader(container, directory, group, length);
+    if (length == 0)
+      return;
+    while (length > 0 && group[--length] != '/')
+      ;
+  }
+}
+
+/* Whether @name is among the controllers, which commas separate. */
+static bool
+names_controller(const char *list, size_t length, const char *name)
+{
+  size_t n = strlen(name);
+
+  for (size_t i = 0; i + n <= length; i++)
+    if ((i == 0 || list[i - 1] == ',') && memcmp(list + i, name, n) == 0 &&
+        (i + n == length || list[i + n] == ','))
+      return true;
+  return false;
+}
+
+struct cgroup_line {
+  const char *controllers, *group;         /* [const] not ended by NUL */
+  size_t controllers_length, group_length; /* [const] */
+};
+
+/* The line at @text, as "number:controllers:group"; returns where the next one
+ * begins, or NULL at the end. */
+static const char *
+split_line(const char *text, struct cgroup_line *line)
+{
+  const char *end = strchr(text, '\n');
+  const char *first = strchr(text, ':');
+  const char *second = first == NULL ? NULL : strchr(first + 1, ':');
+
+  if (end == NULL || second == NULL || second > end)
+    return NULL;
+  line->controllers = first + 1;
+  line->controllers_length = (size_t)(second - first - 1);
+  line->group = second + 1;
+  line->group_length = (size_t)(end - second - 1);
+  return end + 1;
+}
+
+/* With version 1 in use for a controller, version 2 knows nothing of it. */
+static void
+read_groups(const char *root, struct container *container)
+{
+  bool memory_1 = false, cpu_1 = false;
+  struct cgroup_line line, unified = {"", "", 0, 0};
+  const char *text = buffer.own;
+
+  while ((text = split_line(text, &line)) != NULL) {
+    if (line.controllers_length == 0)
+      unified = line;
+    if (names_controller(line.controllers, line.controllers_length, "memory")) {
+      memory_1 = true;
+      read_levels(container, root, "/sys/fs/cgroup/memory", line.group,
+                  line.group_length, level_memory_1);
+    }
+    if (names_controller(line.controllers, line.controllers_length, "cpu")) {
+      cpu_1 = true;
+      read_levels(container, root, "/sys/fs/cgroup/cpu", line.group,
+                  line.group_length, level_cpu_1);
+    }
+  }
+  if (!memory_1)
+    read_levels(container, root, "/sys/fs/cgroup", unified.group,
+                unified.group_length, level_memory_2);
+  if (!cpu_1)
+    read_levels(container, root, "/sys/fs/cgroup", unified.group,
+                unified.group_length, level_cpu_2);
+}
+
+void
+tcmi_container_read_locked(const char *root, struct container *container)
+{
+  size_t r = strlen(root);
+  char path[64];
+  long length;
+
+  *container = (struct container){0, tcmi_system_cpu_count()};
+  if (r + sizeof "/proc/self/cgroup" > sizeof path)
+    return;
+  memcpy(path, root, r);
+  memcpy(path + r, "/proc/self/cgroup", sizeof "/proc/self/cgroup");
+  length = tcmi_system_read_file(path, buffer.own, sizeof buffer.own - 1);
+  if (length <= 0)
+    return;
+  buffer.own[length] = '\0';
+  read_groups(root, container);
+}
+
+unsigned
+tcmi_container_pressure_locked(const char *root)
+{
+  static const char before[] = "some avg10=";
+  const char *text = buffer.numbers + sizeof before - 1;
+  uint64_t percent;
+
+  if (!read_text(root, "", 0, "proc/pressure/memory") ||
+      strncmp(buffer.numbers, before, sizeof before - 1) != 0 ||
+      !parse(&text, &percent))
+    return 0;
+  return (unsigned)min_size(percent, 100);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * container.h - what the control groups of the process allow it.
+ *
+ *     /proc/self/cgroup:  0::/a/b            version 2
+ *                         4:memory:/a/b      version 1, a line per controller
+ *
+ *     /sys/fs/cgroup/a/b/memory.max          its own limit
+ *     /sys/fs/cgroup/a/memory.max            and those of its ancestors: the
+ *     /sys/fs/cgroup/memory.max              tightest one holds
+ *
+ * A container mostly sees the group that it was put into as the root, under a
+ * path that /proc may or may not tell: files that are not there limit nothing,
+ * and the root is always looked at.
+ *
+ * Invariants
+ *   C1  what cannot be read or makes no sense is no limit; nothing is said.
+ *   C2  no descriptor is left open.
+ *
+ * Locking: LOCK_INIT, for the buffers.  Cost: about 3 us per file, two or three
+ * files for each level.
+ */
+#ifndef TCM_BASE_CONTAINER_H
+#define TCM_BASE_CONTAINER_H
+
+#include "base/compiler.h"
+
+struct container {
+  uint64_t memory_bytes; /* [const] 0: no limit */
+  unsigned cpus;         /* [const] processors that it may use at a time */
+};
+
+/* Reads it all.  @root is "", or where tests have a tree of such files.  Caller
+ * holds LOCK_INIT. */
+void tcmi_container_read_locked(const char *root, struct container *container);
+/* Percent of the last ten seconds in which some task of the machine waited for
+ * memory; 0 if the kernel does not tell.  The same. */
+unsigned tcmi_container_pressure_locked(const char *root);
+
+#endif /* TCM_BASE_CONTAINER_H */
