@@ -5,7 +5,6 @@
 check_PROGRAMS += \
 	tests/process/background \
 	tests/process/confined_load \
-	tests/process/core_dump \
 	tests/process/deepbind \
 	tests/process/descriptors \
 	tests/process/early \
@@ -16,6 +15,7 @@ check_PROGRAMS += \
 	tests/process/late_dlopen \
 	tests/process/limits \
 	tests/process/locked_memory \
+	tests/process/mappings \
 	tests/process/out_of_memory \
 	tests/process/report \
 	tests/process/spawn \
@@ -25,7 +25,6 @@ check_PROGRAMS += \
 # In full, since automake does not see through patterns.
 process_tests = \
 	tests/process/preload-background.sh \
-	tests/process/preload-core_dump.sh \
 	tests/process/preload-deepbind.sh \
 	tests/process/preload-descriptors.sh \
 	tests/process/preload-early.sh \
@@ -35,6 +34,7 @@ process_tests = \
 	tests/process/preload-fork_threads.sh \
 	tests/process/preload-limits.sh \
 	tests/process/preload-locked_memory.sh \
+	tests/process/preload-mappings.sh \
 	tests/process/preload-out_of_memory.sh \
 	tests/process/preload-report.sh \
 	tests/process/preload-spawn.sh \
