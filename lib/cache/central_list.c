@@ -269,11 +269,19 @@ tcmi_central_extract_one(unsigned class_id, bool *zero)
   return object;
 }
 
-/* What is wrong with giving @object, which lies in object number @index, back to
- * @span, or CENTRAL_VALID. */
-static enum central_verdict
-judge_locked(const struct span *span, uintptr_t object, unsigned index)
+static bool
+span_holds(const struct span *span, const void *object)
 {
+  return (uintptr_t)object - span->start < span_bytes(span);
+}
+
+/* What is wrong with giving @object, which lies in the span, back to it, or
+ * CENTRAL_VALID. */
+static enum central_verdict
+judge_locked(const struct span *span, uintptr_t object)
+{
+  unsigned index = size_class_index(span->class_id, object - span->start);
+
   if ((uintptr_t)object_address(span, index) != object)
     return CENTRAL_INTERIOR;
   if (index >= span->fresh || bit_get(span->bits, index))
@@ -288,8 +296,7 @@ tcmi_central_judge(struct span *span, uintptr_t object)
   enum central_verdict verdict;
 
   lock_acquire(&list->lock);
-  verdict = judge_locked(
-      span, object, size_class_index(span->class_id, object - span->start));
+  verdict = judge_locked(span, object);
   lock_release(&list->lock);
   return verdict;
 }
@@ -346,28 +353,45 @@ tcmi_span_leave_locked(struct central_list *list, struct span *span)
   note_idle_locked(list, span->class_id);
 }
 
-/* Marks objects as free, from the first on as long as they are of one span.
+/* Marks objects as free, from the first on as long as they are of the span and
+ * in use; how many.  This is most of what freeing costs where blocks are too
+ * many for the caches, so nothing is written but the bits. */
+static unsigned
+mark_free(struct span *span, unsigned class_id, void *const *objects,
+          unsigned n)
+{
+  uintptr_t start = span->start, bytes = span_bytes(span);
+  size_t size = size_class_size(class_id);
+  unsigned fresh = span->fresh, done;
+
+  for (done = 0; done < n; done++) {
+    uintptr_t offset = (uintptr_t)objects[done] - start;
+    unsigned index = size_class_index(class_id, offset);
+    if (offset >= bytes || index * size != offset || index >= fresh ||
+        bit_get(span->bits, index))
+      break;
+    bit_set(span->bits, index);
+  }
+  return done;
+}
+
+/* Gives back objects, from the first on as long as they are of one span.
  * Returns how many, and that span, if none of it is in use any more, or NULL. */
 static unsigned
 insert_locked(struct central_list *list, unsigned class_id,
               void *const *objects, unsigned n, struct span **emptied)
 {
   struct span *span = pagemap_span((uintptr_t)objects[0]);
-  unsigned done = 0;
+  unsigned done;
 
   if (unlikely(span == NULL || span->class_id != class_id))
     reject(list, CENTRAL_FREE, (uintptr_t)objects[0]);
-  do {
-    uintptr_t object = (uintptr_t)objects[done];
-    unsigned index = size_class_index(class_id, object - span->start);
-    enum central_verdict verdict = judge_locked(span, object, index);
-    if (unlikely(verdict != CENTRAL_VALID))
-      reject(list, verdict, object);
-    bit_set(span->bits, index);
-    span->nfree++;
-    list->free_objects++;
-  } while (++done < n &&
-           (uintptr_t)objects[done] - span->start < span_bytes(span));
+  done = mark_free(span, class_id, objects, n);
+  span->nfree = (uint16_t)(span->nfree + done);
+  list->free_objects += done;
+  if (unlikely(done < n && span_holds(span, objects[done])))
+    reject(list, judge_locked(span, (uintptr_t)objects[done]),
+           (uintptr_t)objects[done]);
   *emptied = NULL;
   if (span_outstanding(span) > 0 || span->held) {
     tcmi_span_relink_locked(list, span);
