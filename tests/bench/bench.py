@@ -21,6 +21,7 @@ import measure  # noqa: E402
 import page  # noqa: E402
 import programs  # noqa: E402
 import rows as row_table  # noqa: E402
+import services  # noqa: E402
 import summary  # noqa: E402
 import table  # noqa: E402
 
@@ -104,7 +105,7 @@ def prove_rows(bench, rows, allocators):
     runnable, absent = [], {}
     for row in rows:
         try:
-            if row.kind == "program":
+            if row.kind in ("program", "service"):
                 for allocator in allocators:
                     bench.prove(row, allocator)
             runnable.append(row)
@@ -196,7 +197,8 @@ def main(arguments):
                                     chosen.rows):
             print(f"{row.name:22} {row_table.GROUPS[row.group]}")
         return 0
-    directory = tempfile.mkdtemp(prefix="tcm-bench-")
+    directory = tempfile.mkdtemp(prefix="tcm-bench-",
+                                 dir=services.base_dir())
     try:
         result = run(chosen, directory)
     finally:

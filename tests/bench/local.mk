@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	tests/bench/programs.py \
 	tests/bench/quick.py \
 	tests/bench/rows.py \
+	tests/bench/services.py \
 	tests/bench/summary.py \
 	tests/bench/table.py
 

@@ -15,6 +15,7 @@ import subprocess
 
 import machine
 import programs
+import services
 
 TIMEOUT_SECONDS = 180
 PROOF_WORK = 1
@@ -46,6 +47,7 @@ class Bench:
         self.proof = os.path.join(directory, "proof")
         self.libc = None        # Allocator of libc, once it is known
         self.commands = {}      # of the programs, by row name
+        self.host = None        # of the services, once one is run
 
     def environment(self, allocator):
         environment = machine.clean_environment(self.directory)
@@ -90,6 +92,8 @@ class Bench:
             return self.run_workload(row, allocator)
         if row.kind == "start":
             return self.run_start(row, allocator)
+        if row.kind == "service":
+            return self.run_service(row, allocator)
         if row.name == "redis":
             return self.run_redis(row, allocator)
         return self.run_program(row, allocator)
@@ -155,6 +159,26 @@ class Bench:
         sample["seconds"] = sample["user"] + sample["system"]
         return sample
 
+    def run_service(self, row, allocator, little=None, variables=None):
+        if self.host is None:
+            self.host = services.Host(self.directory)
+        try:
+            return self.host.run(
+                row.shape, row.work == 0 if little is None else little,
+                allocator, variables)
+        except RuntimeError as problem:
+            raise Failed(str(problem)) from None
+
+    def prove_service(self, row, allocator):
+        """The servers write their accounts as users of their own."""
+        os.mkdir(self.proof)
+        os.chmod(self.proof, 0o777)
+        os.chmod(self.directory, 0o711)
+        self.run_service(row, allocator, little=True,
+                         variables=machine.proof_environment(self.proof))
+        machine.check_proof(self.proof,
+                            self.host.library(allocator) or allocator.path)
+
     def proof_command(self, name, allocator):
         """(redis or None, argv, environment, input file) of the program with
         little work and the dynamic linker's account switched on."""
@@ -176,6 +200,9 @@ class Bench:
         """Raises machine.NotServed unless `allocator` serves the program in
         every process that it consists of."""
         shutil.rmtree(self.proof, ignore_errors=True)
+        if row.kind == "service":
+            self.prove_service(row, allocator)
+            return
         os.mkdir(self.proof)
         redis, argv, environment, source = self.proof_command(row.name,
                                                               allocator)

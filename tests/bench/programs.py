@@ -3,13 +3,17 @@
 
 Each gets a fixed input whose size grows with the row's work.  Python is told
 to use malloc for its objects, since its own allocator would hide the one that
-is measured.
+is measured.  The servers that consist of several processes are in services.py.
 """
 import os
 import shutil
 import subprocess
 import sys
 import time
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                             os.pardir, "programs"))
+import node  # noqa: E402
 
 PERL = r"""
 use strict; use warnings;
@@ -131,6 +135,9 @@ def command(name, work, directory):
     if name == "gcc":
         source = write(directory, "input.c", c_source(4 * work))
         return [tool("gcc"), "-O1", "-c", source, "-o", os.devnull], {}, None
+    if name == "node":
+        script = write(directory, "input.js", node.SCRIPT)
+        return [tool("node"), script, "4", str(work)], {}, None
     raise Missing(name)
 
 

@@ -71,7 +71,7 @@ def check_result(result):
     for row in row_table.all_rows(quick=True):
         if row.name in result["absent"]:
             print(f"without {row.name}: {result['absent'][row.name]}")
-            expect(row.kind == "program", f"{row.name} is absent")
+            expect(row.kind in ("program", "service"), f"{row.name} is absent")
             continue
         expect(row.name in found, f"no row {row.name}")
         samples = found.get(row.name, {"samples": {}})["samples"]

@@ -69,6 +69,13 @@ PROGRAMS = (
     ("sqlite", 60),
     ("gcc", 25),
     ("redis", 50),
+    ("node", 60),
+)
+
+# Servers of several processes, and the job of tests/programs that they do.
+SERVICES = (
+    ("nginx", "nginx"),
+    ("postgresql", "postgresql"),
 )
 
 QUICK_DIVISOR = 250
@@ -77,9 +84,10 @@ QUICK_DIVISOR = 250
 class Row:
     """One line of the table.
 
-    kind is "workload", "start" or "program"; arguments are those of the
-    workload program; work is the number of operations, processes or the size
-    factor of a program's input.
+    kind is "workload", "start", "program" or "service"; arguments are those of
+    the workload program; work is the number of operations, processes or the
+    size factor of a program's input; of a service it is 1, or 0 for as little
+    as possible.
     """
 
     def __init__(self, name, group, kind, work, threads=1, shape=None,
@@ -125,6 +133,8 @@ def all_rows(quick=False, cpus=None):
         kind = "start" if name == "start" else "program"
         rows.append(Row(name, "programs", kind,
                         reduced(work) if quick else work))
+    rows += [Row(name, "programs", "service", 0 if quick else 1, shape=shape)
+             for name, shape in SERVICES]
     return rows
 
 

@@ -116,15 +116,20 @@ class Postgresql:
     def prepare(self, bench):
         pass
 
-    def run(self, run):
-        owner = harness.unprivileged_user()
+    def create(self, run, owner):
+        """An empty database; the folder that it is in."""
         data = run.make_dir("data", owner)
         os.chmod(data, 0o700)
-        os.chown(run.home, owner.pw_uid, -1)
-        os.chown(run.temporary, owner.pw_uid, -1)
         run.call([tool("initdb"), "-D", data, "-U", "tester", "-A", "trust",
                   "-E", "UTF8", "--locale=C", "--no-sync",
                   "--no-instructions"], user=owner, cwd=data)
+        return data
+
+    def run(self, run):
+        owner = harness.unprivileged_user()
+        os.chown(run.home, owner.pw_uid, -1)
+        os.chown(run.temporary, owner.pw_uid, -1)
+        data = self.create(run, owner)
         with open(os.path.join(data, "postgresql.conf"), "a") as file:
             file.write(SETTINGS % dict(sockets=run.temporary))
         server = run.serve([tool("postgres"), "-D", data],
