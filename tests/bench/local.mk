@@ -2,10 +2,16 @@
 # The benchmarks: "make bench" times, "make bench-instructions" counts, and the
 # test tests/bench/quick.py shows that both would run.
 bench_programs = \
+	tests/bench/known \
 	tests/bench/launch \
+	tests/bench/pack \
+	tests/bench/replay \
 	tests/bench/trivial \
 	tests/bench/workload
 check_PROGRAMS += $(bench_programs)
+bench_modules = \
+	tests/bench/libtracer.la
+check_LTLIBRARIES += $(bench_modules)
 
 # Ordinary programs: none of the flags that the library is built with, but no
 # call of malloc may be folded away.
@@ -13,6 +19,19 @@ bench_cflags = -std=gnu11 -pthread -Wall -Wextra -Wstrict-prototypes \
 	-Wmissing-prototypes -fno-builtin-malloc -fno-builtin-calloc \
 	-fno-builtin-realloc -fno-builtin-free
 tests_bench_launch_CFLAGS = $(bench_cflags)
+tests_bench_known_CFLAGS = $(bench_cflags)
+tests_bench_pack_CFLAGS = $(bench_cflags)
+tests_bench_pack_SOURCES = \
+	tests/bench/pack.c \
+	tests/bench/plan.c \
+	tests/bench/plan.h \
+	tests/bench/trace.h
+tests_bench_replay_CFLAGS = $(bench_cflags)
+tests_bench_replay_LDADD = -ldl
+tests_bench_replay_SOURCES = \
+	tests/bench/process.h \
+	tests/bench/replay.c \
+	tests/bench/trace.h
 tests_bench_trivial_CFLAGS = $(bench_cflags)
 tests_bench_workload_CFLAGS = $(bench_cflags)
 tests_bench_workload_LDADD = -ldl
@@ -24,6 +43,7 @@ tests_bench_workload_SOURCES = \
 	tests/bench/large.c \
 	tests/bench/pairs.c \
 	tests/bench/pipeline.c \
+	tests/bench/process.h \
 	tests/bench/replace.c \
 	tests/bench/server.c \
 	tests/bench/sharing.c \
@@ -32,17 +52,34 @@ tests_bench_workload_SOURCES = \
 	tests/bench/workload.h \
 	tests/bench/zeroed.c
 
-TESTS += tests/bench/quick.py
-EXTRA_DIST += \
+# Modules to be preloaded; libtool makes them only if it is told of a folder to
+# install them in, although they are never installed.
+bench_module_ldflags = -module -avoid-version \
+	-rpath $(abs_builddir)/tests/bench
+tests_bench_libtracer_la_CFLAGS = $(bench_cflags)
+tests_bench_libtracer_la_LDFLAGS = $(bench_module_ldflags)
+tests_bench_libtracer_la_SOURCES = \
+	tests/bench/trace.h \
+	tests/bench/tracer.c
+
+bench_tests = \
+	tests/bench/instruments.py \
+	tests/bench/quick.py \
+	tests/bench/tracing.py
+TESTS += $(bench_tests)
+EXTRA_DIST += $(bench_tests) \
 	tests/bench/bench-compare.py \
 	tests/bench/bench-instructions.py \
+	tests/bench/bench-scaling.py \
+	tests/bench/bench-traces.py \
 	tests/bench/bench.py \
 	tests/bench/machine.py \
 	tests/bench/measure.py \
 	tests/bench/page.py \
 	tests/bench/programs.py \
-	tests/bench/quick.py \
+	tests/bench/recorder.py \
 	tests/bench/rows.py \
+	tests/bench/runner.py \
 	tests/bench/services.py \
 	tests/bench/summary.py \
 	tests/bench/table.py
@@ -55,19 +92,31 @@ if DEBUG
 bench_debug += -DTCM_DEBUG=1
 endif
 
-bench: all $(bench_programs)
+bench_needs = all $(bench_programs) $(bench_modules)
+
+bench: $(bench_needs)
 	$(PYTHON) $(srcdir)/tests/bench/bench.py $(bench_options) \
 	  --flags='$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' \
 	  --own-flags='$(bench_debug) $(TCM_CFLAGS) $(TCM_LDFLAGS)' \
 	  --json tests/bench/bench.json --table tests/bench/bench.txt \
 	  --page tests/bench/bench.html $(BENCHFLAGS)
 
-bench-instructions: all $(bench_programs)
+bench-instructions: $(bench_needs)
 	$(PYTHON) $(srcdir)/tests/bench/bench-instructions.py $(bench_options) \
 	  --json tests/bench/instructions.json $(BENCHFLAGS)
+
+bench-traces: $(bench_needs)
+	$(PYTHON) $(srcdir)/tests/bench/bench-traces.py $(bench_options) \
+	  --json tests/bench/traces.json $(BENCHFLAGS)
+
+bench-scaling: $(bench_needs)
+	$(PYTHON) $(srcdir)/tests/bench/bench-scaling.py $(bench_options) \
+	  --json tests/bench/scaling.json $(BENCHFLAGS)
 
 CLEANFILES += \
 	tests/bench/bench.html \
 	tests/bench/bench.json \
 	tests/bench/bench.txt \
-	tests/bench/instructions.json
+	tests/bench/instructions.json \
+	tests/bench/scaling.json \
+	tests/bench/traces.json

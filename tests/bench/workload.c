@@ -10,13 +10,11 @@
  * seen from inside the process, so that a preload that silently failed cannot
  * pass for a measurement.
  */
-#include "../support/memory.h"
+#include "process.h"
 #include "workload.h"
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <sys/mman.h>
-#include <time.h>
 
 static const struct shape *const all_shapes[] = {
     pairs_shapes,   replace_shapes, server_shapes,   pipeline_shapes,
@@ -46,11 +44,7 @@ die(const char *what)
 void *
 table_new(size_t count, size_t size_bytes)
 {
-  void *p = mmap(NULL, count * size_bytes, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED)
-    die("cannot map a table");
-  return p;
+  return map_new(count * size_bytes);
 }
 
 void
@@ -108,59 +102,6 @@ run_threads(const struct work *work, void *shared,
   table_free(members, work->threads, sizeof *members);
 }
 
-/* Where the dynamic linker finds `name`; "-" where nothing can tell. */
-static const char *
-object_of(const char *name)
-{
-  Dl_info info;
-  void *function = dlsym(RTLD_DEFAULT, name);
-  if (function == NULL || dladdr(function, &info) == 0)
-    return "-";
-  return info.dli_fname;
-}
-
-/* The object that serves this process; it must serve the whole family. */
-static const char *
-allocator_object(void)
-{
-  static const char *const family[] = {"free", "calloc", "realloc"};
-  const char *object = object_of("malloc");
-  for (size_t i = 0; i < sizeof family / sizeof family[0]; i++)
-    if (strcmp(object, object_of(family[i])) != 0)
-      die("malloc and its family come from different objects");
-  return object;
-}
-
-/* The greatest resident size so far, in KiB.  Kernels keep that mark with
- * counters per CPU that may lag behind by hundreds of KiB, which is much for a
- * small process; the walk of the page tables is exact but knows only the
- * present, so the greater of the two counts. */
-static long
-peak_resident_kib(void)
-{
-  long mark = memory_proc_field("/proc/self/status", "\nVmHWM:");
-  long present = memory_proc_field("/proc/self/smaps_rollup", "\nRss:");
-  return mark > present ? mark : present;
-}
-
-static double
-now_seconds(void)
-{
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static uint64_t
-number(const char *text)
-{
-  char *end;
-  uint64_t value = strtoull(text, &end, 10);
-  if (end == text || *end != '\0')
-    die("a number was expected");
-  return value;
-}
-
 static const struct shape *
 find_shape(const char *name)
 {
@@ -207,8 +148,8 @@ main(int argc, char **argv)
   seconds = now_seconds() - start;
   peak_kib = peak_resident_kib();
   printf("shape=%s ops=%" PRIu64 " threads=%u seconds=%.9f peak_kib=%ld "
-         "malloc=%s\n",
-         shape->name, work.ops, work.threads, seconds, peak_kib,
+         "huge_kib=%ld malloc=%s\n",
+         shape->name, work.ops, work.threads, seconds, peak_kib, huge_kib(),
          allocator_object());
   return 0;
 }

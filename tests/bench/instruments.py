@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The instruments beside bench.py run: each with very little work under every
+allocator that is installed, and every cell of its result file filled.
+
+As in quick.py, the times mean nothing.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path.insert(0, HERE)
+
+BUILD = os.path.join(os.environ.get("TEST_BUILDDIR", "."), "tests", "bench")
+
+failures = []
+
+
+def expect(condition, text):
+    if not condition:
+        failures.append(text)
+        print("FAIL " + text)
+
+
+def run(directory, name, *options):
+    """(the result file of an instrument, what it printed)."""
+    path = os.path.join(directory, name + ".json")
+    done = subprocess.run(
+        [sys.executable, os.path.join(HERE, f"bench-{name}.py"), "--programs",
+         BUILD, "--quick", "--present", "--rounds", "1", "--json", path,
+         *options],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        check=False)
+    expect(done.returncode == 0,
+           f"bench-{name} ended with {done.returncode}: {done.stdout[-2000:]}")
+    if not os.path.exists(path):
+        return None, done.stdout
+    with open(path, encoding="utf-8") as file:
+        result = json.load(file)
+    expect(result["kind"] == name, f"{name}: a file of {result['kind']}")
+    names = list(result["allocators"])
+    expect(names[:2] == ["glibc", "tcm"], f"{name}: allocators {names}")
+    for word in names:
+        expect(word[:10] in done.stdout, f"{name}: {word} is not in the table")
+    return result, done.stdout
+
+
+def check_cells(label, samples, wanted):
+    expect(sorted(samples) == sorted(wanted), f"{label}: {list(samples)}")
+    for name, cells in samples.items():
+        expect(len(cells) == 1 and cells[0]["seconds"] > 0,
+               f"{label} under {name}: {cells}")
+
+
+def check_traces(directory):
+    result, said = run(directory, "traces")
+    if result is None:
+        return
+    expect(result["rows"], "no trace")
+    for row in result["rows"]:
+        label = "traces, " + row["name"]
+        check_cells(label, row["samples"], ["null", *result["allocators"]])
+        expect(row["facts"]["allocs"] > 1000, f"{label}: {row['facts']}")
+        expect(row["name"] in said, f"{label}: not in the table")
+        for name in result["allocators"]:
+            over = row["samples"][name][0]["over"]
+            expect(0.5 < over < 1000, f"{label}, {name}: {over} of the limit")
+
+
+def check_scaling(directory):
+    result, said = run(directory, "scaling")
+    if result is None:
+        return
+    for row in result["rows"]:
+        threads = [cell["threads"] for cell in row["cells"]]
+        expect(threads[-3:] == [2, 8, 32], f"{row['name']}: {threads}")
+        for cell in row["cells"]:
+            label = f"{row['name']}@{cell['threads']}"
+            check_cells(label, cell["samples"],
+                        ["null", *result["allocators"]])
+            expect(label + " " in said, f"{label}: not in the table")
+            # With so little work some may find nothing to do.
+            expect(cell["facts"]["threads"] > cell["threads"] // 2,
+                   f"{label}: {cell['facts']['threads']} threads")
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="tcm-bench-") as directory:
+        check_traces(directory)
+        check_scaling(directory)
+    print("FAIL" if failures else "pass", len(failures), "complaints")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
