@@ -9,10 +9,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import xml.dom.minidom
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, HERE)
+import curves  # noqa: E402
 
 BUILD = os.path.join(os.environ.get("TEST_BUILDDIR", "."), "tests", "bench")
 
@@ -87,10 +89,31 @@ def check_scaling(directory):
                    f"{label}: {cell['facts']['threads']} threads")
 
 
+def check_curves(directory):
+    result, said = run(directory, "curves")
+    if result is None:
+        return
+    expect(len(result["rows"]) == 3, f"{len(result['rows'])} points")
+    for row in result["rows"]:
+        check_cells(f"{row['count']} objects", row["samples"],
+                    result["allocators"])
+        expect(said.count(f"{row['count']:10d}") == len(curves.FIGURES),
+               f"{row['count']} objects: not in every table")
+        for name, (sample,) in row["samples"].items():
+            for key, _, _ in curves.FIGURES:
+                expect(-300 < sample[key] < 1e5 and sample[key] != 0,
+                       f"{row['count']} objects under {name}: {sample}")
+    drawing = xml.dom.minidom.parseString(curves.svg(result))
+    lines = len(drawing.getElementsByTagName("polyline"))
+    expect(lines == len(curves.FIGURES) * len(result["allocators"]),
+           f"{lines} curves are drawn")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="tcm-bench-") as directory:
         check_traces(directory)
         check_scaling(directory)
+        check_curves(directory)
     print("FAIL" if failures else "pass", len(failures), "complaints")
     return 1 if failures else 0
 

@@ -2,6 +2,7 @@
 # The benchmarks: "make bench" times, "make bench-instructions" counts, and the
 # test tests/bench/quick.py shows that both would run.
 bench_programs = \
+	tests/bench/curve \
 	tests/bench/known \
 	tests/bench/launch \
 	tests/bench/pack \
@@ -18,6 +19,12 @@ check_LTLIBRARIES += $(bench_modules)
 bench_cflags = -std=gnu11 -pthread -Wall -Wextra -Wstrict-prototypes \
 	-Wmissing-prototypes -fno-builtin-malloc -fno-builtin-calloc \
 	-fno-builtin-realloc -fno-builtin-free
+tests_bench_curve_CFLAGS = $(bench_cflags)
+tests_bench_curve_LDADD = -ldl
+tests_bench_curve_SOURCES = \
+	tests/bench/curve.c \
+	tests/bench/process.h \
+	tests/bench/workload.h
 tests_bench_launch_CFLAGS = $(bench_cflags)
 tests_bench_known_CFLAGS = $(bench_cflags)
 tests_bench_pack_CFLAGS = $(bench_cflags)
@@ -69,10 +76,13 @@ bench_tests = \
 TESTS += $(bench_tests)
 EXTRA_DIST += $(bench_tests) \
 	tests/bench/bench-compare.py \
+	tests/bench/bench-curves.py \
 	tests/bench/bench-instructions.py \
+	tests/bench/bench-page.py \
 	tests/bench/bench-scaling.py \
 	tests/bench/bench-traces.py \
 	tests/bench/bench.py \
+	tests/bench/curves.py \
 	tests/bench/machine.py \
 	tests/bench/measure.py \
 	tests/bench/page.py \
@@ -113,10 +123,22 @@ bench-scaling: $(bench_needs)
 	$(PYTHON) $(srcdir)/tests/bench/bench-scaling.py $(bench_options) \
 	  --json tests/bench/scaling.json $(BENCHFLAGS)
 
+bench-curves: $(bench_needs)
+	$(PYTHON) $(srcdir)/tests/bench/bench-curves.py $(bench_options) \
+	  --json tests/bench/curves.json --table tests/bench/curves.txt \
+	  $(BENCHFLAGS)
+
+# All that was measured so far, on one page.
+bench-page:
+	$(PYTHON) $(srcdir)/tests/bench/bench-page.py tests/bench \
+	  tests/bench/bench.html
+
 CLEANFILES += \
 	tests/bench/bench.html \
 	tests/bench/bench.json \
 	tests/bench/bench.txt \
+	tests/bench/curves.json \
+	tests/bench/curves.txt \
 	tests/bench/instructions.json \
 	tests/bench/scaling.json \
 	tests/bench/traces.json

@@ -282,7 +282,8 @@ def means(chart, rows):
     return text + "</table>"
 
 
-def page(result):
+def page(result, sections=()):
+    """The page of one result file, with the sections of other instruments."""
     chart = Chart(result)
     rows = [row for row in result["rows"]
             if summary.complete(row, chart.layout.names)]
@@ -306,4 +307,5 @@ def page(result):
             f"! worse than {summary.BAR:.2f} times the best, each beyond the "
             "spread.</p>" + chart.legend() + chart.svg()
             + "<details><summary>All figures as a table</summary><pre>"
-            + escape(table.table(result)) + "</pre></details></body></html>\n")
+            + escape(table.table(result)) + "</pre></details>"
+            + "".join(sections) + "</body></html>\n")

@@ -76,6 +76,8 @@ def heading(result):
 
 
 def finish(chosen, result, text):
+    """Print the table; the page shows it as it is in the result file."""
+    result["text"] = text
     print(text, end="")
     bench.write(chosen.json, json.dumps(result) + "\n")
     bench.write(chosen.table, text)
