@@ -81,7 +81,7 @@ int
 main(int argc, char **argv)
 {
   uint64_t rounds, full_bytes = 0, aged_bytes = 0;
-  long base_kib, full_kib = 0, aged_kib = 0;
+  long base_kib, full_kib = 0, aged_kib = 0, in_huge_pages_kib = 0;
   double each;
   if (argc != 3)
     die("usage: curve N OPS");
@@ -99,6 +99,7 @@ main(int argc, char **argv)
     if (i == 0) {
       full_bytes = curve.requested;
       full_kib = resident_kib() - base_kib;
+      in_huge_pages_kib = huge_kib();
     }
     replace();
     if (i == 0) {
@@ -110,9 +111,9 @@ main(int argc, char **argv)
   each = 1e9 / ((double)rounds * curve.count);
   printf("n=%" PRIu32 " allocate_ns=%.3f replace_ns=%.3f free_ns=%.3f "
          "full_bytes=%" PRIu64 " full_kib=%ld aged_bytes=%" PRIu64
-         " aged_kib=%ld malloc=%s\n",
+         " aged_kib=%ld huge_kib=%ld malloc=%s\n",
          curve.count, curve.fill * each, curve.replace * each,
          curve.empty * each, full_bytes, full_kib, aged_bytes, aged_kib,
-         allocator_object());
+         in_huge_pages_kib, allocator_object());
   return 0;
 }

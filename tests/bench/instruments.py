@@ -4,6 +4,7 @@ allocator that is installed, and every cell of its result file filled.
 
 As in quick.py, the times mean nothing.
 """
+import importlib
 import json
 import os
 import subprocess
@@ -15,6 +16,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, HERE)
 import curves  # noqa: E402
+import machine  # noqa: E402
+import measure  # noqa: E402
 
 BUILD = os.path.join(os.environ.get("TEST_BUILDDIR", "."), "tests", "bench")
 
@@ -109,11 +112,48 @@ def check_curves(directory):
            f"{lines} curves are drawn")
 
 
+def huge_kib(tools, allocator):
+    """What is in huge pages when many objects are live: so many that one that
+    grows in small steps at first has come to steps of whole huge pages."""
+    program = os.path.join(os.path.abspath(BUILD), "curve")
+    out, _ = tools.wait_for(tools.start(allocator, allocator.preload,
+                                        [program, "400000", "1"]))
+    return int(machine.fields(out)["huge_kib"])
+
+
+def check_huge(directory):
+    """In both senses: that pages are huge, and that none is."""
+    result, said = run(directory, "huge")
+    if result is None:
+        return
+    modes = importlib.import_module("bench-huge")
+    wanted = [f"{name} {mode}" for name in result["allocators"]
+              for mode in modes.MODES]
+    for row in result["rows"]:
+        check_cells(row["name"], row["samples"], wanted)
+        expect(said.count(row["name"] + " ") >= 2,
+               f"{row['name']}: not in both tables")
+    expect(len(result["rows"]) + len(result["absent"]) == len(modes.ROWS),
+           f"{len(result['rows'])} rows")
+    tools = measure.Bench(os.path.abspath(BUILD), directory)
+    allocators, _missing = machine.find_allocators(
+        tools.workload, os.environ["TEST_RELEASE_SO"], (), (), directory)
+    setting = result["machine"]["thp"].get("enabled")
+    for allocator in modes.variants(allocators, BUILD):
+        found = huge_kib(tools, allocator)
+        if allocator.name.endswith("forbidden") or setting in (None, "never"):
+            expect(found == 0, f"{allocator.name}: {found} KiB")
+        elif allocator.name.endswith("forced"):
+            expect(found >= 2048, f"{allocator.name}: {found} KiB")
+        print(f"{allocator.name}: {found} KiB in huge pages")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="tcm-bench-") as directory:
         check_traces(directory)
         check_scaling(directory)
         check_curves(directory)
+        check_huge(directory)
     print("FAIL" if failures else "pass", len(failures), "complaints")
     return 1 if failures else 0
 

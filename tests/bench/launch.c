@@ -2,7 +2,7 @@
 /*
  * launch.c - starts a program and tells what it cost.
  *
- *     launch REPORT TIMES PRELOAD PROGRAM [ARGUMENT...]
+ *     launch [--no-huge-pages] REPORT TIMES PRELOAD PROGRAM [ARGUMENT...]
  *
  * PROGRAM is run TIMES times, one after another, with LD_PRELOAD set to
  * PRELOAD ("-" for none); one line with the sums, and the greatest resident
@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -98,8 +99,16 @@ main(int argc, char **argv)
   long times;
   int status = 0;
   FILE *report;
+  /* Programs that are executed by this one inherit it. */
+  if (argc > 1 && strcmp(argv[1], "--no-huge-pages") == 0) {
+    if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
+      fail("PR_SET_THP_DISABLE");
+    argc--;
+    argv++;
+  }
   if (argc < 5) {
-    fprintf(stderr, "usage: launch REPORT TIMES PRELOAD PROGRAM [ARG...]\n");
+    fprintf(stderr, "usage: launch [--no-huge-pages] REPORT TIMES PRELOAD "
+                    "PROGRAM [ARG...]\n");
     return 127;
   }
   times = strtol(argv[2], NULL, 10);

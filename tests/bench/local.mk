@@ -11,6 +11,7 @@ bench_programs = \
 	tests/bench/workload
 check_PROGRAMS += $(bench_programs)
 bench_modules = \
+	tests/bench/libhuge.la \
 	tests/bench/libtracer.la
 check_LTLIBRARIES += $(bench_modules)
 
@@ -63,6 +64,9 @@ tests_bench_workload_SOURCES = \
 # install them in, although they are never installed.
 bench_module_ldflags = -module -avoid-version \
 	-rpath $(abs_builddir)/tests/bench
+tests_bench_libhuge_la_CFLAGS = $(bench_cflags)
+tests_bench_libhuge_la_LDFLAGS = $(bench_module_ldflags)
+tests_bench_libhuge_la_SOURCES = tests/bench/huge.c
 tests_bench_libtracer_la_CFLAGS = $(bench_cflags)
 tests_bench_libtracer_la_LDFLAGS = $(bench_module_ldflags)
 tests_bench_libtracer_la_SOURCES = \
@@ -77,6 +81,7 @@ TESTS += $(bench_tests)
 EXTRA_DIST += $(bench_tests) \
 	tests/bench/bench-compare.py \
 	tests/bench/bench-curves.py \
+	tests/bench/bench-huge.py \
 	tests/bench/bench-instructions.py \
 	tests/bench/bench-page.py \
 	tests/bench/bench-scaling.py \
@@ -117,15 +122,22 @@ bench-instructions: $(bench_needs)
 
 bench-traces: $(bench_needs)
 	$(PYTHON) $(srcdir)/tests/bench/bench-traces.py $(bench_options) \
-	  --json tests/bench/traces.json $(BENCHFLAGS)
+	  --json tests/bench/traces.json --table tests/bench/traces.txt \
+	  $(BENCHFLAGS)
 
 bench-scaling: $(bench_needs)
 	$(PYTHON) $(srcdir)/tests/bench/bench-scaling.py $(bench_options) \
-	  --json tests/bench/scaling.json $(BENCHFLAGS)
+	  --json tests/bench/scaling.json --table tests/bench/scaling.txt \
+	  $(BENCHFLAGS)
 
 bench-curves: $(bench_needs)
 	$(PYTHON) $(srcdir)/tests/bench/bench-curves.py $(bench_options) \
 	  --json tests/bench/curves.json --table tests/bench/curves.txt \
+	  $(BENCHFLAGS)
+
+bench-huge: $(bench_needs)
+	$(PYTHON) $(srcdir)/tests/bench/bench-huge.py $(bench_options) \
+	  --json tests/bench/huge.json --table tests/bench/huge.txt \
 	  $(BENCHFLAGS)
 
 # All that was measured so far, on one page.
@@ -139,6 +151,10 @@ CLEANFILES += \
 	tests/bench/bench.txt \
 	tests/bench/curves.json \
 	tests/bench/curves.txt \
+	tests/bench/huge.json \
+	tests/bench/huge.txt \
 	tests/bench/instructions.json \
 	tests/bench/scaling.json \
-	tests/bench/traces.json
+	tests/bench/scaling.txt \
+	tests/bench/traces.json \
+	tests/bench/traces.txt

@@ -37,6 +37,7 @@ class Allocator:
         self.name = name
         self.preload = preload
         self.variables = dict(variables or {})
+        self.no_huge_pages = False
         self.path = None   # of the object that serves, as seen from inside
 
     def described(self):

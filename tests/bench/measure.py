@@ -61,8 +61,9 @@ class Bench:
         environment.update(extra or {})
         if os.path.exists(self.report):
             os.unlink(self.report)
+        options = ["--no-huge-pages"] if allocator.no_huge_pages else []
         return subprocess.Popen(
-            [self.launch, self.report, str(times), preload or "-", *command],
+            [self.launch, *options, self.report, str(times), preload or "-", *command],
             env=environment, cwd=self.directory, start_new_session=True,
             stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True)

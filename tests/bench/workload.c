@@ -148,8 +148,8 @@ main(int argc, char **argv)
   seconds = now_seconds() - start;
   peak_kib = peak_resident_kib();
   printf("shape=%s ops=%" PRIu64 " threads=%u seconds=%.9f peak_kib=%ld "
-         "huge_kib=%ld malloc=%s\n",
-         shape->name, work.ops, work.threads, seconds, peak_kib, huge_kib(),
+         "malloc=%s\n",
+         shape->name, work.ops, work.threads, seconds, peak_kib,
          allocator_object());
   return 0;
 }
