@@ -83,11 +83,13 @@ EXTRA_DIST += $(bench_tests) \
 	tests/bench/bench-curves.py \
 	tests/bench/bench-huge.py \
 	tests/bench/bench-instructions.py \
+	tests/bench/bench-keep.py \
 	tests/bench/bench-page.py \
 	tests/bench/bench-scaling.py \
 	tests/bench/bench-traces.py \
 	tests/bench/bench.py \
 	tests/bench/curves.py \
+	tests/bench/kept.py \
 	tests/bench/machine.py \
 	tests/bench/measure.py \
 	tests/bench/page.py \
@@ -144,6 +146,12 @@ bench-huge: $(bench_needs)
 bench-page:
 	$(PYTHON) $(srcdir)/tests/bench/bench-page.py tests/bench \
 	  tests/bench/bench.html
+
+# The same in the tree, and what README's table is made from; then
+# tests/lint/bench_table.py --print has the table.
+bench-keep:
+	$(PYTHON) $(srcdir)/tests/bench/bench-keep.py tests/bench \
+	  $(abs_top_srcdir)/doc
 
 CLEANFILES += \
 	tests/bench/bench.html \

@@ -18,6 +18,7 @@ import xml.dom.minidom
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, HERE)
+import kept  # noqa: E402
 import machine  # noqa: E402
 import measure  # noqa: E402
 import page  # noqa: E402
@@ -103,6 +104,35 @@ def check_presentation(result, text):
     for row in result["rows"]:
         expect(f">{row['name']}</text>" in drawings[-1],
                f"{row['name']} is not drawn")
+
+
+def refused(result):
+    try:
+        kept.reduced(result)
+    except kept.Refused:
+        return True
+    return False
+
+
+def check_kept(result):
+    """What would be kept in the tree, and README's table of it."""
+    sound = {**copy.deepcopy(result), "quick": False, "commit": "0" * 40,
+             "rounds": summary.ENOUGH_ROUNDS}
+    for row in sound["rows"]:
+        for cells in row["samples"].values():
+            cells *= summary.ENOUGH_ROUNDS
+    for name, value in (("quick", True), ("rounds", 4), ("commit", "0+")):
+        expect(refused({**sound, name: value}), f"{name} {value} was kept")
+    reduced = kept.reduced(sound)
+    lines = kept.readme(json.loads(kept.text_of(reduced)))
+    expect(lines == kept.readme(reduced), "the kept figures say something else")
+    widest = max(map(len, lines))
+    expect(widest <= 80, f"README's table is {widest} columns wide")
+    for row in sound["rows"]:
+        expect(sum(line.startswith(f"  {row['name']:20}") for line in lines)
+               == 1, f"{row['name']} is not in README's table")
+    del sound["rows"][0]["samples"]["tcm"][0]
+    expect(refused(sound), "a result without a sample was kept")
 
 
 def compare(directory, first, second):
@@ -204,6 +234,7 @@ def main():
             check_result(result)
             check_presentation(result, text)
             check_compare(directory, result)
+            check_kept(result)
             print(f"{len(result['rows'])} rows, allocators: "
                   + ", ".join(result["allocators"]))
         check_proofs(directory)

@@ -11,6 +11,8 @@ import tempfile
 import man_cases
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, os.pardir, "bench"))
+import kept  # noqa: E402
 SPDX = "/* SPDX-License-Identifier: BSD-2-Clause */\n"
 CC = (os.environ.get("CC") or "cc").split()
 
@@ -32,6 +34,18 @@ VERSION = {
 OPTION = "OPTION(%s, 1, 0, 2, 0, \"Some \"\n \"help.\")\n"
 README = "  TCM_COLOUR\n      Some help.\n      Default 1, from 0 to 2; " \
     "can be set at run time.\n"
+FIGURES = {
+    "commit": "0123456789ab", "date": "2026-01-02", "rounds": 5,
+    "machine": {"cpu": "one", "cpus": 2, "memory_mib": 2048, "kernel": "6",
+                "libc": "glibc", "thp": {}},
+    "allocators": {"glibc": {"package": "libc"}, "tcm": {"package": None},
+                   "other": {"package": "other 1"}},
+    "rows": [{"name": "pairs", "group": "pairs", "samples": {
+        name: [{"seconds": seconds, "rss_kib": 1000}] * 5
+        for name, seconds in (("glibc", 2.0), ("tcm", 1.0), ("other", 1.5))}}]}
+TABLE = {"doc/bench.json": kept.text_of(FIGURES),
+         "README": "\n".join(["tcm", kept.HEADING, "---", "",
+                              *kept.readme(FIGURES), "", "Next"])}
 
 # name of the lint: (files of a sound tree, files that bring the fault in,
 #                    words that the complaint must hold)
@@ -81,6 +95,14 @@ SOURCE_CASES = [
     ("options_table",
      {"lib/base/options.def": OPTION % "colour", "README": README},
      {"lib/base/options.def": OPTION % "flavour"}, "TCM_COLOUR"),
+    ("bench_table", TABLE,
+     {"README": TABLE["README"].replace("0.50", "0.49")}, "differs from"),
+    ("bench_table", TABLE,
+     {"README": TABLE["README"].replace("\n\nNext", "\n  more\n\nNext")},
+     "goes on behind"),
+    ("bench_table", TABLE, {"README": "tcm\n"}, "README has no section"),
+    ("bench_table", {"README": "tcm\n"}, {"README": TABLE["README"]},
+     "but there is no"),
     ("licence", {"lib/base/a.c": SPDX}, {"lib/base/b.c": "int a;\n"},
      "b.c: no line SPDX"),
     ("licence", {"lib/base/a.c": SPDX},

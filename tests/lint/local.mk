@@ -4,6 +4,7 @@
 # release leaves those of the sources out.
 
 source_lints = \
+	tests/lint/bench_table.py \
 	tests/lint/can_fail.py \
 	tests/lint/clang_format.sh \
 	tests/lint/comment_paths.py \
