@@ -23,11 +23,15 @@ import table  # noqa: E402
 
 NULL = "null"
 # Program and work, in the same measure as the rows of bench.py.
-TRACES = (("perl", 10), ("python", 10), ("sqlite", 10), ("gcc", 8),
-          ("redis", 10))
+TRACES = (("perl", 10), ("python", 10), ("sqlite", 40), ("gcc", 20),
+          ("redis", 10), ("node", 20))
 # The one process of several that is recorded.
 ONLY = {"gcc": "cc1"}
-REPEATS = 3
+# Played once, since a program meets new pages once; so in many rounds.
+ROUNDS = 15
+# Threads of a replay may run ahead of one another by an epoch, and what they
+# then hold at once is more than the trace's peak: it has few events.
+EPOCH_EVENTS = 512
 
 
 def record(tools, name, work):
@@ -35,7 +39,7 @@ def record(tools, name, work):
     variables = {"TRACE_ONLY": ONLY[name]} if name in ONLY else {}
     raw = tools.record(lambda allocator: tools.bench.run(row, allocator),
                        **variables)
-    return tools.pack(raw)
+    return tools.pack(raw, EPOCH_EVENTS)
 
 
 def run_trace(tools, name, work, allocators, rounds):
@@ -43,8 +47,7 @@ def run_trace(tools, name, work, allocators, rounds):
     by_name = {item.name: item for item in allocators}
 
     def sample_of(allocator_name):
-        sample = tools.replay(packed, by_name.get(allocator_name),
-                              repeat=REPEATS)
+        sample = tools.replay(packed, by_name.get(allocator_name))
         return {key: sample[key] for key in (
             "seconds", "rss_kib", "base_kib", "minor_faults", "ops")}
 
@@ -97,7 +100,7 @@ def text_of(result):
 
 
 def main(arguments):
-    chosen = runner.parser(__doc__, 5).parse_args(arguments)
+    chosen = runner.parser(__doc__, ROUNDS).parse_args(arguments)
     with runner.prepared(chosen) as (tools, allocators, missing):
         result = runner.origin("traces", chosen, allocators, missing)
         result.update(rows=[], absent={})

@@ -19,12 +19,12 @@ struct bin {
 
 struct arena {
   struct bin bins[NBINS];
-  struct bin holes; /* whole pages, by offset, never two that touch */
   uint64_t slab, slab_end;
 };
 
 struct plan {
   uint64_t top;
+  struct bin holes; /* whole pages, by offset, never two that touch */
   struct arena arenas[];
 };
 
@@ -112,9 +112,9 @@ hole_give(struct bin *holes, uint64_t offset, uint64_t size)
 }
 
 static struct place
-large_take(struct plan *plan, struct arena *arena, uint64_t size)
+large_take(struct plan *plan, uint64_t size)
 {
-  struct bin *holes = &arena->holes;
+  struct bin *holes = &plan->holes;
   size_t best = holes->count;
   struct place place = {.size = (size + PAGE - 1) / PAGE * PAGE};
   for (size_t i = 0; i < holes->count; i++)
@@ -168,7 +168,7 @@ plan_take(struct plan *plan, uint32_t number, uint64_t size, unsigned align_log)
                            .fresh = 1};
     plan->top += place.size;
   } else if (align_log > 4 || rounded > SMALL_MAX) {
-    place = large_take(plan, arena, rounded);
+    place = large_take(plan, rounded);
   } else {
     place = small_take(plan, arena, rounded);
   }
@@ -182,7 +182,7 @@ plan_give(struct plan *plan, const struct place *place)
   struct arena *arena = &plan->arenas[place->arena];
   struct bin *bin = &arena->bins[place->size / 16];
   if (place->size > SMALL_MAX) {
-    hole_give(&arena->holes, place->offset, place->size);
+    hole_give(&plan->holes, place->offset, place->size);
     return;
   }
   bin_grow(bin, 0);

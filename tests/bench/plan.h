@@ -3,10 +3,10 @@
  * plan.h - where the objects of a trace lie if the future is known.
  *
  * An address costs its user nothing then: the replayer reads the next one from
- * a table.  An arena has the places of one thread at a time.  Small objects of
- * the same rounded size follow one another, the place that was freed last
- * first, since it is in the nearest cache; large ones take whole pages, from
- * the smallest hole that fits.
+ * a table.  An arena has the small places of one thread at a time; those of the
+ * same rounded size follow one another, the one that was freed last first,
+ * since it is in the nearest cache.  Large objects of all threads take whole
+ * pages, from the smallest hole that fits.
  */
 #ifndef TCM_TESTS_BENCH_PLAN_H
 #define TCM_TESTS_BENCH_PLAN_H
