@@ -34,8 +34,8 @@ SHAPES = (
     ("stress", "stress", 800_000, 0, 1, 0, 32768),
     ("batches", "batches", 1_000_000, 16, 1, 0, 32768),
     ("batches-exchanged", "batches-exchanged", 1_000_000, 16, 2, 0, 32768),
-    ("sharing-active", "sharing-active", 200_000, 1, 1, 1000, 32768),
-    ("sharing-passive", "sharing-passive", 200_000, 1, 1, 1000, 32768),
+    ("sharing-active", "sharing-active", 100_000, 1, 1, 500, 32768),
+    ("sharing-passive", "sharing-passive", 100_000, 1, 1, 500, 32768),
     ("churn", "churn", 4000, 0, 1, 0, 256),
 )
 THREADS = (1, 2, 8, 32)
