@@ -51,6 +51,8 @@ tcm_cache = \
 	lib/cache/central_list.h \
 	lib/cache/central_return.c \
 	lib/cache/central_span.h \
+	lib/cache/misuse.c \
+	lib/cache/misuse.h \
 	lib/cache/size_class.c \
 	lib/cache/size_class.h \
 	lib/cache/size_class_table.h \
@@ -80,6 +82,10 @@ tcm_api = \
 	lib/api/batch.c \
 	lib/api/fork.c \
 	lib/api/fork.h \
+	lib/api/guard.c \
+	lib/api/guard.h \
+	lib/api/guard_records.c \
+	lib/api/guard_records.h \
 	lib/api/heap_check.c \
 	lib/api/heap_check.h \
 	lib/api/lifecycle.c \

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/background.h"
+#include "api/guard.h"
 #include "api/lifecycle.h"
 #include "api/release.h"
 #include "api/request.h"
@@ -103,9 +104,11 @@ or_enomem(void *block)
 
 /* Apart, so that the steps before it need no stack frame. */
 static NOINLINE void *
-allocate_slower(size_t size)
+allocate_slower(size_t size, const void *from)
 {
   enter_slow_path();
+  if (guard_is_on())
+    return or_enomem(tcmi_guard_allocate(from, 1, size, /*zero=*/false));
   if (likely(size <= SIZE_CLASS_MAX))
     return or_enomem(class_allocate(size_class_of(size)));
   return or_enomem(large_allocate(size, PAGE_SIZE, /*zero=*/false));
@@ -116,7 +119,9 @@ tcmi_allocate_slow(size_t size)
 {
   void *block = size > SIZE_CLASS_MAX ? thread_cache_pop_large(size) : NULL;
 
-  return likely(block != NULL) ? block : allocate_slower(size);
+  return likely(block != NULL)
+             ? block
+             : allocate_slower(size, __builtin_return_address(0));
 }
 
 /* An object of a page or more, which need not be touched if it is still zero:
@@ -137,6 +142,23 @@ paged_zeroed(unsigned class_id, size_t size)
   return object == NULL || zero ? object : memset(object, 0, size);
 }
 
+static NOINLINE void *
+allocate_zeroed_slow(size_t bytes)
+{
+  void *block;
+
+  enter_slow_path();
+  if (guard_is_on())
+    return or_enomem(tcmi_guard_allocate(__builtin_return_address(0), 1, bytes,
+                                         /*zero=*/true));
+  if (bytes > SIZE_CLASS_MAX)
+    return or_enomem(large_allocate(bytes, PAGE_SIZE, /*zero=*/true));
+  if (bytes >= PAGE_SIZE)
+    return or_enomem(paged_zeroed(size_class_of(bytes), bytes));
+  block = or_enomem(class_allocate(size_class_of(bytes)));
+  return unlikely(block == NULL) ? NULL : memset(block, 0, bytes);
+}
+
 /* As the fast path, but for memory that must be zero. */
 void *
 tcmi_allocate_zeroed(size_t count, size_t size)
@@ -146,32 +168,55 @@ tcmi_allocate_zeroed(size_t count, size_t size)
 
   if (unlikely(__builtin_mul_overflow(count, size, &bytes)))
     return or_enomem(NULL);
-  if (likely(bytes < PAGE_SIZE)) {
-    block = tcmi_allocate(bytes);
-    return unlikely(block == NULL) ? NULL : memset(block, 0, bytes);
+  if (likely(bytes < PAGE_SIZE) &&
+      likely((block = thread_cache_pop(bytes)) != NULL))
+    return memset(block, 0, bytes);
+  return allocate_zeroed_slow(bytes);
+}
+
+/* The class for an alignment and a size, or 0: a large block. */
+static unsigned
+class_for(size_t align, size_t size)
+{
+  if (align > PAGE_SIZE || size > SIZE_CLASS_MAX)
+    return 0;
+  if (align <= 8 || (align == 16 && size > 8))
+    return size_class_of(size);
+  return tcmi_size_class_aligned(size, align);
+}
+
+void *
+tcmi_raw_allocate(size_t align, size_t size, bool zero)
+{
+  unsigned class_id = class_for(align, size);
+
+  if (class_id != 0)
+    return zero ? paged_zeroed(class_id, size) : class_allocate(class_id);
+  if (align > PTRDIFF_MAX)
+    return NULL;
+  return large_allocate(size, max_size(align, PAGE_SIZE), zero);
+}
+
+void *
+tcmi_allocate_for(const void *from, size_t align, size_t size)
+{
+  void *block;
+
+  /* Above 8 bytes every block is aligned to 16. */
+  if (align <= 8 || (align == 16 && size > 8)) {
+    block = thread_cache_pop(size);
+    return likely(block != NULL) ? block : allocate_slower(size, from);
   }
   enter_slow_path();
-  if (bytes <= SIZE_CLASS_MAX)
-    return or_enomem(paged_zeroed(size_class_of(bytes), bytes));
-  return or_enomem(large_allocate(bytes, PAGE_SIZE, /*zero=*/true));
+  if (guard_is_on())
+    return or_enomem(tcmi_guard_allocate(from, align, size, /*zero=*/false));
+  return or_enomem(tcmi_raw_allocate(align, size, /*zero=*/false));
 }
 
 void *
 tcmi_allocate_aligned(size_t align, size_t size)
 {
-  unsigned class_id = 0;
-
-  /* Above 8 bytes every block is aligned to 16. */
-  if (align <= 8 || (align == 16 && size > 8))
-    return tcmi_allocate(size);
-  enter_slow_path();
-  if (align <= PAGE_SIZE && size <= SIZE_CLASS_MAX)
-    class_id = tcmi_size_class_aligned(size, align);
-  if (class_id != 0)
-    return or_enomem(class_allocate(class_id));
-  if (align > PTRDIFF_MAX)
-    return or_enomem(NULL);
-  return or_enomem(large_allocate(size, align, /*zero=*/false));
+  return tcmi_allocate_for(__builtin_return_address(0), align, size);
 }
 
 size_t
@@ -188,7 +233,7 @@ tcmi_alignment_round(size_t alignment)
 /* The large span whose block this is; aborts if there is none, with @gone for
  * a block that was freed. */
 static struct span *
-large_span(const char *function, uintptr_t address, const char *gone)
+large_span(struct call call, uintptr_t address, const char *gone)
 {
   struct span *span = pagemap_span(address);
 
@@ -196,34 +241,34 @@ large_span(const char *function, uintptr_t address, const char *gone)
              !span->held))
     return span;
   if (span != NULL && span->start == address)
-    tcmi_misuse(function, gone, address);
+    tcmi_misuse(call, gone, address);
   if (tcmi_pagemap_find(address) != NULL)
-    tcmi_misuse(function, "pointer not at the start of a block", address);
+    tcmi_misuse(call, "pointer not at the start of a block", address);
   if (pagemap_arena(address) == NULL)
-    tcmi_misuse(function, "pointer not from this heap", address);
-  tcmi_misuse(function, gone, address);
+    tcmi_misuse(call, "pointer not from this heap", address);
+  tcmi_misuse(call, gone, address);
 }
 
 static void
-check_alignment(const char *function, uintptr_t address)
+check_alignment(struct call call, uintptr_t address)
 {
   if (unlikely(address % 8 != 0))
-    tcmi_misuse(function, "pointer not aligned", address);
+    tcmi_misuse(call, "pointer not aligned", address);
 }
 
 /* Returns how many came this way before. */
 static uint64_t
-object_free(const char *function, unsigned class_id, void *object)
+object_free(struct call call, unsigned class_id, void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
   uint64_t before = stats_count(slow_frees);
 
   if (unlikely(tcmi_thread_cache_state != CACHE_OPEN)) {
-    tcmi_central_insert(class_id, &object, 1);
+    tcmi_central_insert_one(call, class_id, object);
     return before;
   }
   if (unlikely(cache->bins[class_id].top[-1] == object))
-    tcmi_misuse(function, "double free", (uintptr_t)object);
+    tcmi_misuse(call, "double free", (uintptr_t)object);
   tcmi_thread_cache_push(cache, class_id, object);
   return before;
 }
@@ -237,7 +282,18 @@ large_free(struct span *span)
 }
 
 void
-tcmi_free_checked(const char *function, void *block)
+tcmi_raw_free(void *block)
+{
+  unsigned class_id = pagemap_tag((uintptr_t)block) >> 1;
+
+  if (class_id != 0)
+    object_free(call_unknown("free"), class_id, block);
+  else
+    large_free(pagemap_span((uintptr_t)block));
+}
+
+void
+tcmi_free_checked(struct call call, void *block)
 {
   uintptr_t address = (uintptr_t)block;
   unsigned class_id = pagemap_tag(address) >> 1;
@@ -245,12 +301,17 @@ tcmi_free_checked(const char *function, void *block)
   if (block == NULL)
     return;
   enter_slow_path();
-  check_alignment(function, address);
-  if (class_id != 0) {
-    background_look(object_free(function, class_id, block));
+  if (guard_is_on()) {
+    tcmi_guard_free(call, block);
+    background_look(1);
     return;
   }
-  large_free(large_span(function, address, "double free"));
+  check_alignment(call, address);
+  if (class_id != 0) {
+    background_look(object_free(call, class_id, block));
+    return;
+  }
+  large_free(large_span(call, address, "double free"));
   background_look(1);
 }
 
@@ -258,7 +319,7 @@ tcmi_free_checked(const char *function, void *block)
 static NOINLINE void
 free_slower(void *block)
 {
-  tcmi_free_checked("free", block);
+  tcmi_free_checked(CALL_HERE("free"), block);
 }
 
 NOINLINE void
@@ -270,40 +331,59 @@ tcmi_free_slow(void *block)
 
 /* What the program may be wrong about when it names a block it still uses. */
 static void
-check_object(const char *function, unsigned class_id, uintptr_t address)
+check_object(struct call call, unsigned class_id, uintptr_t address)
 {
   struct span *span = pagemap_span(address);
   uintptr_t offset = address - span->start;
 
   if (unlikely(size_class_index(class_id, offset) * size_class_size(class_id) !=
                offset))
-    tcmi_misuse(function, "pointer not at the start of a block", address);
+    tcmi_misuse(call, "pointer not at the start of a block", address);
   if (tcmi_thread_cache_state == CACHE_OPEN &&
       unlikely(tcmi_thread_cache->bins[class_id].top[-1] == (void *)address))
-    tcmi_misuse(function, "block is free", address);
+    tcmi_misuse(call, "block is free", address);
   if (tcmi_thread_cache_state == CACHE_CLOSED &&
       tcmi_central_judge(span, address) != CENTRAL_VALID)
-    tcmi_misuse(function, "block is free", address);
+    tcmi_misuse(call, "block is free", address);
 }
 
 size_t
-tcmi_usable_size(const char *function, void *block)
+tcmi_usable_size(struct call call, void *block)
 {
   uintptr_t address = (uintptr_t)block;
   unsigned class_id = pagemap_tag(address) >> 1;
 
   enter_slow_path();
-  check_alignment(function, address);
+  if (guard_is_on())
+    return tcmi_guard_usable_size(call, block);
+  check_alignment(call, address);
   if (likely(class_id != 0)) {
-    check_object(function, class_id, address);
+    check_object(call, class_id, address);
     return size_class_size(class_id);
   }
-  return span_bytes(large_span(function, address, "block is free"));
+  return span_bytes(large_span(call, address, "block is free"));
+}
+
+void
+tcmi_refuse(struct call call, void *block, const char *gone)
+{
+  uintptr_t address = (uintptr_t)block;
+  unsigned class_id = pagemap_tag(address) >> 1;
+
+  check_alignment(call, address);
+  if (class_id == 0)
+    (void)large_span(call, address, gone);
+  else if (tcmi_central_judge(pagemap_span(address), address) ==
+           CENTRAL_INTERIOR)
+    tcmi_misuse(call, "pointer not at the start of a block", address);
+  tcmi_misuse(call, gone, address);
 }
 
 size_t
 tcmi_good_size(size_t size)
 {
+  if (guard_is_on())
+    return size > PTRDIFF_MAX ? 0 : size;
   if (size <= SIZE_CLASS_MAX)
     return size_class_size(size_class_of(size));
   return size > PTRDIFF_MAX ? 0 : tcmi_large_usable(size);

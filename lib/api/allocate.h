@@ -20,23 +20,34 @@
 #define TCM_API_ALLOCATE_H
 
 #include "base/compiler.h"
+#include "cache/misuse.h"
 #include "cache/thread_cache_fast.h"
 
 /* Any size, cache or no cache; NULL with errno ENOMEM. */
 void *tcmi_allocate_slow(size_t size);
 /* @count * @size bytes, zeroed. */
 void *tcmi_allocate_zeroed(size_t count, size_t size);
-/* @align is a power of two. */
+/* @align is a power of two; @from is the return address that a line about the
+ * block names. */
 void *tcmi_allocate_aligned(size_t align, size_t size);
-/* Frees any block, and aborts on what is none; @function is what the program
- * called. */
+void *tcmi_allocate_for(const void *from, size_t align, size_t size);
+/* Frees any block, and aborts on what is none. */
 void tcmi_free_slow(void *block);
-void tcmi_free_checked(const char *function, void *block);
+void tcmi_free_checked(struct call call, void *block);
 
 /* The usable bytes of a block; aborts on what is none. */
-size_t tcmi_usable_size(const char *function, void *block);
+size_t tcmi_usable_size(struct call call, void *block);
 /* What tcmi_allocate(@size) makes usable. */
 size_t tcmi_good_size(size_t size);
+
+/* The memory of a block, beneath what guard.h adds to it; without memory NULL,
+ * and errno is left alone. */
+void *tcmi_raw_allocate(size_t align, size_t size, bool zero);
+void tcmi_raw_free(void *block);
+/* Aborts with what is wrong about an address that is no block in use; @gone is
+ * said of one that may have been a block. */
+void tcmi_refuse(struct call call, void *block, const char *gone)
+    __attribute__((noreturn, cold));
 
 /* The alignment that glibc's memalign uses for any number; 0 if there is no
  * power of two above it. */

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "api/background.h"
+#include "api/guard_records.h"
 #include "api/lifecycle.h"
 #include "base/bits.h"
 #include "base/lock.h"
@@ -25,7 +26,7 @@ extern void _IO_list_unlock(void) WEAK;
 extern void _IO_list_resetlock(void) WEAK;
 extern char __libc_single_threaded WEAK;
 
-#define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + 5)
+#define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + 6)
 
 /* Keeps the compiler from moving what a signal handler may look at. */
 #define SIGNAL_FENCE() __asm__ volatile("" ::: "memory")
@@ -56,7 +57,9 @@ nth_lock(unsigned i)
     return &tcmi_trim_lock;
   if (i == 2)
     return &tcmi_registry_lock;
-  i -= 3;
+  if (i == 3)
+    return &tcmi_guard_lock;
+  i -= 4;
   if (i < classes)
     return &tcmi_transfer_caches[i + 1].lock;
   i -= classes;

@@ -94,15 +94,14 @@ void free_sized(void *ptr, size_t size);
 EXPORT void
 free_sized(void *ptr, size_t size)
 {
-  name_free_sized("free_sized", ptr, size);
+  name_free_sized("free_sized", ptr, size, /*align=*/0);
 }
 
 void free_aligned_sized(void *ptr, size_t alignment, size_t size);
 EXPORT void
 free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
-  (void)alignment;
-  name_free_sized("free_aligned_sized", ptr, size);
+  name_free_sized("free_aligned_sized", ptr, size, alignment);
 }
 
 int malloc_trim(size_t pad);
@@ -110,6 +109,7 @@ EXPORT int
 malloc_trim(size_t pad)
 {
   (void)pad;
+  tcmi_guard_verify("malloc_trim");
   return tcmi_release_all() > 0;
 }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "api/allocate.h"
+#include "api/guard.h"
 #include "api/lifecycle.h"
 #include "api/reallocate.h"
 #include "base/bits.h"
@@ -91,27 +92,35 @@ name_pvalloc(size_t size)
   return tcmi_allocate_aligned(page, max_size(round_up(size, page), page));
 }
 
-static inline size_t
+static ALWAYS_INLINE size_t
 name_usable_size(void *ptr)
 {
-  return ptr == NULL ? 0 : tcmi_usable_size("malloc_usable_size", ptr);
+  return ptr == NULL ? 0
+                     : tcmi_usable_size(CALL_HERE("malloc_usable_size"), ptr);
 }
 
-/* With the option check a size that the block cannot have had is an error; a
- * smaller one is not, since realloc may leave a block larger than asked. */
+/* With the option check a size that the block cannot have had is an error; with
+ * caches out of the way a smaller one is not, since realloc may leave a block
+ * larger than asked.  From level 2 on the very size is known.  @align is 0 if
+ * the call has none. */
 static inline void
-name_check_size(const char *function, void *ptr, size_t size)
+name_check_size(struct call call, void *ptr, size_t size, size_t align)
 {
-  if (tcmi_pagemap_find((uintptr_t)ptr) != NULL &&
-      size > tcmi_usable_size(function, ptr))
-    tcmi_misuse(function, "size larger than the block", (uintptr_t)ptr);
+  if (ptr == NULL)
+    return;
+  if (guard_is_on())
+    tcmi_guard_check_size(call, ptr, size, align);
+  else if (tcmi_thread_cache_state == CACHE_CLOSED &&
+           tcmi_pagemap_find((uintptr_t)ptr) != NULL &&
+           size > tcmi_usable_size(call, ptr))
+    tcmi_misuse(call, "size larger than the block", (uintptr_t)ptr);
 }
 
-static inline void
-name_free_sized(const char *function, void *ptr, size_t size)
+static ALWAYS_INLINE void
+name_free_sized(const char *function, void *ptr, size_t size, size_t align)
 {
-  if (unlikely(tcmi_thread_cache_state == CACHE_CLOSED))
-    name_check_size(function, ptr, size);
+  if (unlikely(tcmi_thread_cache_state != CACHE_OPEN))
+    name_check_size(CALL_HERE(function), ptr, size, align);
   tcmi_free(ptr);
 }
 

@@ -45,11 +45,11 @@ fail(void)
 }
 
 void *
-tcmi_operator_new_or_null(size_t size, size_t align)
+tcmi_operator_new_or_null(const void *from, size_t size, size_t align)
 {
   void *block;
 
-  while ((block = tcmi_allocate_aligned(align, size)) == NULL)
+  while ((block = tcmi_allocate_for(from, align, size)) == NULL)
     if (!call_new_handler())
       return NULL;
   return block;
@@ -58,7 +58,8 @@ tcmi_operator_new_or_null(size_t size, size_t align)
 static NOINLINE void *
 new_slow(size_t size, size_t align)
 {
-  void *block = tcmi_operator_new_or_null(size, align);
+  void *block =
+      tcmi_operator_new_or_null(__builtin_return_address(0), size, align);
 
   if (unlikely(block == NULL))
     fail();

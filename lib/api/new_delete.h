@@ -33,6 +33,6 @@ void operator_delete_aligned(void *ptr, size_t align)
  * or NULL, after the new_handler had its say, which may throw. */
 void *tcmi_operator_new(size_t size);
 void *tcmi_operator_new_aligned(size_t size, size_t align);
-void *tcmi_operator_new_or_null(size_t size, size_t align);
+void *tcmi_operator_new_or_null(const void *from, size_t size, size_t align);
 
 #endif /* TCM_API_NEW_DELETE_H */

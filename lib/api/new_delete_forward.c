@@ -13,10 +13,10 @@
 
 /* With the option check, a size that the block cannot have is an error. */
 static ALWAYS_INLINE void
-check_size(void *ptr, size_t size)
+check_size(void *ptr, size_t size, size_t align)
 {
-  if (unlikely(tcmi_thread_cache_state == CACHE_CLOSED))
-    name_check_size("operator delete", ptr, size);
+  if (unlikely(tcmi_thread_cache_state != CACHE_OPEN))
+    name_check_size(CALL_HERE("operator delete"), ptr, size, align);
 }
 
 /* Calls the program's operator new if it has one, else tcm's. */
@@ -25,7 +25,7 @@ new_plain(size_t size, size_t align)
 {
   if (unlikely(operator_new != tcmi_operator_new))
     return operator_new(size);
-  return tcmi_operator_new_or_null(size, align);
+  return tcmi_operator_new_or_null(NULL, size, align);
 }
 
 static void *
@@ -33,7 +33,7 @@ new_with_alignment(size_t size, size_t align)
 {
   if (unlikely(operator_new_aligned != tcmi_operator_new_aligned))
     return operator_new_aligned(size, align);
-  return tcmi_operator_new_or_null(size, align);
+  return tcmi_operator_new_or_null(NULL, size, align);
 }
 
 void *new_nothrow(size_t size, const void *tag)
@@ -95,7 +95,7 @@ void delete_sized(void *ptr, size_t size) MANGLED("_ZdlPv" SIZE);
 void
 delete_sized(void *ptr, size_t size)
 {
-  check_size(ptr, size);
+  check_size(ptr, size, /*align=*/0);
   operator_delete(ptr);
 }
 
@@ -121,7 +121,7 @@ void delete_sized_aligned(void *ptr, size_t size, size_t align)
 void
 delete_sized_aligned(void *ptr, size_t size, size_t align)
 {
-  check_size(ptr, size);
+  check_size(ptr, size, align);
   operator_delete_aligned(ptr, align);
 }
 
@@ -144,7 +144,7 @@ void delete_array_sized(void *ptr, size_t size) MANGLED("_ZdaPv" SIZE);
 void
 delete_array_sized(void *ptr, size_t size)
 {
-  check_size(ptr, size);
+  check_size(ptr, size, /*align=*/0);
   operator_delete(ptr);
 }
 
@@ -171,6 +171,6 @@ void delete_array_sized_aligned(void *ptr, size_t size, size_t align)
 void
 delete_array_sized_aligned(void *ptr, size_t size, size_t align)
 {
-  check_size(ptr, size);
+  check_size(ptr, size, align);
   operator_delete_aligned(ptr, align);
 }

@@ -8,6 +8,7 @@
 
 #include "api/allocate.h"
 #include "api/background.h"
+#include "api/guard.h"
 #include "base/bits.h"
 #include "base/params.h"
 #include "base/system.h"
@@ -84,18 +85,31 @@ is_at_start(uintptr_t address, size_t class_id)
          offset;
 }
 
+static void *
+guarded(struct call call, void *block, size_t size)
+{
+  void *moved = tcmi_guard_reallocate(call, block, size);
+
+  if (moved == NULL)
+    errno = ENOMEM;
+  return moved;
+}
+
 static NOINLINE void *
 reallocate_slow(void *block, size_t size)
 {
+  struct call call = CALL_HERE("realloc");
   size_t usable;
 
   if (block == NULL)
     return tcmi_allocate(size);
   if (size == 0) {
-    tcmi_free_checked("realloc", block);
+    tcmi_free_checked(call, block);
     return NULL;
   }
-  usable = tcmi_usable_size("realloc", block);
+  if (guard_is_on())
+    return guarded(call, block, size);
+  usable = tcmi_usable_size(call, block);
   if (pagemap_tag((uintptr_t)block) == 0)
     return reallocate_large(block, size);
   if (fits_as_it_is(usable, size))

@@ -82,14 +82,13 @@ tcm_malloc_usable_size(void *ptr)
 EXPORT void
 tcm_free_sized(void *ptr, size_t size)
 {
-  name_free_sized("free_sized", ptr, size);
+  name_free_sized("free_sized", ptr, size, /*align=*/0);
 }
 
 EXPORT void
 tcm_free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
-  (void)alignment;
-  name_free_sized("free_aligned_sized", ptr, size);
+  name_free_sized("free_aligned_sized", ptr, size, alignment);
 }
 
 EXPORT size_t
@@ -111,6 +110,7 @@ tcm_malloc_at_least(size_t size, size_t *actual)
 EXPORT size_t
 tcm_release_free_memory(void)
 {
+  tcmi_guard_verify("tcm_release_free_memory");
   return tcmi_release_all();
 }
 
@@ -118,6 +118,7 @@ EXPORT int
 tcm_malloc_trim(size_t pad)
 {
   (void)pad;
+  tcmi_guard_verify("tcm_malloc_trim");
   return tcmi_release_all() > 0;
 }
 

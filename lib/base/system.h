@@ -106,6 +106,11 @@ bool tcmi_system_is_secure_mode(void);
 /* The environment: an array of "NAME=value" ended by NULL; may itself be NULL
  * very early in the life of a process. */
 char **tcmi_system_environment(void);
+/* The file that the code at @pc was loaded from and the address of @pc in it,
+ * as its symbol table counts; false if that is not known.  A library that is
+ * tcm itself is NULL.  Takes no lock: asks what the loader keeps for
+ * unwinders. */
+bool tcmi_system_module(const void *pc, const char **file, uintptr_t *address);
 /* The file behind a descriptor; false if it is not open. */
 bool tcmi_system_file_id(int descriptor, struct system_file_id *id);
 /* Reads the beginning of a file, without libc's part in it; returns how many

@@ -7,8 +7,14 @@
 
 #include "base/system.h"
 
+#ifdef HAVE__DL_FIND_OBJECT
+#include <dlfcn.h>
+#endif
 #include <errno.h>
 #include <fcntl.h>
+#ifdef HAVE__DL_FIND_OBJECT
+#include <link.h>
+#endif
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -419,6 +425,42 @@ tcmi_system_environment(void)
 {
   return environ;
 }
+
+#ifdef HAVE__DL_FIND_OBJECT
+extern __typeof__(_dl_find_object) _dl_find_object WEAK;
+
+/* dladdr(3) would take the loader's lock, which the thread may hold. */
+bool
+tcmi_system_module(const void *pc, const char **file, uintptr_t *address)
+{
+  struct dl_find_object found, own;
+  void *self = (void *)(uintptr_t)&tcmi_system_module;
+
+  if (_dl_find_object == NULL ||
+      _dl_find_object((void *)(uintptr_t)pc, &found) != 0 ||
+      _dl_find_object(self, &own) != 0)
+    return false;
+  *file = found.dlfo_link_map->l_name;
+  *address = (uintptr_t)pc - found.dlfo_link_map->l_addr;
+  if (**file == '\0') {
+    /* The program itself, which tcm may be a part of. */
+    *file = (const char *)getauxval(AT_EXECFN);
+    return *file != NULL;
+  }
+  if (found.dlfo_link_map == own.dlfo_link_map)
+    *file = NULL;
+  return true;
+}
+#else
+bool
+tcmi_system_module(const void *pc, const char **file, uintptr_t *address)
+{
+  (void)pc;
+  (void)file;
+  (void)address;
+  return false;
+}
+#endif
 
 bool
 tcmi_system_file_id(int descriptor, struct system_file_id *id)

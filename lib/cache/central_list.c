@@ -301,32 +301,11 @@ tcmi_central_judge(struct span *span, uintptr_t object)
   return verdict;
 }
 
-void
-tcmi_misuse(const char *function, const char *what, uintptr_t address)
+static const char *
+misuse_of(enum central_verdict verdict)
 {
-  struct span *span = tcmi_pagemap_find(address);
-  struct line line;
-
-  tcmi_report_begin(&line);
-  tcmi_line_text(&line, function);
-  tcmi_line_text(&line, "(): ");
-  tcmi_line_text(&line, what);
-  tcmi_line_text(&line, " at ");
-  tcmi_line_hex(&line, address);
-  if (span != NULL) {
-    tcmi_line_text(&line, " (span ");
-    tcmi_line_hex(&line, span->start);
-    tcmi_line_text(&line, ", ");
-    tcmi_line_decimal(&line, span->npages);
-    tcmi_line_text(&line, " pages");
-    if (span->class_id != 0) {
-      tcmi_line_text(&line, ", ");
-      tcmi_line_decimal(&line, size_class_size(span->class_id));
-      tcmi_line_text(&line, " B class");
-    }
-    tcmi_line_text(&line, ")");
-  }
-  tcmi_report_fatal(&line);
+  return verdict == CENTRAL_INTERIOR ? "pointer not at the start of a block"
+                                     : "double free";
 }
 
 /* Nothing may be locked while the program dies: its SIGABRT handler may
@@ -336,11 +315,7 @@ reject(struct central_list *list, enum central_verdict verdict,
        uintptr_t object)
 {
   lock_release(&list->lock);
-  tcmi_misuse("free",
-              verdict == CENTRAL_INTERIOR
-                  ? "pointer not at the start of a block"
-                  : "double free",
-              object);
+  tcmi_misuse(call_unknown("free"), misuse_of(verdict), object);
 }
 
 void
@@ -423,6 +398,20 @@ tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n)
     tcmi_span_destroy(empty);
     empty = next == NULL ? NULL : list_entry(next, struct span, link);
   }
+}
+
+void
+tcmi_central_insert_one(struct call call, unsigned class_id, void *object)
+{
+  struct span *span = pagemap_span((uintptr_t)object);
+  enum central_verdict verdict;
+
+  if (unlikely(span == NULL))
+    tcmi_misuse(call, "double free", (uintptr_t)object);
+  verdict = tcmi_central_judge(span, (uintptr_t)object);
+  if (unlikely(verdict != CENTRAL_VALID))
+    tcmi_misuse(call, misuse_of(verdict), (uintptr_t)object);
+  tcmi_central_insert(class_id, &object, 1);
 }
 
 static void

@@ -35,6 +35,7 @@
 #include "base/compiler.h"
 #include "base/list.h"
 #include "base/lock.h"
+#include "cache/misuse.h"
 #include "cache/size_class.h"
 #include "heap/span.h"
 
@@ -62,6 +63,9 @@ unsigned tcmi_central_extract_new(unsigned class_id, void **out, unsigned n);
 void *tcmi_central_extract_one(unsigned class_id, bool *zero);
 /* Gives @n objects back. */
 void tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n);
+/* The same for one object that the program hands in just now: a line about it
+ * names @call. */
+void tcmi_central_insert_one(struct call call, unsigned class_id, void *object);
 
 /* Returns to the system pages of the class that hold no live or cached object,
  * those of the emptiest spans first, until @most bytes are returned; the result
@@ -82,10 +86,5 @@ void tcmi_central_verify(unsigned class_id);
  * was handed out and is not free in the span.  Takes the lock. */
 enum central_verdict { CENTRAL_VALID, CENTRAL_INTERIOR, CENTRAL_FREE };
 enum central_verdict tcmi_central_judge(struct span *span, uintptr_t object);
-
-/* One line about a wrong pointer, then abort.  @function is the name that the
- * program called. */
-void tcmi_misuse(const char *function, const char *what, uintptr_t address)
-    __attribute__((noreturn, cold));
 
 #endif /* TCM_CACHE_CENTRAL_LIST_H */

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The interface, function by function: value, errno, alignment, zero size,
 # overflow, failure.  One source per family; it runs preloaded, linked, with
-# the debug library, with every free checked, with other page sizes and, where
-# the family has tcm_ names, under those (prefixed.mk).
+# the debug library, with every free checked, with all checks, with other page
+# sizes and, where the family has tcm_ names, under those (prefixed.mk).
 
 check_PROGRAMS += \
 	tests/api/aligned \
@@ -77,6 +77,14 @@ api_tests = \
 	tests/api/checked-realloc.sh \
 	tests/api/checked-served.sh \
 	tests/api/checked-usable_size.sh \
+	tests/api/quarantine-aligned.sh \
+	tests/api/quarantine-calloc.sh \
+	tests/api/quarantine-free.sh \
+	tests/api/quarantine-introspection.sh \
+	tests/api/quarantine-malloc.sh \
+	tests/api/quarantine-realloc.sh \
+	tests/api/quarantine-served.sh \
+	tests/api/quarantine-usable_size.sh \
 	tests/api/linked-aligned.sh \
 	tests/api/linked-calloc.sh \
 	tests/api/linked-free.sh \

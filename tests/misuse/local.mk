@@ -12,13 +12,23 @@ misuse_programs = \
 	tests/misuse/interior_large \
 	tests/misuse/interior_large_first_page \
 	tests/misuse/interior_small \
+	tests/misuse/overflow_1 \
+	tests/misuse/overflow_8 \
+	tests/misuse/overflow_large \
+	tests/misuse/sized_alignment \
+	tests/misuse/sized_larger \
+	tests/misuse/sized_smaller \
 	tests/misuse/small_integer \
 	tests/misuse/small_integer_first \
 	tests/misuse/stack_pointer \
 	tests/misuse/static_object \
 	tests/misuse/unaligned \
 	tests/misuse/unaligned_large \
-	tests/misuse/wild_pointer
+	tests/misuse/underflow_1 \
+	tests/misuse/underflow_8 \
+	tests/misuse/wild_pointer \
+	tests/misuse/write_after_free \
+	tests/misuse/write_after_free_large
 check_PROGRAMS += $(misuse_programs)
 
 TESTS += tests/misuse/misuse.py

@@ -38,6 +38,16 @@ say(const char *text)
     _exit(99);
 }
 
+static void
+say_address(void *pointer)
+{
+  char line[64];
+
+  snprintf(line, sizeof line, "address 0x%llx\n",
+           (unsigned long long)(uintptr_t)pointer);
+  say(line);
+}
+
 /* A block of the 64-byte class, one of a class of several pages, and one of a
  * size that no class has. */
 #define SMALL_SIZE 64
@@ -79,11 +89,8 @@ static void
 misuse(int argc, char **argv, void *pointer)
 {
   const char *function = argc > 1 ? argv[1] : "free";
-  char line[64];
 
-  snprintf(line, sizeof line, "address 0x%llx\n",
-           (unsigned long long)(uintptr_t)pointer);
-  say(line);
+  say_address(pointer);
   pointer = hidden(pointer);
   if (strcmp(function, "free") == 0)
     free(pointer);
@@ -93,6 +100,43 @@ misuse(int argc, char **argv, void *pointer)
     (void)!malloc_usable_size(pointer);
   else
     call_by_name(function, pointer);
+  say("after the call\n");
+}
+
+/* Frees @pointer with a size, and an alignment where the function takes one;
+ * that of C takes it first. */
+static __attribute__((unused)) void
+misuse_sized(int argc, char **argv, void *pointer, size_t size, size_t align)
+{
+  const char *function = argc > 1 ? argv[1] : "free_sized";
+  void *symbol = dlsym(RTLD_DEFAULT, function);
+  void (*call)(void *, size_t, size_t);
+
+  say_address(pointer);
+  if (symbol == NULL)
+    _exit(99);
+  memcpy(&call, &symbol, sizeof call);
+  if (strstr(function, "free_aligned_sized") != NULL)
+    call(pointer, align, size);
+  else
+    call(pointer, size, align);
+  say("after the call\n");
+}
+
+/* Does what lets a block that was freed earlier leave quarantine: frees many
+ * others, or calls the function that argv[1] names. */
+static __attribute__((unused)) void
+misuse_late(int argc, char **argv, void *pointer)
+{
+  int i;
+
+  if (argc > 1 && strcmp(argv[1], "free") != 0) {
+    misuse(argc, argv, pointer);
+    return;
+  }
+  say_address(pointer);
+  for (i = 0; i < 200; i++)
+    free(hidden(malloc(100000)));
   say("after the call\n");
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # tcm in a real process: fork, threads, signals, limits, dlopen, linking, exit.
-# Each program runs preloaded, with the debug library and with every free
-# checked; some have a long form for "make check-long".
+# Each program runs preloaded, with the debug library, with every free checked
+# and with all checks; some have a long form for "make check-long".
 check_PROGRAMS += \
 	tests/process/background \
 	tests/process/confined_load \
@@ -70,6 +70,20 @@ process_tests = \
 	tests/process/checked-spawn.sh \
 	tests/process/checked-threads.sh \
 	tests/process/checked-tls_destructors.sh \
+	tests/process/quarantine-deepbind.sh \
+	tests/process/quarantine-descriptors.sh \
+	tests/process/quarantine-early.sh \
+	tests/process/quarantine-exit.sh \
+	tests/process/quarantine-fork_signal.sh \
+	tests/process/quarantine-fork_stdio.sh \
+	tests/process/quarantine-fork_threads.sh \
+	tests/process/quarantine-limits.sh \
+	tests/process/quarantine-locked_memory.sh \
+	tests/process/quarantine-out_of_memory.sh \
+	tests/process/quarantine-report.sh \
+	tests/process/quarantine-spawn.sh \
+	tests/process/quarantine-threads.sh \
+	tests/process/quarantine-tls_destructors.sh \
 	tests/process/glibc-late_dlopen.sh
 process_long_tests = \
 	tests/process/long-exit.sh \

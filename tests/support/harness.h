@@ -151,6 +151,16 @@ harness_count(long quick, long thorough)
   return harness_is_long() ? thorough : quick;
 }
 
+/* Whether tcm's blocks have red zones: they cost as much as small blocks do,
+ * and some freed ones may be kept back. */
+static HARNESS_UNUSED int
+harness_is_guarded(void)
+{
+  const char *level = getenv("TCM_CHECK");
+
+  return level != NULL && atoi(level) >= 2;
+}
+
 /* The splitmix64 sequence that starts at *@state. */
 static HARNESS_UNUSED uint64_t
 harness_random(uint64_t *state)

@@ -10,6 +10,8 @@
 #   debug     the same with the library that checks its own invariants
 #   linked    the program DIR/linked_NAME, linked with libtcm
 #   checked   preload, with the option that checks every free at once
+#   bounds    preload, with red zones and the sizes of sized frees checked too
+#   quarantine  the same, with freed blocks kept back and checked
 #   page16 page64   preload, behaving as on a kernel with such pages
 #   long      preload, in the long form of the test
 #   glibc tcmalloc jemalloc mimalloc   other allocators, for comparison
@@ -66,6 +68,14 @@ linked) program=$folder/linked_$name ;;
 checked)
   preload=$so
   export TCM_CHECK=1
+  ;;
+bounds)
+  preload=$so
+  export TCM_CHECK=2
+  ;;
+quarantine)
+  preload=$so
+  export TCM_CHECK=3
   ;;
 page16 | page64)
   preload=$so

@@ -30,7 +30,7 @@ resized(unsigned char *block, size_t from, size_t to, uint64_t seed)
   must_for(block != NULL, "%zu to %zu", from, to);
   must_for(unit_is_marked(block, min_size(from, to), seed), "%zu to %zu", from,
            to);
-  must(tcmi_usable_size("test", block) >= to);
+  must(tcmi_usable_size(call_unknown("test"), block) >= to);
   must(memory_is_aligned(block, memory_least_alignment(to)));
   unit_mark(block, to, seed);
   return block;

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "cache/misuse.h"
+
+#include "base/report.h"
+#include "base/system.h"
+#include "cache/size_class.h"
+#include "heap/pagemap.h"
+#include "heap/span.h"
+
+static void
+line_span(struct line *line, uintptr_t address)
+{
+  const struct span *span = tcmi_pagemap_find(address);
+
+  if (span == NULL)
+    return;
+  tcmi_line_text(line, " (span ");
+  tcmi_line_hex(line, span->start);
+  tcmi_line_text(line, ", ");
+  tcmi_line_decimal(line, span->npages);
+  tcmi_line_text(line, " pages");
+  if (span->class_id != 0) {
+    tcmi_line_text(line, ", ");
+    tcmi_line_decimal(line, size_class_size(span->class_id));
+    tcmi_line_text(line, " B class");
+  }
+  tcmi_line_text(line, ")");
+}
+
+/* ", <verb> from <place>", if that is known.  An address in tcm itself is that
+ * of a helper which did not end in a jump, and tells the user nothing. */
+static void
+line_place(struct line *line, const char *verb, const void *from)
+{
+  const char *pc = (const char *)from - 1, *file = NULL;
+  uintptr_t address = 0;
+  bool known;
+
+  if (from == NULL)
+    return;
+  known = tcmi_system_module(pc, &file, &address);
+  if (known && file == NULL)
+    return;
+  tcmi_line_text(line, ", ");
+  tcmi_line_text(line, verb);
+  tcmi_line_text(line, " from ");
+  if (known) {
+    tcmi_line_text(line, file);
+    tcmi_line_text(line, "+");
+    tcmi_line_hex(line, address);
+  } else {
+    tcmi_line_hex(line, (uintptr_t)pc);
+  }
+}
+
+static void
+line_numbers(struct line *line, const struct misuse_details *details)
+{
+  if (!details->has_numbers)
+    return;
+  tcmi_line_text(line, " (");
+  tcmi_line_decimal(line, details->given);
+  tcmi_line_text(line, ", not ");
+  tcmi_line_decimal(line, details->wanted);
+  tcmi_line_text(line, ")");
+}
+
+void
+tcmi_misuse_detailed(struct call call, const char *what, uintptr_t address,
+                     const struct misuse_details *details)
+{
+  struct line line;
+
+  tcmi_report_begin(&line);
+  tcmi_line_text(&line, call.function);
+  tcmi_line_text(&line, "(): ");
+  tcmi_line_text(&line, what);
+  line_numbers(&line, details);
+  tcmi_line_text(&line, " at ");
+  tcmi_line_hex(&line, address);
+  line_span(&line, address);
+  line_place(&line, "called", call.from);
+  if (details->past != NULL)
+    line_place(&line, details->past, details->past_from);
+  tcmi_report_fatal(&line);
+}
+
+void
+tcmi_misuse(struct call call, const char *what, uintptr_t address)
+{
+  static const struct misuse_details none = {.past = NULL};
+
+  tcmi_misuse_detailed(call, what, address, &none);
+}

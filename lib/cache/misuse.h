@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * misuse.h - one line about what the program did wrong, and the end.
+ *
+ *     tcm: free(): double free at 0x7f0c4d202040 (span 0x7f0c4d202000,
+ *     2 pages, 64 B class), called from /usr/bin/prog+0x11a5, freed from ...
+ *
+ * A place in the program is named as addr2line(1) wants it: the file that was
+ * loaded and the address there, one below the return address, so that it is
+ * the line of the call.  Where the file is not known it is the address alone.
+ *
+ * Nothing here allocates or takes a lock; none may be held by the caller, since
+ * the program's handler of SIGABRT may allocate.
+ */
+#ifndef TCM_CACHE_MISUSE_H
+#define TCM_CACHE_MISUSE_H
+
+#include "base/compiler.h"
+
+/* What the program called, and from where. */
+struct call {
+  const char *function; /* [const] the name, without parentheses */
+  const void *from;     /* [const] return address, or NULL: not known */
+};
+
+/* The call of the function that this stands in, or of one that ends in a jump
+ * to it. */
+#define CALL_HERE(name) \
+  ((struct call){.function = (name), .from = __builtin_return_address(0)})
+
+/* When a mistake comes to light later than it was made. */
+static inline struct call
+call_unknown(const char *function)
+{
+  return (struct call){.function = function, .from = NULL};
+}
+
+/* Two numbers that should be one, and what was done with the block before. */
+struct misuse_details {
+  bool has_numbers;      /* [const] the two below mean something */
+  size_t given, wanted;  /* [const] */
+  const char *past;      /* [const] "allocated" or "freed", or NULL */
+  const void *past_from; /* [const] return address, or NULL */
+};
+
+void tcmi_misuse(struct call call, const char *what, uintptr_t address)
+    __attribute__((noreturn, cold));
+void tcmi_misuse_detailed(struct call call, const char *what, uintptr_t address,
+                          const struct misuse_details *details)
+    __attribute__((noreturn, cold));
+
+#endif /* TCM_CACHE_MISUSE_H */

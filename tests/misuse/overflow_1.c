@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A zero byte behind the last one of a small block. */
+#include "misuse.h"
+
+int
+main(int argc, char **argv)
+{
+  char *block = get_block(SMALL_SIZE);
+
+  block[SMALL_SIZE] = '\0';
+  misuse(argc, argv, block);
+  return flush();
+}

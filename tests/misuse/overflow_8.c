@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A pointer behind the last byte of a small block. */
+#include "misuse.h"
+
+int
+main(int argc, char **argv)
+{
+  char *block = get_block(SMALL_SIZE);
+  void *pointer = &argc;
+
+  memcpy(block + SMALL_SIZE, &pointer, sizeof pointer);
+  misuse(argc, argv, block);
+  return flush();
+}

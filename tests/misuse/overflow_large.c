@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A byte behind the last one of a large block. */
+#include "misuse.h"
+
+int
+main(int argc, char **argv)
+{
+  char *block = get_block(LARGE_SIZE);
+
+  block[LARGE_SIZE] = 'x';
+  misuse(argc, argv, block);
+  return flush();
+}
