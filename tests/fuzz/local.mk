@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Fuzz targets over readable lists of operations.  As tests they run the stored
-# corpus and variants of it; "make fuzz" lets libFuzzer look for more, in a build
-# configured with --enable-fuzzing CC=clang, and makes many variants in another.
+# corpus and variants of it, those of the API with all checks too; "make fuzz"
+# lets libFuzzer look for more, in a build configured with --enable-fuzzing
+# CC=clang, and makes many variants in another.
 fuzz_programs = \
 	tests/fuzz/fuzz_api \
 	tests/fuzz/fuzz_central_list \
@@ -9,12 +10,13 @@ fuzz_programs = \
 	tests/fuzz/fuzz_page_heap \
 	tests/fuzz/fuzz_pagemap
 check_PROGRAMS += $(fuzz_programs)
-TESTS += $(fuzz_programs)
+TESTS += $(fuzz_programs) tests/fuzz/guarded.sh
 LONG_TESTS += tests/fuzz/long.sh
 EXTRA_DIST += \
 	tests/fuzz/corpus \
 	tests/fuzz/fuzz.dict \
 	tests/fuzz/fuzz.h \
+	tests/fuzz/guarded.sh \
 	tests/fuzz/long.sh
 
 fuzz_cppflags = $(AM_CPPFLAGS) -DTCM_DEBUG=1

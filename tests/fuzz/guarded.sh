@@ -1,0 +1,6 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# The corpus of the API, and variants of it, with red zones, sizes of sized
+# frees and quarantine.
+set -eu
+TCM_CHECK=3 "${TEST_BUILDDIR:?}/tests/fuzz/fuzz_api"
