@@ -9,9 +9,14 @@ model_programs = \
 check_PROGRAMS += $(model_programs)
 TESTS += $(model_programs)
 LONG_TESTS += tests/model/long.sh
+
+# The lock-free pieces, every interleaving of their steps, for spin.
+TESTS += tests/model/spin.py
 EXTRA_DIST += \
 	tests/model/long.sh \
-	tests/model/model.h
+	tests/model/model.h \
+	tests/model/spin \
+	tests/model/spin.py
 
 model_cppflags = $(AM_CPPFLAGS) -DTCM_DEBUG=1
 tests_model_api_CPPFLAGS = $(model_cppflags)
