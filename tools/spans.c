@@ -112,7 +112,7 @@ letter_of(const struct tables *t, size_t h, struct tally_of_pages *tally)
   }
   if (used > 0) {
     tally->part++;
-    return (char)('0' + used * 10 / HUGE_PAGE_PAGES);
+    return (char)('0' + (size_t)used * 10 / HUGE_PAGE_PAGES);
   }
   if (idle > 0) {
     tally->idle++;

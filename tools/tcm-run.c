@@ -9,6 +9,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -107,10 +108,8 @@ set_option(const char *assignment)
       value > rows[i].max)
     fail(STATUS_FAILED, "%s is a number from %" PRIu64 " to %" PRIu64,
          rows[i].name, rows[i].min, rows[i].max);
-  for (size_t c = 0; rows[i].name[c] != '\0' && c < sizeof variable - 5; c++)
-    variable[4 + c] = rows[i].name[c] >= 'a' && rows[i].name[c] <= 'z'
-                          ? (char)(rows[i].name[c] - 'a' + 'A')
-                          : rows[i].name[c];
+  for (size_t c = 0; c < sizeof variable - 5 && rows[i].name[c] != '\0'; c++)
+    variable[4 + c] = (char)toupper((unsigned char)rows[i].name[c]);
   set_variable(variable, equals + 1);
 }
 

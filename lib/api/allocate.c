@@ -44,7 +44,7 @@ object_get(unsigned class_id)
 static void *
 class_allocate(unsigned class_id)
 {
-  struct bin *bin = thread_cache_bin(tcmi_thread_cache, 2 * class_id);
+  struct bin *bin = thread_cache_bin(tcmi_thread_cache, 2 * (size_t)class_id);
   void *object;
 
   if (tcmi_thread_cache_state == CACHE_OPEN &&
@@ -129,7 +129,7 @@ tcmi_allocate_slow(size_t size)
 static void *
 paged_zeroed(unsigned class_id, size_t size)
 {
-  struct bin *bin = thread_cache_bin(tcmi_thread_cache, 2 * class_id);
+  struct bin *bin = thread_cache_bin(tcmi_thread_cache, 2 * (size_t)class_id);
   bool zero = false;
   void *object = NULL;
 

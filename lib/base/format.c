@@ -16,7 +16,8 @@ tcmi_line_text(struct line *line, const char *text)
 {
   /* What comes from outside may neither end the line nor steer a terminal. */
   for (; *text != '\0'; text++)
-    line_char(line, (unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
+    line_char(line,
+              (char)((unsigned char)*text < ' ' || *text == 127 ? '?' : *text));
 }
 
 static void

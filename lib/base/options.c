@@ -104,7 +104,7 @@ variable_is_option(const char *variable, const char *name)
 {
   for (variable += 4; *name != '\0'; variable++, name++) {
     char upper =
-        *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A') : *name;
+        (char)(*name >= 'a' && *name <= 'z' ? *name - 'a' + 'A' : *name);
     if (*variable != upper)
       return false;
   }

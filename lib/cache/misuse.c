@@ -34,12 +34,13 @@ line_span(struct line *line, uintptr_t address)
 static void
 line_place(struct line *line, const char *verb, const void *from)
 {
-  const char *pc = (const char *)from - 1, *file = NULL;
+  const char *pc, *file = NULL;
   uintptr_t address = 0;
   bool known;
 
   if (from == NULL)
     return;
+  pc = (const char *)from - 1;
   known = tcmi_system_module(pc, &file, &address);
   if (known && file == NULL)
     return;

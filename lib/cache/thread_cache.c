@@ -52,7 +52,7 @@ bin_most(unsigned c)
   size_t most = MOST_BYTES / size_class_size(c);
 
   return (unsigned)max_size(min_size(most, MOST_SLOTS),
-                            2 * tcmi_size_classes[c].batch);
+                            2 * (size_t)tcmi_size_classes[c].batch);
 }
 
 /* The capacity that a bin begins with and may always have: a kilobyte, or one

@@ -21,7 +21,7 @@
 /* How often the numbers are read at most, see stats_raw.h. */
 #define LOOKS 8
 
-#define PLACE(object) (uintptr_t) & (object)
+#define PLACE(object) ((uintptr_t) & (object))
 
 /* Aligned to the smallest page, so that a reader knows where to look. */
 struct stats_page tcmi_stats_page __attribute__((aligned(4096))) = {

@@ -29,7 +29,7 @@ def verify(model, mutant, folder):
     define = ["-D" + mutant] if mutant else []
     compiler = shlex.split(os.environ.get("CC") or "cc")
     for step in (["spin"] + define + ["-a", model],
-                 compiler + ["-O1", "-w", "-DSAFETY", "-DVECTORSZ=4096", "-o",
+                 compiler + ["-O0", "-w", "-DSAFETY", "-DVECTORSZ=4096", "-o",
                              "pan", "pan.c"]):
         status, text = run(step, folder)
         if status != 0:
