@@ -83,7 +83,7 @@ region_grow_locked(size_t bytes)
 
   size = round_up(size, tcmi_system_page_size());
   /* A process at its limit may still have room for a single page. */
-  if (tcmi_system_map(size, &start) != 0) {
+  if (tcmi_system_map_guarded(size, &start) != 0) {
     size = round_up(bytes + GRANULE, tcmi_system_page_size());
     if (tcmi_system_map(size, &start) != 0)
       return false;
@@ -205,7 +205,7 @@ tcmi_metadata_alloc(size_t bytes)
 
   if (bytes >= METADATA_OWN_MAPPING) {
     size_t size = round_up(bytes, tcmi_system_page_size());
-    if (tcmi_system_map(size, &block) != 0)
+    if (tcmi_system_map_guarded(size, &block) != 0)
       return NULL;
     tcmi_metadata_count(size);
     return block;
@@ -231,7 +231,7 @@ tcmi_metadata_free(void *block, size_t bytes)
 {
   if (bytes >= METADATA_OWN_MAPPING) {
     size_t size = round_up(bytes, tcmi_system_page_size());
-    if (tcmi_system_release(block, size) == 0)
+    if (tcmi_system_release_guarded(block, size) == 0)
       tcmi_metadata_count((size_t)0 - size);
     return;
   }

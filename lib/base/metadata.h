@@ -12,6 +12,8 @@
  *   M2  a block is aligned to 64 bytes.
  *   M3  memory handed out for the first time is zero; recycled memory is not.
  *   M4  a block of METADATA_OWN_MAPPING bytes or more has a mapping of its own.
+ *   M5  before and behind each region and each such mapping lies a page that
+ *       cannot be touched, unless memory was too short for it.
  *
  * Locking: LOCK_METADATA inside.  Cost: a few loads under the lock.
  */

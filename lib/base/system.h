@@ -56,6 +56,10 @@ void tcmi_system_set_page_size(size_t size);
 MUST_CHECK int tcmi_system_reserve(size_t size, void *hint, void **out);
 /* Memory, zeroed, read and write. */
 MUST_CHECK int tcmi_system_map(size_t size, void **out);
+/* The same between two pages that cannot be touched, so that nothing which
+ * runs over the end of another mapping gets there; and its end. */
+MUST_CHECK int tcmi_system_map_guarded(size_t size, void **out);
+MUST_CHECK int tcmi_system_release_guarded(void *start, size_t size);
 /* Memory that reads as zeroes and cannot be written until committed. */
 MUST_CHECK int tcmi_system_map_readable(size_t size, void **out);
 /* Makes reserved or readable address space writable memory. */

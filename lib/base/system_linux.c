@@ -181,6 +181,27 @@ tcmi_system_map(size_t size, void **out)
   return system_mmap(SYSTEM_MAP, NULL, size, PROT_READ | PROT_WRITE, 0, out);
 }
 
+/* One kind of call to those who make it fail, though the system sees two. */
+int
+tcmi_system_map_guarded(size_t size, void **out)
+{
+  size_t page = tcmi_system_page_size();
+  int saved = errno, result;
+  void *memory;
+
+  result = system_mmap(SYSTEM_MAP, NULL, size + 2 * page, PROT_NONE,
+                       MAP_NORESERVE, &memory);
+  if (result != 0)
+    return result;
+  *out = (char *)memory + page;
+  if (mprotect(*out, size, PROT_READ | PROT_WRITE) != 0) {
+    result = -errno;
+    munmap(memory, size + 2 * page);
+  }
+  errno = saved;
+  return result;
+}
+
 int
 tcmi_system_map_readable(size_t size, void **out)
 {
@@ -288,6 +309,14 @@ tcmi_system_release(void *start, size_t size)
     result = -errno;
   errno = saved;
   return result;
+}
+
+int
+tcmi_system_release_guarded(void *start, size_t size)
+{
+  size_t page = tcmi_system_page_size();
+
+  return tcmi_system_release((char *)start - page, size + 2 * page);
 }
 
 /* Most kernels refuse to move memory only after they unmapped the goal, for

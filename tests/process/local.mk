@@ -17,6 +17,7 @@ check_PROGRAMS += \
 	tests/process/locked_memory \
 	tests/process/mappings \
 	tests/process/out_of_memory \
+	tests/process/overwrite \
 	tests/process/report \
 	tests/process/spawn \
 	tests/process/threads \
@@ -36,6 +37,7 @@ process_tests = \
 	tests/process/preload-locked_memory.sh \
 	tests/process/preload-mappings.sh \
 	tests/process/preload-out_of_memory.sh \
+	tests/process/preload-overwrite.sh \
 	tests/process/preload-report.sh \
 	tests/process/preload-spawn.sh \
 	tests/process/preload-threads.sh \
@@ -51,6 +53,7 @@ process_tests = \
 	tests/process/debug-limits.sh \
 	tests/process/debug-locked_memory.sh \
 	tests/process/debug-out_of_memory.sh \
+	tests/process/debug-overwrite.sh \
 	tests/process/debug-report.sh \
 	tests/process/debug-spawn.sh \
 	tests/process/debug-threads.sh \
@@ -66,6 +69,7 @@ process_tests = \
 	tests/process/checked-limits.sh \
 	tests/process/checked-locked_memory.sh \
 	tests/process/checked-out_of_memory.sh \
+	tests/process/checked-overwrite.sh \
 	tests/process/checked-report.sh \
 	tests/process/checked-spawn.sh \
 	tests/process/checked-threads.sh \

@@ -220,6 +220,41 @@ START_TEST(threads_share_it)
 }
 END_TEST
 
+static void
+write_byte(void *place)
+{
+  *(volatile char *)place = 1;
+}
+
+static void
+expect_fault(void *place)
+{
+  char text[256];
+  int status = unit_child(write_byte, place, text, sizeof text);
+
+  must_for(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "status %#x",
+           (unsigned)status);
+}
+
+/* What runs over the end of another mapping faults before it gets here. */
+START_TEST(nothing_runs_into_it)
+{
+  const struct metadata_region *region;
+  size_t own = 2 * METADATA_OWN_MAPPING;
+  char *block = tcmi_metadata_alloc(own);
+
+  must(tcmi_metadata_alloc(64) != NULL);
+  region = tcmi_metadata_counts.regions;
+  must(region != NULL && block != NULL);
+  expect_fault((char *)(uintptr_t)region - 1);
+  expect_fault((char *)(uintptr_t)region + region->bytes);
+  expect_fault(block - 1);
+  expect_fault(block + own);
+  tcmi_metadata_free(block, own);
+  expect_fault(block);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -235,5 +270,8 @@ main(void)
   tcase_add_test(tests, small_regions_when_large_ones_fail);
   tcase_add_test(tests, rest_of_a_region_is_used);
   tcase_add_test(tests, threads_share_it);
+#ifndef __SANITIZE_ADDRESS__
+  tcase_add_test(tests, nothing_runs_into_it);
+#endif
   return unit_run(tests);
 }

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A program that writes over all memory around its blocks, as far as it gets in
+ * one run: every other block, every free one, every page of the heap that can
+ * be written.  tcm's own structures must not be among that: it goes on handing
+ * out sound blocks and takes them back, and its walk of the heap finds nothing.
+ *
+ * No stdio, and nothing of libc that lies in the heap is used afterwards.
+ */
+#include "../support/memory.h"
+
+#include <setjmp.h>
+
+#define PAGE ((uintptr_t)4096)
+#define BLOCKS 3000
+#define TURNS 30000
+
+static sigjmp_buf escape;
+static unsigned char *blocks[BLOCKS];
+static size_t sizes[BLOCKS];
+
+static void
+on_fault(int number)
+{
+  (void)number;
+  siglongjmp(escape, 1);
+}
+
+/* Writes over a page; false if that cannot be done. */
+static int
+overwrite_page(uintptr_t page, int pattern)
+{
+  if (sigsetjmp(escape, 1) != 0)
+    return 0;
+  memset((void *)page, pattern, PAGE);
+  return 1;
+}
+
+/* Upwards and downwards from an address to the first page that faults; the
+ * result is bytes. */
+static size_t
+overwrite_around(uintptr_t address, int pattern)
+{
+  uintptr_t page = address & ~(PAGE - 1), up = page, down = page;
+
+  while (overwrite_page(up, pattern))
+    up += PAGE;
+  while (overwrite_page(down - PAGE, pattern))
+    down -= PAGE;
+  return up - down;
+}
+
+static size_t
+any_size(uint64_t *state)
+{
+  uint64_t r = harness_random(state);
+
+  return (size_t)(r >> 20) % (r % 50 == 0 ? 300000 : r % 5 == 0 ? 40000 : 600);
+}
+
+static void
+make_blocks(uint64_t *state)
+{
+  size_t i;
+
+  for (i = 0; i < BLOCKS; i++) {
+    sizes[i] = any_size(state);
+    blocks[i] = malloc(harness_size(sizes[i]));
+    REQUIRE(blocks[i] != NULL);
+  }
+  for (i = 0; i < BLOCKS; i += 1 + i % 3) {
+    free(blocks[i]);
+    blocks[i] = NULL;
+  }
+}
+
+static void
+expect_apart(size_t i)
+{
+  size_t j;
+
+  for (j = 0; j < BLOCKS; j++)
+    EXPECT_FOR(j == i || blocks[j] == NULL ||
+                   blocks[j] + sizes[j] <= blocks[i] ||
+                   blocks[i] + sizes[i] <= blocks[j],
+               "blocks %zu and %zu", i, j);
+}
+
+/* Ordinary work; every block must be the heap's and nobody else's. */
+static void
+work(uint64_t *state)
+{
+  static unsigned char marked[BLOCKS];
+  long turn;
+
+  memset(marked, 0, sizeof marked);
+  for (turn = 0; turn < TURNS; turn++) {
+    size_t i = (size_t)(harness_random(state) >> 8) % BLOCKS;
+    if (blocks[i] != NULL) {
+      if (marked[i])
+        EXPECT_FOR(memory_holds(blocks[i], sizes[i], i), "block %zu", i);
+      free(blocks[i]);
+      blocks[i] = NULL;
+      continue;
+    }
+    sizes[i] = any_size(state);
+    blocks[i] = malloc(harness_size(sizes[i]));
+    REQUIRE(blocks[i] != NULL);
+    EXPECT_FOR(!harness_expects_tcm() || harness_owns(blocks[i]),
+               "turn %ld: %p", turn, (void *)blocks[i]);
+    if (turn % 16 == 0)
+      expect_apart(i);
+    memory_fill(blocks[i], sizes[i], i);
+    marked[i] = 1;
+  }
+}
+
+static void
+overwrite_with(int pattern)
+{
+  struct sigaction action = {.sa_handler = on_fault}, old[2];
+  uint64_t state = harness.seed + (unsigned)pattern;
+  size_t bytes;
+
+  make_blocks(&state);
+  REQUIRE(sigaction(SIGSEGV, &action, &old[0]) == 0);
+  REQUIRE(sigaction(SIGBUS, &action, &old[1]) == 0);
+  bytes = overwrite_around((uintptr_t)blocks[2], pattern);
+  REQUIRE(sigaction(SIGSEGV, &old[0], NULL) == 0);
+  REQUIRE(sigaction(SIGBUS, &old[1], NULL) == 0);
+  harness_say("  %zu KiB written with %#x", bytes >> 10, (unsigned)pattern);
+  EXPECT(bytes >= (size_t)2 << 20);
+  work(&state);
+  harness_walk_heap();
+}
+
+static void
+zeroes(void)
+{
+  overwrite_with(0);
+}
+
+static void
+ones(void)
+{
+  overwrite_with(0xff);
+}
+
+static void
+letters(void)
+{
+  overwrite_with('A');
+}
+
+static const struct harness_case cases[] = {
+    {"zeroes", zeroes},
+    {"ones", ones},
+    {"letters", letters},
+};
+
+HARNESS_MAIN(cases)
