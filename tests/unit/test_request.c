@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "api/allocate.h"
+#include "api/heap_check.h"
 #include "api/request.h"
 #include "base/options.h"
 
@@ -96,6 +97,129 @@ START_TEST(what_is_refused)
 }
 END_TEST
 
+/* A number that means something here, one beside it, or any. */
+static uint64_t
+garbage(uint64_t *state)
+{
+  static const uint64_t numbers[] = {
+      0,          1,         2,       3,       OPTION_COUNT,      64,
+      4096,       65536,     1 << 20, 1 << 30, (uint64_t)1 << 40, INT64_MAX,
+      UINT64_MAX, UINT32_MAX};
+
+  if (unit_below(state, 4) == 0)
+    return harness_random(state) >> unit_below(state, 64);
+  if (unit_below(state, 2) == 0)
+    return unit_below(state, OPTION_COUNT + 1);
+  return numbers[unit_below(state, sizeof numbers / sizeof *numbers)] +
+         unit_below(state, 3) - 1;
+}
+
+/* What is to come of a whole request to set an option. */
+static int64_t
+answer_to_set(uint64_t id, uint64_t value)
+{
+  const struct option_row *option;
+
+  if (id >= OPTION_COUNT)
+    return -ENOENT;
+  option = &tcmi_option_table[id];
+  if (option->fixed)
+    return -EPERM;
+  return value < option->min || value > option->max ? -ERANGE : 0;
+}
+
+static void
+expect_options_in_range(void)
+{
+  int id;
+
+  for (id = 0; id < OPTION_COUNT; id++) {
+    uint64_t value = tcmi_option((enum option_id)id);
+    must(value >= tcmi_option_table[id].min &&
+         value <= tcmi_option_table[id].max);
+  }
+}
+
+START_TEST(garbage_is_refused)
+{
+  uint64_t state = unit_seed(), set = 0, refused = 0, torn = 0;
+  int i;
+
+  take_slow_path();
+  for (i = 1; i <= 20000; i++) {
+    uint64_t kind = unit_below(&state, 3) ? REQUEST_SET : garbage(&state);
+    uint64_t option = garbage(&state), value = garbage(&state);
+    bool whole = unit_below(&state, 4) != 0;
+    int64_t wanted = -EAGAIN;
+
+    write_request((uint64_t)i, kind, option, value);
+    if (!whole)
+      request->check ^= (uint64_t)1 << unit_below(&state, 64);
+    else if (kind == REQUEST_SET)
+      wanted = answer_to_set(option, value);
+    else
+      wanted = -EINVAL;
+    tcmi_request_serve();
+    must(request->id == 0 && request->done == (uint64_t)i);
+    if (whole && kind == REQUEST_RELEASE)
+      must(request->result >= 0);
+    else
+      must_for(request->result == wanted, "result %ld, not %ld",
+               (long)request->result, (long)wanted);
+    set += request->result == 0;
+    refused += request->result == -ERANGE || request->result == -ENOENT;
+    torn += request->result == -EAGAIN;
+    expect_options_in_range();
+  }
+  ck_assert_uint_ge(set, 100);
+  ck_assert_uint_ge(refused, 1000);
+  ck_assert_uint_ge(torn, 1000);
+  tcmi_heap_check();
+}
+END_TEST
+
+static void
+scribble(uint64_t *state)
+{
+  unsigned char *bytes = (unsigned char *)&tcmi_stats_page;
+  size_t i;
+
+  for (i = 0; i < offsetof(struct stats_page, takes_requests); i++)
+    bytes[i] = (unsigned char)harness_random(state);
+  write_request(0, garbage(state), garbage(state), garbage(state));
+}
+
+/* The page is for those outside: whatever stands there, the heap goes on. */
+START_TEST(the_page_decides_nothing)
+{
+  uint64_t state = unit_seed();
+  void *blocks[300] = {NULL};
+  struct tcm_stats stats;
+  size_t sizes[300], i;
+  int turn;
+
+  for (turn = 0; turn < 20000; turn++) {
+    if (turn % 50 == 0)
+      scribble(&state);
+    i = unit_below(&state, 300);
+    if (blocks[i] != NULL) {
+      must(unit_is_marked(blocks[i], sizes[i], i));
+      tcmi_free(blocks[i]);
+    }
+    sizes[i] = unit_below(&state, i == 0 ? 2 * MIB : 5000);
+    blocks[i] = tcmi_allocate(sizes[i]);
+    must(blocks[i] != NULL);
+    unit_mark(blocks[i], sizes[i], i);
+    if (turn % 1000 == 0)
+      (void)tcm_release_free_memory();
+  }
+  must(tcm_stats(&stats, sizeof stats) == 0);
+  ck_assert_uint_ge(stats.in_use_bytes, 1000);
+  ck_assert_uint_le(stats.in_use_bytes, stats.mapped_bytes);
+  tcmi_heap_check();
+}
+END_TEST
+
 /* Two threads see it; one acts. */
 static void *
 serve(void *unused)
@@ -131,6 +255,8 @@ main(void)
   tcase_add_test(tests, a_release);
   tcase_add_test(tests, an_option);
   tcase_add_test(tests, what_is_refused);
+  tcase_add_test(tests, garbage_is_refused);
+  tcase_add_test(tests, the_page_decides_nothing);
   tcase_add_test(tests, one_thread_acts);
   return unit_run(tests);
 }
