@@ -77,6 +77,16 @@ read_value(const char *from, uint64_t *value)
   return true;
 }
 
+static bool
+is_allowed(enum option_id id, uint64_t value)
+{
+  const struct option_row *option = &tcmi_option_table[id];
+
+  if (id == OPTION_page_size && (value & (value - 1)) != 0)
+    return false;
+  return value >= option->min && value <= option->max;
+}
+
 static void
 expect_option(enum option_id id)
 {
@@ -89,8 +99,7 @@ expect_option(enum option_id id)
   write_variable(option, name);
   for (v = variables; *v != NULL; v++)
     if (strncmp(*v, name, strlen(name)) == 0 &&
-        read_value(*v + strlen(name), &value) && value >= option->min &&
-        value <= option->max) {
+        read_value(*v + strlen(name), &value) && is_allowed(id, value)) {
       expected = value;
       given = true;
     }

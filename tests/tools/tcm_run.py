@@ -45,7 +45,7 @@ def options_reach_the_program():
     done = run("-o", "thread_cache_bytes=1M", "--option=messages=0", "sh",
                "-c", "echo $TCM_THREAD_CACHE_BYTES $TCM_MESSAGES")
     assert done.stdout == "1M 0\n", done
-    for wrong in ["nonsense=1", "check=2", "check=x", "check", "=1",
+    for wrong in ["nonsense=1", "check=4", "check=x", "check", "=1",
                   "thread_cache_bytes=99999999T"]:
         refused(FAILED, "", "-o", wrong, "true")
 
