@@ -10,8 +10,11 @@ check_PROGRAMS += $(model_programs)
 TESTS += $(model_programs)
 LONG_TESTS += tests/model/long.sh
 
-# The lock-free pieces, every interleaving of their steps, for spin.
+# The lock-free pieces, every interleaving of their steps, for spin.  They are
+# models: one configuration is enough.
+if LINT
 TESTS += tests/model/spin.py
+endif
 EXTRA_DIST += \
 	tests/model/long.sh \
 	tests/model/model.h \
