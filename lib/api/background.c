@@ -105,7 +105,8 @@ many_pages_are_free(void)
   if (bytes < BACKGROUND_LEAST)
     return false;
   atomic_store_relaxed(&background.next_count,
-                       frees + max_size(spans / 4, 4 * BACKGROUND_EVERY));
+                       frees +
+                           max_size(spans / 4, (size_t)4 * BACKGROUND_EVERY));
   bytes = 0;
   for (unsigned c = 1; c < SIZE_CLASS_COUNT && bytes < BACKGROUND_LEAST; c++)
     if (tcmi_central_idle_bytes(c) >= PAGE_SIZE)

@@ -187,7 +187,7 @@ tcmi_system_map_guarded(size_t size, void **out)
 {
   size_t page = tcmi_system_page_size();
   int saved = errno, result;
-  void *memory;
+  void *memory = NULL;
 
   result = system_mmap(SYSTEM_MAP, NULL, size + 2 * page, PROT_NONE,
                        MAP_NORESERVE, &memory);
