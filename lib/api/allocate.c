@@ -256,21 +256,19 @@ check_alignment(struct call call, uintptr_t address)
     tcmi_misuse(call, "pointer not aligned", address);
 }
 
-/* Returns how many came this way before. */
-static uint64_t
+static void
 object_free(struct call call, unsigned class_id, void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
-  uint64_t before = stats_count(slow_frees);
 
+  stats_count(slow_frees);
   if (unlikely(tcmi_thread_cache_state != CACHE_OPEN)) {
     tcmi_central_insert_one(call, class_id, object);
-    return before;
+    return;
   }
   if (unlikely(cache->bins[class_id].top[-1] == object))
     tcmi_misuse(call, "double free", (uintptr_t)object);
   tcmi_thread_cache_push(cache, class_id, object);
-  return before;
 }
 
 static void
@@ -303,16 +301,17 @@ tcmi_free_checked(struct call call, void *block)
   enter_slow_path();
   if (guard_is_on()) {
     tcmi_guard_free(call, block);
-    background_look(1);
+    background_look();
     return;
   }
   check_alignment(call, address);
   if (class_id != 0) {
-    background_look(object_free(call, class_id, block));
+    object_free(call, class_id, block);
+    background_look();
     return;
   }
   large_free(large_span(call, address, "double free"));
-  background_look(1);
+  background_look();
 }
 
 /* Apart, so that the steps before it need no stack frame. */

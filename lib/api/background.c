@@ -19,6 +19,7 @@
 #define CLAIMED UINT32_MAX
 
 uint32_t tcmi_background_thread;
+uint64_t tcmi_background_frees;
 
 static struct {
   uint32_t never;      /* [atomic: relaxed] nobody ever waits on it */
@@ -93,7 +94,7 @@ run(void)
 static bool
 many_pages_are_free(void)
 {
-  uint64_t frees = atomic_load_relaxed(&tcmi_stats_page.slow_frees);
+  uint64_t frees = atomic_load_relaxed(&tcmi_background_frees);
   size_t bytes = 0, spans = 0;
 
   if (frees < atomic_load_relaxed(&background.next_count))

@@ -39,6 +39,9 @@
  * kernel when it is gone */
 extern uint32_t tcmi_background_thread;
 
+/* [atomic: relaxed] frees that took the slow path */
+extern uint64_t tcmi_background_frees;
+
 /* Starts the thread if there is enough for it to do. */
 COLD void tcmi_background_consider(void);
 /* One round; bytes returned. */
@@ -48,14 +51,16 @@ void tcmi_background_forbid(void);
 /* In the child of a fork. */
 void tcmi_background_after_fork(void);
 
-/* At the end of a free that took the slow path, the @nth of them: pages are
- * idle, or it is time to look at the central lists. */
+/* At the end of a free that took the slow path: pages are idle, or it is time to
+ * look at the central lists. */
 static inline void
-background_look(uint64_t nth)
+background_look(void)
 {
+  uint64_t before = atomic_add_relaxed(&tcmi_background_frees, 1);
+
   if ((atomic_load_relaxed(&tcmi_page_counts.idle) >= BACKGROUND_LEAST >>
            PAGE_SHIFT ||
-       nth % BACKGROUND_EVERY == 0) &&
+       before % BACKGROUND_EVERY == 0) &&
       atomic_load_relaxed(&tcmi_background_thread) == 0)
     tcmi_background_consider();
 }

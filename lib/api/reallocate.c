@@ -66,7 +66,7 @@ reallocate_large(void *block, size_t size)
     return NULL;
   }
   if (size > SIZE_CLASS_MAX && tcmi_large_resize(span, size)) {
-    background_look(1);
+    background_look();
     return block;
   }
   if (size > usable && usable >= REMAP_MIN_SIZE)
