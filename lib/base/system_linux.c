@@ -54,35 +54,35 @@ static size_t page_size; /* [atomic: relaxed] bytes; 0 until asked for */
 
 static struct {
   unsigned mask;     /* [atomic: relaxed] which calls fail */
-  unsigned skip;     /* [atomic: relaxed] calls that still succeed first */
-  unsigned count;    /* [atomic: relaxed] failures still to come */
-  unsigned failures; /* [atomic: relaxed] since the last tcmi_system_fail() */
+  unsigned skip;     /* [atomic: relaxed] calls that succeed first */
+  unsigned count;    /* [atomic: relaxed] calls that fail then */
+  unsigned seen;     /* [atomic: relaxed] calls since tcmi_system_fail() */
+  unsigned failures; /* [atomic: relaxed] of these, those that failed */
 } faults;
 
 unsigned
 tcmi_system_fail(unsigned mask, unsigned nth, unsigned count)
 {
-  unsigned failures = faults.failures;
-
-  faults.mask = mask;
-  faults.skip = nth == 0 ? 0 : nth - 1;
-  faults.count = count;
-  faults.failures = 0;
-  return failures;
+  /* Threads may be at work: between the old faults and the new is none. */
+  atomic_store_relaxed(&faults.mask, 0);
+  atomic_store_relaxed(&faults.skip, nth == 0 ? 0 : nth - 1);
+  atomic_store_relaxed(&faults.count, count);
+  atomic_store_relaxed(&faults.seen, 0);
+  atomic_store_relaxed(&faults.mask, mask);
+  return atomic_exchange_acquire(&faults.failures, 0);
 }
 
 static bool
 fault_strikes(enum system_call call)
 {
+  unsigned seen, skip;
+
   if (!config_debug || likely(!(atomic_load_relaxed(&faults.mask) >> call & 1)))
     return false;
-  if (faults.skip > 0) {
-    atomic_sub_relaxed(&faults.skip, 1);
+  seen = atomic_add_relaxed(&faults.seen, 1);
+  skip = atomic_load_relaxed(&faults.skip);
+  if (seen < skip || seen - skip >= atomic_load_relaxed(&faults.count))
     return false;
-  }
-  if (faults.count == 0)
-    return false;
-  atomic_sub_relaxed(&faults.count, 1);
   atomic_add_relaxed(&faults.failures, 1);
   return true;
 }
