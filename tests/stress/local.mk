@@ -15,6 +15,12 @@ TESTS += tests/stress/stress_limited.sh
 endif
 EXTRA_DIST += tests/stress/stress_limited.sh
 
+# An hour, or SOAK_SECONDS, of the same on both cores beside each other.
+soak: tests/stress/stress tests/stress/stress_debug
+	$(AM_TESTS_ENVIRONMENT) $(SHELL) $(srcdir)/tests/stress/soak.sh
+EXTRA_DIST += tests/stress/soak.sh
+phony += soak
+
 # Nine minutes: three seeds, with more and more threads.
 stress_long = tests/stress/stress_long.sh
 LONG_TESTS += $(stress_long)

@@ -3,7 +3,10 @@
  * stress.c - threads that allocate, check, resize and free each other's
  * blocks, through the tcm_ names, so that sanitizers keep their own malloc.
  *
- *     stress [SECONDS [THREADS [SEED]]]
+ *     stress [SECONDS [THREADS [SEED [BLOCKS]]]]
+ *
+ * BLOCKS is how many blocks the threads hold in common.  What was done, and how
+ * much was held, is told at the end.
  *
  * Every block carries a header with its size and a seed, and a pattern over
  * its whole length that follows from them; whoever frees or resizes the block
@@ -15,20 +18,27 @@
  *                    freed by whichever thread takes it out
  *
  * Threads also end and are born again all the while, so that blocks outlive
- * the thread that made them.
+ * the thread that made them.  Once a second the process forks: the child finds
+ * the blocks in common as they were and goes on with them alone.  With the debug
+ * core, system calls fail all the while too.
  */
 #define TEST_DIRECT 1
 #include "../support/harness.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 
 enum {
   OWN_SLOTS = 300,
-  SHARED_SLOTS = 1024,
+  SHARED_SLOTS = 1024, /* unless told otherwise */
+  MAX_SHARED_SLOTS = 1 << 20,
   MAX_THREADS = 64,
-  LIFE = 20000 /* steps after which a thread ends and another begins */
+  CHILD_STEPS = 2000,
+  CHILD_SECONDS = 120, /* after which a child hangs */
+  LIFE = 20000         /* steps after which a thread ends and another begins */
 };
 
 static const size_t max_size = (size_t)8 << 20;
@@ -38,10 +48,34 @@ struct header {
   uint64_t seed; /* of the pattern */
 };
 
-static _Atomic(struct header *) shared[SHARED_SLOTS];
+static _Atomic(struct header *) shared[MAX_SHARED_SLOTS];
+static size_t nshared = SHARED_SLOTS;
 static atomic_int stop;
 static atomic_ulong steps, births, crossings, resizes, refusals;
+static atomic_ulong made_bytes, verified;
+static atomic_long held_bytes, peak_bytes;
+static unsigned long forks, faults; /* [main thread] */
 static uint64_t first_seed;
+
+static void
+add(atomic_ulong *counter, unsigned long more)
+{
+  atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
+}
+
+/* @size bytes more are held, or fewer. */
+static void
+hold(long size)
+{
+  long held =
+      size + atomic_fetch_add_explicit(&held_bytes, size, memory_order_relaxed);
+  long peak = atomic_load_explicit(&peak_bytes, memory_order_relaxed);
+
+  if (size > 0)
+    add(&made_bytes, (unsigned long)size);
+  while (held > peak && !atomic_compare_exchange_weak(&peak_bytes, &peak, held))
+    ;
+}
 
 static _Noreturn void
 give_up(const char *what, const void *block, size_t size)
@@ -88,6 +122,7 @@ check_kept(const struct header *block, size_t size, size_t kept)
   for (i = 0; i < count && i < limit; i += step_after(i, count))
     if (word[i] != pattern(block->seed, i))
       give_up("a byte changed", block, size);
+  add(&verified, 1);
 }
 
 /* Small most of the time; every power of two from 16 bytes to 8 MiB comes up,
@@ -109,7 +144,7 @@ finish(void *memory, size_t size, uint64_t seed)
   struct header *block = (struct header *)memory;
 
   if (block == NULL) {
-    atomic_fetch_add_explicit(&refusals, 1, memory_order_relaxed);
+    add(&refusals, 1);
     return NULL;
   }
   if (((uintptr_t)block & 15) != 0)
@@ -119,6 +154,7 @@ finish(void *memory, size_t size, uint64_t seed)
   block->size = size;
   block->seed = seed;
   write_pattern(block);
+  hold((long)size);
   return block;
 }
 
@@ -161,6 +197,7 @@ end_block(struct header *block, uint64_t r)
   if (block == NULL)
     return;
   check_kept(block, block->size, block->size);
+  hold(-(long)block->size);
   if (r % 4 == 0)
     tcm_free_sized(block, block->size);
   else
@@ -176,12 +213,13 @@ resize_block(struct header *block, uint64_t r)
   check_kept(block, old, old);
   moved = (struct header *)tcm_realloc(block, size);
   if (moved == NULL) {
-    atomic_fetch_add_explicit(&refusals, 1, memory_order_relaxed);
+    add(&refusals, 1);
     check_kept(block, old, old);
     return block;
   }
   check_kept(moved, old, old < size ? old : size);
-  atomic_fetch_add_explicit(&resizes, 1, memory_order_relaxed);
+  hold(-(long)old);
+  add(&resizes, 1);
   return finish(moved, size, r);
 }
 
@@ -189,11 +227,10 @@ resize_block(struct header *block, uint64_t r)
 static void
 share_block(struct header *block, uint64_t r)
 {
-  struct header *other =
-      atomic_exchange(&shared[(r >> 13) % SHARED_SLOTS], block);
+  struct header *other = atomic_exchange(&shared[(r >> 13) % nshared], block);
 
   if (other != NULL)
-    atomic_fetch_add_explicit(&crossings, 1, memory_order_relaxed);
+    add(&crossings, 1);
   end_block(other, r);
 }
 
@@ -203,17 +240,21 @@ use_batch(uint64_t r)
 {
   void *block[40];
   size_t size = sizeof(struct header) + (size_t)(r >> 20) % 2000, i;
-  size_t count = tcm_malloc_batch(size, block, 1 + (r >> 8) % 40);
+  size_t n = tcm_malloc_batch(size, block, 1 + (r >> 8) % 40);
 
-  for (i = 0; i < count; i++)
+  for (i = 0; i < n; i++)
     finish(block[i], size, r + i);
-  for (i = 0; i < count; i++)
+  for (i = 0; i < n; i++)
     check_kept((struct header *)block[i], size, size);
-  for (i = 0; i < count; i += 3) {
+  for (i = 0; i < n; i++) {
+    if (i % 3 != 0) {
+      hold(-(long)size);
+      continue;
+    }
     share_block((struct header *)block[i], r + i * 4096);
     block[i] = NULL;
   }
-  tcm_free_batch(block, count);
+  tcm_free_batch(block, n);
 }
 
 static void
@@ -257,11 +298,11 @@ live(void *seed)
   size_t i;
 
   memset(own, 0, sizeof own);
-  atomic_fetch_add_explicit(&births, 1, memory_order_relaxed);
+  add(&births, 1);
   for (i = 0; i < LIFE && !atomic_load_explicit(&stop, memory_order_relaxed);
        i++)
     one_step(own, &state);
-  atomic_fetch_add_explicit(&steps, i, memory_order_relaxed);
+  add(&steps, i);
   for (i = 0; i < OWN_SLOTS; i++) {
     if (i % 2 == 0 && own[i] != NULL)
       share_block(own[i], harness_random(&state));
@@ -294,19 +335,105 @@ keep_alive(void *seed)
 
 #ifdef TCM_DEBUG
 void tcmi_heap_check(void);
+unsigned tcmi_system_fail(unsigned mask, unsigned nth, unsigned count);
 #else
-/* Without the debug core there is nothing to walk with. */
+/* Without the debug core there is nothing to walk with, and no call fails. */
 static void
 tcmi_heap_check(void)
 {
 }
+
+static unsigned
+tcmi_system_fail(unsigned mask, unsigned nth, unsigned count)
+{
+  (void)mask, (void)nth, (void)count;
+  return 0;
+}
 #endif
+
+/* The only thread of a child: every block in common is as it was, two of three
+ * go, and the heap serves on. */
+static _Noreturn void
+live_as_child(uint64_t state)
+{
+  struct header *own[OWN_SLOTS];
+  size_t i;
+
+  alarm(CHILD_SECONDS);
+  memset(own, 0, sizeof own);
+  for (i = 0; i < nshared; i++) {
+    struct header *block = atomic_load(&shared[i]);
+    if (block == NULL)
+      continue;
+    check_kept(block, block->size, block->size);
+    if (i % 3 != 0)
+      end_block(atomic_exchange(&shared[i], NULL), i);
+  }
+  for (i = 0; i < CHILD_STEPS; i++)
+    one_step(own, &state);
+  for (i = 0; i < OWN_SLOTS; i++)
+    end_block(own[i], i);
+  tcmi_heap_check();
+  _exit(HARNESS_PASS);
+}
+
+/* A fork that finds no memory is none. */
+static void
+fork_once(uint64_t state)
+{
+  int status;
+  pid_t child = fork();
+
+  if (child == 0)
+    live_as_child(state);
+  if (child < 0)
+    return;
+  while (waitpid(child, &status, 0) != child)
+    if (errno != EINTR)
+      give_up("no child to wait for", NULL, 0);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != HARNESS_PASS)
+    give_up("a child failed", NULL, (size_t)status);
+  forks++;
+}
+
+/* Some of the system calls of the next tenth of a second fail. */
+static void
+arm_faults(uint64_t r)
+{
+  unsigned mask = r % 2 == 0 ? ~0u : 1u << (r >> 8) % 7;
+
+  faults += tcmi_system_fail(mask, 1 + (unsigned)(r >> 16) % 4,
+                             1 + (unsigned)(r >> 24) % 3);
+}
+
+/* The invariants must hold while everything moves, too. */
+static void
+disturb(unsigned seconds, uint64_t *state)
+{
+  struct timespec now;
+  time_t end;
+  int turn;
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  end = now.tv_sec + (time_t)seconds;
+  do {
+    for (turn = 0; turn < 10; turn++) {
+      arm_faults(harness_random(state));
+      usleep(100000);
+    }
+    fork_once(harness_random(state));
+    tcmi_heap_check();
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while (now.tv_sec < end);
+  faults += tcmi_system_fail(0, 0, 0);
+}
 
 static void
 run(unsigned seconds, int threads)
 {
   pthread_t keeper[MAX_THREADS];
   uint64_t state = first_seed;
+  size_t slot;
   int i;
 
   pthread_attr_init(&attributes);
@@ -315,16 +442,12 @@ run(unsigned seconds, int threads)
     if (pthread_create(&keeper[i], &attributes, keep_alive,
                        (void *)(uintptr_t)harness_random(&state)) != 0)
       give_up("no thread", NULL, 0);
-  /* The invariants must hold while everything moves, too. */
-  while (seconds-- > 0) {
-    sleep(1);
-    tcmi_heap_check();
-  }
+  disturb(seconds, &state);
   atomic_store(&stop, 1);
   for (i = 0; i < threads; i++)
     pthread_join(keeper[i], NULL);
-  for (i = 0; i < SHARED_SLOTS; i++)
-    end_block(atomic_exchange(&shared[i], NULL), 1);
+  for (slot = 0; slot < nshared; slot++)
+    end_block(atomic_exchange(&shared[slot], NULL), 1);
   tcmi_heap_check();
 }
 
@@ -340,7 +463,25 @@ check_end(void)
   harness_say("in use at the end: %llu bytes; large blocks: %llu",
               (unsigned long long)stats.in_use_bytes,
               (unsigned long long)stats.large_count);
-  return stats.in_use_bytes == 0 && stats.large_count == 0;
+  return stats.in_use_bytes == 0 && stats.large_count == 0 && held_bytes == 0;
+}
+
+static void
+tell(void)
+{
+  struct rusage usage;
+
+  getrusage(RUSAGE_SELF, &usage);
+  harness_say("%lu steps, %lu threads born, %lu blocks freed by others, "
+              "%lu resized, %lu refused",
+              (unsigned long)steps, (unsigned long)births,
+              (unsigned long)crossings, (unsigned long)resizes,
+              (unsigned long)refusals);
+  harness_say("%lu MiB allocated, at most %ld MiB held at once and %ld MiB "
+              "resident, %lu blocks verified",
+              (unsigned long)made_bytes >> 20, (long)peak_bytes >> 20,
+              usage.ru_maxrss >> 10, (unsigned long)verified);
+  harness_say("%lu forks, %lu system calls failed", forks, faults);
 }
 
 int
@@ -350,17 +491,20 @@ main(int argc, char **argv)
   int threads = argc > 2 ? atoi(argv[2]) : 6;
 
   first_seed = argc > 3 ? strtoull(argv[3], NULL, 0) : 20240229;
-  if (threads < 1 || threads > MAX_THREADS)
+  if (argc > 4)
+    nshared = strtoull(argv[4], NULL, 0);
+  if (threads < 1 || threads > MAX_THREADS || nshared < 1 ||
+      nshared > MAX_SHARED_SLOTS)
     return HARNESS_ERROR;
   harness_say("seed %llu, %d threads, %u seconds",
               (unsigned long long)first_seed, threads, seconds);
   run(seconds, threads);
-  harness_say("%lu steps, %lu threads born, %lu blocks freed by others, "
-              "%lu resized, %lu refused",
-              (unsigned long)steps, (unsigned long)births,
-              (unsigned long)crossings, (unsigned long)resizes,
-              (unsigned long)refusals);
-  if (steps == 0 || crossings == 0 || resizes == 0)
+  tell();
+  if (steps == 0 || crossings == 0 || resizes == 0 || verified == 0)
     return HARNESS_FAIL;
+#ifdef TCM_DEBUG
+  if (faults == 0)
+    return HARNESS_FAIL;
+#endif
   return check_end() ? HARNESS_PASS : HARNESS_FAIL;
 }
