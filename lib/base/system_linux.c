@@ -320,13 +320,18 @@ tcmi_system_release_guarded(void *start, size_t size)
 }
 
 /* Most kernels refuse to move memory only after they unmapped the goal, for
- * example when the source lies in two mappings. */
+ * example when the source lies in two mappings.  One that has as many mappings
+ * as it allows refuses at once, and a new one for the goal too: what is mapped
+ * must stay. */
 static void
 goal_restore(void *to, size_t size)
 {
-  void *p = mmap(to, size, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  void *p;
 
+  if (mprotect(to, size, PROT_READ | PROT_WRITE) == 0)
+    return;
+  p = mmap(to, size, PROT_READ | PROT_WRITE,
+           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   CHECK(p == to);
 }
 
