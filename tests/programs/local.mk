@@ -20,6 +20,7 @@ programs_tests = \
 	tests/programs/proof.py \
 	tests/programs/python.py \
 	tests/programs/redis.py \
+	tests/programs/self_hosting.py \
 	tests/programs/sqlite.py
 
 TESTS += $(programs_tests)
@@ -28,3 +29,7 @@ EXTRA_DIST += $(programs_tests) \
 	tests/programs/harness.py \
 	tests/programs/load.py \
 	tests/programs/witness.py
+
+# The whole tree, and every unit test.
+LONG_TESTS += tests/programs/self_hosting_long.sh
+EXTRA_DIST += tests/programs/self_hosting_long.sh

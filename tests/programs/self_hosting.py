@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""tcm builds itself: configure and make in a folder of their own, and a part of
+its tests.  What configure found, every object and the tests' results must be
+the same as under libc's malloc.
+
+With --size demo it is the whole tree and every unit test."""
+
+import glob
+import hashlib
+import os
+import re
+import sys
+
+sys.dont_write_bytecode = True
+import harness  # noqa: E402
+
+SOURCE = os.environ.get("TEST_SRCDIR",
+                        os.path.join(os.path.dirname(__file__), "../.."))
+FEW_TESTS = ["tests/unit/test_" + name for name in (
+    "bits", "format", "list", "page_range", "size_class", "span")]
+
+
+def all_tests():
+    """Those of the unit tests that need no library but the core."""
+    return [os.path.splitext(os.path.relpath(path, SOURCE))[0] for path in
+            sorted(glob.glob(os.path.join(SOURCE, "tests/unit/test_*.c")))]
+
+
+class SelfHosting:
+    name = "self-hosting"
+
+    def missing(self):
+        for program in ("gcc", "make", "awk"):
+            if harness.find_program(program) is None:
+                return program + " is not installed"
+        if not os.path.exists(os.path.join(SOURCE, "configure")):
+            return "there is no configure"
+        return None
+
+    def prepare(self, bench):
+        pass
+
+    def run(self, run):
+        tree = run.make_dir("tree")
+        env = {"CC": "gcc", "CFLAGS": "-O2 -g0", "MAKEFLAGS": ""}
+        whole = run.scale(small=False, quick=False, demo=True)
+        run.call([os.path.join(os.path.abspath(SOURCE), "configure"),
+                  "--quiet", "--disable-source-lint"], cwd=tree, env=env)
+        run.call(["make", "-j2", "all" if whole else "libtcm.la"],
+                 cwd=tree, env=env, timeout=300)
+        self.keep_build(run, tree)
+        self.keep_tests(run, tree, env, all_tests() if whole else FEW_TESTS)
+
+    def keep_build(self, run, tree):
+        run.out("config.h", harness.read_file(os.path.join(tree, "config.h")))
+        made = sorted(glob.glob(os.path.join(tree, "lib/**/*.o"),
+                                recursive=True))
+        made.append(os.path.join(tree, ".libs/libtcm.so.0"))
+        for path in made:
+            run.out(os.path.relpath(path, tree), hashlib.sha256(
+                harness.read_file(path)).hexdigest())
+
+    def keep_tests(self, run, tree, env, tests):
+        """Only what these tests need is built."""
+        names = " ".join(tests)
+        done = run.call(["make", "-j2", "check", "TESTS=" + names,
+                         "check_PROGRAMS=" + names, "check_LTLIBRARIES=",
+                         "check_DATA="], cwd=tree, env=env, timeout=900)
+        lines = re.findall("^(?:PASS|FAIL|SKIP|ERROR): .*$",
+                           done.out.decode(errors="replace"), re.M)
+        run.out("tests", "\n".join(sorted(lines)))
+        if len(lines) != len(tests):
+            raise harness.Failure("%d of %d tests ran" % (len(lines),
+                                                          len(tests)))
+
+    def allow(self, process):
+        """true(1) ends before it allocates anything."""
+        return process.name == "true"
+
+    def judge(self, report):
+        names = {process.name for process in report.rose}
+        return ["%s was not seen to use tcm" % name
+                for name in sorted({"cc1", "make"} - names)]
+
+
+if __name__ == "__main__":
+    # The release library alone: two builds are enough for one test.
+    if "--so" not in sys.argv and "TEST_RELEASE_SO" in os.environ:
+        sys.argv += ["--so", os.environ["TEST_RELEASE_SO"]]
+    sys.exit(harness.main([SelfHosting()], limit=1500))
