@@ -40,6 +40,7 @@ if PRELOAD
 include tests/api/local.mk
 include tests/misuse/local.mk
 if !QUICK_CHECK
+include tests/faults/local.mk
 include tests/process/local.mk
 include tests/programs/local.mk
 include tests/tools/local.mk

@@ -218,6 +218,13 @@ whole_pages(void)
     free(block);
     free(other);
   }
+}
+
+static void
+impossible_pages(void)
+{
+  size_t i;
+
   for (i = 0; i < NAMES_IMPOSSIBLE_COUNT; i++) {
     errno = 0;
     EXPECT_FOR(valloc(harness_size(names_impossible[i])) == NULL, "size %zx",
@@ -239,6 +246,7 @@ static const struct harness_case cases[] = {
     {"posix-memalign-errors", posix_memalign_errors},
     {"zero-size-is-unique", zero_size_is_unique},
     {"whole-pages", whole_pages},
+    {"impossible-pages", impossible_pages},
 };
 
 HARNESS_MAIN(cases)

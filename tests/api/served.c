@@ -54,6 +54,10 @@ all_names_from_one_library(void)
   Dl_info mine, other;
   size_t i;
 
+  if (harness_is("glibc")) {
+    harness_skip("libc is not in the place of another");
+    return;
+  }
   REQUIRE(first != NULL && dladdr(first, &mine) != 0);
   for (i = 0; i < sizeof names / sizeof *names; i++) {
     void *symbol = dlsym(RTLD_DEFAULT, names[i]);

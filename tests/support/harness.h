@@ -245,14 +245,20 @@ harness_walk_heap(void)
 }
 #endif
 
-/* Whether TEST_ALLOCATOR names tcm; "tcmalloc" is another one. */
+/* Whether TEST_ALLOCATOR is @name. */
 static int
-harness_expects_tcm(void)
+harness_is(const char *name)
 {
   const char *allocator = getenv("TEST_ALLOCATOR");
 
-  return allocator != NULL &&
-         (strcmp(allocator, "tcm") == 0 || strcmp(allocator, "tcm-debug") == 0);
+  return allocator != NULL && strcmp(allocator, name) == 0;
+}
+
+/* "tcmalloc" is another one. */
+static int
+harness_expects_tcm(void)
+{
+  return harness_is("tcm") || harness_is("tcm-debug");
 }
 
 /* Ends the program if another allocator serves it than the one under test: a

@@ -11,7 +11,8 @@ EXTRA_DIST += \
 	tests/support/toolchain.sh \
 	tests/support/way.sh
 
-way_tests = $(api_tests) $(process_tests) $(process_long_tests)
+way_tests = $(api_tests) $(process_tests) $(process_long_tests) \
+	$(fault_long_tests)
 CLEANFILES += $(way_tests)
 
 $(way_tests): Makefile
