@@ -17,6 +17,7 @@ AM_TESTS_ENVIRONMENT = \
 	export TEST_RELEASE_SO; \
 	TEST_DEBUG_SO='$(abs_top_builddir)/.libs/libtcm-debug.so.0'; \
 	export TEST_DEBUG_SO; \
+	TEST_RUNNER='$(LOG_COMPILER)'; export TEST_RUNNER; \
 	CC='$(CC)'; export CC; \
 	CFLAGS='$(CFLAGS)'; export CFLAGS; \
 	NM='$(NM)'; export NM; \

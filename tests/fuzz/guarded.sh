@@ -3,4 +3,6 @@
 # The corpus of the API, and variants of it, with red zones, sizes of sized
 # frees and quarantine.
 set -eu
-TCM_CHECK=3 "${TEST_BUILDDIR:?}/tests/fuzz/fuzz_api"
+# An emulator, say: some words or none.
+# shellcheck disable=SC2086
+TCM_CHECK=3 ${TEST_RUNNER-} "${TEST_BUILDDIR:?}/tests/fuzz/fuzz_api"
