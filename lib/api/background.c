@@ -101,7 +101,7 @@ many_pages_are_free(void)
     return false;
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
     bytes += tcmi_central_idle_bytes(c);
-    spans += (size_t)tcmi_central_lists[c].spans;
+    spans += (size_t)atomic_load_relaxed(&tcmi_central_lists[c].spans);
   }
   if (bytes < BACKGROUND_LEAST)
     return false;

@@ -153,8 +153,8 @@ take_from_span(struct central_list *list, struct span *span, void **out,
   }
   if (taken == 0)
     taken = take_fresh(span, out, n);
-  list->clean_pages -= clean - span_clean_pages(span);
-  list->free_objects -= taken;
+  counter_sub(&list->clean_pages, clean - span_clean_pages(span));
+  counter_sub(&list->free_objects, taken);
   note_idle_locked(list, span->class_id);
   tcmi_span_relink_locked(list, span);
   return taken;
@@ -213,9 +213,9 @@ central_grow(struct central_list *list, unsigned class_id, void **out,
     return 0;
   *zero = (object_pages(span, 0) & span->dirty) == 0;
   lock_acquire(&list->lock);
-  list->spans++;
-  list->free_objects += span->nobjs;
-  list->clean_pages += span_clean_pages(span);
+  counter_add(&list->spans, 1);
+  counter_add(&list->free_objects, span->nobjs);
+  counter_add(&list->clean_pages, span_clean_pages(span));
   taken = take_from_span(list, span, out, n);
   lock_release(&list->lock);
   return taken;
@@ -322,9 +322,9 @@ void
 tcmi_span_leave_locked(struct central_list *list, struct span *span)
 {
   tcmi_span_unlink_locked(list, span);
-  list->spans--;
-  list->free_objects -= span->nobjs;
-  list->clean_pages -= span_clean_pages(span);
+  counter_sub(&list->spans, 1);
+  counter_sub(&list->free_objects, span->nobjs);
+  counter_sub(&list->clean_pages, span_clean_pages(span));
   note_idle_locked(list, span->class_id);
 }
 
@@ -363,7 +363,7 @@ insert_locked(struct central_list *list, unsigned class_id,
     reject(list, CENTRAL_FREE, (uintptr_t)objects[0]);
   done = mark_free(span, class_id, objects, n);
   span->nfree = (uint16_t)(span->nfree + done);
-  list->free_objects += done;
+  counter_add(&list->free_objects, done);
   if (unlikely(done < n && span_holds(span, objects[done])))
     reject(list, judge_locked(span, (uintptr_t)objects[done]),
            (uintptr_t)objects[done]);

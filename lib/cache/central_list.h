@@ -43,7 +43,8 @@
 
 struct central_list {
   struct lock lock;
-  unsigned nonempty;                    /* [lock: central] bit per bucket */
+  unsigned nonempty; /* [lock: central] bit per bucket */
+  /* The next three are read by anybody. */
   uint64_t spans;                       /* [lock: central] spans of the class */
   uint64_t free_objects;                /* [lock: central] see L3 */
   uint64_t clean_pages;                 /* [lock: central] see L4 */

@@ -91,7 +91,7 @@ release_span(struct central_list *list, struct span *span)
     list_remove(&span->link);
     before = span_clean_pages(span);
     span->dirty &= ~pages;
-    list->clean_pages += span_clean_pages(span) - before;
+    counter_add(&list->clean_pages, span_clean_pages(span) - before);
     span->held = false;
   }
   empty = span_outstanding(span) == 0;
