@@ -32,7 +32,7 @@ struct bin_state {
   uint16_t seen;        /* objects at the last look, for idleness */
   uint16_t seen_shared; /* objects in the transfer cache at the last look */
   uint16_t inherited;   /* objects left of those it had for a former thread */
-  uint8_t overflows;    /* it overflowed, and has not run empty since */
+  uint8_t overflows;    /* so often, and has not run empty since */
   uint8_t swings;       /* it overflowed and then ran empty */
   uint8_t missed;       /* it ran empty since it was last settled */
 };

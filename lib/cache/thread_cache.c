@@ -41,6 +41,10 @@
 /* In a small heap, bins may grow beyond two batches while all hold this much. */
 #define SWING_BYTES ((size_t)512 << 10)
 #define LOOK_EVERY 8 /* slow paths to a look at one class */
+/* Overflows of a bin in a row, without a miss, after which it keeps to small
+ * batches: its thread only frees by now, and may fall asleep with what is in
+ * there.  So many that a large structure may go before. */
+#define OVERFLOWS_MOST 128
 /* Frees of large blocks in a row after which a thread holds none: it allocates
  * none either, and may fall asleep with what it holds. */
 #define LARGE_FREES 4
@@ -352,20 +356,33 @@ swings_may_grow(void)
          max_size(tcmi_page_heap_used_bytes() / 8, SWING_BYTES);
 }
 
-/* The capacity that a full bin should have.  One that only ever fills, in a
- * thread that frees what others allocate, keeps to small batches. */
+/* The capacity up to which a full bin grows by itself.  One that only fills, in
+ * a thread that only frees, keeps to small batches. */
+static unsigned
+most_after_overflow(struct bin_state *state, unsigned c)
+{
+  size_t most = 2 * (size_t)tcmi_size_classes[c].batch;
+
+  if (state->overflows < OVERFLOWS_MOST && ++state->overflows == OVERFLOWS_MOST)
+    state->missed = 0;
+  if (!state->missed)
+    most =
+        min_size(most, max_size(4096 / size_class_size(c), first_capacity(c)));
+  return (unsigned)most;
+}
+
+/* The capacity that a full bin should have; less than it has, if its thread
+ * only frees. */
 static unsigned
 capacity_after_overflow(struct cache_owner *owner, unsigned c)
 {
   struct bin_state *state = &owner->states[c];
-  unsigned most = 2 * tcmi_size_classes[c].batch;
+  unsigned most = most_after_overflow(state, c);
 
-  state->overflows = 1;
-  if (!state->missed)
-    most = (unsigned)min_size(
-        most, max_size(4096 / size_class_size(c), first_capacity(c)));
   if (state->cap == 0)
     return first_capacity(c);
+  if (!state->missed && state->cap > most)
+    return most;
   if (state->cap < most)
     return next_capacity(owner, c, most);
   if (!state->swings)
@@ -377,13 +394,18 @@ capacity_after_overflow(struct cache_owner *owner, unsigned c)
                     (unsigned)min_size(2u * state->cap + 1, bin_most(c)));
 }
 
-/* Gives a full bin more room; false if it should be flushed instead. */
+/* Gives a full bin more room, or less; false if it is to be flushed. */
 static bool
-bin_grow(struct cache_owner *owner, unsigned c)
+bin_adjust(struct cache_owner *owner, unsigned c)
 {
   unsigned cap = capacity_after_overflow(owner, c);
+  unsigned now = owner->states[c].cap;
 
-  return cap > owner->states[c].cap && bin_resize(owner, c, cap);
+  if (cap < now) {
+    bin_flush(owner, c, bin_count(owner, c) - cap / 2);
+    return bin_resize(owner, c, cap);
+  }
+  return cap > now && bin_resize(owner, c, cap);
 }
 
 void
@@ -395,7 +417,7 @@ tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned c, void *object)
 
   window_ensure(cache);
   slow_path_tick(owner, c);
-  if (!bin_grow(owner, c)) {
+  if (!bin_adjust(owner, c)) {
     count = owner->states[c].base == NULL ? 0 : bin_count(owner, c);
     if (count == 0) {
       /* Not even the first array could be had. */

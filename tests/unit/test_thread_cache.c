@@ -326,6 +326,32 @@ START_TEST(idle_bins_are_emptied)
 }
 END_TEST
 
+/* What a thread that only frees by now can leave in its cache, falling asleep
+ * where it likes: the bound that background.h tells. */
+START_TEST(who_only_frees_keeps_little)
+{
+  enum { MANY = 20000 };
+  static void *objects[MANY];
+  size_t pages = 0, size, n, i;
+  unsigned c;
+
+  for (c = 1; c < SIZE_CLASS_COUNT; c++) {
+    size = size_class_size(c);
+    n = min_size(MANY, 128 * MIB / size);
+    for (i = 0; i < n; i++)
+      objects[i] = get(c);
+    for (i = 0; i < n; i++)
+      put(c, objects[i]);
+    must_for(owner->states[c].cap <= max_size(4096 / size, 7), "%zu: %u", size,
+             owner->states[c].cap);
+    pages += owner->states[c].cap *
+             (size > PAGE_SIZE ? round_up(size, PAGE_SIZE) / PAGE_SIZE : 1);
+    expect_sound();
+  }
+  must_for(pages <= 1127, "%zu", pages);
+}
+END_TEST
+
 START_TEST(random_use)
 {
   uint64_t state = unit_seed();
@@ -564,6 +590,7 @@ add_tests(TCase *tests)
   tcase_add_test(tests, idle_bin_does_not_grow);
   tcase_add_test(tests, budget_of_all_caches);
   tcase_add_test(tests, idle_bins_are_emptied);
+  tcase_add_test(tests, who_only_frees_keeps_little);
   tcase_add_test(tests, random_use);
   tcase_add_test(tests, no_memory_for_a_bin);
   tcase_add_test(tests, no_memory_for_any_bin);
