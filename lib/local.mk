@@ -97,6 +97,8 @@ tcm_api = \
 	lib/api/release.h \
 	lib/api/request.c \
 	lib/api/request.h \
+	lib/api/surroundings.c \
+	lib/api/surroundings.h \
 	lib/api/tcm.c
 
 # The standard names.  dlopen.c is empty unless PIC is defined, which libtool

@@ -285,7 +285,7 @@ tcmi_raw_free(void *block)
   unsigned class_id = pagemap_tag((uintptr_t)block) >> 1;
 
   if (class_id != 0)
-    (void)object_free(call_unknown("free"), class_id, block);
+    object_free(call_unknown("free"), class_id, block);
   else
     large_free(pagemap_span((uintptr_t)block));
 }

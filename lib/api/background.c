@@ -3,9 +3,9 @@
 
 #include "api/background.h"
 
-#include "api/lifecycle.h"
 #include "api/release.h"
 #include "api/request.h"
+#include "api/surroundings.h"
 #include "base/bits.h"
 #include "base/options.h"
 #include "base/system.h"
@@ -42,11 +42,10 @@ begin_period(void)
 size_t
 tcmi_background_round(void)
 {
-  uint64_t pressure = tcmi_option(OPTION_pressure);
   size_t bytes;
 
-  tcmi_heed_container_again();
-  if (pressure != 0 && tcmi_memory_pressure() >= pressure)
+  tcmi_surroundings_heed_again();
+  if (tcmi_surroundings_are_short())
     return tcmi_release_all();
   (void)tcmi_settle_all();
   bytes = tcmi_page_heap_unneeded();

@@ -16,11 +16,9 @@
 #include <pthread.h>
 
 #include "api/fork.h"
+#include "api/surroundings.h"
 #include "base/atomics.h"
-#include "base/bits.h"
-#include "base/container.h"
 #include "base/options.h"
-#include "base/params.h"
 #include "base/report.h"
 #include "base/system.h"
 #include "cache/thread_cache.h"
@@ -97,52 +95,13 @@ report_at_exit(void)
 }
 
 static void
-heed_container_locked(void)
-{
-  uint64_t total = tcmi_option_table[OPTION_cache_total_bytes].default_value;
-  struct container container;
-  uint64_t bytes;
-
-  tcmi_container_read_locked("", &container);
-  bytes = container.memory_bytes;
-  total = min_size(total, container.cpus * CACHE_BYTES_PER_CPU);
-  if (bytes > 0)
-    total = min_size(total, bytes / 16);
-  /* The heap is not all that the limit counts. */
-  tcmi_option_suggest(OPTION_soft_limit_bytes, bytes - bytes / 16);
-  tcmi_option_suggest(OPTION_cache_total_bytes, total);
-}
-
-void
-tcmi_heed_container_again(void)
-{
-  if (tcmi_option(OPTION_container) < 2)
-    return;
-  lock_acquire(&tcmi_init_lock);
-  heed_container_locked();
-  lock_release(&tcmi_init_lock);
-}
-
-unsigned
-tcmi_memory_pressure(void)
-{
-  unsigned percent;
-
-  lock_acquire(&tcmi_init_lock);
-  percent = tcmi_container_pressure_locked("");
-  lock_release(&tcmi_init_lock);
-  return percent;
-}
-
-static void
 process_start_locked(void)
 {
   tcmi_report_init();
   tcmi_options_init();
   tcmi_system_set_page_size((size_t)tcmi_option(OPTION_page_size));
   tcmi_options_seal();
-  if (tcmi_option(OPTION_container) > 0)
-    heed_container_locked();
+  tcmi_surroundings_heed_locked();
   life.key_is_valid = pthread_key_create(&life.key, thread_end) == 0;
   tcmi_fork_init();
   atomic_store_relaxed(&tcmi_stats_page.takes_requests,

@@ -26,9 +26,5 @@ extern struct lock tcmi_init_lock;
 COLD void tcmi_thread_start(void);
 /* Starts the process alone: options are read from then on. */
 void tcmi_process_start(void);
-/* Reads the limits of the control groups again, if an option asks for it. */
-void tcmi_heed_container_again(void);
-/* Percent of time that tasks of the machine wait for memory. */
-unsigned tcmi_memory_pressure(void);
 
 #endif /* TCM_API_LIFECYCLE_H */

@@ -3,7 +3,7 @@
 
 #include "api/release.h"
 
-#include "api/lifecycle.h"
+#include "api/surroundings.h"
 #include "base/atomics.h"
 #include "base/bits.h"
 #include "base/options.h"
@@ -56,7 +56,7 @@ heed_soft_limit(size_t limit)
   if (held <= atomic_load_relaxed(&soft_mark))
     return;
   tcmi_page_heap_count_soft_hit();
-  tcmi_heed_container_again();
+  tcmi_surroundings_heed_again();
   (void)tcmi_release_all();
   atomic_store_relaxed(&soft_mark,
                        max_size(tcmi_page_heap_held_bytes(), limit) + step);

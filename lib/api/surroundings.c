@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "api/surroundings.h"
+
+#include "api/lifecycle.h"
+#include "base/bits.h"
+#include "base/container.h"
+#include "base/options.h"
+#include "base/params.h"
+
+void
+tcmi_surroundings_heed_locked(void)
+{
+  uint64_t total = tcmi_option_table[OPTION_cache_total_bytes].default_value;
+  struct container container;
+  uint64_t bytes;
+
+  if (tcmi_option(OPTION_container) == 0)
+    return;
+  tcmi_container_read_locked("", &container);
+  bytes = container.memory_bytes;
+  total = min_size(total, container.cpus * CACHE_BYTES_PER_CPU);
+  if (bytes > 0)
+    total = min_size(total, bytes / 16);
+  /* The heap is not all that the limit counts. */
+  tcmi_option_suggest(OPTION_soft_limit_bytes, bytes - bytes / 16);
+  tcmi_option_suggest(OPTION_cache_total_bytes, total);
+}
+
+void
+tcmi_surroundings_heed_again(void)
+{
+  if (tcmi_option(OPTION_container) < 2)
+    return;
+  lock_acquire(&tcmi_init_lock);
+  tcmi_surroundings_heed_locked();
+  lock_release(&tcmi_init_lock);
+}
+
+bool
+tcmi_surroundings_are_short(void)
+{
+  uint64_t enough = tcmi_option(OPTION_pressure);
+  unsigned percent;
+
+  if (enough == 0)
+    return false;
+  lock_acquire(&tcmi_init_lock);
+  percent = tcmi_container_pressure_locked("");
+  lock_release(&tcmi_init_lock);
+  return percent >= enough;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * surroundings.h - what the machine and the container mean for the heap.
+ *
+ *     limits of the control groups --> soft limit, size of the caches
+ *     pressure of memory           --> all that is free is returned
+ *
+ * Options that somebody has set take precedence.
+ *
+ * Locking: LOCK_INIT, which the first function wants held.
+ */
+#ifndef TCM_API_SURROUNDINGS_H
+#define TCM_API_SURROUNDINGS_H
+
+#include "base/compiler.h"
+
+/* At the start of the process. */
+void tcmi_surroundings_heed_locked(void);
+/* The same again, if the option container asks for it. */
+void tcmi_surroundings_heed_again(void);
+/* Whether tasks wait for memory for as long as the option pressure says. */
+bool tcmi_surroundings_are_short(void);
+
+#endif /* TCM_API_SURROUNDINGS_H */
