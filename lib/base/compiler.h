@@ -22,6 +22,18 @@
 #define EXPORT __attribute__((visibility("default")))
 #define WEAK __attribute__((weak))
 
+/* Whether the address or the thread sanitizer watches. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TCM_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TCM_SANITIZED 1
+#endif
+#endif
+#ifndef TCM_SANITIZED
+#define TCM_SANITIZED 0
+#endif
+
 #ifdef TCM_DEBUG
 static const bool config_debug = true;
 #else

@@ -30,16 +30,8 @@
 #include "base/params.h"
 #include "base/system.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
-#if !defined(SANITIZED) && (defined(__x86_64__) || defined(__aarch64__) || \
-                            (defined(__riscv) && __riscv_xlen == 64))
+#if !TCM_SANITIZED && (defined(__x86_64__) || defined(__aarch64__) || \
+                       (defined(__riscv) && __riscv_xlen == 64))
 
 /* Bytes around the thread pointer that libc's header of a thread may take. */
 #define HEADER_BYTES 4096

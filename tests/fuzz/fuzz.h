@@ -23,17 +23,6 @@
 #include "base/report.h"
 #include "base/system.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FUZZ_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define FUZZ_SANITIZED 1
-#endif
-#endif
-#ifndef FUZZ_SANITIZED
-#define FUZZ_SANITIZED 0
-#endif
-
 /* What libFuzzer, or main.c in its place, calls. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

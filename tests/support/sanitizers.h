@@ -7,24 +7,17 @@
 #ifndef TCM_TESTS_SUPPORT_SANITIZERS_H
 #define TCM_TESTS_SUPPORT_SANITIZERS_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#include "base/compiler.h"
+
 #ifndef TEST_TSAN_OPTIONS
 #define TEST_TSAN_OPTIONS "halt_on_error=1:die_after_fork=0"
 #endif
 
-/* Whether one of them watches; memory and time are another matter then. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TEST_SANITIZED 1
-#endif
-#endif
-#ifndef TEST_SANITIZED
-#define TEST_SANITIZED 0
-#endif
-
-__attribute__((visibility("default"))) const char *__asan_default_options(void);
-__attribute__((visibility("default"))) const char *__tsan_default_options(void);
+EXPORT const char *__asan_default_options(void);
+EXPORT const char *__tsan_default_options(void);
 
 __attribute__((unused)) const char *
 __asan_default_options(void)

@@ -146,7 +146,7 @@ static int late_runs;  /* [atomic: relaxed] */
 static int late_state; /* [atomic: relaxed] of the cache in the last round */
 
 /* The thread sanitizer takes its own leave of the thread in the last one. */
-#define ROUNDS (TEST_SANITIZED ? 3 : PTHREAD_DESTRUCTOR_ITERATIONS)
+#define ROUNDS (TCM_SANITIZED ? 3 : PTHREAD_DESTRUCTOR_ITERATIONS)
 
 /* Asks to be run again as long as libc does so. */
 static void

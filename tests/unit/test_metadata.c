@@ -233,10 +233,9 @@ expect_fault(void *place)
   int status = unit_child(write_byte, place, text, sizeof text);
 
   /* A sanitizer reports the signal and exits. */
-  must_for(
-      (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) ||
-          (TEST_SANITIZED && WIFEXITED(status) && WEXITSTATUS(status) != 0),
-      "status %#x", (unsigned)status);
+  must_for((WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) ||
+               (TCM_SANITIZED && WIFEXITED(status) && WEXITSTATUS(status) != 0),
+           "status %#x", (unsigned)status);
 }
 
 /* What runs over the end of another mapping faults before it gets here. */

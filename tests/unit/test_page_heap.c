@@ -390,7 +390,7 @@ START_TEST(failures_at_a_limit_reserve_nothing)
   size_t reserved, metadata;
   int i;
 
-  if (TEST_SANITIZED)
+  if (TCM_SANITIZED)
     return;
   (void)alloc(1, 1, RUN_SMALL);
   limit.rlim_cur = limit.rlim_max =

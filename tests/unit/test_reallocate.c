@@ -163,7 +163,7 @@ START_TEST(moved_pages_are_not_copied)
   ck_assert_ptr_nonnull(moved);
   after = memory_resident_bytes();
   ck_assert(unit_is_marked(moved, size, 1));
-  if (moved != block && !TEST_SANITIZED)
+  if (moved != block && !TCM_SANITIZED)
     ck_assert_int_lt(after - before, 16 * (long)MIB);
   tcmi_free(wall);
 }
