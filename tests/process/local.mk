@@ -101,8 +101,9 @@ process_scripts = \
 	tests/process/linking.sh \
 	tests/process/privileged.sh
 TESTS += $(process_tests) $(process_scripts)
-LONG_TESTS += $(process_long_tests)
-EXTRA_DIST += $(process_scripts) tests/process/linking.c
+LONG_TESTS += $(process_long_tests) tests/process/confined_long.sh
+EXTRA_DIST += $(process_scripts) tests/process/confined_long.sh \
+	tests/process/linking.c
 
 # ---- Modules that the programs open ------------------------------------------
 # Made without libtool: they need a RUNPATH of their own.
