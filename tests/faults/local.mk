@@ -7,8 +7,8 @@ fault_programs = \
 	tests/faults/calls \
 	tests/faults/late_load \
 	tests/faults/little_room \
-	tests/faults/mappings \
-	tests/faults/overwrite \
+	tests/faults/mapping_limit \
+	tests/faults/stray_writes \
 	tests/faults/resident \
 	tests/faults/sampling \
 	tests/faults/seccomp

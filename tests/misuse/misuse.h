@@ -71,6 +71,15 @@ get_block(size_t size)
   return hidden(block);
 }
 
+/* The higher one of two neighbours. */
+static __attribute__((unused)) char *
+get_upper_block(size_t size)
+{
+  char *one = (char *)get_block(size), *other = (char *)get_block(size);
+
+  return one > other ? one : other;
+}
+
 /* Looked up, since a program under another allocator may lack it. */
 static void
 call_by_name(const char *function, void *pointer)
