@@ -43,13 +43,22 @@ enum lock_rank {
 
 struct lock {
   uint32_t word; /* [atomic: acquire and release] see above */
-  uint32_t rank; /* [const] enum lock_rank */
+  uint32_t rank; /* [const] enum lock_rank; 0 but in debug builds */
 };
 
+/* All zero where nobody checks the order: what holds many locks then has no
+ * page in the library's file. */
+#ifdef TCM_DEBUG
 #define LOCK_INITIALIZER(lock_rank) \
   {                                 \
-    0, (lock_rank)                  \
+    .rank = (lock_rank)             \
   }
+#else
+#define LOCK_INITIALIZER(lock_rank) \
+  {                                 \
+    .rank = 0                       \
+  }
+#endif
 
 /* The calling thread's id; 0 until it is first needed. [owner thread] */
 extern __thread uint32_t tcmi_lock_self;

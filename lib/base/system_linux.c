@@ -12,11 +12,11 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #ifdef HAVE__DL_FIND_OBJECT
 #include <link.h>
 #endif
 #include <linux/futex.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +44,9 @@
 #ifndef SYS_futex
 #define SYS_futex SYS_futex_time64
 #endif
+
+/* Where the kernel is made for more, a process counts as having one. */
+#define CPUS_MOST 4096
 
 /* Programs that count on small numbers do not get so far. */
 #define DUPLICATE_LEAST 200
@@ -438,12 +441,13 @@ tcmi_system_thread_id(void)
 unsigned
 tcmi_system_cpu_count(void)
 {
+  unsigned long set[CPUS_MOST / (CHAR_BIT * sizeof(long))];
   int saved = errno;
-  cpu_set_t set;
-  unsigned count = 1;
+  long bytes = syscall(SYS_sched_getaffinity, 0, sizeof set, set);
+  unsigned count = 0;
 
-  if (sched_getaffinity(0, sizeof set, &set) == 0)
-    count = (unsigned)CPU_COUNT(&set);
+  for (long i = 0; i < bytes / (long)sizeof *set; i++)
+    count += (unsigned)__builtin_popcountl(set[i]);
   errno = saved;
   return count == 0 ? 1 : count;
 }
