@@ -23,7 +23,7 @@
 #define MAX_PAGES 32u
 #define MAX_SIZE 32768u
 #define SMALL_MAX 1024u
-#define BATCH_BYTES 16384u
+#define BATCH_BYTES 32768u
 #define BATCH_MAX 64u
 
 static unsigned sizes[128];

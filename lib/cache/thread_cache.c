@@ -39,7 +39,7 @@
 #define MOST_SLOTS 2047 /* slots: a swing of a thousand blocks fits */
 #define MOST_BYTES ((size_t)256 << 10)
 /* In a small heap, bins may grow beyond two batches while all hold this much. */
-#define SWING_BYTES ((size_t)512 << 10)
+#define SWING_BYTES ((size_t)2 << 20)
 #define LOOK_EVERY 8 /* slow paths to a look at one class */
 /* Overflows of a bin in a row, without a miss, after which it keeps to small
  * batches: its thread only frees by now, and may fall asleep with what is in
