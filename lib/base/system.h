@@ -66,9 +66,10 @@ MUST_CHECK int tcmi_system_map_readable(size_t size, void **out);
 MUST_CHECK int tcmi_system_commit(void *start, size_t size);
 /* Gives the memory back; the next touch finds zeroes. */
 MUST_CHECK int tcmi_system_discard(void *start, size_t size);
-/* Makes memory zero, whose start is aligned to 64 bytes: where it is much and
- * was little used, by giving it back. */
-void tcmi_system_clear(void *start, size_t size);
+/* Makes memory zero by giving it back, but for its first page, if it is much
+ * and looks little used; otherwise it does nothing and returns false.  The
+ * start is aligned to 64 bytes. */
+MUST_CHECK bool tcmi_system_clear_sparse(void *start, size_t size);
 /* Gives address space back. */
 MUST_CHECK int tcmi_system_release(void *start, size_t size);
 /* Moves the pages of @from to @to, both committed; @from stays committed and

@@ -276,21 +276,23 @@ looks_sparse(const char *start, size_t size)
   return true;
 }
 
-/* Whole pages that the system may take; what is left at the ends is set. */
-void
-tcmi_system_clear(void *start, size_t size)
+/* Whole pages that the system may take; what is left at the ends is set.  The
+ * first page stays: nearly every program uses it, and to touch one that was
+ * given back costs two faults where it is read before it is written. */
+bool
+tcmi_system_clear_sparse(void *start, size_t size)
 {
   uintptr_t page = tcmi_system_page_size();
-  uintptr_t begin = round_up((uintptr_t)start, page);
+  uintptr_t begin = round_up((uintptr_t)start + 1, page);
   uintptr_t end = round_down((uintptr_t)start + size, page);
 
-  if (size < CLEAR_BY_DISCARD_SIZE || !looks_sparse(start, size) ||
-      tcmi_system_discard((void *)begin, end - begin) != 0) {
-    memset(start, 0, size);
-    return;
-  }
+  if (size < CLEAR_BY_DISCARD_SIZE || begin >= end ||
+      !looks_sparse(start, size) ||
+      tcmi_system_discard((void *)begin, end - begin) != 0)
+    return false;
   memset(start, 0, begin - (uintptr_t)start);
   memset((void *)end, 0, (uintptr_t)start + size - end);
+  return true;
 }
 
 int

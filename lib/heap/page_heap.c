@@ -322,7 +322,31 @@ tcmi_page_heap_extend(uintptr_t start, size_t npages, size_t new_npages)
   return done;
 }
 
-/* Clears what is resident of a part that is in use. */
+/* The pages of a run between the first and the last that may hold memory. */
+struct held_pages {
+  uintptr_t start, end; /* [const] addresses; 0 and 0 for none */
+  size_t npages;        /* [const] those of them that may hold memory */
+};
+
+static void
+part_find_held(struct arena *arena, struct page_part part,
+               struct held_pages *held)
+{
+  const uint64_t *resident = arena->huge_pages[part.h].resident;
+  size_t end = part.first + part.n, last = end;
+  size_t first = bits_find(resident, part.first, end, true);
+
+  if (first == end)
+    return;
+  while (!bit_get(resident, last - 1))
+    last--;
+  if (held->npages == 0)
+    held->start = arena_address(arena, part.h * HUGE_PAGE_PAGES + first);
+  held->end = arena_address(arena, part.h * HUGE_PAGE_PAGES + last);
+  held->npages += bits_count_range(resident, first, last - first);
+}
+
+/* Sets to zero what may hold memory of a part that is in use. */
 static void
 part_clear(struct arena *arena, struct page_part part)
 {
@@ -334,23 +358,34 @@ part_clear(struct arena *arena, struct page_part part)
   lock_release(&tcmi_page_heap_lock);
   for (first = bits_find(resident, part.first, end, true); first < end;) {
     size_t stop = bits_find(resident, first, end, false);
-    tcmi_system_clear(
-        (void *)arena_address(arena, part.h * HUGE_PAGE_PAGES + first),
-        (stop - first) << PAGE_SHIFT);
+    memset((void *)arena_address(arena, part.h * HUGE_PAGE_PAGES + first), 0,
+           (stop - first) << PAGE_SHIFT);
     first = bits_find(resident, stop, end, true);
   }
 }
 
+/* All at once where the system does it: a call for each piece costs more than
+ * the clean pages between them. */
 void
 tcmi_page_heap_clear(uintptr_t start, size_t npages)
 {
   struct arena *arena = pagemap_arena(start);
   size_t first = arena_page(arena, start), end = first + npages;
+  struct held_pages held = {0};
+  struct page_part part;
 
-  while (first < end) {
-    struct page_part part = page_part_at(first, end);
+  lock_acquire(&tcmi_page_heap_lock);
+  for (size_t page = first; page < end; page += part.n) {
+    part = page_part_at(page, end);
+    part_find_held(arena, part, &held);
+  }
+  lock_release(&tcmi_page_heap_lock);
+  if (held.npages << PAGE_SHIFT >= CLEAR_BY_DISCARD_SIZE &&
+      tcmi_system_clear_sparse((void *)held.start, held.end - held.start))
+    return;
+  for (size_t page = first; held.npages > 0 && page < end; page += part.n) {
+    part = page_part_at(page, end);
     part_clear(arena, part);
-    first += part.n;
   }
 }
 

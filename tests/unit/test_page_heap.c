@@ -216,6 +216,34 @@ START_TEST(clearing_used_pages_clears_them)
 }
 END_TEST
 
+/* Pieces that were used, clean pages between them: one call to the system, and
+ * where that fails the pieces are set. */
+START_TEST(clearing_pieces_is_one_call)
+{
+  const unsigned discard = 1u << SYSTEM_DISCARD;
+
+  for (unsigned failing = 1; failing <= 2; failing++) {
+    uintptr_t start = alloc(1000, 1, RUN_LARGE);
+    for (size_t piece = 0; piece < 1000; piece += 200) {
+      touch(start + (piece << PAGE_SHIFT), 100);
+      tcmi_page_heap_free(start + (piece << PAGE_SHIFT), 100, RESIDENCY_FULL);
+      tcmi_page_heap_free(start + ((piece + 100) << PAGE_SHIFT), 100,
+                          RESIDENCY_KEPT);
+    }
+    ck_assert_uint_eq(alloc(1000, 1, RUN_LARGE), start);
+    (void)tcmi_system_fail(discard, failing, 1);
+    tcmi_page_heap_clear(start, 1000);
+    ck_assert_uint_eq(tcmi_system_fail(0, 0, 0), failing == 1 ? 1 : 0);
+    if (failing == 2)
+      ck_assert_uint_eq(resident_pages(start, 1000),
+                        tcmi_system_page_size() >> PAGE_SHIFT);
+    ck_assert(is_zero(start, 1000));
+    ck_assert_int_eq(tcmi_system_discard((void *)start, 1000 << PAGE_SHIFT), 0);
+    tcmi_page_heap_free(start, 1000, RESIDENCY_NONE);
+  }
+}
+END_TEST
+
 START_TEST(dirty_bits_survive)
 {
   uintptr_t start = alloc(32, 1, RUN_SMALL);
@@ -584,6 +612,7 @@ add_tests(TCase *tests)
   tcase_add_test(tests, empty_resident_huge_page_is_preferred);
   tcase_add_test(tests, clearing_fresh_pages_touches_none);
   tcase_add_test(tests, clearing_used_pages_clears_them);
+  tcase_add_test(tests, clearing_pieces_is_one_call);
   tcase_add_test(tests, dirty_bits_survive);
   tcase_add_test(tests, extend_in_place);
   tcase_add_test(tests, extend_stops_at_a_neighbour);
