@@ -18,7 +18,7 @@ tcmi_surroundings_heed_locked(void)
 
   if (tcmi_option(OPTION_container) == 0)
     return;
-  tcmi_container_read_locked("", &container);
+  container = tcmi_container_read("");
   bytes = container.memory_bytes;
   total = min_size(total, container.cpus * CACHE_BYTES_PER_CPU);
   if (bytes > 0)
@@ -42,12 +42,6 @@ bool
 tcmi_surroundings_are_short(void)
 {
   uint64_t enough = tcmi_option(OPTION_pressure);
-  unsigned percent;
 
-  if (enough == 0)
-    return false;
-  lock_acquire(&tcmi_init_lock);
-  percent = tcmi_container_pressure_locked("");
-  lock_release(&tcmi_init_lock);
-  return percent >= enough;
+  return enough != 0 && tcmi_container_pressure("") >= enough;
 }

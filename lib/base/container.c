@@ -13,31 +13,33 @@
 #define OWN_BYTES 4096
 #define NUMBERS_BYTES 96
 
-/* All fields: [lock: init] */
-static struct {
+/* What is read, on the stack: the pages of it are in use already, unlike those
+ * that a variable would take for the few moments.  All fields: [owner thread] */
+struct reading {
+  struct container found;      /* so far */
   char own[OWN_BYTES];         /* /proc/self/cgroup */
   char path[PATH_BYTES];       /* of the file that is read */
   char numbers[NUMBERS_BYTES]; /* what stands in it */
-} buffer;
+};
 
 /* The contents of @directory @group / @name, as text; false if there is none. */
 static bool
-read_text(const char *directory, const char *group, size_t group_length,
-          const char *name)
+read_text(struct reading *reading, const char *directory, const char *group,
+          size_t group_length, const char *name)
 {
   size_t d = strlen(directory), n = strlen(name);
   long length;
 
-  if (d + group_length + n + 2 > sizeof buffer.path)
+  if (d + group_length + n + 2 > sizeof reading->path)
     return false;
-  memcpy(buffer.path, directory, d);
-  memcpy(buffer.path + d, group, group_length);
+  memcpy(reading->path, directory, d);
+  memcpy(reading->path + d, group, group_length);
   d += group_length;
-  buffer.path[d++] = '/';
-  memcpy(buffer.path + d, name, n + 1);
-  length = tcmi_system_read_file(buffer.path, buffer.numbers,
-                                 sizeof buffer.numbers - 1);
-  buffer.numbers[length > 0 ? length : 0] = '\0';
+  reading->path[d++] = '/';
+  memcpy(reading->path + d, name, n + 1);
+  length = tcmi_system_read_file(reading->path, reading->numbers,
+                                 sizeof reading->numbers - 1);
+  reading->numbers[length > 0 ? length : 0] = '\0';
   return length > 0;
 }
 
@@ -64,81 +66,81 @@ parse(const char **text, uint64_t *number)
 #define NO_MEMORY_LIMIT ((uint64_t)1 << 60)
 
 static void
-tighten_memory(struct container *container, const char *directory,
+tighten_memory(struct reading *reading, const char *directory,
                const char *group, size_t length, const char *name)
 {
-  const char *text = buffer.numbers;
+  const char *text = reading->numbers;
   uint64_t bytes;
 
-  if (!read_text(directory, group, length, name) || !parse(&text, &bytes) ||
-      bytes >= NO_MEMORY_LIMIT)
+  if (!read_text(reading, directory, group, length, name) ||
+      !parse(&text, &bytes) || bytes >= NO_MEMORY_LIMIT)
     return;
-  if (container->memory_bytes == 0 || bytes < container->memory_bytes)
-    container->memory_bytes = bytes;
+  if (reading->found.memory_bytes == 0 || bytes < reading->found.memory_bytes)
+    reading->found.memory_bytes = bytes;
 }
 
 static void
-tighten_cpus(struct container *container, uint64_t quota, uint64_t period)
+tighten_cpus(struct reading *reading, uint64_t quota, uint64_t period)
 {
   uint64_t cpus;
 
   if (quota == 0 || period == 0)
     return;
   cpus = quota / period + (quota % period != 0);
-  if (cpus < container->cpus)
-    container->cpus = (unsigned)cpus;
+  if (cpus < reading->found.cpus)
+    reading->found.cpus = (unsigned)cpus;
 }
 
 static void
-level_memory_2(struct container *container, const char *directory,
+level_memory_2(struct reading *reading, const char *directory,
                const char *group, size_t length)
 {
-  tighten_memory(container, directory, group, length, "memory.max");
-  tighten_memory(container, directory, group, length, "memory.high");
+  tighten_memory(reading, directory, group, length, "memory.max");
+  tighten_memory(reading, directory, group, length, "memory.high");
 }
 
 static void
-level_memory_1(struct container *container, const char *directory,
+level_memory_1(struct reading *reading, const char *directory,
                const char *group, size_t length)
 {
-  tighten_memory(container, directory, group, length, "memory.limit_in_bytes");
+  tighten_memory(reading, directory, group, length, "memory.limit_in_bytes");
 }
 
 /* "quota period" or "max period". */
 static void
-level_cpu_2(struct container *container, const char *directory,
-            const char *group, size_t length)
+level_cpu_2(struct reading *reading, const char *directory, const char *group,
+            size_t length)
 {
-  const char *text = buffer.numbers;
+  const char *text = reading->numbers;
   uint64_t quota, period;
 
-  if (read_text(directory, group, length, "cpu.max") && parse(&text, &quota) &&
-      parse(&text, &period))
-    tighten_cpus(container, quota, period);
+  if (read_text(reading, directory, group, length, "cpu.max") &&
+      parse(&text, &quota) && parse(&text, &period))
+    tighten_cpus(reading, quota, period);
 }
 
 static void
-level_cpu_1(struct container *container, const char *directory,
-            const char *group, size_t length)
+level_cpu_1(struct reading *reading, const char *directory, const char *group,
+            size_t length)
 {
-  const char *text = buffer.numbers;
+  const char *text = reading->numbers;
   uint64_t quota, period;
 
-  if (!read_text(directory, group, length, "cpu.cfs_quota_us") ||
+  if (!read_text(reading, directory, group, length, "cpu.cfs_quota_us") ||
       !parse(&text, &quota))
     return;
-  text = buffer.numbers;
-  if (read_text(directory, group, length, "cpu.cfs_period_us") &&
+  text = reading->numbers;
+  if (read_text(reading, directory, group, length, "cpu.cfs_period_us") &&
       parse(&text, &period))
-    tighten_cpus(container, quota, period);
+    tighten_cpus(reading, quota, period);
 }
 
-typedef void level_reader(struct container *container, const char *directory,
+typedef void level_reader(struct reading *reading, const char *directory,
                           const char *group, size_t length);
 
 /* The group and its ancestors, up to the root. */
 static void
-read_levels(struct container *container, const char *root, const char *mount,
+read_levels(struct reading *reading, const char *root, const char *mount,
             const char *group, size_t length, level_reader *reader)
 {
   char directory[64];
@@ -151,7 +153,7 @@ read_levels(struct container *container, const char *root, const char *mount,
   while (length > 0 && group[length - 1] == '/')
     length--;
   for (;;) {
-    reader(container, directory, group, length);
+    reader(reading, directory, group, length);
     if (length == 0)
       return;
     while (length > 0 && group[--length] != '/')
@@ -197,62 +199,72 @@ split_line(const char *text, struct cgroup_line *line)
 
 /* With version 1 in use for a controller, version 2 knows nothing of it. */
 static void
-read_groups(const char *root, struct container *container)
+read_groups(struct reading *reading, const char *root)
 {
   bool memory_1 = false, cpu_1 = false;
   struct cgroup_line line, unified = {"", "", 0, 0};
-  const char *text = buffer.own;
+  const char *text = reading->own;
 
   while ((text = split_line(text, &line)) != NULL) {
     if (line.controllers_length == 0)
       unified = line;
     if (names_controller(line.controllers, line.controllers_length, "memory")) {
       memory_1 = true;
-      read_levels(container, root, "/sys/fs/cgroup/memory", line.group,
+      read_levels(reading, root, "/sys/fs/cgroup/memory", line.group,
                   line.group_length, level_memory_1);
     }
     if (names_controller(line.controllers, line.controllers_length, "cpu")) {
       cpu_1 = true;
-      read_levels(container, root, "/sys/fs/cgroup/cpu", line.group,
+      read_levels(reading, root, "/sys/fs/cgroup/cpu", line.group,
                   line.group_length, level_cpu_1);
     }
   }
   if (!memory_1)
-    read_levels(container, root, "/sys/fs/cgroup", unified.group,
+    read_levels(reading, root, "/sys/fs/cgroup", unified.group,
                 unified.group_length, level_memory_2);
   if (!cpu_1)
-    read_levels(container, root, "/sys/fs/cgroup", unified.group,
+    read_levels(reading, root, "/sys/fs/cgroup", unified.group,
                 unified.group_length, level_cpu_2);
 }
 
-void
-tcmi_container_read_locked(const char *root, struct container *container)
+static struct container
+read_all(struct reading *reading, const char *root)
 {
   size_t r = strlen(root);
   char path[64];
   long length;
 
-  *container = (struct container){0, tcmi_system_cpu_count()};
+  reading->found = (struct container){0, tcmi_system_cpu_count()};
   if (r + sizeof "/proc/self/cgroup" > sizeof path)
-    return;
+    return reading->found;
   memcpy(path, root, r);
   memcpy(path + r, "/proc/self/cgroup", sizeof "/proc/self/cgroup");
-  length = tcmi_system_read_file(path, buffer.own, sizeof buffer.own - 1);
+  length = tcmi_system_read_file(path, reading->own, sizeof reading->own - 1);
   if (length <= 0)
-    return;
-  buffer.own[length] = '\0';
-  read_groups(root, container);
+    return reading->found;
+  reading->own[length] = '\0';
+  read_groups(reading, root);
+  return reading->found;
+}
+
+struct container
+tcmi_container_read(const char *root)
+{
+  struct reading reading;
+
+  return read_all(&reading, root);
 }
 
 unsigned
-tcmi_container_pressure_locked(const char *root)
+tcmi_container_pressure(const char *root)
 {
   static const char before[] = "some avg10=";
-  const char *text = buffer.numbers + sizeof before - 1;
+  struct reading reading;
+  const char *text = reading.numbers + sizeof before - 1;
   uint64_t percent;
 
-  if (!read_text(root, "", 0, "proc/pressure/memory") ||
-      strncmp(buffer.numbers, before, sizeof before - 1) != 0 ||
+  if (!read_text(&reading, root, "", 0, "proc/pressure/memory") ||
+      strncmp(reading.numbers, before, sizeof before - 1) != 0 ||
       !parse(&text, &percent))
     return 0;
   return (unsigned)min_size(percent, 100);

@@ -58,23 +58,13 @@ put(const char *path, const char *text)
 static struct container
 look(void)
 {
-  struct container container;
-
-  lock_acquire(&tcmi_init_lock);
-  tcmi_container_read_locked(root, &container);
-  lock_release(&tcmi_init_lock);
-  return container;
+  return tcmi_container_read(root);
 }
 
 static unsigned
 cpus_without_limit(void)
 {
-  struct container container;
-
-  lock_acquire(&tcmi_init_lock);
-  tcmi_container_read_locked("/nowhere", &container);
-  lock_release(&tcmi_init_lock);
-  return container.cpus;
+  return tcmi_container_read("/nowhere").cpus;
 }
 
 START_TEST(version_2_tightest_of_all_levels)
@@ -201,15 +191,13 @@ START_TEST(pressure)
   unsigned percent;
 
   tree_begin();
-  lock_acquire(&tcmi_init_lock);
-  ck_assert_uint_eq(tcmi_container_pressure_locked(root), 0);
+  ck_assert_uint_eq(tcmi_container_pressure(root), 0);
   put("/proc/pressure/memory", "some avg10=17.93 avg60=0.00 avg300=0.00 "
                                "total=0\nfull avg10=0.00\n");
-  percent = tcmi_container_pressure_locked(root);
+  percent = tcmi_container_pressure(root);
   ck_assert_uint_eq(percent, 17);
   put("/proc/pressure/memory", "some avg10=nan\n");
-  ck_assert_uint_eq(tcmi_container_pressure_locked(root), 0);
-  lock_release(&tcmi_init_lock);
+  ck_assert_uint_eq(tcmi_container_pressure(root), 0);
 }
 END_TEST
 
