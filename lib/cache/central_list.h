@@ -27,7 +27,8 @@
  * line that says what is wrong.
  *
  * Locking: LOCK_CENTRAL of the class inside; dropped around the page heap and
- * the system.  LOCK_TRIM is held around each return of a span's pages.  Cost: 2 to 5 ns per object and one lock pair per batch.
+ * the system.  LOCK_TRIM is held around each return of a span's pages.  Cost: 2
+ * to 5 ns per object and one lock pair per batch.
  */
 #ifndef TCM_CACHE_CENTRAL_LIST_H
 #define TCM_CACHE_CENTRAL_LIST_H
