@@ -3,6 +3,10 @@
  * Rejected: a tree of free runs by size and one by address.  Bits of 2 MiB at
  * a time tell both, merge without work, and show at once which huge pages are
  * worth filling and which worth returning.
+ *
+ * Rejected: small objects on idle pages between large blocks, where many are
+ * idle, before fresh pages.  sqlite's peak falls by 4 %, nginx's grows by 4 %,
+ * and a load of mixed sizes gains or loses up to 16 % by which come first.
  */
 #include "config.h"
 
