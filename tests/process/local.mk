@@ -99,7 +99,8 @@ process_scripts = \
 	tests/process/bare_root.sh \
 	tests/process/confined.sh \
 	tests/process/linking.sh \
-	tests/process/privileged.sh
+	tests/process/privileged.sh \
+	tests/process/small_process.sh
 TESTS += $(process_tests) $(process_scripts)
 LONG_TESTS += $(process_long_tests) tests/process/confined_long.sh
 EXTRA_DIST += $(process_scripts) tests/process/confined_long.sh \
