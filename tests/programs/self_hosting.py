@@ -75,8 +75,11 @@ class SelfHosting:
                                                           len(tests)))
 
     def allow(self, process):
-        """true(1) ends before it allocates anything."""
-        return process.name == "true"
+        """true(1) ends before it allocates anything.  Unit tests have children
+        that a signal ends, since that is what they test, or that allocate
+        nothing; libtcm was mapped in all of them."""
+        return process.name == "true" or (
+            process.name.startswith("test_") and process.mapped())
 
     def judge(self, report):
         names = {process.name for process in report.rose}
