@@ -23,8 +23,10 @@
  * What a sleeping thread may pin is therefore bounded by what its bins may
  * hold, see T3 of thread_cache.h, and the block that it holds.  Each object may
  * be the last one on its page: two batches of each class lie on up to 4,752
- * pages, 18.6 MiB.  A thread that only frees keeps small batches, on up to
- * 1,127 pages, 4.4 MiB, and no large block.
+ * pages, 18.6 MiB.  Bins that a swinging load has grown may hold, by default,
+ * 8 MiB of objects; if these are the smallest, on up to 38,117 pages, 149 MiB.
+ * A thread that only frees keeps small batches, on up to 1,127 pages, 4.4 MiB,
+ * and no large block.
  *
  * Locking: none held between the steps; TRIM over each of them, so that a
  * fork waits for a step and the child begins without a thread.

@@ -326,6 +326,32 @@ START_TEST(idle_bins_are_emptied)
 }
 END_TEST
 
+static size_t
+pages_of(unsigned c, size_t objects)
+{
+  return objects * (round_up(size_class_size(c), PAGE_SIZE) / PAGE_SIZE);
+}
+
+/* What a sleeping thread may pin at worst, each object on pages of its own: the
+ * bounds that background.h and tcm(7) tell, of bins with two batches and of
+ * those that a swinging load has grown. */
+START_TEST(bins_lie_on_few_pages)
+{
+  size_t two_batches = 0, grown = 0, bytes = 8 * MIB;
+
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
+    size_t size = size_class_size(c), batches = 2 * tcmi_size_classes[c].batch;
+    size_t most = max_size(min_size(((size_t)256 << 10) / size, 2047), batches);
+    size_t held = min_size(most, bytes / size);
+    two_batches += pages_of(c, batches);
+    grown += pages_of(c, held);
+    bytes -= held * size;
+  }
+  must_for(two_batches <= 4752, "%zu", two_batches);
+  must_for(grown <= 38117, "%zu", grown);
+}
+END_TEST
+
 /* What a thread that only frees by now can leave in its cache, falling asleep
  * where it likes: the bound that background.h tells. */
 START_TEST(who_only_frees_keeps_little)
@@ -344,8 +370,7 @@ START_TEST(who_only_frees_keeps_little)
       put(c, objects[i]);
     must_for(owner->states[c].cap <= max_size(4096 / size, 7), "%zu: %u", size,
              owner->states[c].cap);
-    pages += owner->states[c].cap *
-             (size > PAGE_SIZE ? round_up(size, PAGE_SIZE) / PAGE_SIZE : 1);
+    pages += pages_of(c, owner->states[c].cap);
     expect_sound();
   }
   must_for(pages <= 1127, "%zu", pages);
@@ -590,6 +615,7 @@ add_tests(TCase *tests)
   tcase_add_test(tests, idle_bin_does_not_grow);
   tcase_add_test(tests, budget_of_all_caches);
   tcase_add_test(tests, idle_bins_are_emptied);
+  tcase_add_test(tests, bins_lie_on_few_pages);
   tcase_add_test(tests, who_only_frees_keeps_little);
   tcase_add_test(tests, random_use);
   tcase_add_test(tests, no_memory_for_a_bin);
