@@ -115,8 +115,8 @@ tcm_operators = \
 	lib/api/new_delete.h \
 	lib/api/new_delete_forward.c
 
-# Linked last: each has 128 KiB of zeroes, of which a process uses a page, and
-# which would part the small variables of the others, to lie on more pages.
+# Linked last: each has a table of 128 KiB, zero but for a page or two.  In the
+# midst of the others' small variables it would spread these over more pages.
 tcm_tables = \
 	lib/base/options.c \
 	lib/heap/pagemap.c

@@ -227,32 +227,25 @@ read_groups(struct reading *reading, const char *root)
                 unified.group_length, level_cpu_2);
 }
 
-static struct container
-read_all(struct reading *reading, const char *root)
-{
-  size_t r = strlen(root);
-  char path[64];
-  long length;
-
-  reading->found = (struct container){0, tcmi_system_cpu_count()};
-  if (r + sizeof "/proc/self/cgroup" > sizeof path)
-    return reading->found;
-  memcpy(path, root, r);
-  memcpy(path + r, "/proc/self/cgroup", sizeof "/proc/self/cgroup");
-  length = tcmi_system_read_file(path, reading->own, sizeof reading->own - 1);
-  if (length <= 0)
-    return reading->found;
-  reading->own[length] = '\0';
-  read_groups(reading, root);
-  return reading->found;
-}
-
 struct container
 tcmi_container_read(const char *root)
 {
   struct reading reading;
+  size_t r = strlen(root);
+  char path[64];
+  long length;
 
-  return read_all(&reading, root);
+  reading.found = (struct container){0, tcmi_system_cpu_count()};
+  if (r + sizeof "/proc/self/cgroup" > sizeof path)
+    return reading.found;
+  memcpy(path, root, r);
+  memcpy(path + r, "/proc/self/cgroup", sizeof "/proc/self/cgroup");
+  length = tcmi_system_read_file(path, reading.own, sizeof reading.own - 1);
+  if (length <= 0)
+    return reading.found;
+  reading.own[length] = '\0';
+  read_groups(&reading, root);
+  return reading.found;
 }
 
 unsigned

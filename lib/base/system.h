@@ -66,9 +66,9 @@ MUST_CHECK int tcmi_system_map_readable(size_t size, void **out);
 MUST_CHECK int tcmi_system_commit(void *start, size_t size);
 /* Gives the memory back; the next touch finds zeroes. */
 MUST_CHECK int tcmi_system_discard(void *start, size_t size);
-/* Makes memory zero by giving it back, but for its first page, if it is much
- * and looks little used; otherwise it does nothing and returns false.  The
- * start is aligned to 64 bytes. */
+/* Makes memory zero that is much and looks little used: its first page by
+ * setting it, the rest by giving it back.  Leaves any other as it is, and
+ * returns false.  The start is aligned to 64 bytes. */
 MUST_CHECK bool tcmi_system_clear_sparse(void *start, size_t size);
 /* Gives address space back. */
 MUST_CHECK int tcmi_system_release(void *start, size_t size);

@@ -100,8 +100,8 @@ void tcmi_thread_cache_push(struct thread_cache *cache, unsigned class_id,
 /* The large block freed last is kept for the next request of the same number
  * of pages; any other request and any other free of a large block gives it to
  * the page heap first, so that it never stands in the way of reuse.  A thread
- * that only frees keeps none.  Keep says whether it was kept; take returns NULL if
- * there is no such block. */
+ * that only frees keeps none.  Keep says whether it was kept; take returns NULL
+ * if there is no such block. */
 MUST_CHECK bool tcmi_thread_cache_keep_large(struct thread_cache *cache,
                                              struct span *span);
 struct span *tcmi_thread_cache_take_large(struct thread_cache *cache,

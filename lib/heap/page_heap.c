@@ -337,13 +337,12 @@ part_find_held(struct arena *arena, struct page_part part,
                struct held_pages *held)
 {
   const uint64_t *resident = arena->huge_pages[part.h].resident;
-  size_t end = part.first + part.n, last = end;
+  size_t end = part.first + part.n;
   size_t first = bits_find(resident, part.first, end, true);
+  size_t last = bits_end_before(resident, end);
 
   if (first == end)
     return;
-  while (!bit_get(resident, last - 1))
-    last--;
   if (held->npages == 0)
     held->start = arena_address(arena, part.h * HUGE_PAGE_PAGES + first);
   held->end = arena_address(arena, part.h * HUGE_PAGE_PAGES + last);
