@@ -21,6 +21,7 @@ tcm_base = \
 	lib/base/report.c \
 	lib/base/report.h \
 	lib/base/system.h \
+	lib/base/system_confine_linux.c \
 	lib/base/system_linux.c \
 	lib/base/system_thread_linux.c
 
@@ -95,6 +96,8 @@ tcm_api = \
 	lib/api/release.h \
 	lib/api/request.c \
 	lib/api/request.h \
+	lib/api/rounds.c \
+	lib/api/rounds.h \
 	lib/api/surroundings.c \
 	lib/api/surroundings.h \
 	lib/api/tcm.c
@@ -103,9 +106,9 @@ tcm_api = \
 # does for the shared library's objects only: a static program has no use for
 # it.
 tcm_override = \
+	lib/api/alone.c \
 	lib/api/dlopen.c \
-	lib/api/malloc.c \
-	lib/api/sandbox.c
+	lib/api/malloc.c
 
 # A file of its own for its own flag: the operators throw.
 tcm_operators = \

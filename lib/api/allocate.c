@@ -34,6 +34,7 @@ object_get(unsigned class_id)
   bool zero;
 
   stats_count(slow_mallocs);
+  background_look_early();
   tcmi_settle_if_grown();
   if (likely(tcmi_thread_cache_state == CACHE_OPEN))
     return tcmi_thread_cache_refill(tcmi_thread_cache, class_id);
@@ -87,6 +88,7 @@ large_allocate(size_t size, size_t align, bool zero)
   if (block != NULL)
     return block;
   stats_count(large_mallocs);
+  background_look_early();
   tcmi_settle_if_grown();
   block = tcmi_large_alloc(size, align, zero);
   if (unlikely(block == NULL) && tcmi_make_room())

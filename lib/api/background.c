@@ -3,68 +3,44 @@
 
 #include "api/background.h"
 
-#include "api/release.h"
 #include "api/request.h"
+#include "api/rounds.h"
 #include "api/surroundings.h"
 #include "base/bits.h"
+#include "base/lock.h"
 #include "base/options.h"
+#include "base/report.h"
 #include "base/system.h"
 #include "cache/central_list.h"
 #include "cache/thread_cache.h"
-#include "cache/transfer_cache.h"
 #include "heap/page_heap.h"
-#include "observe/stats.h"
 
 /* While the thread is about to be started. */
 #define CLAIMED UINT32_MAX
+/* How often a call that waits for its end looks. */
+#define LEAVE_PAUSE_NS 50000
 
 uint32_t tcmi_background_thread;
-uint64_t tcmi_background_frees;
+__thread unsigned tcmi_background_frees;
+bool tcmi_background_by_calls;
 
 static struct {
-  uint32_t never;      /* [atomic: relaxed] nobody ever waits on it */
+  uint32_t leave;      /* [atomic: relaxed] 1: the thread shall end; it waits
+                          on this word */
   bool forbidden;      /* [atomic: relaxed] for good */
-  uint64_t next_count; /* [atomic: relaxed] slow frees before which the central
-                          lists are not counted again */
-} background;
-
-/* Begins a period: forgets what was free before. */
-static void
-begin_period(void)
-{
-  (void)tcmi_page_heap_unneeded();
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    (void)tcmi_central_unneeded(c);
-}
-
-/* The order matters little: what comes free in a class becomes idle in the page
- * heap, and is looked at in the next round. */
-size_t
-tcmi_background_round(void)
-{
-  size_t bytes;
-
-  tcmi_surroundings_heed_again();
-  if (tcmi_surroundings_are_short())
-    return tcmi_release_all();
-  (void)tcmi_settle_all();
-  bytes = tcmi_page_heap_unneeded();
-  if (bytes > 0)
-    bytes = tcmi_page_heap_release(bytes);
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
-    size_t unneeded = tcmi_central_unneeded(c);
-    if (unneeded >= PAGE_SIZE)
-      bytes += tcmi_central_release(c, unneeded);
-  }
-  if (bytes > 0)
-    stats_count(releases);
-  return bytes;
-}
+  uint32_t pause_ms;   /* [atomic: relaxed] after the next refusal */
+  uint64_t next_start; /* [atomic: relaxed] milliseconds of the clock */
+  bool has_verdict;    /* [atomic: release by the thread, acquire by all] */
+  struct line verdict; /* [init] before has_verdict: a wrong free that the
+                          thread came upon */
+  size_t seen_idle;    /* [atomic: relaxed] bytes of free objects of which too
+                          few made up whole pages */
+} background = {.pause_ms = BACKGROUND_PAUSE_MIN_MS};
 
 static bool
 much_is_idle(void)
 {
-  return atomic_load_relaxed(&tcmi_page_counts.idle) >= BACKGROUND_LEAST >>
+  return atomic_load_relaxed(&tcmi_page_counts.idle) >= BACKGROUND_MIN >>
          PAGE_SHIFT;
 }
 
@@ -75,61 +51,166 @@ is_wanted(void)
          !atomic_load_relaxed(&background.forbidden);
 }
 
+static bool
+must_leave(void)
+{
+  return atomic_load_relaxed(&background.leave) != 0;
+}
+
+/* Sleeps until a round is due; false if the thread must end. */
+static bool
+wait_for_round(void)
+{
+  unsigned wait;
+
+  while (!must_leave() && (wait = tcmi_rounds_wait()) > 0)
+    tcmi_system_wait_for(&background.leave, 0, wait);
+  return !must_leave();
+}
+
+/* Whether there may be more to return. */
+static bool
+do_round(int file)
+{
+  while (!must_leave() && tcmi_rounds_piece(HUGE_PAGE_PAGES, file))
+    ;
+  return tcmi_rounds_find_more() || much_is_idle();
+}
+
+/* Whether the thread lacks a file that somebody has asked for meanwhile. */
+static bool
+lacks_file(int file)
+{
+  return file < 0 && tcmi_surroundings_file() != NULL;
+}
+
+/* The thread can neither write nor abort.  The next slow path of the program
+ * does, as it would have if it had come upon the wrong free itself. */
+static void
+leave_verdict(const struct line *line)
+{
+  background.verdict = *line;
+  /* Pairs with tcmi_background_consider(). */
+  atomic_store_release(&background.has_verdict, true);
+  atomic_store_relaxed(&tcmi_background_by_calls, true);
+  tcmi_system_end_thread();
+}
+
 /* What the thread runs. */
 static void
 run(void)
 {
-  /* There is nothing thread-local here but zeroes. */
+  const char *path = tcmi_surroundings_file();
+  int file;
+
+  /* There is nothing thread-local here but zeroes, and later its id cannot be
+   * asked for. */
+  (void)lock_self();
   tcmi_thread_cache_detach(CACHE_GONE);
-  begin_period();
+  tcmi_report_detour = leave_verdict;
+  if (!tcmi_system_confine(path, &file)) {
+    tcmi_background_forbid();
+    return;
+  }
+  tcmi_rounds_begin();
   do {
-    tcmi_system_wait_for(&background.never, 0, BACKGROUND_PERIOD_MS);
+    if (!wait_for_round())
+      return;
     request_look();
-  } while (is_wanted() && (tcmi_background_round() > 0 || much_is_idle()));
+  } while (do_round(file) && is_wanted() &&
+           (path != NULL || !lacks_file(file)));
 }
 
-/* Whether single pages of spans make up enough.  They are counted when enough
- * objects are free, and not often: it takes a look at each span. */
+/* Whether single pages of spans make up enough.  A look costs some microseconds
+ * for each class, and is repeated when more has come free. */
 static bool
 many_pages_are_free(void)
 {
-  uint64_t frees = atomic_load_relaxed(&tcmi_background_frees);
-  size_t bytes = 0, spans = 0;
+  size_t idle = 0, bytes = 0;
 
-  if (frees < atomic_load_relaxed(&background.next_count))
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    idle += tcmi_central_idle_bytes(c);
+  if (idle < BACKGROUND_MIN) {
+    atomic_store_relaxed(&background.seen_idle, 0);
     return false;
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
-    bytes += tcmi_central_idle_bytes(c);
-    spans += (size_t)atomic_load_relaxed(&tcmi_central_lists[c].spans);
   }
-  if (bytes < BACKGROUND_LEAST)
+  if (idle < atomic_load_relaxed(&background.seen_idle) + BACKGROUND_MIN / 4)
     return false;
-  atomic_store_relaxed(&background.next_count,
-                       frees +
-                           max_size(spans / 4, (size_t)4 * BACKGROUND_EVERY));
-  bytes = 0;
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT && bytes < BACKGROUND_LEAST; c++)
-    if (tcmi_central_idle_bytes(c) >= PAGE_SIZE)
-      bytes += tcmi_central_returnable(c, BACKGROUND_LEAST - bytes);
-  return bytes >= BACKGROUND_LEAST;
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT && bytes < BACKGROUND_MIN; c++)
+    if (tcmi_central_idle_bytes(c) >= BACKGROUND_MIN / SIZE_CLASS_COUNT)
+      bytes += tcmi_central_returnable(c);
+  if (bytes >= BACKGROUND_MIN)
+    return true;
+  atomic_store_relaxed(&background.seen_idle, idle);
+  return false;
+}
+
+/* A refused start may be a matter of the moment: a limit on processes. */
+static void
+put_off(uint64_t now)
+{
+  uint32_t pause = atomic_load_relaxed(&background.pause_ms);
+
+  atomic_store_relaxed(&background.next_start, now + pause);
+  atomic_store_relaxed(
+      &background.pause_ms,
+      (uint32_t)min_size(2 * (size_t)pause, BACKGROUND_PAUSE_MAX_MS));
+}
+
+/* Whether there is a thread now. */
+static bool
+try_start(void)
+{
+  uint64_t now = tcmi_system_milliseconds();
+  uint32_t none = 0;
+
+  if (!is_wanted() || now < atomic_load_relaxed(&background.next_start))
+    return false;
+  /* Pairs with nothing: what the thread reads is under locks. */
+  if (!atomic_cas_acquire(&tcmi_background_thread, &none, CLAIMED))
+    return true;
+  atomic_store_relaxed(&background.leave, 0);
+  if (tcmi_system_start_thread(run, &tcmi_background_thread,
+                               &tcmi_thread_cache_state)) {
+    uint32_t id = atomic_load_relaxed(&tcmi_background_thread);
+    atomic_store_relaxed(&background.pause_ms, BACKGROUND_PAUSE_MIN_MS);
+    if (id != 0)
+      tcmi_system_lower_priority(id);
+    return true;
+  }
+  put_off(now);
+  atomic_store_relaxed(&tcmi_background_thread, 0);
+  return false;
+}
+
+/* A piece of a round in a call of the program.  Until nothing is left, the
+ * thread's next calls come here too. */
+static void
+do_piece(void)
+{
+  tcmi_rounds_begin();
+  if (tcmi_rounds_wait() == 0)
+    (void)tcmi_rounds_piece(ROUND_PIECE_PAGES, -1);
+  if (tcmi_thread_cache_state == CACHE_OPEN)
+    tcmi_thread_cache_divert(tcmi_thread_cache);
 }
 
 void
 tcmi_background_consider(void)
 {
-  uint32_t none = 0;
+  bool before = atomic_load_relaxed(&tcmi_background_by_calls), by_calls;
 
-  if (!is_wanted() || (!much_is_idle() && !many_pages_are_free()))
-    return;
-  /* Pairs with nothing: what the thread reads is under locks. */
-  if (!atomic_cas_acquire(&tcmi_background_thread, &none, CLAIMED))
-    return;
-  if (tcmi_system_start_thread(run, &tcmi_background_thread,
-                               &tcmi_thread_cache_state))
-    return;
-  /* Whoever tried in vain need not try again at each free. */
-  tcmi_background_forbid();
-  atomic_store_relaxed(&tcmi_background_thread, 0);
+  if (unlikely(atomic_load_acquire(&background.has_verdict))) {
+    struct line line = background.verdict;
+    tcmi_report_fatal(&line);
+  }
+  by_calls = ((before && tcmi_rounds_find_more()) || much_is_idle() ||
+              many_pages_are_free()) &&
+             !try_start();
+  if (by_calls != before)
+    atomic_store_relaxed(&tcmi_background_by_calls, by_calls);
+  if (by_calls)
+    do_piece();
 }
 
 void
@@ -138,8 +219,34 @@ tcmi_background_forbid(void)
   atomic_store_relaxed(&background.forbidden, true);
 }
 
+/* The thread is not started again right after: whoever needs the process alone
+ * needs it for a moment. */
+void
+tcmi_background_leave(void)
+{
+  uint32_t id = atomic_load_relaxed(&tcmi_background_thread);
+
+  if (id == 0)
+    return;
+  atomic_store_relaxed(&background.next_start,
+                       tcmi_system_milliseconds() + BACKGROUND_PAUSE_MIN_MS);
+  atomic_store_relaxed(&background.leave, 1);
+  tcmi_system_wake(&background.leave, 1);
+  for (unsigned ns = 0; ns < BACKGROUND_LEAVE_MAX_MS * 1000000u;
+       ns += LEAVE_PAUSE_NS) {
+    if (atomic_load_relaxed(&tcmi_background_thread) == 0 &&
+        (id == CLAIMED || tcmi_system_thread_is_gone(id)))
+      return;
+    if (id == CLAIMED)
+      id = atomic_load_relaxed(&tcmi_background_thread);
+    tcmi_system_pause(LEAVE_PAUSE_NS);
+  }
+}
+
 void
 tcmi_background_after_fork(void)
 {
   atomic_store_relaxed(&tcmi_background_thread, 0);
+  atomic_store_relaxed(&background.next_start, 0);
+  tcmi_rounds_after_fork();
 }

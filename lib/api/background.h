@@ -1,26 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * background.h - gives back, unasked, what nobody needs.
+ * background.h - who returns memory that nobody asks tcm to return.
  *
- *     a free that leaves 8 MiB and more free --> a thread
- *       |<-- period -->|<-- period -->|<-- period -->|
- *       begin          round          round          round: nothing left, ends
+ *     a slow free that leaves 8 MiB and more free
+ *         |-- a thread may be started --> tcm's own thread: rounds until
+ *         |                               nothing is left, then it ends
+ *         `-- it may not ---------------> the slow paths of the program: a
+ *                                         piece of a round in each call
  *
- * A round empties the caches that no live thread owns, and then returns what
- * stayed free since the round before: the fewest pages of the page heap that
- * were idle at any time in between, and for each class the fewest objects.  So
- * memory goes back one to two periods after it was last needed, and a program
- * that needs it again and again at shorter intervals never loses it.
+ * The thread may not be started while the option "background" is 0, after the
+ * program began a sandbox, where the thread cannot give up its rights, and for
+ * a while after it left or the kernel refused it.
+ *
+ * Rejected: rounds on slow paths as long as the program calls, and the thread
+ * only for a program that stopped.  Nobody knows that a call is the last one
+ * before the next call comes; and what the thread does on another processor
+ * costs no call anything.
  *
  * Invariants
  *   B1  there is at most one thread; its id is known until it is gone.
  *   B2  it is started at the end of a free, with no lock held, where at least
- *       BACKGROUND_LEAST bytes can be returned; never in a process with less.
- *   B3  it never touches the cache of a live thread: the fast path has no
- *       atomics, so nobody can tell from outside that its owner is not in the
- *       middle of it, asleep or not.
+ *       BACKGROUND_MIN bytes can be returned; never in a process with less.
+ *   B3  before its first round it has given up every right, see
+ *       tcmi_system_confine().
+ *   B4  it is gone before fork(2) and calls that need the process alone go on,
+ *       unless it takes longer than BACKGROUND_LEAVE_MAX_MS to end.
  *
- * What a sleeping thread may pin is therefore bounded by what its bins may
+ * What a sleeping thread of the program may pin is bounded by what its bins may
  * hold, see T3 of thread_cache.h, and the block that it holds.  Each object may
  * be the last one on its page: two batches of each class lie on up to 4,752
  * pages, 18.6 MiB.  Bins that a swinging load has grown may hold, by default,
@@ -28,8 +34,7 @@
  * A thread that only frees keeps small batches, on up to 1,127 pages, 4.4 MiB,
  * and no large block.
  *
- * Locking: none held between the steps; TRIM over each of them, so that a
- * fork waits for a step and the child begins without a thread.
+ * Locking: none held between the steps, see rounds.h.
  */
 #ifndef TCM_API_BACKGROUND_H
 #define TCM_API_BACKGROUND_H
@@ -42,16 +47,17 @@
 /* [atomic: relaxed] the id of the thread; 0: there is none; cleared by the
  * kernel when it is gone */
 extern uint32_t tcmi_background_thread;
+/* [owner thread] its slow frees */
+extern __thread unsigned tcmi_background_frees;
+/* [atomic: relaxed] slow paths do the rounds */
+extern bool tcmi_background_by_calls;
 
-/* [atomic: relaxed] frees that took the slow path */
-extern uint64_t tcmi_background_frees;
-
-/* Starts the thread if there is enough for it to do. */
+/* Starts the thread, or does a piece of a round, if there is enough to do. */
 COLD void tcmi_background_consider(void);
-/* One round; bytes returned. */
-size_t tcmi_background_round(void);
 /* From now on, no thread is started. */
 void tcmi_background_forbid(void);
+/* Ends the thread, and waits for that for some milliseconds at most. */
+void tcmi_background_leave(void);
 /* In the child of a fork. */
 void tcmi_background_after_fork(void);
 
@@ -60,12 +66,19 @@ void tcmi_background_after_fork(void);
 static inline void
 background_look(void)
 {
-  uint64_t before = atomic_add_relaxed(&tcmi_background_frees, 1);
-
-  if ((atomic_load_relaxed(&tcmi_page_counts.idle) >= BACKGROUND_LEAST >>
+  if ((atomic_load_relaxed(&tcmi_page_counts.idle) >= BACKGROUND_MIN >>
            PAGE_SHIFT ||
-       before % BACKGROUND_EVERY == 0) &&
+       atomic_load_relaxed(&tcmi_background_by_calls) ||
+       tcmi_background_frees++ % BACKGROUND_EVERY == 0) &&
       atomic_load_relaxed(&tcmi_background_thread) == 0)
+    tcmi_background_consider();
+}
+
+/* In a malloc that took the slow path. */
+static inline void
+background_look_early(void)
+{
+  if (unlikely(atomic_load_relaxed(&tcmi_background_by_calls)))
     tcmi_background_consider();
 }
 

@@ -83,6 +83,9 @@ fork_prepare(void)
 
   if (depth > DEPTH_MOST)
     return;
+  /* To the program, and to who counts its threads after the fork, it is alone. */
+  if (depth == 1)
+    tcmi_background_leave();
   level->streams = streams_need_lock();
   if (level->streams)
     _IO_list_lock();

@@ -46,12 +46,13 @@ thread_end(void *round)
   tcmi_thread_cache_hand_on();
 }
 
-/* The one thing that cannot wait for the first allocation: which file
- * descriptor 2 is, before the program can put another one there. */
+/* What cannot wait for the first allocation: which file descriptor 2 is, and on
+ * which processors the process may run, before the program changes them. */
 __attribute__((constructor)) static void
-remember_stderr(void)
+remember_start(void)
 {
   tcmi_report_init();
+  tcmi_system_note_start();
 }
 
 static void

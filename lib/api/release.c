@@ -84,6 +84,7 @@ tcmi_settle_if_grown(void)
     return;
   atomic_store_relaxed(&settle_mark,
                        used + max_size(used / 16, SETTLE_STEP_MIN));
+  tcmi_surroundings_heed_again();
   (void)tcmi_settle_all();
 }
 

@@ -38,10 +38,19 @@ tcmi_surroundings_heed_again(void)
   lock_release(&tcmi_init_lock);
 }
 
+const char *
+tcmi_surroundings_file(void)
+{
+  return tcmi_option(OPTION_pressure) == 0 ? NULL : "/proc/pressure/memory";
+}
+
 bool
-tcmi_surroundings_are_short(void)
+tcmi_surroundings_are_short(int file)
 {
   uint64_t enough = tcmi_option(OPTION_pressure);
 
-  return enough != 0 && tcmi_container_pressure("") >= enough;
+  if (enough == 0)
+    return false;
+  return (file < 0 ? tcmi_container_pressure("")
+                   : tcmi_container_pressure_in(file)) >= enough;
 }

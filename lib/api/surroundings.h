@@ -18,7 +18,11 @@
 void tcmi_surroundings_heed_locked(void);
 /* The same again, if the option container asks for it. */
 void tcmi_surroundings_heed_again(void);
-/* Whether tasks wait for memory for as long as the option pressure says. */
-bool tcmi_surroundings_are_short(void);
+/* The file that says how long tasks wait for memory, or NULL if the option
+ * pressure does not ask for it. */
+const char *tcmi_surroundings_file(void);
+/* Whether tasks wait for memory for as long as the option says; by @file, which
+ * is a descriptor of that file, or -1. */
+bool tcmi_surroundings_are_short(int file);
 
 #endif /* TCM_API_SURROUNDINGS_H */

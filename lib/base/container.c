@@ -248,17 +248,34 @@ tcmi_container_read(const char *root)
   return reading.found;
 }
 
+static unsigned
+parse_pressure(const char *text)
+{
+  static const char before[] = "some avg10=";
+  uint64_t percent;
+
+  if (strncmp(text, before, sizeof before - 1) != 0)
+    return 0;
+  text += sizeof before - 1;
+  return parse(&text, &percent) ? (unsigned)min_size(percent, 100) : 0;
+}
+
 unsigned
 tcmi_container_pressure(const char *root)
 {
-  static const char before[] = "some avg10=";
   struct reading reading;
-  const char *text = reading.numbers + sizeof before - 1;
-  uint64_t percent;
 
-  if (!read_text(&reading, root, "", 0, "proc/pressure/memory") ||
-      strncmp(reading.numbers, before, sizeof before - 1) != 0 ||
-      !parse(&text, &percent))
-    return 0;
-  return (unsigned)min_size(percent, 100);
+  return read_text(&reading, root, "", 0, "proc/pressure/memory")
+             ? parse_pressure(reading.numbers)
+             : 0;
+}
+
+unsigned
+tcmi_container_pressure_in(int file)
+{
+  char text[NUMBERS_BYTES];
+  long length = tcmi_system_read_again(file, text, sizeof text - 1);
+
+  text[length > 0 ? length : 0] = '\0';
+  return parse_pressure(text);
 }

@@ -36,5 +36,7 @@ struct container tcmi_container_read(const char *root);
 /* Percent of the last ten seconds in which some task of the machine waited for
  * memory; 0 if the kernel does not tell. */
 unsigned tcmi_container_pressure(const char *root);
+/* The same by a descriptor of the file. */
+unsigned tcmi_container_pressure_in(int file);
 
 #endif /* TCM_BASE_CONTAINER_H */

@@ -62,6 +62,13 @@ list_first(const struct list *head)
   return list_is_empty(head) ? NULL : head->next;
 }
 
+/* The last node, or NULL. */
+static inline struct list *
+list_last(const struct list *head)
+{
+  return list_is_empty(head) ? NULL : head->prev;
+}
+
 /* The node after @node, or NULL. */
 static inline struct list *
 list_after(const struct list *head, const struct list *node)

@@ -15,6 +15,10 @@
 /* The largest page of any kernel that tcm serves. */
 #define SYSTEM_PAGE_MAX ((size_t)64 << 10)
 
+/* Processors that a mask of them has room for.  Where the kernel is made for
+ * more, a process counts as having one. */
+#define SYSTEM_CPUS_MAX 4096
+
 /* The huge page of x86-64 and of aarch64 with 4 KiB pages. */
 #define HUGE_PAGE_SHIFT 21
 #define HUGE_PAGE_SIZE ((size_t)1 << HUGE_PAGE_SHIFT)
@@ -66,12 +70,29 @@
  * by a 64th of the limit, and by this much at least. */
 #define SOFT_LIMIT_STEP_MIN ((size_t)256 << 10)
 
-/* So many bytes that can be returned make a thread that returns them worth
- * while; it looks once a period.  Slow frees come so often to a look at what is
- * free in spans. */
-#define BACKGROUND_LEAST ((size_t)8 << 20)
-#define BACKGROUND_PERIOD_MS 4000
+/* Free memory of this size is worth a thread that returns it, or a look at the
+ * clock in each slow free where there is no thread.  A slow free in so many
+ * looks at what is free in spans. */
+#define BACKGROUND_MIN ((size_t)8 << 20)
 #define BACKGROUND_EVERY 256
+
+/* A round of return follows the one before after this time, see rounds.h: a
+ * second at first, and long enough to keep what a load needs every few
+ * seconds. */
+#define ROUND_PERIOD_MIN_MS 1000
+#define ROUND_PERIOD_MAX_MS 8000
+
+/* Pages that a call of the program returns in a round at most: the system takes
+ * some 0.3 us for each, and no call shall take a millisecond more than its
+ * own work. */
+#define ROUND_PIECE_PAGES 2048
+
+/* A thread that left or could not be started is tried again after this time; each
+ * refusal doubles it. */
+#define BACKGROUND_PAUSE_MIN_MS 1000
+#define BACKGROUND_PAUSE_MAX_MS 64000
+/* A call that needs the process alone waits so long for the thread to end. */
+#define BACKGROUND_LEAVE_MAX_MS 10
 
 /* Memory of at least this size is cleared by the system, page by page as it is
  * touched, if few of its pages seem to have been used before: touching all of

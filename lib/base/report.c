@@ -15,6 +15,8 @@ static struct {
   int kept;                        /* [init] another descriptor of that file */
 } report;
 
+__thread void (*tcmi_report_detour)(const struct line *line);
+
 void
 tcmi_report_init(void)
 {
@@ -75,6 +77,8 @@ tcmi_report_warn(struct line *line)
 void
 tcmi_report_fatal(struct line *line)
 {
+  if (tcmi_report_detour != NULL)
+    tcmi_report_detour(line);
   tcmi_report_warn(line);
   abort();
 }
@@ -84,6 +88,8 @@ tcmi_report_broken(const char *condition, const char *file, int line_no)
 {
   struct line line;
 
+  if (tcmi_report_detour != NULL)
+    __builtin_trap();
   tcmi_report_begin(&line);
   tcmi_line_text(&line, "broken invariant: ");
   tcmi_line_text(&line, condition);

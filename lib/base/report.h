@@ -31,6 +31,10 @@ void tcmi_report_enable(bool on);
 /* Text of several lines, under the same rule. */
 void tcmi_report_write(const char *text, size_t length);
 
+/* Instead of the write and the abort, for a thread that can do neither; it does
+ * not return.  NULL in every other one. [owner thread] */
+extern __thread void (*tcmi_report_detour)(const struct line *line);
+
 /* A new line that begins "tcm: ". */
 void tcmi_report_begin(struct line *line);
 /* Ends the line and writes it. */
@@ -38,7 +42,8 @@ void tcmi_report_warn(struct line *line);
 /* Ends the line, writes it and aborts. */
 void tcmi_report_fatal(struct line *line) __attribute__((noreturn, cold));
 
-/* A broken rule of tcm's own: one line with the place, then abort. */
+/* A broken rule of tcm's own: one line with the place, then abort.  A thread
+ * with a detour may hold locks: it ends the process at once. */
 void tcmi_report_broken(const char *condition, const char *file, int line_no)
     __attribute__((noreturn, cold));
 

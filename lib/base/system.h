@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * system.h - the contract with the kernel.  system_linux.c and
- * system_thread_linux.c are the only files of tcm that make system calls.
+ * system.h - the contract with the kernel.  system_linux.c, system_thread_linux.c
+ * and system_confine_linux.c are the only files of tcm that make system calls.
  *
  * Address space passes through these states:
  *
@@ -95,6 +95,28 @@ void tcmi_system_wake(uint32_t *word, int n);
 MUST_CHECK bool tcmi_system_start_thread(void (*run)(void), uint32_t *id,
                                          const void *variable);
 
+/* Remembers what tcm's own thread shall run with: the processors that the
+ * process may use.  Called once, at start. */
+void tcmi_system_note_start(void);
+/* Lets the thread give way to every other one of the process. */
+void tcmi_system_lower_priority(uint32_t id);
+/* The thread's first call: it gives up every right that it has, for itself
+ * alone and for good, see system_confine_linux.c.  @path is a file that it must
+ * read, or NULL; *@file is its descriptor, or -1.  False if a right is left:
+ * the thread must end. */
+MUST_CHECK bool tcmi_system_confine(const char *path, int *file);
+/* Reads that file from its beginning; returns how many bytes, or a negative
+ * errno. */
+long tcmi_system_read_again(int file, char *text, size_t size);
+/* Ends the thread. */
+void tcmi_system_end_thread(void) __attribute__((noreturn));
+/* Whether the kernel counts the thread no more.  *@id of
+ * tcmi_system_start_thread() is 0 a moment before that. */
+bool tcmi_system_thread_is_gone(uint32_t id);
+
+/* Milliseconds of a clock that only goes forward; late by some of them, and
+ * cheap. */
+uint64_t tcmi_system_milliseconds(void);
 /* Sleeps; may return early. */
 void tcmi_system_pause(unsigned nanoseconds);
 /* How many bytes of the range are resident; what lies in it that is not mapped

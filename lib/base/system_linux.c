@@ -45,9 +45,6 @@
 #define SYS_futex SYS_futex_time64
 #endif
 
-/* Where the kernel is made for more, a process counts as having one. */
-#define CPUS_MOST 4096
-
 /* Programs that count on small numbers do not get so far. */
 #define DUPLICATE_LEAST 200
 
@@ -400,6 +397,17 @@ tcmi_system_pause(unsigned nanoseconds)
   errno = saved;
 }
 
+uint64_t
+tcmi_system_milliseconds(void)
+{
+  struct timespec time = {0};
+  int saved = errno;
+
+  (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  errno = saved;
+  return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
 size_t
 tcmi_system_resident(uintptr_t start, size_t size)
 {
@@ -443,7 +451,7 @@ tcmi_system_thread_id(void)
 unsigned
 tcmi_system_cpu_count(void)
 {
-  unsigned long set[CPUS_MOST / (CHAR_BIT * sizeof(long))];
+  unsigned long set[SYSTEM_CPUS_MAX / (CHAR_BIT * sizeof(long))];
   int saved = errno;
   long bytes = syscall(SYS_sched_getaffinity, 0, sizeof set, set);
   unsigned count = 0;

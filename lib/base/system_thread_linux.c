@@ -148,7 +148,20 @@ tcmi_system_start_thread(void (*run)(void), uint32_t *id, const void *variable)
   return started > 0;
 }
 
+void
+tcmi_system_end_thread(void)
+{
+  for (;;)
+    (void)syscall(SYS_exit, 0);
+}
+
 #else
+
+void
+tcmi_system_end_thread(void)
+{
+  __builtin_unreachable();
+}
 
 bool
 tcmi_system_start_thread(void (*run)(void), uint32_t *id, const void *variable)

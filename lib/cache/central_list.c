@@ -25,6 +25,7 @@ tcmi_span_unlink_locked(struct central_list *list, struct span *span)
   if (span->bucket == 0)
     return;
   list_remove(&span->link);
+  counter_sub(&list->lengths[span->bucket], 1);
   if (list_is_empty(&list->buckets[span->bucket]))
     list->nonempty &= ~(1u << span->bucket);
   span->bucket = 0;
@@ -41,6 +42,7 @@ tcmi_span_relink_locked(struct central_list *list, struct span *span)
   if (bucket == 0)
     return;
   list_push_front(&list->buckets[bucket], &span->link);
+  counter_add(&list->lengths[bucket], 1);
   list->nonempty |= 1u << bucket;
   span->bucket = (uint8_t)bucket;
 }
@@ -458,13 +460,16 @@ tcmi_central_verify(unsigned class_id)
   lock_acquire(&list->lock);
   for (unsigned bucket = 1; bucket < CENTRAL_BUCKETS; bucket++) {
     struct list *head = &list->buckets[bucket];
+    unsigned length = 0;
     CHECK(list_is_empty(head) == !(list->nonempty >> bucket & 1));
     for (struct list *node = list_first(head); node != NULL;
          node = list_after(head, node)) {
       struct span *span = list_entry(node, struct span, link);
       verify_span(class_id, bucket, span);
       available += span_available(span);
+      length++;
     }
+    CHECK(length == list->lengths[bucket]);
   }
   for (struct list *node = list_first(&list->held); node != NULL;
        node = list_after(&list->held, node))

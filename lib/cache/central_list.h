@@ -19,7 +19,8 @@
  *   L2  a span without live or cached objects is in no list: it is gone.
  *   L3  free_objects is the sum of the available objects of all spans.
  *   L4  clean_pages is the number of pages of all spans that hold no memory.
- *   L5  least_idle is at most the fewest bytes of free objects on pages that
+ *   L5  lengths has the number of spans in each bucket.
+ *   L6  least_idle is at most the fewest bytes of free objects on pages that
  *       hold memory since tcmi_central_unneeded() was last called.
  *
  * An insert checks each object: it must be the start of an object of its
@@ -44,12 +45,13 @@
 
 struct central_list {
   struct lock lock;
-  unsigned nonempty; /* [lock: central] bit per bucket */
+  unsigned nonempty;                 /* [lock: central] bit per bucket */
+  unsigned lengths[CENTRAL_BUCKETS]; /* [lock: central] spans in each */
   /* The next three are read by anybody. */
   uint64_t spans;                       /* [lock: central] spans of the class */
   uint64_t free_objects;                /* [lock: central] see L3 */
   uint64_t clean_pages;                 /* [lock: central] see L4 */
-  size_t least_idle;                    /* [lock: central] see L5 */
+  size_t least_idle;                    /* [lock: central] see L6 */
   struct list buckets[CENTRAL_BUCKETS]; /* [lock: central] 0 stays empty */
   struct list held;                     /* [lock: central] see S5 of span.h */
 } CACHE_ALIGNED;
@@ -73,8 +75,18 @@ void tcmi_central_insert_one(struct call call, unsigned class_id, void *object);
  * those of the emptiest spans first, until @most bytes are returned; the result
  * is bytes. */
 size_t tcmi_central_release(unsigned class_id, size_t most);
-/* The bytes that it would return, counted until there are @enough. */
-size_t tcmi_central_returnable(unsigned class_id, size_t enough);
+/* The same from where @walk stands, in a bounded amount of work: it looks at
+ * about as many spans as @most has pages.  Adds to *@looks how many. */
+struct span_walk {
+  unsigned bucket; /* [owner thread] the list that is walked */
+  unsigned left;   /* [owner thread] spans of it not looked at yet */
+  bool done;       /* [owner thread] all lists were walked */
+};
+void tcmi_central_walk_begin(struct span_walk *walk);
+size_t tcmi_central_release_some(unsigned class_id, struct span_walk *walk,
+                                 size_t most, size_t *looks);
+/* An estimate of what it could return; looks at two spans of each list. */
+size_t tcmi_central_returnable(unsigned class_id);
 /* The bytes of free objects, on pages that hold memory, which nobody asked for
  * since the last call. */
 size_t tcmi_central_unneeded(unsigned class_id);

@@ -110,17 +110,6 @@ release_span(struct central_list *list, struct span *span)
   return (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
 }
 
-static unsigned
-list_length(const struct list *head)
-{
-  unsigned n = 0;
-
-  for (struct list *node = list_first(head); node != NULL;
-       node = list_after(head, node))
-    n++;
-  return n;
-}
-
 /* Returns the idle pages of the span at the front of a list; the span goes to
  * the back of it, or to another. */
 static size_t
@@ -138,26 +127,61 @@ release_front(struct central_list *list, unsigned bucket)
   return bytes;
 }
 
+void
+tcmi_central_walk_begin(struct span_walk *walk)
+{
+  *walk = (struct span_walk){0};
+}
+
+/* A span that another thread moves meanwhile may be passed over, or be looked at
+ * twice. */
 size_t
-tcmi_central_release(unsigned class_id, size_t most)
+tcmi_central_release_some(unsigned class_id, struct span_walk *walk,
+                          size_t most, size_t *looks)
 {
   struct central_list *list = &tcmi_central_lists[class_id];
-  size_t bytes = 0;
-  unsigned n;
+  size_t bytes = 0, before = *looks;
 
-  for (unsigned bucket = 1; bucket < CENTRAL_BUCKETS; bucket++) {
-    lock_acquire(&list->lock);
-    n = list_length(&list->buckets[bucket]);
-    lock_release(&list->lock);
-    while (n-- > 0 && bytes < most)
-      bytes += release_front(list, bucket);
+  while (bytes < most && !walk->done && *looks - before <= most >> PAGE_SHIFT) {
+    ++*looks;
+    if (walk->left > 0) {
+      walk->left--;
+      bytes += release_front(list, walk->bucket);
+    } else if (++walk->bucket < CENTRAL_BUCKETS) {
+      walk->left = atomic_load_relaxed(&list->lengths[walk->bucket]);
+    } else {
+      walk->done = true;
+    }
   }
   tcmi_page_heap_count_released(bytes);
   return bytes;
 }
 
 size_t
-tcmi_central_returnable(unsigned class_id, size_t enough)
+tcmi_central_release(unsigned class_id, size_t most)
+{
+  struct span_walk walk;
+  size_t bytes = 0, looks = 0;
+
+  tcmi_central_walk_begin(&walk);
+  while (bytes < most && !walk.done)
+    bytes += tcmi_central_release_some(class_id, &walk, most - bytes, &looks);
+  return bytes;
+}
+
+/* Bytes that the span could return. */
+static size_t
+returnable_of(const struct span *span)
+{
+  uint32_t pages = whole_system_pages(span, idle_pages(span));
+
+  return (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
+}
+
+/* Two spans stand for their list: the one that objects came back to last, and
+ * the one that has waited longest. */
+size_t
+tcmi_central_returnable(unsigned class_id)
 {
   struct central_list *list = &tcmi_central_lists[class_id];
   size_t bytes = 0;
@@ -165,12 +189,11 @@ tcmi_central_returnable(unsigned class_id, size_t enough)
   lock_acquire(&list->lock);
   for (unsigned bucket = 1; bucket < CENTRAL_BUCKETS; bucket++) {
     struct list *head = &list->buckets[bucket];
-    for (struct list *node = list_first(head); node != NULL && bytes < enough;
-         node = list_after(head, node)) {
-      const struct span *span = list_entry(node, struct span, link);
-      uint32_t pages = whole_system_pages(span, idle_pages(span));
-      bytes += (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
-    }
+    if (list_is_empty(head))
+      continue;
+    bytes += (returnable_of(list_entry(list_first(head), struct span, link)) +
+              returnable_of(list_entry(list_last(head), struct span, link))) /
+             2 * list->lengths[bucket];
   }
   lock_release(&list->lock);
   return bytes;

@@ -514,6 +514,17 @@ tcmi_thread_cache_take_large(struct thread_cache *cache, size_t npages)
   return span;
 }
 
+/* Small blocks by the closed window, large ones since none has the size. */
+void
+tcmi_thread_cache_divert(struct thread_cache *cache)
+{
+  struct cache_owner *owner = owner_of(cache);
+
+  cache->window = NO_WINDOW;
+  drop_large(owner);
+  (void)charge_large(owner, 0);
+}
+
 void
 tcmi_cache_owner_flush(struct cache_owner *owner)
 {

@@ -110,6 +110,9 @@ struct span *tcmi_thread_cache_take_large(struct thread_cache *cache,
 /* Gives all objects of the cache to the transfer caches, and to the central
  * lists what has no room there. */
 void tcmi_thread_cache_flush(struct thread_cache *cache);
+/* Makes the next free of the calling thread take the slow path. */
+void tcmi_thread_cache_divert(struct thread_cache *cache);
+
 /* Gives what one orphan holds to the transfer caches and deletes it; false if
  * there was none. */
 bool tcmi_thread_cache_flush_orphan(void);

@@ -243,7 +243,7 @@ arena_drop_if_done(struct arena *arena)
 {
   struct arena *before = tcmi_page_heap.first;
 
-  if (arena->nbusy > 0 || arena->nwarm > 0 || tcmi_page_heap.walkers > 0 ||
+  if (arena->nbusy > 0 || arena->nwarm > 0 ||
       arena->nhuge << HUGE_PAGE_SHIFT <= ARENA_MAX_SIZE ||
       arena == tcmi_page_heap.first)
     return;
@@ -412,7 +412,7 @@ void
 tcmi_page_heap_count_released(size_t bytes)
 {
   lock_acquire(&tcmi_page_heap_lock);
-  tcmi_page_heap.released_bytes += bytes;
+  counter_add(&tcmi_page_heap.released_bytes, bytes);
   lock_release(&tcmi_page_heap_lock);
 }
 

@@ -74,6 +74,16 @@ void tcmi_page_heap_clear(uintptr_t start, size_t npages);
 /* Returns idle pages to the system, empty huge pages first, until @most bytes
  * are returned; the result is bytes. */
 size_t tcmi_page_heap_release(size_t most);
+/* The same from where @walk stands, in a bounded amount of work: it looks at
+ * about as many huge pages as @most has pages.  Adds to *@looks how many. */
+struct page_walk {
+  struct arena *arena; /* [owner thread] NULL: begin behind the last one */
+  size_t h;            /* [owner thread] huge pages before it are left */
+  bool past_empty;     /* [owner thread] those that are in use are next */
+  bool done;           /* [owner thread] nothing is left, or its arena went */
+};
+size_t tcmi_page_heap_release_some(struct page_walk *walk, size_t most,
+                                   size_t *looks);
 /* The bytes of pages that stayed idle since the last call. */
 size_t tcmi_page_heap_unneeded(void);
 /* Bytes that the heap holds, as the limits count them: runs handed out, whole,
@@ -83,6 +93,8 @@ size_t tcmi_page_heap_held_bytes(void);
 void tcmi_page_heap_count_soft_hit(void);
 /* Counts pages that come back into use inside a run. */
 void tcmi_page_heap_count_faulted(size_t npages);
+/* Bytes ever returned to the system; read without the lock. */
+size_t tcmi_page_heap_released_bytes(void);
 /* Counts bytes that another module returned. */
 void tcmi_page_heap_count_released(size_t bytes);
 

@@ -19,7 +19,6 @@ struct page_heap_state {
   struct arena *first, *last; /* in the order of their making */
   size_t next_arena_size;     /* bytes; 0 before the first */
   size_t released_bytes;      /* ever returned to the system */
-  unsigned walkers;           /* threads that walk the arenas unlocked */
   bool refused;               /* there was room, but the system gave none */
 };
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/atomics.h"
 #include "base/bits.h"
 #include "base/params.h"
 #include "base/system.h"
@@ -16,6 +17,9 @@
 #include "heap/page_range.h"
 
 struct lock tcmi_trim_lock = LOCK_INITIALIZER(LOCK_TRIM);
+
+/* Huge pages that are looked at under one lock, some microseconds. */
+#define LOOKS_MAX 64
 
 /* The idle pages of a huge page that make up whole system pages. */
 static void
@@ -35,129 +39,180 @@ releasable(const struct huge_page *huge, uint64_t *target)
       bits_set_range(target, page, group);
 }
 
-/* Returns pages [first, end) of huge page @h, which are marked as in use. */
-static size_t
-release_run(struct arena *arena, size_t h, size_t first, size_t end)
-{
-  size_t page = h * HUGE_PAGE_PAGES + first, bytes = (end - first)
-                                                     << PAGE_SHIFT;
-  bool done =
-      tcmi_system_discard((void *)arena_address(arena, page), bytes) == 0;
+/* Idle pages of one huge page that are on their way: they are marked as in use,
+ * so that nobody takes them, and nobody need wait for the system. */
+struct leaving {
+  struct arena *arena;              /* [owner thread] NULL: there are none */
+  size_t h;                         /* [owner thread] number of the huge page */
+  uint64_t pages[HUGE_PAGE_WORDS];  /* [owner thread] bit per page */
+  uint64_t failed[HUGE_PAGE_WORDS]; /* [owner thread] the system kept it */
+};
 
-  lock_acquire(&tcmi_page_heap_lock);
-  tcmi_range_give(arena, page, end - first,
-                  done ? RESIDENCY_NONE : RESIDENCY_KEPT);
-  if (done)
-    tcmi_page_heap.released_bytes += bytes;
-  lock_release(&tcmi_page_heap_lock);
-  return done ? bytes : 0;
+/* The next run of pages of a set, from page @first on; false past the last. */
+static bool
+next_run(const uint64_t *pages, size_t *first, size_t *end)
+{
+  *first = bits_find(pages, *end, HUGE_PAGE_PAGES, true);
+  *end = bits_find(pages, *first, HUGE_PAGE_PAGES, false);
+  return *first < HUGE_PAGE_PAGES;
 }
 
-/* The pages are marked as in use while the lock is dropped: nobody may take
- * them, and nobody need wait for the system. */
-static size_t
-release_pages(struct arena *arena, size_t h, bool empty)
+static void
+mark_leaving_locked(struct leaving *leaving)
 {
-  struct huge_page *huge = &arena->huge_pages[h];
-  uint64_t target[HUGE_PAGE_WORDS];
-  size_t first, bytes = 0;
-  size_t next;
+  for (size_t first, end = 0; next_run(leaving->pages, &first, &end);)
+    tcmi_range_take(leaving->arena, leaving->h * HUGE_PAGE_PAGES + first,
+                    end - first, RUN_LARGE);
+}
 
-  lock_acquire(&tcmi_page_heap_lock);
-  if (bit_get(arena->whole, h) ||
-      !(bit_get(arena->warm, h) || (!empty && bit_get(arena->busy, h)))) {
-    lock_release(&tcmi_page_heap_lock);
-    return 0;
-  }
-  releasable(huge, target);
-  for (first = bits_find(target, 0, HUGE_PAGE_PAGES, true);
-       first < HUGE_PAGE_PAGES;
-       first = bits_find(target, next, HUGE_PAGE_PAGES, true)) {
-    next = bits_find(target, first, HUGE_PAGE_PAGES, false);
-    tcmi_range_take(arena, h * HUGE_PAGE_PAGES + first, next - first,
-                    RUN_LARGE);
-  }
-  lock_release(&tcmi_page_heap_lock);
-  for (first = bits_find(target, 0, HUGE_PAGE_PAGES, true);
-       first < HUGE_PAGE_PAGES;
-       first = bits_find(target, next, HUGE_PAGE_PAGES, true)) {
-    next = bits_find(target, first, HUGE_PAGE_PAGES, false);
-    bytes += release_run(arena, h, first, next);
+/* Bytes returned. */
+static size_t
+discard_leaving(struct leaving *leaving)
+{
+  size_t bytes = 0;
+
+  for (size_t first, end = 0; next_run(leaving->pages, &first, &end);) {
+    size_t page = leaving->h * HUGE_PAGE_PAGES + first;
+    size_t size = (end - first) << PAGE_SHIFT;
+    if (tcmi_system_discard((void *)arena_address(leaving->arena, page),
+                            size) == 0)
+      bytes += size;
+    else
+      bits_set_range(leaving->failed, first, end - first);
   }
   return bytes;
 }
 
-static size_t
-release_huge_page(struct arena *arena, size_t h, bool empty)
+static void
+give_back_locked(struct leaving *leaving)
 {
-  size_t bytes;
+  for (size_t first, end = 0; next_run(leaving->pages, &first, &end);)
+    tcmi_range_give(
+        leaving->arena, leaving->h * HUGE_PAGE_PAGES + first, end - first,
+        bit_get(leaving->failed, first) ? RESIDENCY_KEPT : RESIDENCY_NONE);
+}
+
+/* The arena made before @arena, or the last one for NULL.  NULL if there is
+ * none, or @arena is no more. */
+static struct arena *
+arena_before_locked(const struct arena *arena)
+{
+  struct arena *before = tcmi_page_heap.first;
+
+  while (before != NULL && before->next != arena)
+    before = before->next;
+  return before;
+}
+
+static bool
+arena_exists_locked(const struct arena *arena)
+{
+  const struct arena *other = tcmi_page_heap.first;
+
+  while (other != NULL && other != arena)
+    other = other->next;
+  return other != NULL;
+}
+
+/* The walk goes on with the arena before: first over the empty huge pages of
+ * all of them, then over the others. */
+static void
+walk_turn_locked(struct page_walk *walk)
+{
+  walk->arena = arena_before_locked(walk->arena);
+  if (walk->arena != NULL) {
+    walk->h = walk->arena->nhuge;
+  } else {
+    walk->done = walk->past_empty;
+    walk->past_empty = true;
+  }
+}
+
+/* Whether the huge page has pages to return; they are in @leaving then. */
+static bool
+choose_locked(struct page_walk *walk, struct leaving *leaving)
+{
+  struct arena *arena = walk->arena;
+  size_t h = walk->h;
+
+  if (bit_get(arena->whole, h) ||
+      !(bit_get(arena->warm, h) ||
+        (walk->past_empty && bit_get(arena->busy, h))))
+    return false;
+  releasable(&arena->huge_pages[h], leaving->pages);
+  leaving->arena = arena;
+  leaving->h = h;
+  return bits_find(leaving->pages, 0, HUGE_PAGE_PAGES, true) < HUGE_PAGE_PAGES;
+}
+
+/* Finds the next huge page with something to return, from the end of the last
+ * arena on, where what is allocated next goes last.  It looks at @most of them;
+ * the result is how many it looked at. */
+static size_t
+walk_locked(struct page_walk *walk, size_t most, struct leaving *leaving,
+            bool *found)
+{
+  size_t looks = 0;
+
+  *found = false;
+  if (walk->arena != NULL && !arena_exists_locked(walk->arena))
+    *walk = (struct page_walk){.done = true};
+  while (!*found && !walk->done && looks < most) {
+    looks++;
+    if (walk->h == 0) {
+      walk_turn_locked(walk);
+    } else {
+      walk->h--;
+      *found = choose_locked(walk, leaving);
+    }
+  }
+  return looks;
+}
+
+/* One step of a walk: what one huge page can return, or none of many. */
+static size_t
+release_step(struct page_walk *walk, size_t *looks)
+{
+  struct leaving leaving = {.failed = {0}};
+  size_t bytes = 0;
+  bool found;
 
   lock_acquire(&tcmi_trim_lock);
-  bytes = release_pages(arena, h, empty);
+  lock_acquire(&tcmi_page_heap_lock);
+  *looks += walk_locked(walk, LOOKS_MAX, &leaving, &found);
+  if (found)
+    mark_leaving_locked(&leaving);
+  lock_release(&tcmi_page_heap_lock);
+  if (found) {
+    bytes = discard_leaving(&leaving);
+    lock_acquire(&tcmi_page_heap_lock);
+    give_back_locked(&leaving);
+    counter_add(&tcmi_page_heap.released_bytes, bytes);
+    lock_release(&tcmi_page_heap_lock);
+  }
   lock_release(&tcmi_trim_lock);
   return bytes;
 }
 
-/* Arenas, none of which is taken away from here to walk_end(), though no lock
- * is held in between. */
-static unsigned
-walk_begin(void)
+size_t
+tcmi_page_heap_release_some(struct page_walk *walk, size_t most, size_t *looks)
 {
-  unsigned n = 0;
+  size_t bytes = 0, before = *looks;
 
-  lock_acquire(&tcmi_page_heap_lock);
-  tcmi_page_heap.walkers++;
-  for (struct arena *arena = tcmi_page_heap.first; arena != NULL;
-       arena = arena->next)
-    n++;
-  lock_release(&tcmi_page_heap_lock);
-  return n;
-}
-
-static void
-walk_end(void)
-{
-  lock_acquire(&tcmi_page_heap_lock);
-  tcmi_page_heap.walkers--;
-  lock_release(&tcmi_page_heap_lock);
-}
-
-static struct arena *
-nth_arena(unsigned n)
-{
-  struct arena *arena;
-
-  lock_acquire(&tcmi_page_heap_lock);
-  arena = tcmi_page_heap.first;
-  while (n-- > 0)
-    arena = arena->next;
-  lock_release(&tcmi_page_heap_lock);
-  return arena;
-}
-
-/* Until @most bytes are returned, from the end of the last arena on, where what
- * is allocated next goes last; with @empty only huge pages that nothing uses. */
-static size_t
-release_walk(size_t most, bool empty)
-{
-  size_t bytes = 0;
-
-  for (unsigned n = walk_begin(); n-- > 0;) {
-    struct arena *arena = nth_arena(n);
-    for (size_t h = arena->nhuge; h-- > 0 && bytes < most;)
-      bytes += release_huge_page(arena, h, empty);
-  }
-  walk_end();
+  while (bytes < most && !walk->done && *looks - before <= most >> PAGE_SHIFT)
+    bytes += release_step(walk, looks);
   return bytes;
 }
 
 size_t
 tcmi_page_heap_release(size_t most)
 {
-  size_t bytes = release_walk(most, /*empty=*/true);
+  struct page_walk walk = {0};
+  size_t bytes = 0, looks = 0;
 
-  return bytes < most ? bytes + release_walk(most - bytes, /*empty=*/false)
-                      : bytes;
+  while (bytes < most && !walk.done)
+    bytes += release_step(&walk, &looks);
+  return bytes;
 }
 
 size_t
@@ -170,4 +225,10 @@ tcmi_page_heap_unneeded(void)
   tcmi_page_counts.least_idle = tcmi_page_counts.idle;
   lock_release(&tcmi_page_heap_lock);
   return pages << PAGE_SHIFT;
+}
+
+size_t
+tcmi_page_heap_released_bytes(void)
+{
+  return atomic_load_relaxed(&tcmi_page_heap.released_bytes);
 }

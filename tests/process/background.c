@@ -6,6 +6,7 @@
  */
 #include "../support/child.h"
 #include "../support/memory.h"
+#include "../support/tasks.h"
 
 #include <dirent.h>
 #include <linux/filter.h>
@@ -25,33 +26,6 @@ static void *block[SMALL_BLOCKS];
 
 /* ---- What the process looks like ---------------------------------------- */
 
-/* Threads as the kernel counts them; *@other is one that is not the main one.
- * Read without opendir(), which allocates. */
-static int
-threads(pid_t *other)
-{
-  char buffer[4096];
-  int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int count = 0;
-  long got, at;
-
-  REQUIRE(fd >= 0);
-  while ((got = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0)
-    for (at = 0; at < got;) {
-      unsigned short length;
-      const char *name = buffer + at + 19; /* of struct linux_dirent64 */
-      memcpy(&length, buffer + at + 16, sizeof length);
-      at += length;
-      if (name[0] == '.')
-        continue;
-      count++;
-      if (other != NULL && atoi(name) != getpid())
-        *other = atoi(name);
-    }
-  close(fd);
-  return count;
-}
-
 static int
 descriptors(void)
 {
@@ -62,24 +36,15 @@ descriptors(void)
   return count;
 }
 
-static void
-nap(long milliseconds)
-{
-  struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
-
-  while (nanosleep(&time, &time) != 0)
-    ;
-}
-
 /* Waits until there is but one thread, or @seconds are over. */
 static int
 alone_within(int seconds)
 {
   int i;
 
-  for (i = 0; i < seconds * 10 && threads(NULL) > 1; i++)
-    nap(100);
-  return threads(NULL) == 1;
+  for (i = 0; i < seconds * 10 && tasks_count(NULL) > 1; i++)
+    tasks_nap(100);
+  return tasks_count(NULL) == 1;
 }
 
 /* ---- Loads ---------------------------------------------------------------- */
@@ -124,36 +89,29 @@ never_in_a_small_process(void)
   for (i = 0; i < 20; i++) {
     peak(1000, 6000);
     free_peak(6000, 0);
-    EXPECT(threads(NULL) == 1);
+    EXPECT(tasks_count(NULL) == 1);
   }
   /* Much is free, but hardly a page of it is. */
   peak(200, SMALL_BLOCKS);
   free_peak(SMALL_BLOCKS, 4);
-  EXPECT(threads(NULL) == 1);
+  EXPECT(tasks_count(NULL) == 1);
 }
 
 static void
 comes_blocks_signals_and_goes(void)
 {
-  char path[64], status[4096], *field;
+  char status[4096], *field;
   long before, at_peak, after;
   pid_t helper = 0;
-  int open_before = descriptors(), fd;
-  ssize_t length;
+  int open_before = descriptors();
 
   before = memory_resident_bytes();
   rise_and_fall();
   at_peak = memory_resident_bytes();
   EXPECT(at_peak - before > 55 * MIB);
-  EXPECT(threads(&helper) == 2);
+  EXPECT(tasks_count(&helper) == 2);
   EXPECT(descriptors() == open_before);
-  snprintf(path, sizeof path, "/proc/self/task/%d/status", (int)helper);
-  fd = open(path, O_RDONLY | O_CLOEXEC);
-  REQUIRE(fd >= 0);
-  length = read(fd, status, sizeof status - 1);
-  REQUIRE(length > 0);
-  close(fd);
-  status[length] = '\0';
+  REQUIRE(tasks_status(helper, status, sizeof status));
   field = strstr(status, "\nSigBlk:\t");
   /* All but SIGKILL and SIGSTOP, which nobody can block. */
   EXPECT(field != NULL && strncmp(field + 9, "fffffffffffbfeff", 16) == 0);
@@ -165,7 +123,7 @@ comes_blocks_signals_and_goes(void)
   EXPECT(descriptors() == open_before);
   /* And once more. */
   rise_and_fall();
-  EXPECT(threads(NULL) == 2);
+  EXPECT(tasks_count(NULL) == 2);
 }
 
 /* Single pages of spans that are partly in use are worth a thread too. */
@@ -174,15 +132,15 @@ comes_for_single_pages(void)
 {
   peak(1000, SMALL_BLOCKS);
   free_peak(SMALL_BLOCKS, 32);
-  EXPECT(threads(NULL) == 2);
+  EXPECT(tasks_count(NULL) == 2);
 }
 
 static void
 use_in_child(void)
 {
-  CHILD_EXPECT(threads(NULL) == 1);
+  CHILD_EXPECT(tasks_count(NULL) == 1);
   rise_and_fall();
-  CHILD_EXPECT(threads(NULL) == 2);
+  CHILD_EXPECT(tasks_count(NULL) == 2);
   CHILD_EXPECT(fork() != 0 || (_exit(0), 0));
 }
 
@@ -192,7 +150,7 @@ survives_fork(void)
   int i;
 
   rise_and_fall();
-  EXPECT(threads(NULL) == 2);
+  EXPECT(tasks_count(NULL) == 2);
   for (i = 0; i < 20; i++)
     EXPECT(child_run(use_in_child));
 }
@@ -205,8 +163,8 @@ fork_while_memory_returns(void)
   int forks = 0;
 
   rise_and_fall();
-  EXPECT(threads(NULL) == 2);
-  nap(3900);
+  EXPECT(tasks_count(NULL) == 2);
+  tasks_nap(900);
   clock_gettime(CLOCK_MONOTONIC, &start);
   do {
     pid_t child = child_fork();
@@ -223,13 +181,26 @@ fork_while_memory_returns(void)
   harness_say("  %d forks", forks);
 }
 
-/* ---- Where it is not wanted ----------------------------------------------- */
+/* ---- Where there is none --------------------------------------------------- */
 
+/* The program goes on, a little, and its own calls return the memory. */
 static void
 alone_after_a_peak(void)
 {
+  long before = memory_resident_bytes(), after;
+  int i;
+
   rise_and_fall();
-  CHILD_EXPECT(threads(NULL) == 1);
+  CHILD_EXPECT(tasks_count(NULL) == 1);
+  for (i = 0; i < 400; i++) {
+    tasks_nap(10);
+    free(malloc(harness_size(100)));
+    free(malloc(harness_size(MIB)));
+  }
+  after = memory_resident_bytes();
+  harness_say("  alone, after some calls: %ld KiB", (after - before) / 1024);
+  CHILD_EXPECT(after - before < 8 * MIB);
+  CHILD_EXPECT(tasks_count(NULL) == 1);
 }
 
 static void
@@ -267,12 +238,75 @@ no_thread_in_a_sandbox(void)
   EXPECT(child_run(after_refused_clone));
 }
 
+/* A limit on processes, for a while. */
+static void
+thread_after_a_refusal(void)
+{
+  struct rlimit old, one;
+  int i;
+
+  if (geteuid() == 0)
+    REQUIRE(setgid(65534) == 0 && setuid(65534) == 0);
+  REQUIRE(getrlimit(RLIMIT_NPROC, &old) == 0);
+  one = old;
+  one.rlim_cur = 1;
+  REQUIRE(setrlimit(RLIMIT_NPROC, &one) == 0);
+  rise_and_fall();
+  EXPECT(tasks_count(NULL) == 1);
+  REQUIRE(setrlimit(RLIMIT_NPROC, &old) == 0);
+  for (i = 0; i < 40 && tasks_count(NULL) == 1; i++) {
+    tasks_nap(100);
+    rise_and_fall();
+  }
+  harness_say("  started after %d00 ms", i);
+  EXPECT(tasks_count(NULL) == 2);
+}
+
 static void
 no_thread_if_forbidden(void)
 {
   setenv("TCM_BACKGROUND", "0", 1);
   EXPECT(child_again("forbidden"));
   unsetenv("TCM_BACKGROUND");
+}
+
+/* ---- A wrong free that it comes upon ---------------------------------------- */
+
+static void *
+free_twice_and_end(void *unused)
+{
+  void *volatile first = malloc(harness_size(100));
+  void *second = malloc(harness_size(100));
+
+  free(first);
+  free(second);
+  free(first);
+  return unused;
+}
+
+/* The cache of a thread that ended has both frees.  The program does nothing
+ * while tcm's own thread empties it. */
+static void
+be_wrong(void)
+{
+  pthread_t thread;
+
+  rise_and_fall();
+  REQUIRE(pthread_create(&thread, NULL, free_twice_and_end, NULL) == 0);
+  REQUIRE(pthread_join(thread, NULL) == 0);
+  tasks_nap(3000);
+  rise_and_fall();
+}
+
+static void
+tells_of_a_wrong_free(void)
+{
+  static const char *const arguments[] = {"again", "wrong", NULL};
+  char text[1024];
+
+  EXPECT(!child_again_says(arguments, text, sizeof text));
+  EXPECT_FOR(strncmp(text, "tcm: free(): double free at 0x", 30) == 0, "%s",
+             text);
 }
 
 /* ---- A program that falls silent ------------------------------------------- */
@@ -390,7 +424,7 @@ idle_process_shrinks(void)
     REQUIRE(pthread_create(&thread, NULL, rise_and_sleep, (void *)t) == 0);
   pthread_barrier_wait(&load.barrier);
   peak_bytes = memory_resident_bytes() - before;
-  nap(10000);
+  tasks_nap(10000);
   after = memory_resident_bytes() - before;
   least = floor_bytes(&live);
   harness_say("  %zu blocks, peak %ld MiB, live %ld MiB on %ld MiB of pages",
@@ -424,11 +458,11 @@ swing(void)
   before = faults();
   for (i = 0; i < 30; i++) {
     rise_and_fall();
-    nap(300);
+    tasks_nap(300);
   }
   after = faults();
   harness_say("  %ld page faults in 30 swings of 60 MiB", after - before);
-  EXPECT(threads(NULL) == 2);
+  EXPECT(tasks_count(NULL) == 2);
   /* All of it once would be 15,000. */
   EXPECT(after - before < 3000);
 }
@@ -443,6 +477,8 @@ static const struct harness_case parts[] = {
     {"fork_while_memory_returns", fork_while_memory_returns},
     {"no_thread_in_a_sandbox", no_thread_in_a_sandbox},
     {"no_thread_if_forbidden", no_thread_if_forbidden},
+    {"tells_of_a_wrong_free", tells_of_a_wrong_free},
+    {"thread_after_a_refusal", thread_after_a_refusal},
     {"idle_process_shrinks", idle_process_shrinks},
     {"swing", swing},
 };
@@ -472,6 +508,10 @@ main(int argc, char **argv)
 {
   static const struct harness_case cases[] = {{"side_by_side", side_by_side}};
 
+  if (argc == 2 && strcmp(argv[1], "wrong") == 0) {
+    be_wrong();
+    return HARNESS_PASS;
+  }
   if (argc == 2 && strcmp(argv[0], "again") == 0) {
     alone_after_a_peak();
     return HARNESS_PASS;

@@ -19,6 +19,7 @@ check_PROGRAMS += \
 	tests/process/out_of_memory \
 	tests/process/overwrite \
 	tests/process/report \
+	tests/process/rights \
 	tests/process/spawn \
 	tests/process/threads \
 	tests/process/tls_destructors
@@ -39,6 +40,7 @@ process_tests = \
 	tests/process/preload-out_of_memory.sh \
 	tests/process/preload-overwrite.sh \
 	tests/process/preload-report.sh \
+	tests/process/preload-rights.sh \
 	tests/process/preload-spawn.sh \
 	tests/process/preload-threads.sh \
 	tests/process/preload-tls_destructors.sh \
@@ -55,6 +57,7 @@ process_tests = \
 	tests/process/debug-out_of_memory.sh \
 	tests/process/debug-overwrite.sh \
 	tests/process/debug-report.sh \
+	tests/process/debug-rights.sh \
 	tests/process/debug-spawn.sh \
 	tests/process/debug-threads.sh \
 	tests/process/debug-tls_destructors.sh \

@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/support/harness.h \
 	tests/support/memory.h \
 	tests/support/sanitizers.h \
+	tests/support/tasks.h \
 	tests/support/toolchain.sh \
 	tests/support/way.sh
 

@@ -186,6 +186,23 @@ START_TEST(garbage)
 }
 END_TEST
 
+static unsigned
+pressure_by_descriptor(void)
+{
+  char path[sizeof root + 32];
+  unsigned first, second;
+  int file;
+
+  snprintf(path, sizeof path, "%s/proc/pressure/memory", root);
+  file = open(path, O_RDONLY | O_CLOEXEC);
+  must(file >= 0);
+  first = tcmi_container_pressure_in(file);
+  second = tcmi_container_pressure_in(file);
+  must(first == second);
+  close(file);
+  return first;
+}
+
 START_TEST(pressure)
 {
   unsigned percent;
@@ -195,6 +212,7 @@ START_TEST(pressure)
   put("/proc/pressure/memory", "some avg10=17.93 avg60=0.00 avg300=0.00 "
                                "total=0\nfull avg10=0.00\n");
   percent = tcmi_container_pressure(root);
+  ck_assert_uint_eq(pressure_by_descriptor(), percent);
   ck_assert_uint_eq(percent, 17);
   put("/proc/pressure/memory", "some avg10=nan\n");
   ck_assert_uint_eq(tcmi_container_pressure(root), 0);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Calls of the program that need it alone: tcm's own thread leaves first.
+ *
+ *     unshare, setns    refuse some of what they do to a process with threads
+ *     prctl             begins a sandbox: a filter for all threads of a process
+ *                       is refused if one of them has a filter already, and a
+ *                       program whose filter does not name clone(2) is killed
+ *                       when tcm starts a thread
+ *
+ * A program cannot install a filter without PR_SET_NO_NEW_PRIVS, unless it is
+ * privileged.
+ */
+#include "config.h"
+
+#include <sched.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "api/background.h"
+#include "base/compiler.h"
+
+EXPORT int prctl(int option, ...);
+EXPORT int unshare(int flags);
+EXPORT int setns(int descriptor, int type);
+
+int
+prctl(int option, ...)
+{
+  unsigned long argument[4];
+  va_list list;
+
+  va_start(list, option);
+  for (int i = 0; i < 4; i++)
+    argument[i] = va_arg(list, unsigned long);
+  va_end(list);
+  if (option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP) {
+    tcmi_background_forbid();
+    tcmi_background_leave();
+  }
+  return (int)syscall(SYS_prctl, option, argument[0], argument[1], argument[2],
+                      argument[3]);
+}
+
+int
+unshare(int flags)
+{
+  tcmi_background_leave();
+  return (int)syscall(SYS_unshare, flags);
+}
+
+int
+setns(int descriptor, int type)
+{
+  tcmi_background_leave();
+  return (int)syscall(SYS_setns, descriptor, type);
+}

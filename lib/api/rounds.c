@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "api/rounds.h"
+
+#include "api/release.h"
+#include "api/surroundings.h"
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/params.h"
+#include "base/system.h"
+#include "cache/central_list.h"
+#include "cache/thread_cache.h"
+#include "cache/transfer_cache.h"
+#include "heap/page_heap.h"
+#include "observe/stats.h"
+
+/* Less than this, needed again or not, tells nothing about the load. */
+#define LESSON_PAGES 256
+
+/* What a round does next. */
+enum stage { STAGE_BEGIN, STAGE_ORPHANS, STAGE_PAGES, STAGE_CLASS, STAGE_END };
+
+/* All fields: [lock: claimed] unless labelled otherwise. */
+static struct {
+  uint32_t claimed;       /* [atomic: acquire and release] somebody works */
+  bool more;              /* [atomic: relaxed] the last round returned
+                             something, or one goes on */
+  uint64_t due;           /* [atomic: relaxed] when the next round may begin */
+  uint64_t began;         /* when this round did */
+  unsigned period;        /* milliseconds */
+  enum stage stage;       /* of the round that goes on, or STAGE_BEGIN */
+  unsigned class_id;      /* the class that is looked at */
+  size_t left;            /* bytes to be returned in this stage */
+  struct page_walk pages; /* where the page heap is looked at */
+  struct span_walk spans; /* where the class is looked at */
+  size_t returned;        /* pages, by this round so far */
+  size_t returned_before; /* pages, by the round before */
+  size_t faulted_before;  /* tcmi_page_counts.faulted at its end */
+} rounds = {.period = ROUND_PERIOD_MIN_MS};
+
+/* Work of a piece: pages returned, and places looked at. */
+struct piece {
+  size_t left; /* [owner thread] what it may still do */
+};
+
+static void
+spend(struct piece *piece, size_t amount)
+{
+  piece->left -= min_size(piece->left, amount);
+}
+
+static bool
+try_claim(void)
+{
+  uint32_t free_word = 0;
+
+  /* Pairs with unclaim(). */
+  return atomic_cas_acquire(&rounds.claimed, &free_word, 1);
+}
+
+static void
+unclaim(void)
+{
+  atomic_store_release(&rounds.claimed, 0);
+}
+
+/* Whether the load came back for what the round before returned. */
+static unsigned
+next_period(void)
+{
+  size_t faulted =
+      atomic_load_relaxed(&tcmi_page_counts.faulted) - rounds.faulted_before;
+  size_t again = min_size(faulted, rounds.returned_before);
+
+  if (rounds.returned_before < LESSON_PAGES)
+    return rounds.period;
+  if (again > rounds.returned_before / 4)
+    return (unsigned)min_size(2 * rounds.period, ROUND_PERIOD_MAX_MS);
+  return (unsigned)max_size(rounds.period / 2, ROUND_PERIOD_MIN_MS);
+}
+
+static void
+round_end(void)
+{
+  if (rounds.returned > 0)
+    stats_count(releases);
+  atomic_store_relaxed(&rounds.more, rounds.returned > 0);
+  rounds.period = next_period();
+  rounds.returned_before = rounds.returned;
+  rounds.faulted_before = atomic_load_relaxed(&tcmi_page_counts.faulted);
+  rounds.returned = 0;
+  rounds.stage = STAGE_BEGIN;
+  /* A round that calls do may take longer than a period. */
+  atomic_store_relaxed(&rounds.due, rounds.began + rounds.period);
+}
+
+static void
+class_begin(unsigned c)
+{
+  rounds.class_id = c;
+  rounds.stage = c < SIZE_CLASS_COUNT ? STAGE_CLASS : STAGE_END;
+  if (rounds.stage == STAGE_END)
+    return;
+  tcmi_transfer_settle(c);
+  rounds.left = tcmi_central_unneeded(c);
+  tcmi_central_walk_begin(&rounds.spans);
+}
+
+/* Counts bytes that a stage returned in @visits looks. */
+static void
+count_step(struct piece *piece, size_t bytes, size_t visits)
+{
+  spend(piece, (bytes >> PAGE_SHIFT) + visits);
+  rounds.returned += bytes >> PAGE_SHIFT;
+  rounds.left -= min_size(rounds.left, bytes);
+}
+
+/* The most bytes that a step may return. */
+static size_t
+most_of(const struct piece *piece)
+{
+  return min_size(rounds.left, piece->left << PAGE_SHIFT);
+}
+
+static void
+step_pages(struct piece *piece)
+{
+  size_t visits = 0;
+  size_t bytes =
+      tcmi_page_heap_release_some(&rounds.pages, most_of(piece), &visits);
+
+  count_step(piece, bytes, visits);
+  if (rounds.left == 0 || rounds.pages.done)
+    class_begin(1);
+}
+
+static void
+step_class(struct piece *piece)
+{
+  size_t visits = 1, bytes = 0;
+
+  if (rounds.left >= PAGE_SIZE)
+    bytes = tcmi_central_release_some(rounds.class_id, &rounds.spans,
+                                      most_of(piece), &visits);
+  count_step(piece, bytes, visits);
+  if (rounds.left < PAGE_SIZE || rounds.spans.done)
+    class_begin(rounds.class_id + 1);
+}
+
+static void
+step(struct piece *piece)
+{
+  switch (rounds.stage) {
+  case STAGE_BEGIN:
+    atomic_store_relaxed(&rounds.more, true);
+    rounds.began = tcmi_system_milliseconds();
+    rounds.stage = STAGE_ORPHANS;
+    break;
+  case STAGE_ORPHANS:
+    /* The objects of one cache may be as many as the pages of a piece. */
+    if (tcmi_thread_cache_flush_orphan()) {
+      spend(piece, ROUND_PIECE_PAGES);
+      break;
+    }
+    rounds.left = tcmi_page_heap_unneeded();
+    rounds.pages = (struct page_walk){0};
+    rounds.stage = STAGE_PAGES;
+    break;
+  case STAGE_PAGES:
+    step_pages(piece);
+    break;
+  case STAGE_CLASS:
+    step_class(piece);
+    break;
+  case STAGE_END:
+    break;
+  }
+}
+
+/* After a pause, what was free at any time in it tells nothing. */
+void
+tcmi_rounds_begin(void)
+{
+  uint64_t now = tcmi_system_milliseconds();
+
+  if (now <= atomic_load_relaxed(&rounds.due) + ROUND_PERIOD_MAX_MS ||
+      !try_claim())
+    return;
+  rounds.stage = STAGE_BEGIN;
+  rounds.returned = rounds.returned_before = 0;
+  (void)tcmi_page_heap_unneeded();
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    (void)tcmi_central_unneeded(c);
+  atomic_store_relaxed(&rounds.due, now + rounds.period);
+  unclaim();
+}
+
+unsigned
+tcmi_rounds_wait(void)
+{
+  uint64_t due = atomic_load_relaxed(&rounds.due);
+  uint64_t now = tcmi_system_milliseconds();
+
+  return now >= due ? 0 : (unsigned)(due - now);
+}
+
+bool
+tcmi_rounds_piece(size_t pages, int file)
+{
+  struct piece piece = {pages};
+  bool goes_on;
+
+  if (!try_claim())
+    return false;
+  if (rounds.stage == STAGE_BEGIN && tcmi_surroundings_are_short(file)) {
+    unclaim();
+    atomic_store_relaxed(&rounds.more, tcmi_release_all() > 0);
+    atomic_store_relaxed(&rounds.due,
+                         tcmi_system_milliseconds() + ROUND_PERIOD_MIN_MS);
+    return false;
+  }
+  while (piece.left > 0 && rounds.stage != STAGE_END)
+    step(&piece);
+  goes_on = rounds.stage != STAGE_END;
+  if (!goes_on)
+    round_end();
+  unclaim();
+  return goes_on;
+}
+
+bool
+tcmi_rounds_find_more(void)
+{
+  return atomic_load_relaxed(&rounds.more);
+}
+
+size_t
+tcmi_rounds_run(void)
+{
+  while (tcmi_rounds_piece(ROUND_PIECE_PAGES, -1))
+    ;
+  return rounds.returned_before << PAGE_SHIFT;
+}
+
+/* Another thread may have been at work in the parent. */
+void
+tcmi_rounds_after_fork(void)
+{
+  rounds.stage = STAGE_BEGIN;
+  rounds.returned = rounds.returned_before = 0;
+  atomic_store_relaxed(&rounds.due, 0);
+  atomic_store_relaxed(&rounds.claimed, 0);
+}
