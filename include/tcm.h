@@ -255,7 +255,7 @@ size_t tcm_release_free_memory(void) TCM_NOTHROW;
 /**
  * malloc_trim(3) under the prefix: tcm_release_free_memory() as a boolean.
  *
- * @pad: bytes to keep at the top of the heap; tcm has no top and ignores it.
+ * @pad: bytes of free pages to keep.
  * Returns: 1 if any memory was returned, else 0.
  * Source: lib/api/tcm.c; malloc_trim(3).  Since 0.1.
  */

@@ -23,6 +23,7 @@
 uint32_t tcmi_background_thread;
 __thread unsigned tcmi_background_frees;
 bool tcmi_background_by_calls;
+size_t tcmi_background_threshold = BACKGROUND_MIN >> PAGE_SHIFT;
 
 static struct {
   uint32_t leave;      /* [atomic: relaxed] 1: the thread shall end; it waits
@@ -40,8 +41,8 @@ static struct {
 static bool
 much_is_idle(void)
 {
-  return atomic_load_relaxed(&tcmi_page_counts.idle) >= BACKGROUND_MIN >>
-         PAGE_SHIFT;
+  return atomic_load_relaxed(&tcmi_page_counts.idle) >=
+         atomic_load_relaxed(&tcmi_background_threshold);
 }
 
 static bool
@@ -126,20 +127,21 @@ run(void)
 static bool
 many_pages_are_free(void)
 {
+  size_t enough = atomic_load_relaxed(&tcmi_background_threshold) << PAGE_SHIFT;
   size_t idle = 0, bytes = 0;
 
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     idle += tcmi_central_idle_bytes(c);
-  if (idle < BACKGROUND_MIN) {
+  if (idle < enough) {
     atomic_store_relaxed(&background.seen_idle, 0);
     return false;
   }
-  if (idle < atomic_load_relaxed(&background.seen_idle) + BACKGROUND_MIN / 4)
+  if (idle < atomic_load_relaxed(&background.seen_idle) + enough / 4)
     return false;
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT && bytes < BACKGROUND_MIN; c++)
-    if (tcmi_central_idle_bytes(c) >= BACKGROUND_MIN / SIZE_CLASS_COUNT)
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT && bytes < enough; c++)
+    if (tcmi_central_idle_bytes(c) >= enough / SIZE_CLASS_COUNT)
       bytes += tcmi_central_returnable(c);
-  if (bytes >= BACKGROUND_MIN)
+  if (bytes >= enough)
     return true;
   atomic_store_relaxed(&background.seen_idle, idle);
   return false;
@@ -211,6 +213,13 @@ tcmi_background_consider(void)
     atomic_store_relaxed(&tcmi_background_by_calls, by_calls);
   if (by_calls)
     do_piece();
+}
+
+void
+tcmi_background_set_threshold(size_t bytes)
+{
+  atomic_store_relaxed(&tcmi_background_threshold,
+                       max_size(bytes, BACKGROUND_THRESHOLD_MIN) >> PAGE_SHIFT);
 }
 
 void

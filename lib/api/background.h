@@ -20,7 +20,7 @@
  * Invariants
  *   B1  there is at most one thread; its id is known until it is gone.
  *   B2  it is started at the end of a free, with no lock held, where at least
- *       BACKGROUND_MIN bytes can be returned; never in a process with less.
+ *       the threshold can be returned; never in a process with less.
  *   B3  before its first round it has given up every right, see
  *       tcmi_system_confine().
  *   B4  it is gone before fork(2) and calls that need the process alone go on,
@@ -51,9 +51,14 @@ extern uint32_t tcmi_background_thread;
 extern __thread unsigned tcmi_background_frees;
 /* [atomic: relaxed] slow paths do the rounds */
 extern bool tcmi_background_by_calls;
+/* [atomic: relaxed] idle pages that are worth a thread */
+extern size_t tcmi_background_threshold;
 
 /* Starts the thread, or does a piece of a round, if there is enough to do. */
 COLD void tcmi_background_consider(void);
+/* Memory is returned while at least @bytes are idle, and not less than
+ * BACKGROUND_THRESHOLD_MIN. */
+void tcmi_background_set_threshold(size_t bytes);
 /* From now on, no thread is started. */
 void tcmi_background_forbid(void);
 /* Ends the thread, and waits for that for some milliseconds at most. */
@@ -66,8 +71,8 @@ void tcmi_background_after_fork(void);
 static inline void
 background_look(void)
 {
-  if ((atomic_load_relaxed(&tcmi_page_counts.idle) >= BACKGROUND_MIN >>
-           PAGE_SHIFT ||
+  if ((atomic_load_relaxed(&tcmi_page_counts.idle) >=
+           atomic_load_relaxed(&tcmi_background_threshold) ||
        atomic_load_relaxed(&tcmi_background_by_calls) ||
        tcmi_background_frees++ % BACKGROUND_EVERY == 0) &&
       atomic_load_relaxed(&tcmi_background_thread) == 0)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/background.h"
 #include "api/names.h"
 #include "api/release.h"
 #include "base/report.h"
@@ -108,19 +109,22 @@ int malloc_trim(size_t pad);
 EXPORT int
 malloc_trim(size_t pad)
 {
-  (void)pad;
   tcmi_guard_verify("malloc_trim");
-  return tcmi_release_all() > 0;
+  return tcmi_release_all_but(pad) > 0;
 }
 
 /* glibc's parameters tune structures that tcm lacks.  Those that it knows are
- * accepted without effect; tcm(7) names the options that replace them. */
+ * accepted without effect but for one; tcm(7) names the options that replace
+ * them. */
+#define TRIM_THRESHOLD (-1) /* M_TRIM_THRESHOLD */
 #define LAST_PARAMETER (-8) /* M_ARENA_MAX; M_MXFAST is 1 */
 
 int mallopt(int parameter, int value);
 EXPORT int
 mallopt(int parameter, int value)
 {
+  if (parameter == TRIM_THRESHOLD)
+    tcmi_background_set_threshold(value < 0 ? SIZE_MAX : (size_t)value);
   if (parameter == 1)
     return value >= 0 && (size_t)value <= 80 * sizeof(size_t) / 4;
   return parameter < 0 && parameter >= LAST_PARAMETER;

@@ -12,6 +12,7 @@
 #include "cache/thread_cache.h"
 #include "cache/transfer_cache.h"
 #include "heap/page_heap.h"
+#include "heap/page_range.h"
 #include "observe/stats.h"
 
 bool
@@ -89,13 +90,20 @@ tcmi_settle_if_grown(void)
 }
 
 size_t
-tcmi_release_all(void)
+tcmi_release_all_but(size_t keep)
 {
-  size_t bytes = 0;
+  size_t bytes = 0, idle;
 
   stats_count(releases);
   (void)tcmi_settle_all();
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     bytes += tcmi_central_release(c, SIZE_MAX);
-  return bytes + tcmi_page_heap_release(SIZE_MAX);
+  idle = atomic_load_relaxed(&tcmi_page_counts.idle) << PAGE_SHIFT;
+  return idle <= keep ? bytes : bytes + tcmi_page_heap_release(idle - keep);
+}
+
+size_t
+tcmi_release_all(void)
+{
+  return tcmi_release_all_but(0);
 }

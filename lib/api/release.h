@@ -22,7 +22,9 @@ void tcmi_settle_if_grown(void);
 /* After a failure: settles all, and under a hard limit returns all that is free
  * to make room for something else.  True if it is worth another try. */
 bool tcmi_make_room(void);
-/* Settles all and returns every free page to the system; bytes. */
+/* Settles all and returns every free page to the system; bytes.  The second
+ * keeps free pages of @keep bytes. */
 size_t tcmi_release_all(void);
+size_t tcmi_release_all_but(size_t keep);
 
 #endif /* TCM_API_RELEASE_H */

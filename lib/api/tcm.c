@@ -117,9 +117,8 @@ tcm_release_free_memory(void)
 EXPORT int
 tcm_malloc_trim(size_t pad)
 {
-  (void)pad;
   tcmi_guard_verify("tcm_malloc_trim");
-  return tcmi_release_all() > 0;
+  return tcmi_release_all_but(pad) > 0;
 }
 
 EXPORT void

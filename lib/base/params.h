@@ -53,10 +53,10 @@
 #define COMMIT_STEP_MIN ((size_t)256 << 10)
 #define COMMIT_STEP_MAX HUGE_PAGE_SIZE
 
-/* A block of at least this size that is freed goes back to the system at
- * once: keeping it would be noticed, and clearing it again would cost more
- * than fresh pages do. */
-#define RETURN_AT_ONCE_SIZE ((size_t)64 << 20)
+/* A run that needs so much fresh memory has as much idle memory returned first:
+ * the system takes it in a twentieth of the time that the program needs to
+ * touch the run, and the peak does not grow by what nobody uses. */
+#define FRESH_RETURN_SIZE ((size_t)32 << 20)
 
 /* The heap grows by a sixteenth, and by this much at least, before what lies in
  * caches is settled. */
@@ -74,13 +74,14 @@
  * clock in each slow free where there is no thread.  A slow free in so many
  * looks at what is free in spans. */
 #define BACKGROUND_MIN ((size_t)8 << 20)
+#define BACKGROUND_THRESHOLD_MIN ((size_t)1 << 20)
 #define BACKGROUND_EVERY 256
 
 /* A round of return follows the one before after this time, see rounds.h: a
  * second at first, and long enough to keep what a load needs every few
  * seconds. */
 #define ROUND_PERIOD_MIN_MS 1000
-#define ROUND_PERIOD_MAX_MS 8000
+#define ROUND_PERIOD_MAX_MS 4000
 
 /* Pages that a call of the program returns in a round at most: the system takes
  * some 0.3 us for each, and no call shall take a millisecond more than its

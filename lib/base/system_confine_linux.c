@@ -83,6 +83,7 @@ static struct sock_filter rules[] = {
     ALLOW(SYS_clock_gettime),
     ALLOW(SYS_restart_syscall),
     ALLOW(SYS_exit),
+    ALLOW(SYS_munlock),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
     LOAD(args[2]),
     BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, ADVICE_END, 1, 0),

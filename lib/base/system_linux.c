@@ -51,6 +51,7 @@
 extern char **environ;
 
 static size_t page_size; /* [atomic: relaxed] bytes; 0 until asked for */
+static void *guard_page; /* [atomic: relaxed] one that cannot be touched */
 
 static struct {
   unsigned mask;     /* [atomic: relaxed] which calls fail */
@@ -197,6 +198,9 @@ tcmi_system_map_guarded(size_t size, void **out)
   if (mprotect(*out, size, PROT_READ | PROT_WRITE) != 0) {
     result = -errno;
     munmap(memory, size + 2 * page);
+  } else if (atomic_load_relaxed(&guard_page) == NULL) {
+    /* The first region of metadata is never released. */
+    atomic_store_relaxed(&guard_page, memory);
   }
   errno = saved;
   return result;
@@ -248,10 +252,29 @@ system_madvise(enum system_call call, void *start, size_t size, int advice)
   return result;
 }
 
+/* Whether the program has locked all its memory: then a page that cannot be
+ * touched is locked, too.  It wants no page to go, one that locked a block and
+ * freed it does. */
+static bool
+all_is_locked(void)
+{
+  void *guard = atomic_load_relaxed(&guard_page);
+
+  return guard == NULL ||
+         madvise(guard, tcmi_system_page_size(), MADV_DONTNEED) != 0;
+}
+
 int
 tcmi_system_discard(void *start, size_t size)
 {
-  return system_madvise(SYSTEM_DISCARD, start, size, MADV_DONTNEED);
+  int saved = errno;
+  int result = system_madvise(SYSTEM_DISCARD, start, size, MADV_DONTNEED);
+
+  if (unlikely(result == -EINVAL) && !all_is_locked() &&
+      munlock(start, size) == 0)
+    result = system_madvise(SYSTEM_DISCARD, start, size, MADV_DONTNEED);
+  errno = saved;
+  return result;
 }
 
 /* Whether memory that was used before looks as if most of it was not: a few

@@ -55,19 +55,16 @@ tcmi_large_alloc(size_t size, size_t align, bool zero)
   return (void *)span->start;
 }
 
-/* Gives pages back, to the system too if there are very many. */
+/* A program may have asked for huge pages in its block.  Whoever gets the pages
+ * next has not, and may touch few of them. */
 static void
 pages_free(uintptr_t start, size_t npages)
 {
-  enum residency residency = RESIDENCY_FULL;
   size_t bytes = npages << PAGE_SHIFT;
 
-  if (bytes >= RETURN_AT_ONCE_SIZE &&
-      tcmi_system_discard((void *)start, bytes) == 0) {
-    residency = RESIDENCY_NONE;
-    tcmi_page_heap_count_released(bytes);
-  }
-  tcmi_page_heap_free(start, npages, residency);
+  if (bytes >= HUGE_PAGE_SIZE)
+    (void)!tcmi_system_advise_huge((void *)start, bytes, /*want=*/false);
+  tcmi_page_heap_free(start, npages, RESIDENCY_FULL);
 }
 
 void

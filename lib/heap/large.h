@@ -6,9 +6,8 @@
  * of its span.  A block grows into free pages behind it, shrinks in place, and
  * when it must move and is very large its pages are moved, not its bytes.
  *
- * Invariants
+ * Invariant
  *   B1  the pagemap names the span at its first page only.
- *   B2  a block of RETURN_AT_ONCE_SIZE or more leaves no resident page behind.
  *
  * Locking: the span belongs to the thread that frees or resizes the block;
  * the page heap locks itself.

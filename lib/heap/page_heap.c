@@ -229,11 +229,16 @@ uintptr_t
 tcmi_page_heap_alloc(size_t npages, size_t align, enum run_kind kind)
 {
   uintptr_t start;
+  size_t fresh;
 
   ASSERT(npages > 0 && is_power_of_two(align));
   lock_acquire(&tcmi_page_heap_lock);
+  fresh = tcmi_page_counts.faulted;
   start = alloc_locked(npages, align, kind);
+  fresh = tcmi_page_counts.faulted - fresh;
   lock_release(&tcmi_page_heap_lock);
+  if (unlikely(fresh >= FRESH_RETURN_SIZE >> PAGE_SHIFT) && start != 0)
+    (void)tcmi_page_heap_release(fresh << PAGE_SHIFT);
   return start;
 }
 

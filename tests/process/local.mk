@@ -12,6 +12,7 @@ check_PROGRAMS += \
 	tests/process/fork_signal \
 	tests/process/fork_stdio \
 	tests/process/fork_threads \
+	tests/process/give_back \
 	tests/process/late_dlopen \
 	tests/process/limits \
 	tests/process/locked_memory \
@@ -34,6 +35,7 @@ process_tests = \
 	tests/process/preload-fork_signal.sh \
 	tests/process/preload-fork_stdio.sh \
 	tests/process/preload-fork_threads.sh \
+	tests/process/preload-give_back.sh \
 	tests/process/preload-limits.sh \
 	tests/process/preload-locked_memory.sh \
 	tests/process/preload-mappings.sh \
@@ -52,6 +54,7 @@ process_tests = \
 	tests/process/debug-fork_signal.sh \
 	tests/process/debug-fork_stdio.sh \
 	tests/process/debug-fork_threads.sh \
+	tests/process/debug-give_back.sh \
 	tests/process/debug-limits.sh \
 	tests/process/debug-locked_memory.sh \
 	tests/process/debug-out_of_memory.sh \

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a program did to its blocks does not stay with their pages: locks and
+ * advice go when a block is freed.  And what it needs again it keeps, however
+ * large it is.
+ */
+#include "../support/child.h"
+#include "../support/memory.h"
+#include "../support/tasks.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+
+#define MIB ((size_t)1 << 20)
+#define HUGE (2 * MIB)
+#define BLOCKS 32
+
+static void *
+filled(size_t size)
+{
+  void *block = malloc(harness_size(size));
+
+  REQUIRE(block != NULL);
+  memset(block, 1, size);
+  return block;
+}
+
+static long
+faults(void)
+{
+  struct rusage usage;
+
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+/* ---- Locked memory ----------------------------------------------------------- */
+
+/* Resident bytes that are left of 32 MiB, freed and trimmed. */
+static long
+left_of_blocks(int lock)
+{
+  long before = memory_resident_bytes();
+  void *block[BLOCKS];
+  int i;
+
+  for (i = 0; i < BLOCKS; i++) {
+    block[i] = filled(MIB);
+    if (lock && mlock(block[i], MIB) != 0)
+      _exit(HARNESS_SKIP);
+  }
+  for (i = 0; i < BLOCKS; i++)
+    free(block[i]);
+  (void)malloc_trim(0);
+  return memory_resident_bytes() - before;
+}
+
+static void
+locked_blocks_go(void)
+{
+  long left = left_of_blocks(/*lock=*/1);
+
+  harness_say("  %ld KiB are left of locked blocks", left / 1024);
+  CHILD_EXPECT(left < (long)(8 * MIB));
+}
+
+/* Such a program wants no page to go. */
+static void
+locked_process_keeps(void)
+{
+  long left;
+
+  free(filled(100));
+  if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+    _exit(HARNESS_SKIP);
+  left = left_of_blocks(/*lock=*/0);
+  harness_say("  %ld KiB are left of a locked process", left / 1024);
+  CHILD_EXPECT(left > (long)(16 * MIB));
+}
+
+static void
+run_if_allowed(void (*work)(void))
+{
+  int status;
+  pid_t child = child_fork();
+
+  if (child == 0) {
+    work();
+    _exit(HARNESS_PASS);
+  }
+  REQUIRE(waitpid(child, &status, 0) == child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == HARNESS_SKIP)
+    harness_say("  skipped: no right to lock memory");
+  else
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == HARNESS_PASS);
+}
+
+static void
+locked_memory(void)
+{
+  run_if_allowed(locked_blocks_go);
+  run_if_allowed(locked_process_keeps);
+}
+
+/* ---- Advice -------------------------------------------------------------------- */
+
+/* Resident bytes that a few bytes in a block of 64 MiB cost. */
+static long
+cost_of_a_sparse_block(void)
+{
+  long before = memory_resident_bytes();
+  char *block = (char *)malloc(harness_size(64 * MIB));
+  size_t i;
+
+  REQUIRE(block != NULL);
+  for (i = 0; i < 64 * MIB; i += HUGE)
+    block[i] = 1;
+  before = memory_resident_bytes() - before;
+  free(block);
+  return before;
+}
+
+/* As numpy does with its arrays. */
+static void
+advice_goes(void)
+{
+  char *block = (char *)malloc(harness_size(64 * MIB));
+  uintptr_t start;
+  long cost;
+
+  REQUIRE(block != NULL);
+  start = ((uintptr_t)block + HUGE - 1) / HUGE * HUGE;
+  (void)madvise((void *)start, 60 * MIB, MADV_HUGEPAGE);
+  memset(block, 1, 64 * MIB);
+  free(block);
+  (void)malloc_trim(0);
+  cost = cost_of_a_sparse_block();
+  harness_say("  a sparse block costs %ld KiB", cost / 1024);
+  EXPECT(cost < (long)(4 * MIB));
+}
+
+/* ---- Large blocks that come and go ------------------------------------------- */
+
+static long
+faults_of_a_round(size_t size)
+{
+  long before = faults();
+  void *whole = filled(size), *half = filled(size / 2);
+
+  free(whole);
+  free(half);
+  return faults() - before;
+}
+
+static void
+no_cliff_at_any_size(void)
+{
+  static const size_t mebibytes[] = {20, 33, 63, 65, 100};
+  size_t i;
+  int round;
+
+  for (i = 0; i < sizeof mebibytes / sizeof *mebibytes; i++) {
+    size_t size = mebibytes[i] * MIB;
+    long count = 0;
+    (void)faults_of_a_round(size);
+    for (round = 0; round < 3; round++)
+      count += faults_of_a_round(size);
+    EXPECT_FOR(count < (long)(size / 4096 / 8), "%zu MiB: %ld faults",
+               mebibytes[i], count);
+  }
+}
+
+/* ---- What glibc has parameters for ------------------------------------------- */
+
+static void
+trim_keeps_what_it_is_told(void)
+{
+  long before, after;
+
+  (void)malloc_trim(0);
+  before = memory_resident_bytes();
+  free(filled(40 * MIB));
+  free(filled(20 * MIB));
+  (void)malloc_trim(16 * MIB);
+  after = memory_resident_bytes() - before;
+  EXPECT_FOR(after > (long)(12 * MIB) && after < (long)(24 * MIB), "%ld KiB",
+             after / 1024);
+  (void)malloc_trim(0);
+  EXPECT(memory_resident_bytes() - before < (long)(8 * MIB));
+}
+
+#ifdef M_TRIM_THRESHOLD
+
+static void
+free_blocks_of(size_t size)
+{
+  void *block[4];
+  int i;
+
+  for (i = 0; i < 4; i++)
+    block[i] = filled(size);
+  for (i = 0; i < 4; i++)
+    free(block[i]);
+}
+
+static void
+low_threshold(void)
+{
+  CHILD_EXPECT(mallopt(M_TRIM_THRESHOLD, 2 << 20) == 1);
+  free_blocks_of(MIB);
+  CHILD_EXPECT(tasks_count(NULL) == 2);
+}
+
+static void
+no_threshold(void)
+{
+  CHILD_EXPECT(mallopt(M_TRIM_THRESHOLD, -1) == 1);
+  free_blocks_of(16 * MIB);
+  CHILD_EXPECT(tasks_count(NULL) == 1);
+}
+
+static void
+threshold_of_return(void)
+{
+  (void)malloc_trim(0);
+  EXPECT(child_run(low_threshold));
+  EXPECT(child_run(no_threshold));
+}
+
+#endif
+
+int
+main(int argc, char **argv)
+{
+  static const struct harness_case cases[] = {
+      {"locked_memory", locked_memory},
+      {"advice_goes", advice_goes},
+      {"no_cliff_at_any_size", no_cliff_at_any_size},
+      {"trim_keeps_what_it_is_told", trim_keeps_what_it_is_told},
+#ifdef M_TRIM_THRESHOLD
+      {"threshold_of_return", threshold_of_return},
+#endif
+  };
+
+  return harness_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}
