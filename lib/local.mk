@@ -108,7 +108,9 @@ tcm_api = \
 tcm_override = \
 	lib/api/alone.c \
 	lib/api/dlopen.c \
-	lib/api/malloc.c
+	lib/api/malloc.c \
+	lib/api/owner.c \
+	lib/api/owner.h
 
 # A file of its own for its own flag: the operators throw.
 tcm_operators = \

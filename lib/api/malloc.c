@@ -13,9 +13,21 @@
 
 #include "api/background.h"
 #include "api/names.h"
+#include "api/owner.h"
 #include "api/release.h"
 #include "base/report.h"
 #include "observe/stats.h"
+
+/* A second name of each function, which nothing replaces.  Only gcc compares
+ * the attributes of the two, and can copy them. */
+#if defined __GNUC__ && !defined __clang__
+#define SAME_ATTRIBUTES(name) __attribute__((copy(name)))
+#else
+#define SAME_ATTRIBUTES(name)
+#endif
+#define OWN(name)                                               \
+  extern __typeof__(name) tcmi_own_##name SAME_ATTRIBUTES(name) \
+      __attribute__((alias(#name)))
 
 EXPORT void *
 malloc(size_t size)
@@ -44,65 +56,78 @@ realloc(void *ptr, size_t size)
 EXPORT void *
 reallocarray(void *ptr, size_t count, size_t size)
 {
-  return name_reallocarray(ptr, count, size);
+  return name_reallocarray(tcmi_owner_realloc, ptr, count, size);
 }
 
 EXPORT void *
 memalign(size_t alignment, size_t size)
 {
-  return name_memalign(alignment, size);
+  return name_memalign(tcmi_owner_allocate_aligned, alignment, size);
 }
 
 EXPORT void *
 aligned_alloc(size_t alignment, size_t size)
 {
-  return name_aligned_alloc(alignment, size);
+  return name_aligned_alloc(tcmi_owner_allocate_aligned, alignment, size);
 }
 
 EXPORT int
 posix_memalign(void **out, size_t alignment, size_t size)
 {
-  return name_posix_memalign(out, alignment, size);
+  return name_posix_memalign(tcmi_owner_allocate_aligned, out, alignment, size);
 }
 
 EXPORT void *
 valloc(size_t size)
 {
-  return name_valloc(size);
+  return name_valloc(tcmi_owner_allocate_aligned, size);
 }
 
 void *pvalloc(size_t size);
 EXPORT void *
 pvalloc(size_t size)
 {
-  return name_pvalloc(size);
+  return name_pvalloc(tcmi_owner_allocate_aligned, size);
 }
 
 void cfree(void *ptr);
 EXPORT void
 cfree(void *ptr)
 {
-  tcmi_free(ptr);
+  tcmi_owner_free(ptr);
 }
+
+OWN(malloc);
+OWN(free);
+OWN(realloc);
+OWN(memalign);
+OWN(aligned_alloc);
+OWN(posix_memalign);
 
 EXPORT size_t
 malloc_usable_size(void *ptr)
 {
-  return name_usable_size(ptr);
+  return tcmi_owner_is_unknown(ptr) ? 0 : name_usable_size(ptr);
 }
 
 void free_sized(void *ptr, size_t size);
 EXPORT void
 free_sized(void *ptr, size_t size)
 {
-  name_free_sized("free_sized", ptr, size, /*align=*/0);
+  if (unlikely(tcmi_owner_is_program()))
+    tcmi_owner_free(ptr);
+  else
+    name_free_sized("free_sized", ptr, size, /*align=*/0);
 }
 
 void free_aligned_sized(void *ptr, size_t alignment, size_t size);
 EXPORT void
 free_aligned_sized(void *ptr, size_t alignment, size_t size)
 {
-  name_free_sized("free_aligned_sized", ptr, size, alignment);
+  if (unlikely(tcmi_owner_is_program()))
+    tcmi_owner_free(ptr);
+  else
+    name_free_sized("free_aligned_sized", ptr, size, alignment);
 }
 
 int malloc_trim(size_t pad);

@@ -20,8 +20,14 @@
 #include "cache/central_list.h"
 #include "heap/pagemap.h"
 
-static inline void *
-name_reallocarray(void *ptr, size_t count, size_t size)
+/* What a name calls, in the end: tcm's function, or for a standard name the
+ * one of owner.h. */
+typedef void *name_reallocate(void *ptr, size_t size);
+typedef void *name_allocate_aligned(size_t align, size_t size);
+
+static ALWAYS_INLINE void *
+name_reallocarray(name_reallocate *reallocate, void *ptr, size_t count,
+                  size_t size)
 {
   size_t bytes;
 
@@ -29,11 +35,11 @@ name_reallocarray(void *ptr, size_t count, size_t size)
     errno = ENOMEM;
     return NULL;
   }
-  return tcmi_reallocate(ptr, bytes);
+  return reallocate(ptr, bytes);
 }
 
-static inline void *
-name_memalign(size_t alignment, size_t size)
+static ALWAYS_INLINE void *
+name_memalign(name_allocate_aligned *allocate, size_t alignment, size_t size)
 {
   size_t align = tcmi_alignment_round(alignment);
 
@@ -41,28 +47,30 @@ name_memalign(size_t alignment, size_t size)
     errno = EINVAL;
     return NULL;
   }
-  return tcmi_allocate_aligned(align, size);
+  return allocate(align, size);
 }
 
-static inline void *
-name_aligned_alloc(size_t alignment, size_t size)
+static ALWAYS_INLINE void *
+name_aligned_alloc(name_allocate_aligned *allocate, size_t alignment,
+                   size_t size)
 {
   if (unlikely(!is_power_of_two(alignment))) {
     errno = EINVAL;
     return NULL;
   }
-  return tcmi_allocate_aligned(alignment, size);
+  return allocate(alignment, size);
 }
 
-static inline int
-name_posix_memalign(void **out, size_t alignment, size_t size)
+static ALWAYS_INLINE int
+name_posix_memalign(name_allocate_aligned *allocate, void **out,
+                    size_t alignment, size_t size)
 {
   int saved = errno;
   void *block;
 
   if (unlikely(!is_power_of_two(alignment) || alignment % sizeof(void *) != 0))
     return EINVAL;
-  block = tcmi_allocate_aligned(alignment, size);
+  block = allocate(alignment, size);
   if (unlikely(block == NULL)) {
     errno = saved;
     return ENOMEM;
@@ -71,15 +79,15 @@ name_posix_memalign(void **out, size_t alignment, size_t size)
   return 0;
 }
 
-static inline void *
-name_valloc(size_t size)
+static ALWAYS_INLINE void *
+name_valloc(name_allocate_aligned *allocate, size_t size)
 {
   tcmi_process_start();
-  return tcmi_allocate_aligned(tcmi_system_page_size(), size);
+  return allocate(tcmi_system_page_size(), size);
 }
 
-static inline void *
-name_pvalloc(size_t size)
+static ALWAYS_INLINE void *
+name_pvalloc(name_allocate_aligned *allocate, size_t size)
 {
   size_t page;
 
@@ -89,7 +97,7 @@ name_pvalloc(size_t size)
     errno = ENOMEM;
     return NULL;
   }
-  return tcmi_allocate_aligned(page, max_size(round_up(size, page), page));
+  return allocate(page, max_size(round_up(size, page), page));
 }
 
 static ALWAYS_INLINE size_t

@@ -40,37 +40,37 @@ tcm_realloc(void *ptr, size_t size)
 EXPORT void *
 tcm_reallocarray(void *ptr, size_t count, size_t size)
 {
-  return name_reallocarray(ptr, count, size);
+  return name_reallocarray(tcmi_reallocate, ptr, count, size);
 }
 
 EXPORT void *
 tcm_memalign(size_t alignment, size_t size)
 {
-  return name_memalign(alignment, size);
+  return name_memalign(tcmi_allocate_aligned, alignment, size);
 }
 
 EXPORT void *
 tcm_aligned_alloc(size_t alignment, size_t size)
 {
-  return name_aligned_alloc(alignment, size);
+  return name_aligned_alloc(tcmi_allocate_aligned, alignment, size);
 }
 
 EXPORT int
 tcm_posix_memalign(void **out, size_t alignment, size_t size)
 {
-  return name_posix_memalign(out, alignment, size);
+  return name_posix_memalign(tcmi_allocate_aligned, out, alignment, size);
 }
 
 EXPORT void *
 tcm_valloc(size_t size)
 {
-  return name_valloc(size);
+  return name_valloc(tcmi_allocate_aligned, size);
 }
 
 EXPORT void *
 tcm_pvalloc(size_t size)
 {
-  return name_pvalloc(size);
+  return name_pvalloc(tcmi_allocate_aligned, size);
 }
 
 EXPORT size_t

@@ -18,6 +18,10 @@ check_PROGRAMS += \
 	tests/process/locked_memory \
 	tests/process/mappings \
 	tests/process/out_of_memory \
+	tests/process/own_malloc \
+	tests/process/own_malloc_aligned \
+	tests/process/own_malloc_loop \
+	tests/process/own_malloc_wrapper \
 	tests/process/overwrite \
 	tests/process/report \
 	tests/process/rights \
@@ -105,12 +109,20 @@ process_scripts = \
 	tests/process/bare_root.sh \
 	tests/process/confined.sh \
 	tests/process/linking.sh \
+	tests/process/own_malloc.sh \
 	tests/process/privileged.sh \
 	tests/process/small_process.sh
 TESTS += $(process_tests) $(process_scripts)
 LONG_TESTS += $(process_long_tests) tests/process/confined_long.sh
 EXTRA_DIST += $(process_scripts) tests/process/confined_long.sh \
 	tests/process/linking.c
+
+tests_process_own_malloc_aligned_SOURCES = tests/process/own_malloc.c
+tests_process_own_malloc_aligned_CPPFLAGS = $(AM_CPPFLAGS) -DOWN_ALIGNED
+tests_process_own_malloc_loop_SOURCES = tests/process/own_malloc.c
+tests_process_own_malloc_loop_CPPFLAGS = $(AM_CPPFLAGS) -DOWN_LOOP
+tests_process_own_malloc_wrapper_SOURCES = tests/process/own_malloc.c
+tests_process_own_malloc_wrapper_CPPFLAGS = $(AM_CPPFLAGS) -DOWN_WRAPPER
 
 # ---- Modules that the programs open ------------------------------------------
 # Made without libtool: they need a RUNPATH of their own.
