@@ -90,6 +90,8 @@ tcm_api = \
 	lib/api/lifecycle.c \
 	lib/api/lifecycle.h \
 	lib/api/names.h \
+	lib/api/pin.c \
+	lib/api/pin.h \
 	lib/api/reallocate.c \
 	lib/api/reallocate.h \
 	lib/api/release.c \

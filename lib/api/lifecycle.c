@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "api/fork.h"
+#include "api/pin.h"
 #include "api/surroundings.h"
 #include "base/atomics.h"
 #include "base/options.h"
@@ -46,13 +47,15 @@ thread_end(void *round)
   tcmi_thread_cache_hand_on();
 }
 
-/* What cannot wait for the first allocation: which file descriptor 2 is, and on
- * which processors the process may run, before the program changes them. */
+/* What cannot wait for the first allocation: which file descriptor 2 is and on
+ * which processors the process may run, before the program changes them; and
+ * that the code stays. */
 __attribute__((constructor)) static void
-remember_start(void)
+begin(void)
 {
   tcmi_report_init();
   tcmi_system_note_start();
+  tcmi_pin();
 }
 
 static void

@@ -9,8 +9,9 @@
  *                                     CACHE_CLOSED     CACHE_GONE
  *
  * Nothing is mapped or read before the first allocation; a constructor only
- * remembers which file standard error is.  A call that arrives while the thread
- * starts, from inside libc, is served without a cache.
+ * remembers which file standard error is, and keeps a module that tcm is linked
+ * into from being unloaded.  A call that arrives while the thread starts, from
+ * inside libc, is served without a cache.
  *
  * Locking: LOCK_INIT around the start of the process.
  */

@@ -4,6 +4,7 @@
 # and with all checks; some have a long form for "make check-long".
 check_PROGRAMS += \
 	tests/process/background \
+	tests/process/closed_module \
 	tests/process/confined_load \
 	tests/process/deepbind \
 	tests/process/descriptors \
@@ -107,6 +108,7 @@ process_long_tests = \
 	tests/process/long-spawn.sh
 process_scripts = \
 	tests/process/bare_root.sh \
+	tests/process/closed_module.sh \
 	tests/process/confined.sh \
 	tests/process/linking.sh \
 	tests/process/own_malloc.sh \
@@ -132,8 +134,9 @@ process_modules = \
 	tests/process/private/libtcm-test-dependency.so \
 	tests/process/private/libtcm-test-late.so \
 	tests/process/tls_module.so
-CLEANFILES += $(process_modules)
+CLEANFILES += $(process_modules) tests/process/closed_module.so
 EXTRA_DIST += \
+	tests/process/closed_module_work.c \
 	tests/process/deepbind_dependency.c \
 	tests/process/deepbind_module.c \
 	tests/process/tls_module.c
