@@ -71,6 +71,7 @@ tcm_observe = \
 	lib/observe/stats_page.h \
 	lib/observe/stats_print.c \
 	lib/observe/stats_raw.h \
+	lib/observe/stats_room.h \
 	lib/observe/stats_sum.c
 
 tcm_api = \
@@ -122,9 +123,11 @@ tcm_operators = \
 	lib/api/new_delete.h \
 	lib/api/new_delete_forward.c
 
-# Linked last: each has a table of 128 KiB, zero but for a page or two.  In the
-# midst of the others' small variables it would spread these over more pages.
+# Linked last: each has a table of up to 128 KiB, zero but for a page or two.
+# In the midst of the others' small variables it would spread these over more
+# pages.
 tcm_tables = \
+	lib/observe/stats_room.c \
 	lib/base/options.c \
 	lib/heap/pagemap.c
 

@@ -17,6 +17,7 @@
 #include "api/release.h"
 #include "base/report.h"
 #include "observe/stats.h"
+#include "observe/stats_room.h"
 
 /* A second name of each function, which nothing replaces.  Only gcc compares
  * the attributes of the two, and can copy them. */
@@ -178,21 +179,25 @@ free_blocks(const struct stats_raw *raw)
 
 /* The fields of mallinfo and mallinfo2 differ in width alone.  As in glibc,
  * uordblks and fordblks together are arena, and large blocks are apart. */
-#define MALLINFO(type, narrow)                             \
-  struct type info = {0};                                  \
-  struct stats_raw raw;                                    \
-  struct tcm_stats s;                                      \
-                                                           \
-  tcmi_stats_look(&raw);                                   \
-  (void)tcmi_stats_sum(&raw, &s);                          \
-  s.large_bytes = min_size(s.large_bytes, s.in_use_bytes); \
-  info.uordblks = narrow(s.in_use_bytes - s.large_bytes);  \
-  info.fordblks = narrow(free_bytes(&s));                  \
-  info.arena = info.uordblks + info.fordblks;              \
-  info.ordblks = narrow(free_blocks(&raw));                \
-  info.hblks = narrow(s.large_count);                      \
-  info.hblkhd = narrow(s.large_bytes);                     \
-  info.keepcost = narrow(s.page_heap_bytes);               \
+#define MALLINFO(type, narrow)                                \
+  struct stats_room *room = tcmi_stats_room();                \
+  struct type info = {0};                                     \
+  struct tcm_stats *s;                                        \
+                                                              \
+  if (room == NULL)                                           \
+    return info;                                              \
+  s = &room->sum;                                             \
+  tcmi_stats_look(&room->raw);                                \
+  (void)tcmi_stats_sum(&room->raw, s);                        \
+  s->large_bytes = min_size(s->large_bytes, s->in_use_bytes); \
+  info.uordblks = narrow(s->in_use_bytes - s->large_bytes);   \
+  info.fordblks = narrow(free_bytes(s));                      \
+  info.arena = info.uordblks + info.fordblks;                 \
+  info.ordblks = narrow(free_blocks(&room->raw));             \
+  info.hblks = narrow(s->large_count);                        \
+  info.hblkhd = narrow(s->large_bytes);                       \
+  info.keepcost = narrow(s->page_heap_bytes);                 \
+  tcmi_stats_room_end(room);                                  \
   return info
 #endif
 

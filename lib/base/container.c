@@ -13,8 +13,8 @@
 #define OWN_BYTES 4096
 #define NUMBERS_BYTES 96
 
-/* What is read, on the stack: the pages of it are in use already, unlike those
- * that a variable would take for the few moments.  All fields: [owner thread] */
+/* What is read.  It is mapped meanwhile: a small stack has no room for it, and
+ * the pages of a variable would stay.  All fields: [owner thread] */
 struct reading {
   struct container found;      /* so far */
   char own[OWN_BYTES];         /* /proc/self/cgroup */
@@ -227,25 +227,55 @@ read_groups(struct reading *reading, const char *root)
                 unified.group_length, level_cpu_2);
 }
 
+static struct reading *
+reading_begin(void)
+{
+  void *memory;
+  int error = tcmi_system_map(
+      round_up(sizeof(struct reading), tcmi_system_page_size()), &memory);
+
+  return error == 0 ? memory : NULL;
+}
+
+static void
+reading_end(struct reading *reading)
+{
+  size_t size = round_up(sizeof *reading, tcmi_system_page_size());
+
+  (void)!tcmi_system_release(reading, size);
+}
+
+static void
+read_all(struct reading *reading, const char *root)
+{
+  size_t r = strlen(root);
+  long length;
+
+  if (r + sizeof "/proc/self/cgroup" > sizeof reading->path)
+    return;
+  memcpy(reading->path, root, r);
+  memcpy(reading->path + r, "/proc/self/cgroup", sizeof "/proc/self/cgroup");
+  length = tcmi_system_read_file(reading->path, reading->own,
+                                 sizeof reading->own - 1);
+  if (length <= 0)
+    return;
+  reading->own[length] = '\0';
+  read_groups(reading, root);
+}
+
 struct container
 tcmi_container_read(const char *root)
 {
-  struct reading reading;
-  size_t r = strlen(root);
-  char path[64];
-  long length;
+  struct container found = {0, tcmi_system_cpu_count()};
+  struct reading *reading = reading_begin();
 
-  reading.found = (struct container){0, tcmi_system_cpu_count()};
-  if (r + sizeof "/proc/self/cgroup" > sizeof path)
-    return reading.found;
-  memcpy(path, root, r);
-  memcpy(path + r, "/proc/self/cgroup", sizeof "/proc/self/cgroup");
-  length = tcmi_system_read_file(path, reading.own, sizeof reading.own - 1);
-  if (length <= 0)
-    return reading.found;
-  reading.own[length] = '\0';
-  read_groups(&reading, root);
-  return reading.found;
+  if (reading == NULL)
+    return found;
+  reading->found = found;
+  read_all(reading, root);
+  found = reading->found;
+  reading_end(reading);
+  return found;
 }
 
 static unsigned
@@ -263,11 +293,15 @@ parse_pressure(const char *text)
 unsigned
 tcmi_container_pressure(const char *root)
 {
-  struct reading reading;
+  struct reading *reading = reading_begin();
+  unsigned percent = 0;
 
-  return read_text(&reading, root, "", 0, "proc/pressure/memory")
-             ? parse_pressure(reading.numbers)
-             : 0;
+  if (reading == NULL)
+    return 0;
+  if (read_text(reading, root, "", 0, "proc/pressure/memory"))
+    percent = parse_pressure(reading->numbers);
+  reading_end(reading);
+  return percent;
 }
 
 unsigned

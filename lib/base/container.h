@@ -15,11 +15,11 @@
  *
  * Invariants
  *   C1  what cannot be read or makes no sense is no limit; nothing is said.
- *   C2  no descriptor is left open.
+ *   C2  no descriptor and no mapping is left.
  *
  * No locking: what is read is the caller's.  Cost: about 3 us per file, two or
- * three files for each level, and 20 us for the first look into /proc/self; 6
- * KiB of stack.
+ * three files for each level, and 20 us for the first look into /proc/self; two
+ * pages are mapped meanwhile.
  */
 #ifndef TCM_BASE_CONTAINER_H
 #define TCM_BASE_CONTAINER_H

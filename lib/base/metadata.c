@@ -27,6 +27,7 @@ struct lock tcmi_metadata_lock = LOCK_INITIALIZER(LOCK_METADATA);
 static struct {
   char *bump, *end;                /* the unused part of the last region */
   struct free_block *free[NLISTS]; /* by granules */
+  struct free_block *runs[64];     /* by log2 of their length, while sorting */
 } metadata;
 
 struct metadata_counts tcmi_metadata_counts;
@@ -141,7 +142,7 @@ merge_lists(struct free_block *a, struct free_block *b)
 static struct free_block *
 sorted_blocks_locked(void)
 {
-  struct free_block *runs[64] = {NULL}, *all = NULL;
+  struct free_block **runs = metadata.runs, *all = NULL;
 
   for (size_t n = 1; n < NLISTS; n++) {
     while (metadata.free[n] != NULL) {
@@ -156,8 +157,10 @@ sorted_blocks_locked(void)
       runs[i] = block;
     }
   }
-  for (unsigned i = 0; i < 64; i++)
+  for (unsigned i = 0; i < 64; i++) {
     all = merge_lists(all, runs[i]);
+    runs[i] = NULL;
+  }
   return all;
 }
 

@@ -431,19 +431,38 @@ tcmi_system_milliseconds(void)
   return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
+/* The pages that one call tells of: little stack, and 2 MiB of memory where
+ * pages have 4 KiB. */
+#define RESIDENT_PAGES 512
+
+static size_t
+count_resident(uintptr_t start, size_t pages, size_t page)
+{
+  unsigned char map[RESIDENT_PAGES];
+  size_t resident = 0;
+
+  if (mincore((void *)start, pages * page, map) == 0) {
+    for (size_t i = 0; i < pages; i++)
+      resident += map[i] & 1 ? page : 0;
+    return resident;
+  }
+  /* A part of it is not mapped: look at each page. */
+  if (errno == ENOMEM && pages > 1)
+    for (size_t i = 0; i < pages; i++)
+      if (mincore((void *)(start + i * page), page, map) == 0)
+        resident += map[0] & 1 ? page : 0;
+  return resident;
+}
+
 size_t
 tcmi_system_resident(uintptr_t start, size_t size)
 {
-  unsigned char map[4096];
   size_t page = (size_t)sysconf(_SC_PAGESIZE), resident = 0;
   int saved = errno;
 
   while (size > 0) {
-    size_t part = min_size(size, page * sizeof map);
-    size_t pages = (part + page - 1) / page;
-    if (mincore((void *)start, part, map) == 0)
-      for (size_t i = 0; i < pages; i++)
-        resident += map[i] & 1 ? page : 0;
+    size_t part = min_size(size, page * RESIDENT_PAGES);
+    resident += count_resident(start, (part + page - 1) / page, page);
     start += part;
     size -= part;
   }

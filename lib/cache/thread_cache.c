@@ -310,8 +310,9 @@ begin_to_allocate(struct cache_owner *owner, unsigned c)
     fill_with_new(owner, c);
 }
 
-void *
-tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
+/* Apart from the tick, which has a batch on the stack too. */
+static NOINLINE void *
+refill(struct thread_cache *cache, unsigned c)
 {
   struct cache_owner *owner = owner_of(cache);
   void *batch[SIZE_CLASS_BATCH_MAX];
@@ -319,7 +320,6 @@ tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
   unsigned cap, n;
   void **top;
 
-  slow_path_tick(owner, c);
   if (unlikely(!thread_cache_has_allocated(cache, c))) {
     begin_to_allocate(owner, c);
     if (bin->top[-1] != NULL) {
@@ -348,6 +348,13 @@ tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
   atomic_store_relaxed(&bin->top, top);
   window_ensure(cache);
   return batch[0];
+}
+
+void *
+tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
+{
+  slow_path_tick(owner_of(cache), c);
+  return refill(cache, c);
 }
 
 /* Whether the caches are small beside the heap. */

@@ -17,6 +17,7 @@
 #include "heap/page_heap.h"
 #include "heap/page_range.h"
 #include "observe/layout.h"
+#include "observe/stats_room.h"
 
 /* How often the numbers are read at most, see stats_raw.h. */
 #define LOOKS 8
@@ -106,19 +107,36 @@ look_at_threads(struct raw_threads *threads)
   return stats.complete;
 }
 
+/* A number that is another one if any of the shared ones changed, but for a
+ * chance of 2^-64: a copy of them is too much for a small stack. */
+static uint64_t
+digest(const struct raw_shared *shared)
+{
+  const uint64_t *word = (const uint64_t *)(const void *)shared;
+  uint64_t sum = 0;
+
+  for (size_t i = 0; i < sizeof *shared / sizeof *word; i++) {
+    sum = (sum ^ word[i]) * 0x9e3779b97f4a7c15u;
+    sum ^= sum >> 32;
+  }
+  return sum;
+}
+_Static_assert(sizeof(struct raw_shared) % sizeof(uint64_t) == 0,
+               "words without gaps");
+
 void
 tcmi_stats_look(struct stats_raw *raw)
 {
-  struct raw_shared before;
-  bool complete;
+  bool complete, settled;
+  uint64_t before;
 
   look_at_shared(&raw->shared);
   for (unsigned looks = 0; looks < LOOKS; looks++) {
-    before = raw->shared;
+    before = digest(&raw->shared);
+    settled = tcmi_stats_is_settled(&raw->shared);
     complete = look_at_threads(&raw->threads);
     look_at_shared(&raw->shared);
-    raw->exact = complete && tcmi_stats_is_settled(&before) &&
-                 memcmp(&before, &raw->shared, sizeof before) == 0;
+    raw->exact = complete && settled && digest(&raw->shared) == before;
     if (raw->exact || !complete)
       return;
   }
@@ -127,19 +145,27 @@ tcmi_stats_look(struct stats_raw *raw)
 void
 tcmi_stats_class(unsigned c, struct class_stats *stats)
 {
-  struct stats_raw raw;
+  struct stats_room *room = tcmi_stats_room();
 
-  tcmi_stats_look(&raw);
-  tcmi_stats_sum_class(&raw, c, stats);
+  *stats = (struct class_stats){0};
+  if (room == NULL)
+    return;
+  tcmi_stats_look(&room->raw);
+  tcmi_stats_sum_class(&room->raw, c, stats);
+  tcmi_stats_room_end(room);
 }
 
 void
 tcmi_stats_collect(struct tcm_stats *stats)
 {
-  struct stats_raw raw;
+  struct stats_room *room = tcmi_stats_room();
 
-  tcmi_stats_look(&raw);
-  (void)tcmi_stats_sum(&raw, stats);
+  *stats = (struct tcm_stats){0};
+  if (room == NULL)
+    return;
+  tcmi_stats_look(&room->raw);
+  (void)tcmi_stats_sum(&room->raw, stats);
+  tcmi_stats_room_end(room);
 }
 
 /* Resident bytes of the whole system pages around a range. */

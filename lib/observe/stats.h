@@ -29,6 +29,7 @@ extern struct stats_page tcmi_stats_page;
 /* Counts one event of the stats page. */
 #define stats_count(field) atomic_add_relaxed(&tcmi_stats_page.field, 1)
 
+/* Without room for the numbers all are 0, see stats_room.h. */
 void tcmi_stats_look(struct stats_raw *raw);
 void tcmi_stats_collect(struct tcm_stats *stats);
 void tcmi_stats_class(unsigned class_id, struct class_stats *stats);

@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "observe/stats.h"
 #include "observe/stats_output.h"
+#include "observe/stats_room.h"
 
 static void
 add_member(struct line *line, const char *name, uint64_t value,
@@ -137,19 +138,26 @@ put_options(const struct output *out)
 void
 tcmi_stats_print_json(tcmi_stats_sink *sink, void *to)
 {
+  struct stats_room *room = tcmi_stats_room();
   struct output out = {sink, to};
-  struct stats_raw raw;
-  struct tcm_stats s;
   bool sound;
 
-  tcmi_stats_look(&raw);
-  sound = tcmi_stats_sum(&raw, &s) && raw.exact;
+  if (room == NULL) {
+    put_text(&out, "{}");
+    return;
+  }
+  tcmi_stats_look(&room->raw);
+  sound = tcmi_stats_sum(&room->raw, &room->sum) && room->raw.exact;
   put_text(&out, "{");
   put_text(&out, "  \"version\": \"" PACKAGE_VERSION "\",");
-  put_text(&out, sound ? "  \"exact\": true," : "  \"exact\": false,");
-  put_parts(&out, &s);
-  put_counters(&out, &raw);
-  put_classes(&out, &raw);
+  if (sound)
+    put_text(&out, "  \"exact\": true,");
+  else
+    put_text(&out, "  \"exact\": false,");
+  put_parts(&out, &room->sum);
+  put_counters(&out, &room->raw);
+  put_classes(&out, &room->raw);
   put_options(&out);
   put_text(&out, "}");
+  tcmi_stats_room_end(room);
 }

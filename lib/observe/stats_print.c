@@ -9,6 +9,7 @@
 #include "cache/size_class.h"
 #include "observe/stats.h"
 #include "observe/stats_output.h"
+#include "observe/stats_room.h"
 
 static void
 put_number(const struct output *out, const char *before, uint64_t value,
@@ -22,36 +23,46 @@ put_number(const struct output *out, const char *before, uint64_t value,
   put_line(out, &line);
 }
 
+static void
+put_report(const struct output *out, const struct tcm_stats *s)
+{
+  put_text(out, "tcm: what the heap of this process holds, in bytes");
+  put_number(out, "MALLOC: ", s->in_use_bytes, " Bytes in use by application");
+  put_number(out, "MALLOC: + ", s->page_heap_bytes,
+             " Bytes in page heap freelist");
+  put_number(out, "MALLOC: + ", s->central_list_bytes,
+             " Bytes in central cache freelist");
+  put_number(out, "MALLOC: + ", s->transfer_cache_bytes,
+             " Bytes in transfer cache freelist");
+  put_number(out, "MALLOC: + ", s->thread_cache_bytes,
+             " Bytes in thread cache freelists");
+  put_number(out, "MALLOC: + ", s->metadata_bytes, " Bytes in malloc metadata");
+  put_number(out, "MALLOC: + ", s->returned_bytes,
+             " Bytes released to OS (aka unmapped)");
+  put_number(out, "MALLOC: = ", s->mapped_bytes, " Bytes mapped");
+  put_number(out, "MALLOC: ", s->most_mapped_bytes, " Bytes mapped at most");
+  put_number(out, "MALLOC: ", s->soft_limit_hits, " Soft limit hits");
+  put_number(out, "MALLOC: ", s->hard_limit_hits, " Hard limit hits");
+  put_number(out, "MALLOC: ", tcmi_stats_resident_bytes(),
+             " Bytes of these resident");
+  put_number(out, "MALLOC: ", s->span_count, " Spans in use");
+  put_number(out, "MALLOC: ", s->thread_cache_count, " Thread heaps in use");
+}
+
 void
 tcmi_stats_print_text(tcmi_stats_sink *sink, void *to)
 {
+  struct stats_room *room = tcmi_stats_room();
   struct output out = {sink, to};
-  struct stats_raw raw;
-  struct tcm_stats s;
 
-  tcmi_stats_look(&raw);
-  (void)tcmi_stats_sum(&raw, &s);
-  put_text(&out, "tcm: what the heap of this process holds, in bytes");
-  put_number(&out, "MALLOC: ", s.in_use_bytes, " Bytes in use by application");
-  put_number(&out, "MALLOC: + ", s.page_heap_bytes,
-             " Bytes in page heap freelist");
-  put_number(&out, "MALLOC: + ", s.central_list_bytes,
-             " Bytes in central cache freelist");
-  put_number(&out, "MALLOC: + ", s.transfer_cache_bytes,
-             " Bytes in transfer cache freelist");
-  put_number(&out, "MALLOC: + ", s.thread_cache_bytes,
-             " Bytes in thread cache freelists");
-  put_number(&out, "MALLOC: + ", s.metadata_bytes, " Bytes in malloc metadata");
-  put_number(&out, "MALLOC: + ", s.returned_bytes,
-             " Bytes released to OS (aka unmapped)");
-  put_number(&out, "MALLOC: = ", s.mapped_bytes, " Bytes mapped");
-  put_number(&out, "MALLOC: ", s.most_mapped_bytes, " Bytes mapped at most");
-  put_number(&out, "MALLOC: ", s.soft_limit_hits, " Soft limit hits");
-  put_number(&out, "MALLOC: ", s.hard_limit_hits, " Hard limit hits");
-  put_number(&out, "MALLOC: ", tcmi_stats_resident_bytes(),
-             " Bytes of these resident");
-  put_number(&out, "MALLOC: ", s.span_count, " Spans in use");
-  put_number(&out, "MALLOC: ", s.thread_cache_count, " Thread heaps in use");
+  if (room == NULL) {
+    put_text(&out, "tcm: no memory for a report");
+    return;
+  }
+  tcmi_stats_look(&room->raw);
+  (void)tcmi_stats_sum(&room->raw, &room->sum);
+  put_report(&out, &room->sum);
+  tcmi_stats_room_end(room);
 }
 
 static uint64_t
@@ -117,26 +128,37 @@ put_totals(const struct output *out, const struct stats_raw *raw,
   put_total(out, "mmap", s->large_count, s->large_bytes);
 }
 
+static void
+put_xml(const struct output *out, const struct stats_raw *raw,
+        const struct tcm_stats *s)
+{
+  put_text(out, "<malloc version=\"1\">");
+  put_text(out, "<heap nr=\"0\">");
+  put_text(out, "<sizes>");
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    put_size_class(out, raw, c);
+  put_text(out, "</sizes>");
+  put_text(out, "</heap>");
+  put_totals(out, raw, s);
+  put_number(out, "<system type=\"current\" size=\"", s->mapped_bytes, "\"/>");
+  put_number(out, "<system type=\"max\" size=\"", s->most_mapped_bytes, "\"/>");
+  put_number(out, "<aspace type=\"total\" size=\"", s->reserved_bytes, "\"/>");
+  put_number(out, "<aspace type=\"mprotect\" size=\"", s->mapped_bytes, "\"/>");
+  put_text(out, "</malloc>");
+}
+
 void
 tcmi_stats_print_xml(tcmi_stats_sink *sink, void *to)
 {
+  struct stats_room *room = tcmi_stats_room();
   struct output out = {sink, to};
-  struct stats_raw raw;
-  struct tcm_stats s;
 
-  tcmi_stats_look(&raw);
-  (void)tcmi_stats_sum(&raw, &s);
-  put_text(&out, "<malloc version=\"1\">");
-  put_text(&out, "<heap nr=\"0\">");
-  put_text(&out, "<sizes>");
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    put_size_class(&out, &raw, c);
-  put_text(&out, "</sizes>");
-  put_text(&out, "</heap>");
-  put_totals(&out, &raw, &s);
-  put_number(&out, "<system type=\"current\" size=\"", s.mapped_bytes, "\"/>");
-  put_number(&out, "<system type=\"max\" size=\"", s.most_mapped_bytes, "\"/>");
-  put_number(&out, "<aspace type=\"total\" size=\"", s.reserved_bytes, "\"/>");
-  put_number(&out, "<aspace type=\"mprotect\" size=\"", s.mapped_bytes, "\"/>");
-  put_text(&out, "</malloc>");
+  if (room == NULL) {
+    put_text(&out, "<malloc version=\"1\"/>");
+    return;
+  }
+  tcmi_stats_look(&room->raw);
+  (void)tcmi_stats_sum(&room->raw, &room->sum);
+  put_xml(&out, &room->raw, &room->sum);
+  tcmi_stats_room_end(room);
 }

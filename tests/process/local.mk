@@ -27,6 +27,7 @@ check_PROGRAMS += \
 	tests/process/report \
 	tests/process/rights \
 	tests/process/spawn \
+	tests/process/stack \
 	tests/process/threads \
 	tests/process/tls_destructors
 
@@ -49,6 +50,7 @@ process_tests = \
 	tests/process/preload-report.sh \
 	tests/process/preload-rights.sh \
 	tests/process/preload-spawn.sh \
+	tests/process/preload-stack.sh \
 	tests/process/preload-threads.sh \
 	tests/process/preload-tls_destructors.sh \
 	tests/process/debug-background.sh \
@@ -83,6 +85,7 @@ process_tests = \
 	tests/process/checked-overwrite.sh \
 	tests/process/checked-report.sh \
 	tests/process/checked-spawn.sh \
+	tests/process/checked-stack.sh \
 	tests/process/checked-threads.sh \
 	tests/process/checked-tls_destructors.sh \
 	tests/process/quarantine-deepbind.sh \
@@ -97,6 +100,7 @@ process_tests = \
 	tests/process/quarantine-out_of_memory.sh \
 	tests/process/quarantine-report.sh \
 	tests/process/quarantine-spawn.sh \
+	tests/process/quarantine-stack.sh \
 	tests/process/quarantine-threads.sh \
 	tests/process/quarantine-tls_destructors.sh \
 	tests/process/glibc-late_dlopen.sh

@@ -101,6 +101,26 @@ START_TEST(larger_pages_are_aligned)
 }
 END_TEST
 
+/* What is not mapped counts as not resident, and nothing else does. */
+START_TEST(resident_beside_a_hole)
+{
+  size_t kernel = (size_t)sysconf(_SC_PAGESIZE), size = 700 * kernel;
+  char *start = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  ck_assert_ptr_ne(start, MAP_FAILED);
+  memset(start, 1, size);
+  ck_assert_uint_eq(tcmi_system_resident((uintptr_t)start, size), 700 * kernel);
+  ck_assert_int_eq(munmap(start + 3 * kernel, kernel), 0);
+  errno = 4711;
+  ck_assert_uint_eq(tcmi_system_resident((uintptr_t)start, size), 699 * kernel);
+  ck_assert_int_eq(munmap(start + 600 * kernel, 100 * kernel), 0);
+  ck_assert_uint_eq(tcmi_system_resident((uintptr_t)start, size), 599 * kernel);
+  ck_assert_int_eq(errno, 4711);
+  ck_assert_int_eq(munmap(start, size), 0);
+}
+END_TEST
+
 /* The ways of one stretch of address space, see system.h. */
 START_TEST(life_of_address_space)
 {
@@ -496,6 +516,7 @@ main(void)
   tcase_add_test(tests, page_size_is_the_kernels);
   tcase_add_test(tests, page_size_only_grows);
   tcase_add_test(tests, larger_pages_are_aligned);
+  tcase_add_test(tests, resident_beside_a_hole);
   tcase_add_test(tests, life_of_address_space);
   tcase_add_test(tests, access_as_promised);
   tcase_add_test(tests, mapped_memory_is_zero);
