@@ -224,14 +224,15 @@ look_for_idleness(struct cache_owner *owner, unsigned busy)
 static void
 window_ensure(struct thread_cache *cache)
 {
-  uintptr_t base = round_down(tcmi_page_heap_base(), LEAF_SIZE);
-  struct pagemap_leaf *leaf = pagemap_leaf_of(tcmi_page_heap_base());
+  struct pagemap_leaf *leaf;
+  uintptr_t base;
 
   if (likely(cache->window != NO_WINDOW))
     return;
-  if (leaf == NULL || tcmi_page_heap_base() == 0)
+  base = tcmi_page_heap_base();
+  if (base == 0 || (leaf = pagemap_leaf_of(base)) == NULL)
     return;
-  cache->window = base >> 3;
+  cache->window = round_down(base, LEAF_SIZE) >> 3;
   cache->window_tags = leaf->tags;
 }
 

@@ -19,6 +19,7 @@
 #include "base/metadata.h"
 #include "base/options.h"
 #include "base/params.h"
+#include "base/random.h"
 #include "base/report.h"
 #include "base/system.h"
 #include "heap/arena.h"
@@ -139,18 +140,17 @@ alloc_in_filler(size_t n, size_t align, enum run_kind kind)
 }
 
 /* Where the first arena should lie: low in a leaf of the pagemap below the
- * libraries, so that the arenas after it can follow in the same leaf.  The
- * kernel's own random choice of address decides how low. */
+ * libraries, so that the arenas after it can follow in the same leaf.  How low
+ * cannot be told from the place of a library. */
 static uintptr_t
 first_arena_hint(const void *mapping)
 {
   uintptr_t near = (uintptr_t)mapping;
-  uint64_t mixed = (uint64_t)(near >> PAGE_SHIFT) * 0x9e3779b97f4a7c15u;
 
   if (ADDRESS_BITS == 32 || near / 2 < LEAF_SIZE)
     return 0;
   return round_down(near - LEAF_SIZE / 2, LEAF_SIZE) +
-         ((mixed >> 54) << HUGE_PAGE_SHIFT);
+         ((tcmi_random(RANDOM_FIRST_ARENA) >> 54) << HUGE_PAGE_SHIFT);
 }
 
 /* Reserves an arena that holds @need bytes: as large as is due, and less if
@@ -173,7 +173,8 @@ heap_reserve(size_t need)
     size /= 2;
   }
   if (tcmi_page_heap.last == NULL)
-    tcmi_page_heap.first = arena;
+    /* Pairs with the acquire in tcmi_page_heap_base(). */
+    atomic_store_release(&tcmi_page_heap.first, arena);
   else
     tcmi_page_heap.last->next = arena;
   tcmi_page_heap.last = arena;
@@ -458,7 +459,9 @@ tcmi_page_heap_arena(size_t index, struct arena_range *range)
 uintptr_t
 tcmi_page_heap_base(void)
 {
-  return tcmi_page_heap.first == NULL ? 0 : tcmi_page_heap.first->start;
+  const struct arena *first = atomic_load_acquire(&tcmi_page_heap.first);
+
+  return first == NULL ? 0 : first->start;
 }
 
 static size_t

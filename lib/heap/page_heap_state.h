@@ -14,7 +14,8 @@
 
 struct arena;
 
-/* All fields: [lock: page heap] */
+/* All fields: [lock: page heap]; the first arena is also read without it, with
+ * acquire, by tcmi_page_heap_base(). */
 struct page_heap_state {
   struct arena *first, *last; /* in the order of their making */
   size_t next_arena_size;     /* bytes; 0 before the first */

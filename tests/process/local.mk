@@ -24,6 +24,7 @@ check_PROGRAMS += \
 	tests/process/own_malloc_loop \
 	tests/process/own_malloc_wrapper \
 	tests/process/overwrite \
+	tests/process/place \
 	tests/process/report \
 	tests/process/rights \
 	tests/process/spawn \
@@ -47,6 +48,7 @@ process_tests = \
 	tests/process/preload-mappings.sh \
 	tests/process/preload-out_of_memory.sh \
 	tests/process/preload-overwrite.sh \
+	tests/process/preload-place.sh \
 	tests/process/preload-report.sh \
 	tests/process/preload-rights.sh \
 	tests/process/preload-spawn.sh \
