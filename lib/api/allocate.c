@@ -20,12 +20,26 @@
 #include "observe/stats.h"
 
 /* The seam: everything that is not the fast path begins here. */
-static void
-enter_slow_path(void)
+static ALWAYS_INLINE void
+enter_slow_path(enum start_from from)
 {
   if (unlikely(tcmi_thread_cache_state == CACHE_NONE))
-    tcmi_thread_start();
+    tcmi_thread_start(from);
   request_look();
+}
+
+static ALWAYS_INLINE void
+enter_allocation(enum start_from from)
+{
+  enter_slow_path(from);
+  background_look_early();
+  tcmi_settle_if_grown();
+}
+
+void
+tcmi_enter_allocation(void)
+{
+  enter_allocation(START_OTHER);
 }
 
 static void *
@@ -34,8 +48,6 @@ object_get(unsigned class_id)
   bool zero;
 
   stats_count(slow_mallocs);
-  background_look_early();
-  tcmi_settle_if_grown();
   if (likely(tcmi_thread_cache_state == CACHE_OPEN))
     return tcmi_thread_cache_refill(tcmi_thread_cache, class_id);
   return tcmi_central_extract_one(class_id, &zero);
@@ -88,8 +100,6 @@ large_allocate(size_t size, size_t align, bool zero)
   if (block != NULL)
     return block;
   stats_count(large_mallocs);
-  background_look_early();
-  tcmi_settle_if_grown();
   block = tcmi_large_alloc(size, align, zero);
   if (unlikely(block == NULL) && tcmi_make_room())
     block = tcmi_large_alloc(size, align, zero);
@@ -108,7 +118,7 @@ or_enomem(void *block)
 static NOINLINE void *
 allocate_slower(size_t size, const void *from)
 {
-  enter_slow_path();
+  tcmi_enter_allocation();
   if (guard_is_on())
     return or_enomem(tcmi_guard_allocate(from, 1, size, /*zero=*/false));
   if (likely(size <= SIZE_CLASS_MAX))
@@ -149,7 +159,7 @@ allocate_zeroed_slow(size_t bytes)
 {
   void *block;
 
-  enter_slow_path();
+  enter_allocation(START_MAYBE_TSD);
   if (guard_is_on())
     return or_enomem(tcmi_guard_allocate(__builtin_return_address(0), 1, bytes,
                                          /*zero=*/true));
@@ -209,7 +219,7 @@ tcmi_allocate_for(const void *from, size_t align, size_t size)
     block = thread_cache_pop(size);
     return likely(block != NULL) ? block : allocate_slower(size, from);
   }
-  enter_slow_path();
+  tcmi_enter_allocation();
   if (guard_is_on())
     return or_enomem(tcmi_guard_allocate(from, align, size, /*zero=*/false));
   return or_enomem(tcmi_raw_allocate(align, size, /*zero=*/false));
@@ -300,7 +310,7 @@ tcmi_free_checked(struct call call, void *block)
 
   if (block == NULL)
     return;
-  enter_slow_path();
+  enter_slow_path(START_MAYBE_TSD);
   if (guard_is_on()) {
     tcmi_guard_free(call, block);
     background_look();
@@ -354,7 +364,7 @@ tcmi_usable_size(struct call call, void *block)
   uintptr_t address = (uintptr_t)block;
   unsigned class_id = pagemap_tag(address) >> 1;
 
-  enter_slow_path();
+  enter_slow_path(START_OTHER);
   if (guard_is_on())
     return tcmi_guard_usable_size(call, block);
   check_alignment(call, address);

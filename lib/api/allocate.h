@@ -6,7 +6,9 @@
  *     free   -> thread_cache_try_push -- else --> tcmi_free_slow
  *
  * The slow path has one seam, enter_slow_path() in allocate.c: every call that
- * the thread cache cannot answer goes through it.
+ * the thread cache cannot answer goes through it.  Those that may make the heap
+ * grow go through tcmi_enter_allocation(), the one place where the soft limit
+ * is heeded.
  *
  * Invariants
  *   P1  a failed allocation sets errno to ENOMEM and changes nothing else.
@@ -23,6 +25,8 @@
 #include "cache/misuse.h"
 #include "cache/thread_cache_fast.h"
 
+/* The begin of a call that may make the heap grow. */
+void tcmi_enter_allocation(void);
 /* Any size, cache or no cache; NULL with errno ENOMEM. */
 void *tcmi_allocate_slow(size_t size);
 /* @count * @size bytes, zeroed. */

@@ -19,10 +19,12 @@ tcm_malloc_batch(size_t size, void **ptrs, size_t count) TCM_NOTHROW
 
   while (n < count && (ptrs[n] = thread_cache_pop(size)) != NULL)
     n++;
-  while (n < count && size <= SIZE_CLASS_MAX &&
-         tcmi_thread_cache_state == CACHE_OPEN) {
+  while (n < count && size <= SIZE_CLASS_MAX) {
     unsigned want = (unsigned)min_size(count - n, SIZE_CLASS_BATCH_MAX);
-    unsigned got = tcmi_transfer_remove(size_class_of(size), ptrs + n, want);
+    unsigned got = 0;
+    tcmi_enter_allocation();
+    if (tcmi_thread_cache_state == CACHE_OPEN)
+      got = tcmi_transfer_remove(size_class_of(size), ptrs + n, want);
     if (got == 0)
       break;
     n += got;

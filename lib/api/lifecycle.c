@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The end of a thread is heard of through a key of thread-specific data.  It
- * is created with the first allocation, before any other, so that libc stores
- * its value without allocating.  Rejected: __cxa_thread_atexit_impl, which
- * allocates.
+ * The end of a thread is detected by a key of thread-specific data.  A
+ * constructor creates it, before most others, so that libc stores its value
+ * without allocating.  Rejected: __cxa_thread_atexit_impl, which allocates.
+ *
+ * If others were earlier after all, libc callocs a table for a part of the keys
+ * when it stores the first value of that part, and frees it when the thread
+ * ends, after the destructors.  A value that is stored inside either call is
+ * lost with the table, and the cache with it.  So with such a key only malloc
+ * and its kin start a thread.
  *
  * Other destructors may still allocate after ours.  The first time it runs it
  * only asks to be run again, in libc's next round; what comes later still is
@@ -33,6 +38,9 @@ static struct {
   pthread_key_t key; /* [init] its destructor is thread_end() */
 } life;
 
+/* libc keeps the values of so many keys in the thread itself. */
+#define KEYS_IN_THREAD 32
+
 /* What the key holds: how often the destructor still asks to run again. */
 static const char rounds[2];
 #define LAST_ROUND ((void *)(uintptr_t)&rounds[0])
@@ -47,15 +55,25 @@ thread_end(void *round)
   tcmi_thread_cache_hand_on();
 }
 
+static void
+key_create_locked(void)
+{
+  if (!life.key_is_valid)
+    life.key_is_valid = pthread_key_create(&life.key, thread_end) == 0;
+}
+
 /* What cannot wait for the first allocation: which file descriptor 2 is and on
- * which processors the process may run, before the program changes them; and
- * that the code stays. */
+ * which processors the process may run, before the program changes them; that
+ * the code stays; and the key. */
 __attribute__((constructor)) static void
 begin(void)
 {
   tcmi_report_init();
   tcmi_system_note_start();
   tcmi_pin();
+  lock_acquire(&tcmi_init_lock);
+  key_create_locked();
+  lock_release(&tcmi_init_lock);
 }
 
 static void
@@ -106,7 +124,7 @@ process_start_locked(void)
   tcmi_system_set_page_size((size_t)tcmi_option(OPTION_page_size));
   tcmi_options_seal();
   tcmi_surroundings_heed_locked();
-  life.key_is_valid = pthread_key_create(&life.key, thread_end) == 0;
+  key_create_locked();
   tcmi_fork_init();
   atomic_store_relaxed(&tcmi_stats_page.takes_requests,
                        !tcmi_system_is_secure_mode());
@@ -129,13 +147,17 @@ tcmi_process_start(void)
 }
 
 void
-tcmi_thread_start(void)
+tcmi_thread_start(enum start_from from)
 {
   tcmi_thread_cache_state = CACHE_STARTING;
   tcmi_process_start();
   /* Without a key nobody would hand the cache on when the thread ends. */
   if (tcmi_option(OPTION_check) > 0 || !life.key_is_valid) {
     tcmi_thread_cache_detach(CACHE_CLOSED);
+    return;
+  }
+  if (from == START_MAYBE_TSD && life.key >= KEYS_IN_THREAD) {
+    tcmi_thread_cache_detach(CACHE_NONE);
     return;
   }
   /* Registered before there is a cache: libc may have to allocate for it. */

@@ -107,6 +107,7 @@ reallocate_slow(void *block, size_t size)
     tcmi_free_checked(call, block);
     return NULL;
   }
+  tcmi_enter_allocation();
   if (guard_is_on())
     return guarded(call, block, size);
   usable = tcmi_usable_size(call, block);

@@ -17,9 +17,9 @@
  * the pages of a variable would stay.  All fields: [owner thread] */
 struct reading {
   struct container found;      /* so far */
-  char own[OWN_BYTES];         /* /proc/self/cgroup */
   char path[PATH_BYTES];       /* of the file that is read */
   char numbers[NUMBERS_BYTES]; /* what stands in it */
+  char own[OWN_BYTES];         /* /proc/self/cgroup, mostly on the same page */
 };
 
 /* The contents of @directory @group / @name, as text; false if there is none. */

@@ -14,6 +14,7 @@ check_PROGRAMS += \
 	tests/process/fork_stdio \
 	tests/process/fork_threads \
 	tests/process/give_back \
+	tests/process/keys \
 	tests/process/late_dlopen \
 	tests/process/limits \
 	tests/process/locked_memory \
@@ -43,6 +44,7 @@ process_tests = \
 	tests/process/preload-fork_stdio.sh \
 	tests/process/preload-fork_threads.sh \
 	tests/process/preload-give_back.sh \
+	tests/process/preload-keys.sh \
 	tests/process/preload-limits.sh \
 	tests/process/preload-locked_memory.sh \
 	tests/process/preload-mappings.sh \
@@ -64,6 +66,7 @@ process_tests = \
 	tests/process/debug-fork_stdio.sh \
 	tests/process/debug-fork_threads.sh \
 	tests/process/debug-give_back.sh \
+	tests/process/debug-keys.sh \
 	tests/process/debug-limits.sh \
 	tests/process/debug-locked_memory.sh \
 	tests/process/debug-out_of_memory.sh \
@@ -81,6 +84,7 @@ process_tests = \
 	tests/process/checked-fork_signal.sh \
 	tests/process/checked-fork_stdio.sh \
 	tests/process/checked-fork_threads.sh \
+	tests/process/checked-keys.sh \
 	tests/process/checked-limits.sh \
 	tests/process/checked-locked_memory.sh \
 	tests/process/checked-out_of_memory.sh \

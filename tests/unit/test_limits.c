@@ -6,6 +6,7 @@
 #include "api/allocate.h"
 #include "api/heap_check.h"
 #include "api/lifecycle.h"
+#include "api/reallocate.h"
 #include "api/release.h"
 #include "base/bits.h"
 #include "base/options.h"
@@ -135,6 +136,86 @@ START_TEST(soft_limit_returns_memory)
 }
 END_TEST
 
+/* Every way to allocate: with half of the limit free in pages, growth in small
+ * blocks must return them. */
+static void *
+by_malloc(size_t size)
+{
+  return tcmi_allocate(size);
+}
+
+static void *
+by_calloc(size_t size)
+{
+  return tcmi_allocate_zeroed(1, size);
+}
+
+static void *
+by_memalign(size_t size)
+{
+  return tcmi_allocate_aligned(64, size);
+}
+
+static void *
+by_batch(size_t size)
+{
+  void *block = NULL;
+
+  return tcm_malloc_batch(size, &block, 1) == 1 ? block : NULL;
+}
+
+static void *
+by_realloc(size_t size)
+{
+  return tcmi_reallocate(tcmi_allocate(8), size);
+}
+
+/* One block that grows where it is, and shrinks for the next. */
+static void *
+by_growth(size_t size)
+{
+  static void *grown;
+  static size_t bytes = MIB;
+
+  grown = tcmi_reallocate(grown, bytes += 16 * size);
+  return grown == NULL ? NULL : tcmi_allocate(8);
+}
+
+static void
+expect_soft_hits(const char *name, void *(*allocate)(size_t), size_t size)
+{
+  uint64_t hits;
+  unsigned n;
+
+  set_limit(OPTION_soft_limit_bytes, 0);
+  must(fill(MIB / 4, 128) == 128);
+  empty(128);
+  hits = stats_now().soft_limit_hits;
+  set_limit(OPTION_soft_limit_bytes, 34 * MIB);
+  for (n = 0; n < 48 * MIB / size && n < BLOCKS; n++)
+    must((blocks[n] = allocate(size)) != NULL);
+  must_for(stats_now().soft_limit_hits > hits, "%s, %zu", name, size);
+  empty(n);
+  (void)tcmi_release_all();
+}
+
+START_TEST(soft_limit_is_heeded_in_every_way)
+{
+  static const size_t sizes[] = {20000, 32768, 300000};
+  size_t i;
+
+  for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    expect_soft_hits("malloc", by_malloc, sizes[i]);
+    expect_soft_hits("calloc", by_calloc, sizes[i]);
+    expect_soft_hits("memalign", by_memalign, sizes[i]);
+    expect_soft_hits("batch", by_batch, sizes[i]);
+    expect_soft_hits("realloc", by_realloc, sizes[i]);
+  }
+  expect_soft_hits("growth", by_growth, 30000);
+  tcmi_heap_check();
+}
+END_TEST
+
 START_TEST(below_the_limits_nothing_happens)
 {
   struct tcm_stats stats;
@@ -158,6 +239,7 @@ main(void)
   tcase_add_test(tests, hard_limit_holds);
   tcase_add_test(tests, hard_limit_uses_free_memory_first);
   tcase_add_test(tests, soft_limit_returns_memory);
+  tcase_add_test(tests, soft_limit_is_heeded_in_every_way);
   tcase_add_test(tests, below_the_limits_nothing_happens);
   return unit_run(tests);
 }
