@@ -139,7 +139,7 @@ tcmi_allocate_slow(size_t size)
 /* An object of a page or more, which need not be touched if it is still zero:
  * the thread cache does not know that, the span does. */
 static void *
-paged_zeroed(unsigned class_id, size_t size)
+paged_zeroed(unsigned class_id)
 {
   struct bin *bin = thread_cache_bin(tcmi_thread_cache, 2 * (size_t)class_id);
   bool zero = false;
@@ -151,12 +151,14 @@ paged_zeroed(unsigned class_id, size_t size)
   }
   if (object == NULL)
     object = class_allocate(class_id);
-  return object == NULL || zero ? object : memset(object, 0, size);
+  return object == NULL || zero ? object
+                                : memset(object, 0, size_class_size(class_id));
 }
 
 static NOINLINE void *
 allocate_zeroed_slow(size_t bytes)
 {
+  unsigned class_id;
   void *block;
 
   enter_allocation(START_MAYBE_TSD);
@@ -166,23 +168,26 @@ allocate_zeroed_slow(size_t bytes)
   if (bytes > SIZE_CLASS_MAX)
     return or_enomem(large_allocate(bytes, PAGE_SIZE, /*zero=*/true));
   if (bytes >= PAGE_SIZE)
-    return or_enomem(paged_zeroed(size_class_of(bytes), bytes));
-  block = or_enomem(class_allocate(size_class_of(bytes)));
-  return unlikely(block == NULL) ? NULL : memset(block, 0, bytes);
+    return or_enomem(paged_zeroed(size_class_of(bytes)));
+  class_id = size_class_of(bytes);
+  block = or_enomem(class_allocate(class_id));
+  return unlikely(block == NULL) ? NULL
+                                 : memset(block, 0, size_class_size(class_id));
 }
 
-/* As the fast path, but for memory that must be zero. */
+/* As the fast path, but for memory that must be zero: all of the object, since
+ * programs use what malloc_usable_size() tells and count on zeros there. */
 void *
 tcmi_allocate_zeroed(size_t count, size_t size)
 {
-  size_t bytes;
+  size_t bytes, tag;
   void *block;
 
   if (unlikely(__builtin_mul_overflow(count, size, &bytes)))
     return or_enomem(NULL);
   if (likely(bytes < PAGE_SIZE) &&
-      likely((block = thread_cache_pop(bytes)) != NULL))
-    return memset(block, 0, bytes);
+      likely((block = thread_cache_pop_tagged(bytes, &tag)) != NULL))
+    return memset(block, 0, thread_cache_tag_size(tag));
   return allocate_zeroed_slow(bytes);
 }
 
@@ -203,7 +208,7 @@ tcmi_raw_allocate(size_t align, size_t size, bool zero)
   unsigned class_id = class_for(align, size);
 
   if (class_id != 0)
-    return zero ? paged_zeroed(class_id, size) : class_allocate(class_id);
+    return zero ? paged_zeroed(class_id) : class_allocate(class_id);
   if (align > PTRDIFF_MAX)
     return NULL;
   return large_allocate(size, max_size(align, PAGE_SIZE), zero);

@@ -16,6 +16,7 @@
 #include "base/atomics.h"
 #include "base/compiler.h"
 #include "base/params.h"
+#include "cache/size_class.h"
 #include "cache/thread_cache.h"
 #include "heap/pagemap.h"
 
@@ -39,9 +40,10 @@ rotate_address(uintptr_t address)
   return address >> 3 | address << (sizeof address * 8 - 3);
 }
 
-/* A free object for @size bytes, or NULL: take the slow path. */
+/* A free object for @size bytes, and the tag of its class; or NULL: take the
+ * slow path. */
 static ALWAYS_INLINE void *
-thread_cache_pop(size_t size)
+thread_cache_pop_tagged(size_t size, size_t *tag_of_object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
   void **top;
@@ -63,7 +65,30 @@ thread_cache_pop(size_t size)
   OPAQUE_RESULT(object);
   if (likely(object != NULL))
     thread_cache_bin(cache, tag)->top = top - 1;
+  *tag_of_object = tag;
   return object;
+}
+
+/* The object alone. */
+static ALWAYS_INLINE void *
+thread_cache_pop(size_t size)
+{
+  size_t tag;
+
+  return thread_cache_pop_tagged(size, &tag);
+}
+
+_Static_assert(offsetof(struct size_class, size) == 0 &&
+                   sizeof(struct size_class) == 16,
+               "a tag counts halves of it");
+
+/* The bytes of an object with that tag, in one instruction. */
+static ALWAYS_INLINE size_t
+thread_cache_tag_size(size_t tag)
+{
+  const char *first = (const char *)tcmi_size_classes;
+
+  return *(const uint32_t *)(const void *)(first + 8 * tag);
 }
 
 /* Keeps a block for the next malloc; false: take the slow path. */
