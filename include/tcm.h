@@ -148,7 +148,8 @@ void *tcm_aligned_alloc(size_t alignment, size_t size) TCM_NOTHROW TCM_MALLOC
  * Allocate @size bytes aligned to @alignment into *@out.
  *
  * @alignment: a power of two and a multiple of sizeof(void *).
- * Returns: 0; EINVAL or ENOMEM as its value, with errno and *@out unchanged.
+ * Returns: 0; EINVAL or ENOMEM as its value, with *@out unchanged; with ENOMEM
+ *          errno is that too.
  * Source: lib/api/tcm.c; POSIX.1-2024 posix_memalign().  Since 0.1.
  */
 int tcm_posix_memalign(void **out, size_t alignment,

@@ -15,7 +15,7 @@
 #include "api/names.h"
 #include "api/owner.h"
 #include "api/release.h"
-#include "base/report.h"
+#include "base/system.h"
 #include "observe/stats.h"
 #include "observe/stats_room.h"
 
@@ -105,6 +105,41 @@ OWN(memalign);
 OWN(aligned_alloc);
 OWN(posix_memalign);
 
+/* glibc's other names of its own functions, for programs that wrap malloc: they
+ * call what is beneath.  None of these asks for an owner.  In a static program
+ * libc keeps them for itself. */
+#ifdef PIC
+#define LIBC(name)                                            \
+  extern __typeof__(name) __libc_##name SAME_ATTRIBUTES(name) \
+  EXPORT                                                      \
+  __attribute__((alias(#name)))
+LIBC(malloc);
+LIBC(free);
+LIBC(calloc);
+LIBC(realloc);
+
+void *__libc_memalign(size_t alignment, size_t size);
+EXPORT void *
+__libc_memalign(size_t alignment, size_t size)
+{
+  return name_memalign(tcmi_allocate_aligned, alignment, size);
+}
+
+void *__libc_valloc(size_t size);
+EXPORT void *
+__libc_valloc(size_t size)
+{
+  return name_valloc(tcmi_allocate_aligned, size);
+}
+
+void *__libc_pvalloc(size_t size);
+EXPORT void *
+__libc_pvalloc(size_t size)
+{
+  return name_pvalloc(tcmi_allocate_aligned, size);
+}
+#endif
+
 EXPORT size_t
 malloc_usable_size(void *ptr)
 {
@@ -139,11 +174,11 @@ malloc_trim(size_t pad)
   return tcmi_release_all_but(pad) > 0;
 }
 
-/* glibc's parameters tune structures that tcm lacks.  Those that it knows are
- * accepted without effect but for one; tcm(7) names the options that replace
- * them. */
+/* glibc's parameters tune structures that tcm lacks; all but one are accepted
+ * without effect, those too that glibc does not know, as there.  tcm(7) names
+ * the options that replace them. */
 #define TRIM_THRESHOLD (-1) /* M_TRIM_THRESHOLD */
-#define LAST_PARAMETER (-8) /* M_ARENA_MAX; M_MXFAST is 1 */
+#define MAX_FAST 1          /* M_MXFAST */
 
 int mallopt(int parameter, int value);
 EXPORT int
@@ -151,9 +186,8 @@ mallopt(int parameter, int value)
 {
   if (parameter == TRIM_THRESHOLD)
     tcmi_background_set_threshold(value < 0 ? SIZE_MAX : (size_t)value);
-  if (parameter == 1)
-    return value >= 0 && (size_t)value <= 80 * sizeof(size_t) / 4;
-  return parameter < 0 && parameter >= LAST_PARAMETER;
+  return parameter != MAX_FAST ||
+         (value >= 0 && (size_t)value <= 80 * sizeof(size_t) / 4);
 }
 
 #if defined HAVE_STRUCT_MALLINFO || defined HAVE_STRUCT_MALLINFO2
@@ -232,18 +266,20 @@ mallinfo2(void)
 }
 #endif
 
+/* Not as tcm's own lines are: the program asks for it, wherever its descriptor
+ * 2 leads now. */
 static void
-to_messages(void *to, const char *text, size_t length)
+to_stderr(void *to, const char *text, size_t length)
 {
   (void)to;
-  tcmi_report_write(text, length);
+  tcmi_system_write(2, text, length);
 }
 
 void malloc_stats(void);
 EXPORT void
 malloc_stats(void)
 {
-  tcmi_stats_print_text(to_messages, NULL);
+  tcmi_stats_print_text(to_stderr, NULL);
 }
 
 static void

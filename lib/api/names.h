@@ -65,16 +65,13 @@ static ALWAYS_INLINE int
 name_posix_memalign(name_allocate_aligned *allocate, void **out,
                     size_t alignment, size_t size)
 {
-  int saved = errno;
   void *block;
 
   if (unlikely(!is_power_of_two(alignment) || alignment % sizeof(void *) != 0))
     return EINVAL;
   block = allocate(alignment, size);
-  if (unlikely(block == NULL)) {
-    errno = saved;
+  if (unlikely(block == NULL))
     return ENOMEM;
-  }
   *out = block;
   return 0;
 }

@@ -13,6 +13,7 @@
 #include "api/new_delete.h"
 
 #include "api/allocate.h"
+#include "base/bits.h"
 #include "base/report.h"
 
 /* std::__throw_bad_alloc() and std::get_new_handler() */
@@ -49,6 +50,9 @@ tcmi_operator_new_or_null(const void *from, size_t size, size_t align)
 {
   void *block;
 
+  /* As libstdc++ does, without a word to the handler. */
+  if (unlikely(!is_power_of_two(align)))
+    return NULL;
   while ((block = tcmi_allocate_for(from, align, size)) == NULL)
     if (!call_new_handler())
       return NULL;

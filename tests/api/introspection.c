@@ -135,16 +135,23 @@ trim_returns_memory(void)
   free_all();
 }
 
-/* Every parameter of the manual is accepted, and the heap works after it. */
+/* Every parameter of the manual is accepted, and one that it does not name, as
+ * in glibc; the heap works after it. */
 static void
 mallopt_accepts_parameters(void)
 {
   static const int parameters[][2] = {
-      {M_MXFAST, 64},       {M_TRIM_THRESHOLD, 1 << 20},
-      {M_TOP_PAD, 1 << 16}, {M_MMAP_THRESHOLD, 1 << 20},
-      {M_MMAP_MAX, 1000},   {M_CHECK_ACTION, 3},
-      {M_PERTURB, 0},       {M_ARENA_TEST, 4},
+      {M_MXFAST, 64},
+      {M_TRIM_THRESHOLD, 1 << 20},
+      {M_TOP_PAD, 1 << 16},
+      {M_MMAP_THRESHOLD, 1 << 20},
+      {M_MMAP_MAX, 1000},
+      {M_CHECK_ACTION, 3},
+      {M_PERTURB, 0},
+      {M_ARENA_TEST, 4},
       {M_ARENA_MAX, 2},
+      {-1000, 1},
+      {4711, 0},
   };
   size_t i;
 
@@ -154,6 +161,7 @@ mallopt_accepts_parameters(void)
     allocate_all(300);
     free_all();
   }
+  EXPECT(mallopt(M_MXFAST, 1 << 20) == 0);
 }
 
 /* As many opening as closing tags, properly nested; @depth_limit keeps the
@@ -237,8 +245,8 @@ malloc_info_refuses_options(void)
   fclose(file);
 }
 
-/* malloc_stats prints on descriptor 2, which must be the one that the process
- * started with: a child runs this program again with a pipe there. */
+/* malloc_stats prints on descriptor 2: a child runs this program again with a
+ * pipe there. */
 static void
 malloc_stats_prints(void)
 {
@@ -249,6 +257,26 @@ malloc_stats_prints(void)
   EXPECT_FOR(strstr(text, "in use") != NULL, "%.200s", text);
   EXPECT_FOR(greatest_after(text, " ") >= (unsigned long)COUNT * 1000, "%.200s",
              text);
+}
+
+/* Wherever that leads by then, for example to the log file of a daemon, and
+ * whatever the lines that tcm writes of its own accord do. */
+static void
+malloc_stats_follows_the_descriptor(void)
+{
+  static char text[1 << 16];
+  int first = dup(STDERR_FILENO), ends[2];
+  ssize_t length;
+
+  REQUIRE(first >= 0 && pipe(ends) == 0);
+  dup2(ends[1], STDERR_FILENO);
+  malloc_stats();
+  dup2(first, STDERR_FILENO);
+  close(ends[1]);
+  length = read(ends[0], text, sizeof text - 1);
+  close(ends[0]);
+  close(first);
+  EXPECT(length > 0 && strstr(text, "in use") != NULL);
 }
 
 /* Not a test of its own: what the child of malloc_stats_prints() does. */
@@ -270,6 +298,8 @@ static const struct harness_case cases[] = {
     {"malloc-info-is-xml", malloc_info_is_xml},
     {"malloc-info-refuses-options", malloc_info_refuses_options},
     {"malloc-stats-prints", malloc_stats_prints},
+    {"malloc-stats-follows-the-descriptor",
+     malloc_stats_follows_the_descriptor},
 };
 
 int

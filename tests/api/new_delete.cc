@@ -172,6 +172,34 @@ failure_throws_or_is_null()
 
 int handler_calls;
 
+const std::size_t bad_alignments[] = {0, 3, 24, 100, 4095};
+
+/* An alignment that is no power of two fails at once, as in libstdc++: no
+ * handler can help. */
+void
+bad_alignment_fails()
+{
+  for (const form &f : forms) {
+    if (!f.aligned)
+      continue;
+    for (std::size_t alignment : bad_alignments) {
+      bool caught = false;
+      void *block = nullptr;
+      handler_calls = 0;
+      std::set_new_handler([] { handler_calls++; });
+      try {
+        block = f.make(harness_size(100), std::align_val_t{alignment});
+      } catch (const std::bad_alloc &) {
+        caught = true;
+      }
+      std::set_new_handler(nullptr);
+      EXPECT_FOR(block == nullptr && caught == f.throws, "%s, alignment %zu",
+                 f.name, alignment);
+      EXPECT_FOR(handler_calls == 0, "%s: %d calls", f.name, handler_calls);
+    }
+  }
+}
+
 void
 give_up_after_three()
 {
@@ -289,6 +317,7 @@ mixed_with_the_c_names()
 const harness_case cases[] = {
     {"every-form", every_form},
     {"failure-throws-or-is-null", failure_throws_or_is_null},
+    {"bad-alignment-fails", bad_alignment_fails},
     {"handler-is-called-until-it-goes", handler_is_called_until_it_goes},
     {"handler-may-throw", handler_may_throw},
     {"nothrow-catches-the-handlers-exception",

@@ -16,6 +16,7 @@ check_PROGRAMS += \
 	tests/process/give_back \
 	tests/process/keys \
 	tests/process/late_dlopen \
+	tests/process/libc_names \
 	tests/process/limits \
 	tests/process/locked_memory \
 	tests/process/mappings \
@@ -45,6 +46,7 @@ process_tests = \
 	tests/process/preload-fork_threads.sh \
 	tests/process/preload-give_back.sh \
 	tests/process/preload-keys.sh \
+	tests/process/preload-libc_names.sh \
 	tests/process/preload-limits.sh \
 	tests/process/preload-locked_memory.sh \
 	tests/process/preload-mappings.sh \
@@ -67,6 +69,7 @@ process_tests = \
 	tests/process/debug-fork_threads.sh \
 	tests/process/debug-give_back.sh \
 	tests/process/debug-keys.sh \
+	tests/process/debug-libc_names.sh \
 	tests/process/debug-limits.sh \
 	tests/process/debug-locked_memory.sh \
 	tests/process/debug-out_of_memory.sh \
@@ -85,6 +88,7 @@ process_tests = \
 	tests/process/checked-fork_stdio.sh \
 	tests/process/checked-fork_threads.sh \
 	tests/process/checked-keys.sh \
+	tests/process/checked-libc_names.sh \
 	tests/process/checked-limits.sh \
 	tests/process/checked-locked_memory.sh \
 	tests/process/checked-out_of_memory.sh \
@@ -101,6 +105,7 @@ process_tests = \
 	tests/process/quarantine-fork_signal.sh \
 	tests/process/quarantine-fork_stdio.sh \
 	tests/process/quarantine-fork_threads.sh \
+	tests/process/quarantine-libc_names.sh \
 	tests/process/quarantine-limits.sh \
 	tests/process/quarantine-locked_memory.sh \
 	tests/process/quarantine-out_of_memory.sh \

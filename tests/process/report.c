@@ -90,7 +90,7 @@ output_of(const char *what, char *text, size_t size)
 }
 
 static void
-on_the_first_standard_error_alone(void)
+where_descriptor_2_leads(void)
 {
   static char text[1 << 16];
 
@@ -146,7 +146,7 @@ be_child(const char *what)
 
 static const struct harness_case cases[] = {
     {"in-a-signal-handler", in_a_signal_handler},
-    {"on-the-first-standard-error-alone", on_the_first_standard_error_alone},
+    {"where-descriptor-2-leads", where_descriptor_2_leads},
     {"at-exit-and-on-a-signal", at_exit_and_on_a_signal},
     {"formats", formats},
 };
