@@ -174,6 +174,50 @@ warn_value(const char *variable, enum option_id id)
   tcmi_report_warn(&line);
 }
 
+/* Letters in which a name may differ from an option and still count as meant
+ * for tcm.  Other software has variables that begin with TCM_ too. */
+#define TYPING_ERRORS 2
+#define NAME_MOST 31
+
+static char
+to_lower(char c)
+{
+  return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+/* Whether @name can be made @option by few letters that are inserted, removed
+ * or changed: the last row of the usual table, which is made row by row. */
+static bool
+looks_like(const char *name, size_t length, const char *option)
+{
+  size_t n = strlen(option), row[NAME_MOST + 1];
+
+  if (n > NAME_MOST || length > n + TYPING_ERRORS || n > length + TYPING_ERRORS)
+    return false;
+  for (size_t j = 0; j <= n; j++)
+    row[j] = j;
+  for (size_t i = 1; i <= length; i++) {
+    size_t before = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= n; j++) {
+      size_t same = before + (to_lower(name[i - 1]) != option[j - 1]);
+      before = row[j];
+      row[j] = min_size(same, min_size(row[j], row[j - 1]) + 1);
+    }
+  }
+  return row[n] <= TYPING_ERRORS;
+}
+
+/* @length is that of the name without its value. */
+static bool
+looks_like_an_option(const char *variable, size_t length)
+{
+  for (int id = 0; id < OPTION_COUNT; id++)
+    if (looks_like(variable + 4, length - 4, tcmi_option_table[id].name))
+      return true;
+  return false;
+}
+
 static void
 read_variable(const char *variable)
 {
@@ -192,8 +236,9 @@ read_variable(const char *variable)
       warn_value(variable, (enum option_id)id);
     return;
   }
-  warn_about(variable, (size_t)(equals - variable),
-             " names no option of tcm and is ignored");
+  if (looks_like_an_option(variable, (size_t)(equals - variable)))
+    warn_about(variable, (size_t)(equals - variable),
+               " names no option of tcm and is ignored");
 }
 
 /* Whether a variable is the one that decides about the lines on the others. */

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Options from the environment: values, wrong values, unknown names.
+"""Options from the environment: values, wrong values, mistyped names.
 
 Runs show_options, which prints the table of options, under environments of
-all kinds.  A wrong value or an unknown name must cost exactly one line on
+all kinds.  A wrong value or a mistyped name must cost exactly one line on
 standard error, and the default must hold.
 """
 
@@ -89,16 +89,23 @@ def main():
     first = next(iter(options))
     for name, row in options.items():
         check_option(name, row)
-    for unknown in ("TCM_NO_SUCH_OPTION", "TCM_", "TCM_check",
-                    "TCM_" + first.upper() + "X",
-                    "TCM_" + "LONG" * 500):
-        check_default({unknown: "1"}, first, unknown[:40])
+    for name in options:
+        upper = "TCM_" + name.upper()
+        for mistyped in (upper + "X", upper[:-1], upper[:-2] + "ZZ",
+                         upper[:5] + "Q" + upper[5:], upper.lower().replace(
+                             "tcm_", "TCM_")):
+            check_default({mistyped: "1"}, first, mistyped)
+    # Other software uses such names too.
+    for other in ("TCM_NO_SUCH_OPTION", "TCM_", "TCM_ENABLE", "TCM_ROOT",
+                  "TCM_" + first.upper() + "XYZ", "TCM_" + "LONG" * 500):
+        lines = run({other: "1"})[1]
+        expect(lines == [], f"{other[:40]}: {lines}")
     # Names that only look alike are none of tcm's business.
     for foreign in ("TCM", "XTCM_CHECK", "TCMX_CHECK", "tcm_check", "TC"):
         lines = run({foreign: "banana"})[1]
         expect(lines == [], f"{foreign}: {lines}")
     # One line each, and the sound options still count.
-    options, lines = run({"TCM_NO_SUCH_A": "1", "TCM_NO_SUCH_B": "2",
+    options, lines = run({"TCM_CHECKER": "1", "TCM_NAMED": "2",
                           "TCM_CHECK": "maybe", "TCM_ARENA_BYTES": "8M"})
     expect(len(lines) == 3, f"three mistakes: {lines}")
     expect(options["arena_bytes"][:2] == [8 << 20, ENVIRONMENT],

@@ -80,7 +80,7 @@ bytes_written(const char *what, int standard_error_is_file, char *text,
   REQUIRE(fd > 2);
   child = child_fork();
   if (child == 0) {
-    setenv("TCM_NO_SUCH_OPTION", "1", 1);
+    setenv("TCM_CHECKS", "1", 1);
     if (strcmp(what, "--closed") == 0) {
       close(0);
       close(1);
@@ -126,7 +126,7 @@ expect_two_lines(const char *what)
   EXPECT_FOR(strncmp(text, "tcm: ", 5) == 0, "%s: %s", what, text);
   EXPECT_FOR(second != NULL && strncmp(second + 1, "tcm: ", 5) == 0, "%s: %s",
              what, text);
-  EXPECT_FOR(strstr(text, "TCM_NO_SUCH_OPTION") != NULL, "%s: %s", what, text);
+  EXPECT_FOR(strstr(text, "TCM_CHECKS") != NULL, "%s: %s", what, text);
 }
 
 static void

@@ -15,7 +15,7 @@ chmod 755 "$work"
 
 # show NAME - the options under an environment that sets several.
 show() {
-  env TCM_CHECK=1 TCM_ARENA_BYTES=8M TCM_MESSAGES=banana TCM_NO_SUCH_OPTION=1 \
+  env TCM_CHECK=1 TCM_ARENA_BYTES=8M TCM_MESSAGES=banana TCM_CHECKS=1 \
     "$work/$1" >"$work/$1.out" 2>"$work/$1.err"
 }
 

@@ -14,7 +14,7 @@
  * C++, in static programs and under an emulator.
  *
  * From the environment (none of these names begins with TCM_, since tcm would
- * complain about those that it does not know):
+ * complain about one that looks like an option):
  *
  *   TEST_ALLOCATOR  "tcm" or "tcm-debug": malloc must be tcm's, or the program
  *                   exits with 99; anything else: no such demand

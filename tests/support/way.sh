@@ -27,7 +27,7 @@ debug_so=${TEST_DEBUG_SO:?}
 TEST_SO=$so
 export TEST_SO
 
-# tcm complains about variables with its prefix that it does not know.
+# The way alone decides about tcm's options.
 for variable in $(env | sed -n 's/^\(TCM_[A-Za-z0-9_]*\)=.*/\1/p'); do
   unset "$variable"
 done

@@ -174,16 +174,14 @@ START_TEST(suffix_needs_a_number)
 }
 END_TEST
 
-START_TEST(unknown_names_are_told)
+/* Up to two letters from an option. */
+START_TEST(mistyped_names_are_told)
 {
   static const char *const names[] = {
-      "TCM_",
-      "TCM_NOSUCH",
-      "TCM_CHECKS",
-      "TCM_CHEC",
-      "TCM_check",
-      "TCM_PAGE_SIZE_",
-      "TCM_A_VERY_LONG_NAME_THAT_NO_OPTION_HAS_AND_THAT_IS_LONGER_THAN_A_LINE",
+      "TCM_CHECKS",         "TCM_CHEC",      "TCM_check",
+      "TCM_CHEKC",          "TCM_HECK",      "TCM_PAGE_SIZE_",
+      "TCM_PAGESIZ",        "TCM_BACKROUND", "TCM_SOFT_LIMIT_BYTE",
+      "TCM_HARDLIMITBYTES",
   };
   size_t i;
 
@@ -194,6 +192,29 @@ START_TEST(unknown_names_are_told)
     ck_assert_int_eq(status, 0);
     ck_assert_int_eq(strncmp(text, "tcm: ", 5), 0);
     ck_assert_ptr_nonnull(strstr(text, "no option"));
+  }
+}
+END_TEST
+
+/* Names of other software that begin in the same way; empty, long and longest
+ * ones. */
+START_TEST(other_names_are_not_told)
+{
+  static const char *const names[] = {
+      "TCM_",
+      "TCM_ENABLE",
+      "TCM_NOSUCH",
+      "TCM_CHAIN",
+      "TCM_CHECK_ALL",
+      "TCM_HARDLIMIT",
+      "TCM_PAGE",
+      "TCM_A_VERY_LONG_NAME_THAT_NO_OPTION_HAS_AND_THAT_IS_LONGER_THAN_A_LINE",
+  };
+  size_t i;
+
+  for (i = 0; i < sizeof names / sizeof *names; i++) {
+    struct reading reading = {names[i], "1", OPTION_check, 0, false};
+    expect_reading(&reading);
   }
 }
 END_TEST
@@ -346,7 +367,8 @@ main(void)
   tcase_add_test(tests, numbers_and_suffixes);
   tcase_add_test(tests, wrong_values_keep_the_default);
   tcase_add_test(tests, suffix_needs_a_number);
-  tcase_add_test(tests, unknown_names_are_told);
+  tcase_add_test(tests, mistyped_names_are_told);
+  tcase_add_test(tests, other_names_are_not_told);
   tcase_add_test(tests, other_names_are_not_looked_at);
   tcase_add_test(tests, endless_value);
   tcase_add_test(tests, no_messages_means_none);
