@@ -8,6 +8,7 @@
 #include "base/lock.h"
 
 #include <limits.h>
+#include <stdlib.h>
 
 #include "base/report.h"
 #include "base/system.h"
@@ -47,13 +48,27 @@ lock_spin(struct lock *lock, uint32_t self)
   return false;
 }
 
+/* The thread would wait for itself.  No path of tcm takes a lock twice; what a
+ * user meets is a signal handler that allocates, and whose stack may have no
+ * room for the buffer of a line. */
+static COLD void
+report_nesting(void)
+{
+  static const char text[] =
+      "tcm: an allocation or free interrupted another one of this thread: "
+      "called from a signal handler?\n";
+
+  tcmi_report_write(text, sizeof text - 1);
+  abort();
+}
+
 void
 tcmi_lock_acquire_slow(struct lock *lock, uint32_t self)
 {
   if ((atomic_load_relaxed(&lock->word) & ~WAITERS) == self) {
-    /* Only a thread that forks may come here; otherwise a signal handler
-     * called malloc on top of malloc, and waiting would be for ever. */
-    CHECK(atomic_load_relaxed(&tcmi_lock_forking) == self);
+    /* A thread that forks holds all locks. */
+    if (atomic_load_relaxed(&tcmi_lock_forking) != self)
+      report_nesting();
     return;
   }
   if (lock_spin(lock, self))
