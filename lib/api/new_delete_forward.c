@@ -23,7 +23,7 @@ check_size(void *ptr, size_t size, size_t align)
 static void *
 new_plain(size_t size, size_t align)
 {
-  if (unlikely(operator_new != tcmi_operator_new))
+  if (unlikely(!IS_SAME(operator_new, tcmi_operator_new)))
     return operator_new(size);
   return tcmi_operator_new_or_null(NULL, size, align);
 }
@@ -31,7 +31,7 @@ new_plain(size_t size, size_t align)
 static void *
 new_with_alignment(size_t size, size_t align)
 {
-  if (unlikely(operator_new_aligned != tcmi_operator_new_aligned))
+  if (unlikely(!IS_SAME(operator_new_aligned, tcmi_operator_new_aligned)))
     return operator_new_aligned(size, align);
   return tcmi_operator_new_or_null(NULL, size, align);
 }
@@ -44,7 +44,7 @@ new_nothrow(size_t size, const void *tag)
   void *block = NULL;
 
   (void)tag;
-  if (likely(operator_new == tcmi_operator_new))
+  if (likely(IS_SAME(operator_new, tcmi_operator_new)))
     block = thread_cache_pop(size);
   return likely(block != NULL) ? block : tcmi_catch(new_plain, size, 1);
 }

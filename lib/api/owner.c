@@ -21,13 +21,13 @@ static __thread bool asking;
 bool
 tcmi_owner_is_program(void)
 {
-  return free != tcmi_own_free;
+  return !IS_SAME(free, tcmi_own_free);
 }
 
 void *
 tcmi_owner_realloc(void *ptr, size_t size)
 {
-  if (likely(realloc == tcmi_own_realloc))
+  if (likely(IS_SAME(realloc, tcmi_own_realloc)))
     return tcmi_own_realloc(ptr, size);
   return realloc(ptr, size);
 }
@@ -79,13 +79,13 @@ ask_program(size_t align, size_t size)
     return NULL;
   }
   whole = round_up(max_size(size, 1), align);
-  if (posix_memalign != tcmi_own_posix_memalign)
+  if (!IS_SAME(posix_memalign, tcmi_own_posix_memalign))
     return from_posix_memalign(align, size);
-  if (aligned_alloc != tcmi_own_aligned_alloc)
+  if (!IS_SAME(aligned_alloc, tcmi_own_aligned_alloc))
     return aligned_alloc(align, whole);
-  if (memalign != tcmi_own_memalign)
+  if (!IS_SAME(memalign, tcmi_own_memalign))
     return memalign(align, size);
-  if (malloc != tcmi_own_malloc)
+  if (!IS_SAME(malloc, tcmi_own_malloc))
     return from_malloc(align, size, whole);
   return tcmi_allocate_aligned(align, size);
 }

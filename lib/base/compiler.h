@@ -22,6 +22,16 @@
 #define EXPORT __attribute__((visibility("default")))
 #define WEAK __attribute__((weak))
 
+/* Whether two names are of one function.  The linker decides: to a compiler two
+ * names that it sees declared are two functions, and clang answers at once. */
+static inline bool
+is_same_function(void (*a)(void), void (*b)(void))
+{
+  __asm__("" : "+r"(a));
+  return a == b;
+}
+#define IS_SAME(a, b) is_same_function((void (*)(void))(a), (void (*)(void))(b))
+
 /* Whether the address or the thread sanitizer watches. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define TCM_SANITIZED 1

@@ -22,7 +22,7 @@ add_member(struct line *line, const char *name, uint64_t value,
   tcmi_line_text(line, after);
 }
 
-static void
+static NOINLINE void
 put_member(const struct output *out, const char *name, uint64_t value)
 {
   struct line line = {.length = 0};
@@ -33,7 +33,7 @@ put_member(const struct output *out, const char *name, uint64_t value)
 }
 
 /* The last member of an object has no comma behind it. */
-static void
+static NOINLINE void
 put_last(const struct output *out, const char *name, uint64_t value)
 {
   struct line line = {.length = 0};
@@ -88,7 +88,7 @@ put_counters(const struct output *out, const struct stats_raw *raw)
   put_text(out, "  },");
 }
 
-static void
+static NOINLINE void
 put_classes(const struct output *out, const struct stats_raw *raw)
 {
   bool first = true;
@@ -114,7 +114,7 @@ put_classes(const struct output *out, const struct stats_raw *raw)
   put_text(out, "  ],");
 }
 
-static void
+static NOINLINE void
 put_options(const struct output *out)
 {
   static const char *const sources[SOURCE_COUNT] = {

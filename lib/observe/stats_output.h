@@ -4,7 +4,8 @@
  *
  *     stats_print.c, stats_json.c  --line-->  sink: a descriptor, a stream
  *
- * No locking: on the stack of who reports.
+ * No locking: on the stack of who reports.  A function with a line on its stack
+ * is not inlined, so that no frame holds several.
  */
 #ifndef TCM_OBSERVE_STATS_OUTPUT_H
 #define TCM_OBSERVE_STATS_OUTPUT_H

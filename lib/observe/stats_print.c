@@ -11,7 +11,7 @@
 #include "observe/stats_output.h"
 #include "observe/stats_room.h"
 
-static void
+static NOINLINE void
 put_number(const struct output *out, const char *before, uint64_t value,
            const char *after)
 {
@@ -71,7 +71,7 @@ free_blocks(const struct class_stats *s)
   return s->free_central + s->free_transfer + s->free_thread;
 }
 
-static void
+static NOINLINE void
 put_size_class(const struct output *out, const struct stats_raw *raw,
                unsigned c)
 {
@@ -95,7 +95,7 @@ put_size_class(const struct output *out, const struct stats_raw *raw,
   put_line(out, &line);
 }
 
-static void
+static NOINLINE void
 put_total(const struct output *out, const char *type, uint64_t count,
           uint64_t bytes)
 {
