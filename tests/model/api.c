@@ -143,8 +143,7 @@ do_aligned(void)
   case 0:
     align = align < sizeof(void *) ? sizeof(void *) : align;
     error = tcm_posix_memalign(&start, align, size);
-    MUST((error == 0 || error == ENOMEM) && errno == 0);
-    errno = error;
+    MUST((error == 0 || error == ENOMEM) && errno == error);
     break;
   case 1:
     start = tcm_aligned_alloc(align, size);

@@ -165,7 +165,7 @@ refuse_everything(void)
                errno == ENOMEM);
   errno = 4711;
   CHILD_EXPECT(posix_memalign(&out, 64, harness_size(2 * room)) == ENOMEM);
-  CHILD_EXPECT(errno == 4711 && out == &out);
+  CHILD_EXPECT(errno == ENOMEM && out == &out);
   CHILD_EXPECT(memory_holds(block, 1000, 1));
   free(block);
 }
