@@ -47,6 +47,7 @@ tcm_heap = \
 	lib/heap/span.h
 
 tcm_cache = \
+	lib/cache/cache_budget.c \
 	lib/cache/cache_owner.h \
 	lib/cache/central_list.c \
 	lib/cache/central_list.h \

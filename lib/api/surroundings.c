@@ -20,7 +20,6 @@ tcmi_surroundings_heed_locked(void)
     return;
   container = tcmi_container_read("");
   bytes = container.memory_bytes;
-  total = min_size(total, container.cpus * CACHE_BYTES_PER_CPU);
   if (bytes > 0)
     total = min_size(total, bytes / 16);
   /* The heap is not all that the limit counts. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * cache_owner.h - what the slow side knows of a thread cache, for the two files
- * that work on it.
+ * cache_owner.h - what the slow side knows of a thread cache, for the files that
+ * work on it.
  *
  *     thread_cache.c      bins run empty and full, grow and shrink
+ *     cache_budget.c      how much a cache, and all of them, may hold
  *     thread_registry.c   caches are born, handed on, adopted, counted
  *
  *     struct cache_owner: | struct thread_cache | states, budget, links |
@@ -24,6 +25,11 @@
 /* Orphans that wait for a thread; the others are flushed by slow paths. */
 #define ORPHANS_MOST 4
 
+/* Overflows of a bin in a row, without a miss, after which it keeps to a few
+ * objects: its thread only frees by now.  So many that a large structure may go
+ * before.  A bin begins like that. */
+#define OVERFLOWS_MOST 128
+
 /* The slow side of a bin.  All fields: [owner thread] */
 struct bin_state {
   void **base;          /* first slot; others read it for statistics */
@@ -32,9 +38,7 @@ struct bin_state {
   uint16_t seen;        /* objects at the last look, for idleness */
   uint16_t seen_shared; /* objects in the transfer cache at the last look */
   uint16_t inherited;   /* objects left of those it had for a former thread */
-  uint8_t overflows;    /* so often, and has not run empty since */
-  uint8_t swings;       /* it overflowed and then ran empty */
-  uint8_t missed;       /* it ran empty since it was last settled */
+  uint8_t overflows;    /* since it ran empty; OVERFLOWS_MOST at most */
 };
 
 /* What went through a cache, ever.  All fields: [owner thread], read by
@@ -51,6 +55,7 @@ struct cache_owner {
   struct list link;                          /* [lock: registry] all caches */
   struct cache_owner *next_orphan;           /* [lock: registry] */
   size_t capacity_bytes; /* [owner thread] sum of cap * size */
+  size_t pooled;         /* [owner thread] of its charge, in the pool */
   unsigned look;         /* [owner thread] next bin to look at */
   unsigned ticks;        /* [owner thread] slow paths taken */
   unsigned large_frees;  /* [owner thread] with no large allocation between */
@@ -63,7 +68,9 @@ struct cache_registry {
   struct cache_owner *orphans; /* [lock: registry] last handed on first */
   size_t ncaches;              /* [lock: registry] */
   size_t norphans;             /* [atomic: relaxed] written under the lock */
-  size_t capacity_bytes;       /* [atomic: relaxed] of all caches */
+  size_t sharers;              /* [atomic: relaxed] caches that have a share,
+                                  written under the lock */
+  size_t pool_bytes;           /* [atomic: relaxed] charges beyond shares */
   struct cache_traffic ended;  /* [lock: registry] of caches that are no more */
 };
 
@@ -77,6 +84,21 @@ owner_of(struct thread_cache *cache)
 {
   return (struct cache_owner *)(void *)cache;
 }
+
+/* What counts against the budget: room in bins, and the held block. */
+static inline size_t
+cache_charge(const struct cache_owner *owner)
+{
+  return owner->capacity_bytes + owner->hot.large_charge;
+}
+
+/* Whether the cache may hold @bytes more. */
+bool tcmi_cache_allows(const struct cache_owner *owner, size_t bytes);
+/* After a change of its charge. */
+void tcmi_cache_recharge(struct cache_owner *owner);
+/* Whether the cache must give back: it is beyond its share and all together
+ * are beyond the pool. */
+bool tcmi_cache_is_over(struct cache_owner *owner);
 
 static inline unsigned
 bin_count(struct cache_owner *owner, unsigned c)

@@ -2,14 +2,14 @@
 /*
  * The slow side: what happens when a bin is empty or full.
  *
- * Capacity grows by use.  Up to two batches a bin doubles on each miss; beyond
- * that only when it overflowed and then ran empty again since the last time,
- * which shows that a larger stack would have held the swing, and only while all
- * caches together are a small part of the heap.  It shrinks when idle: now and
- * then a slow path looks at one other class, and a bin or transfer cache that
- * holds what it held at the last look is emptied.  What lies there costs more
- * than its own bytes: a cached object keeps its whole span from going back, and
- * a program that turns to other sizes would leave spans behind in each.
+ * Capacity grows by use.  Up to two batches a bin doubles on each miss or
+ * overflow; beyond that on a miss, and only when it overflowed since the last
+ * one, which shows that a larger stack would have held the swing, and only while
+ * the caches are a small part of the heap.  It shrinks when idle: now and then a
+ * slow path looks at one other class, and a bin or transfer cache that holds
+ * what it held at the last look is emptied.  What lies there costs more than its
+ * own bytes: a cached object keeps its whole span from going back, and a program
+ * that turns to other sizes would leave spans behind in each.
  *
  * Rejected: stealing capacity from other threads, since a thread's own cache
  * could then change under it, and the fast path would need an atomic.  And to
@@ -43,10 +43,6 @@
 /* In a small heap, bins may grow beyond two batches while all hold this much. */
 #define SWING_BYTES ((size_t)2 << 20)
 #define LOOK_EVERY 8 /* slow paths to a look at one class */
-/* Overflows of a bin in a row, without a miss, after which it keeps to small
- * batches: its thread only frees by now, and may fall asleep with what is in
- * there.  So many that a large structure may go before. */
-#define OVERFLOWS_MOST 128
 /* Frees of large blocks in a row after which a thread holds none: it allocates
  * none either, and may fall asleep with what it holds. */
 #define LARGE_FREES 4
@@ -93,52 +89,13 @@ bin_move(struct cache_owner *owner, unsigned c, unsigned slots)
   return true;
 }
 
-/* Whether all caches together may hold @bytes more than they do. */
-static bool
-total_allows(size_t bytes)
-{
-  size_t total =
-      atomic_load_relaxed(&tcmi_cache_registry.capacity_bytes) + bytes;
-
-  return total <= tcmi_option(OPTION_cache_total_bytes) ||
-         total <= tcmi_arena_committed_bytes() / 16;
-}
-
 /* Whether the bins of one cache may hold @bytes more than they do. */
 static bool
 budget_allows(const struct cache_owner *owner, size_t bytes)
 {
   return owner->capacity_bytes + bytes <=
              tcmi_option(OPTION_thread_cache_bytes) &&
-         total_allows(bytes);
-}
-
-/* @cap, or the capacity that the bin has, if the budget is used up. */
-static unsigned
-affordable(const struct cache_owner *owner, unsigned c, unsigned cap)
-{
-  unsigned now = owner->states[c].cap;
-
-  return cap <= now || budget_allows(owner, (cap - now) * size_class_size(c))
-             ? cap
-             : now;
-}
-
-/* The next larger capacity: twice, while that is little memory. */
-static unsigned
-next_capacity(const struct cache_owner *owner, unsigned c, unsigned most)
-{
-  unsigned cap = owner->states[c].cap;
-  size_t step = min_size(cap + 1, max_size(2048 / size_class_size(c), 1));
-
-  return affordable(owner, c, (unsigned)min_size(cap + step, most));
-}
-
-static void
-charge(struct cache_owner *owner, size_t change)
-{
-  owner->capacity_bytes += change;
-  atomic_add_relaxed(&tcmi_cache_registry.capacity_bytes, change);
+         tcmi_cache_allows(owner, bytes);
 }
 
 /* Sets the capacity of a bin, which holds no more than that. */
@@ -154,7 +111,8 @@ bin_resize(struct cache_owner *owner, unsigned c, unsigned cap)
     slots = 2 * slots + 1;
   if (slots != state->slots && !bin_move(owner, c, slots))
     return false;
-  charge(owner, change);
+  owner->capacity_bytes += change;
+  tcmi_cache_recharge(owner);
   state->cap = (uint16_t)cap;
   owner->hot.bins[c].lim = state->base + cap;
   return true;
@@ -180,20 +138,94 @@ bin_flush(struct cache_owner *owner, unsigned c, unsigned n)
   atomic_store_relaxed(&bin->top, state->base + left);
 }
 
+/* The bin that may hold most, in bytes; 0 if none may hold more than it always
+ * may. */
+static unsigned
+largest_bin(const struct cache_owner *owner)
+{
+  size_t most = 0;
+  unsigned largest = 0;
+
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
+    size_t bytes = owner->states[c].cap * size_class_size(c);
+    if (bytes > most && owner->states[c].cap > first_capacity(c)) {
+      most = bytes;
+      largest = c;
+    }
+  }
+  return largest;
+}
+
+/* Halves what a bin may hold. */
+static void
+bin_halve(struct cache_owner *owner, unsigned c)
+{
+  unsigned cap =
+      (unsigned)max_size(owner->states[c].cap / 2, first_capacity(c));
+  unsigned count = bin_count(owner, c);
+
+  if (count > cap)
+    bin_flush(owner, c, count - cap);
+  (void)bin_resize(owner, c, cap);
+}
+
+/* @cap, or the capacity that the bin has, if the budget is used up.  A bin then
+ * gets its batches from the largest one, if that has twice what it needs. */
+static unsigned
+affordable(struct cache_owner *owner, unsigned c, unsigned cap)
+{
+  unsigned now = owner->states[c].cap, largest;
+  size_t size = size_class_size(c), more = (cap - now) * size;
+
+  if (cap <= now || budget_allows(owner, more))
+    return cap;
+  if (cap > 2u * tcmi_size_classes[c].batch)
+    return now;
+  largest = largest_bin(owner);
+  if (owner->states[largest].cap * size_class_size(largest) < 2 * cap * size)
+    return now;
+  bin_halve(owner, largest);
+  return budget_allows(owner, more) ? cap : now;
+}
+
+/* The next larger capacity: twice, while that is little memory. */
+static unsigned
+next_capacity(struct cache_owner *owner, unsigned c, unsigned most)
+{
+  unsigned cap = owner->states[c].cap;
+  size_t step = min_size(cap + 1, max_size(2048 / size_class_size(c), 1));
+
+  return affordable(owner, c, (unsigned)min_size(cap + step, most));
+}
+
+/* Gives the objects of a bin above its first @keep to the central list, a batch
+ * under one lock: a bin may hold two thousand. */
+static void
+bin_to_central(struct cache_owner *owner, unsigned c, unsigned keep)
+{
+  void **kept = owner->states[c].base + keep;
+  unsigned left = bin_count(owner, c) - keep;
+
+  counter_add(&owner->traffic.flushes, 1);
+  while (left > 0) {
+    unsigned part = (unsigned)min_size(left, SIZE_CLASS_BATCH_MAX);
+    left -= part;
+    tcmi_central_insert(c, kept + left, part);
+  }
+  atomic_store_relaxed(&owner->hot.bins[c].top, kept);
+}
+
 /* Gives all objects of a bin to the central list, where they can complete
  * whole spans. */
 static void
 bin_settle(struct cache_owner *owner, unsigned c)
 {
   struct bin_state *state = &owner->states[c];
-  unsigned count = bin_count(owner, c);
 
-  tcmi_central_insert(c, state->base, count);
-  counter_add(&owner->traffic.flushes, 1);
-  atomic_store_relaxed(&owner->hot.bins[c].top, state->base);
+  bin_to_central(owner, c, 0);
   (void)bin_resize(owner, c, first_capacity(c));
-  state->missed = 0;
   state->inherited = 0;
+  state->overflows = OVERFLOWS_MOST;
 }
 
 /* One look at one class, but not at @busy, which is full or empty just now; see
@@ -239,10 +271,27 @@ window_ensure(struct thread_cache *cache)
 static void
 slow_path_tick(struct cache_owner *owner, unsigned busy)
 {
-  if (++owner->ticks % LOOK_EVERY == 0)
+  unsigned largest;
+
+  if (++owner->ticks % LOOK_EVERY == 0) {
     look_for_idleness(owner, busy);
+    if (unlikely(tcmi_cache_is_over(owner)) &&
+        (largest = largest_bin(owner)) != 0)
+      bin_halve(owner, largest);
+  }
   if (atomic_load_relaxed(&tcmi_cache_registry.norphans) > ORPHANS_MOST)
     (void)tcmi_thread_cache_flush_orphan();
+}
+
+/* Whether the caches would be small beside the heap if each held as much as
+ * this one may. */
+static bool
+swings_may_grow(const struct cache_owner *owner)
+{
+  uint64_t caches = atomic_load_relaxed(&tcmi_cache_registry.sharers);
+
+  return owner->capacity_bytes * caches <=
+         max_size(tcmi_page_heap_used_bytes() / 8, SWING_BYTES);
 }
 
 /* The capacity that a bin which ran empty should have. */
@@ -251,15 +300,17 @@ capacity_after_miss(struct cache_owner *owner, unsigned c)
 {
   struct bin_state *state = &owner->states[c];
   unsigned most = 2 * tcmi_size_classes[c].batch;
+  bool swung = state->overflows > 0;
 
-  state->missed = 1;
-  if (state->overflows > 0) {
-    state->overflows = 0;
-    state->swings = 1;
-  }
+  state->overflows = 0;
   if (state->cap == 0)
     return first_capacity(c);
-  return state->cap < most ? next_capacity(owner, c, most) : state->cap;
+  if (state->cap < most)
+    return next_capacity(owner, c, most);
+  if (!swung || !swings_may_grow(owner))
+    return state->cap;
+  return affordable(owner, c,
+                    (unsigned)min_size(2u * state->cap + 1, bin_most(c)));
 }
 
 static void
@@ -303,10 +354,7 @@ begin_to_allocate(struct cache_owner *owner, unsigned c)
   while (i-- > 0 && tcmi_small_tags[i] == 2 * c);
   if (count <= state->inherited)
     return;
-  tcmi_central_insert(c, state->base + state->inherited,
-                      count - state->inherited);
-  counter_add(&owner->traffic.flushes, 1);
-  atomic_store_relaxed(&owner->hot.bins[c].top, state->base + state->inherited);
+  bin_to_central(owner, c, state->inherited);
   if (state->inherited == 0)
     fill_with_new(owner, c);
 }
@@ -358,50 +406,24 @@ tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
   return refill(cache, c);
 }
 
-/* Whether the caches are small beside the heap. */
-static bool
-swings_may_grow(void)
-{
-  return atomic_load_relaxed(&tcmi_cache_registry.capacity_bytes) <=
-         max_size(tcmi_page_heap_used_bytes() / 8, SWING_BYTES);
-}
-
-/* The capacity up to which a full bin grows by itself.  One that only fills, in
- * a thread that only frees, keeps to small batches. */
-static unsigned
-most_after_overflow(struct bin_state *state, unsigned c)
-{
-  size_t most = 2 * (size_t)tcmi_size_classes[c].batch;
-
-  if (state->overflows < OVERFLOWS_MOST && ++state->overflows == OVERFLOWS_MOST)
-    state->missed = 0;
-  if (!state->missed)
-    most =
-        min_size(most, max_size(4096 / size_class_size(c), first_capacity(c)));
-  return (unsigned)most;
-}
-
-/* The capacity that a full bin should have; less than it has, if its thread
- * only frees. */
+/* The capacity that a full bin should have: twice, up to two batches, or a few
+ * objects if its thread only frees; it may fall asleep with what is in there. */
 static unsigned
 capacity_after_overflow(struct cache_owner *owner, unsigned c)
 {
   struct bin_state *state = &owner->states[c];
-  unsigned most = most_after_overflow(state, c);
+  unsigned most = 2 * tcmi_size_classes[c].batch;
 
+  if (state->overflows < OVERFLOWS_MOST)
+    state->overflows++;
+  if (state->overflows == OVERFLOWS_MOST)
+    most = (unsigned)min_size(
+        most, max_size(4096 / size_class_size(c), first_capacity(c)));
   if (state->cap == 0)
     return first_capacity(c);
-  if (!state->missed && state->cap > most)
-    return most;
   if (state->cap < most)
     return next_capacity(owner, c, most);
-  if (!state->swings)
-    return state->cap;
-  state->swings = 0;
-  if (!swings_may_grow())
-    return state->cap;
-  return affordable(owner, c,
-                    (unsigned)min_size(2u * state->cap + 1, bin_most(c)));
+  return state->overflows == OVERFLOWS_MOST ? most : state->cap;
 }
 
 /* Gives a full bin more room, or less; false if it is to be flushed. */
@@ -469,17 +491,19 @@ drop_large(struct cache_owner *owner)
 static bool
 charge_large(struct cache_owner *owner, size_t bytes)
 {
+  bool allowed;
+
   if (owner->hot.large_charge == bytes)
     return true;
-  atomic_sub_relaxed(&tcmi_cache_registry.capacity_bytes,
-                     owner->hot.large_charge);
   atomic_store_relaxed(&owner->hot.large_charge, 0);
-  if (bytes > tcmi_option(OPTION_thread_cache_bytes) || !total_allows(bytes))
-    return false;
-  atomic_add_relaxed(&tcmi_cache_registry.capacity_bytes, bytes);
-  atomic_store_relaxed(&owner->hot.large_charge, bytes);
-  owner->hot.large_step = tcmi_system_page_size();
-  return true;
+  allowed = bytes <= tcmi_option(OPTION_thread_cache_bytes) &&
+            tcmi_cache_allows(owner, bytes);
+  if (allowed) {
+    atomic_store_relaxed(&owner->hot.large_charge, bytes);
+    owner->hot.large_step = tcmi_system_page_size();
+  }
+  tcmi_cache_recharge(owner);
+  return allowed;
 }
 
 bool

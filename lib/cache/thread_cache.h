@@ -25,9 +25,9 @@
  *   T2  an object in bin c is a free object of class c, and in no other bin.
  *   T3  the capacity of a bin is at most bin_most(c); the sum of capacity
  *       times size is at most the option thread_cache_bytes, and so is the
- *       held large block; both, over all threads, at most about the option
- *       cache_total_bytes.  Each bin may always hold a kilobyte, or one
- *       object.
+ *       held large block; both together are at most the share of the cache
+ *       and what the pool allows, see cache_budget.c.  Each bin may always
+ *       hold a kilobyte, or one object.
  *   T4  a cache is used by one thread, or waits as an orphan in the registry.
  *   T5  the tags of the classes up to LINE_CLASS_MAX are 0 until the thread has
  *       allocated of the class.

@@ -42,12 +42,13 @@ owner_delete(struct cache_owner *owner)
   lock_acquire(&tcmi_registry_lock);
   list_remove(&owner->link);
   tcmi_cache_registry.ncaches--;
+  atomic_store_relaxed(&tcmi_cache_registry.sharers,
+                       tcmi_cache_registry.sharers - 1);
   tcmi_cache_registry.ended.refills += owner->traffic.refills;
   tcmi_cache_registry.ended.objects += owner->traffic.objects;
   tcmi_cache_registry.ended.flushes += owner->traffic.flushes;
   lock_release(&tcmi_registry_lock);
-  atomic_sub_relaxed(&tcmi_cache_registry.capacity_bytes,
-                     owner->capacity_bytes);
+  atomic_sub_relaxed(&tcmi_cache_registry.pool_bytes, owner->pooled);
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     if (owner->states[c].base != NULL)
       tcmi_metadata_free(owner->states[c].base - 1,
@@ -81,12 +82,16 @@ owner_new(void)
   owner->hot.bins[0] = closed_cache.bins[0];
   memcpy(owner->hot.small_tags, tcmi_small_tags, sizeof tcmi_small_tags);
   memcpy(owner->hot.middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
     owner->hot.bins[c].top = owner->hot.bins[c].lim = owner->hot.bins[0].top;
+    owner->states[c].overflows = OVERFLOWS_MOST;
+  }
   owner->hot.window = NO_WINDOW;
   lock_acquire(&tcmi_registry_lock);
   list_push_front(&tcmi_cache_registry.caches, &owner->link);
   tcmi_cache_registry.ncaches++;
+  atomic_store_relaxed(&tcmi_cache_registry.sharers,
+                       tcmi_cache_registry.sharers + 1);
   lock_release(&tcmi_registry_lock);
   return owner;
 }
@@ -163,19 +168,20 @@ void
 tcmi_thread_cache_after_fork(void)
 {
   struct cache_owner *own = owner_of(tcmi_thread_cache);
-  size_t bytes = tcmi_thread_cache_state == CACHE_OPEN
-                     ? own->capacity_bytes + own->hot.large_charge
-                     : 0;
+  bool open = tcmi_thread_cache_state == CACHE_OPEN;
+  size_t bytes = open ? own->pooled : 0;
 
   for (struct list *node = list_first(&tcmi_cache_registry.caches);
        node != NULL; node = list_after(&tcmi_cache_registry.caches, node))
     list_entry(node, struct cache_owner, link)->thread = 0;
-  if (tcmi_thread_cache_state == CACHE_OPEN)
+  if (open)
     own->thread = lock_self();
   for (struct cache_owner *o = tcmi_cache_registry.orphans; o != NULL;
        o = o->next_orphan)
-    bytes += o->capacity_bytes + o->hot.large_charge;
-  atomic_store_relaxed(&tcmi_cache_registry.capacity_bytes, bytes);
+    bytes += o->pooled;
+  atomic_store_relaxed(&tcmi_cache_registry.sharers,
+                       tcmi_cache_registry.norphans + open);
+  atomic_store_relaxed(&tcmi_cache_registry.pool_bytes, bytes);
 }
 
 /* Read while the owner works: a number that was true a moment ago, or 0 when

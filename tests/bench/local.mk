@@ -46,6 +46,7 @@ tests_bench_workload_LDADD = -ldl
 tests_bench_workload_SOURCES = \
 	tests/bench/batches.c \
 	tests/bench/churn.c \
+	tests/bench/crowd.c \
 	tests/bench/exchange.c \
 	tests/bench/growth.c \
 	tests/bench/large.c \

@@ -24,10 +24,11 @@ GROUPS = {
 
 # name, group, shape, operations, parameter, threads.  In the last column "1"
 # is one thread, "n" one per CPU (at least two where a shape needs two sides)
-# and "4n" four per CPU.
+# and "4n" four per CPU; any other number is that many.
 ALL = ("1", "n", "4n")
 SIDES = ("n", "4n")
 ONE = ("1",)
+CROWDS = ("10", "100", "1000", "4000")
 WORKLOADS = (
     ("pairs-16", "pairs", "pair", 60_000_000, 16, ALL),
     ("pairs-1000", "pairs", "pair", 50_000_000, 1000, ALL),
@@ -47,6 +48,7 @@ WORKLOADS = (
     ("sharing-active", "sharing", "sharing-active", 400_000, 1000, SIDES),
     ("sharing-passive", "sharing", "sharing-passive", 100_000, 1000, SIDES),
     ("churn", "threads", "churn", 6000, 0, ALL),
+    ("crowd", "threads", "crowd", 28_000_000, 0, CROWDS),
     ("large", "large", "large", 40, 20, ONE),
     ("medium", "large", "medium", 6000, 16, ALL),
     ("pairs-32k", "large", "pair", 5_000_000, 32 << 10, ONE),
@@ -112,8 +114,8 @@ def cpu_count():
 def thread_counts(kinds, cpus):
     """The numbers of threads that `kinds` stand for, each once, ascending."""
     least = 2 if "1" not in kinds else 1
-    counts = {"1": 1, "n": max(cpus, least), "4n": 4 * cpus}
-    return sorted({counts[kind] for kind in kinds})
+    counts = {"n": max(cpus, least), "4n": 4 * cpus}
+    return sorted({counts.get(kind) or int(kind) for kind in kinds})
 
 
 def reduced(work):

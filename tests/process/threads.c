@@ -4,6 +4,7 @@
 #include "../support/child.h"
 #include "../support/memory.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 
 enum { BLOCKS = 30 };
@@ -215,11 +216,109 @@ thousand_alive(void)
   EXPECT(again <= cost + 8 * mebibyte);
 }
 
+/* ---- Many threads that all work ------------------------------------------ */
+
+static struct {
+  int rounds;                /* of each thread */
+  pthread_barrier_t barrier; /* of all threads and the main one */
+} crowd;
+
+/* What tests/bench/crowd.c does: 100 blocks of each power of two. */
+static void *
+work_in_a_crowd(void *unused)
+{
+  void *block[100];
+  size_t size;
+  int round, i;
+
+  for (round = 0; round < crowd.rounds; round++)
+    for (size = 64; size <= 4096; size *= 2) {
+      for (i = 0; i < 100; i++) {
+        block[i] = malloc(harness_size(size));
+        REQUIRE(block[i] != NULL);
+      }
+      for (i = 0; i < 100; i++)
+        free(block[i]);
+    }
+  pthread_barrier_wait(&crowd.barrier);
+  pthread_barrier_wait(&crowd.barrier);
+  return unused;
+}
+
+/* A number of the report that tcm_stats_print() writes as JSON. */
+static long
+reported(const char *name)
+{
+  static char text[1 << 16];
+  int (*print)(int fd, int format), pipe_end[2];
+  const char *field;
+  ssize_t length = 0, got;
+
+  *(void **)&print = dlsym(RTLD_DEFAULT, "tcm_stats_print");
+  REQUIRE(print != NULL && pipe(pipe_end) == 0);
+  REQUIRE(fcntl(pipe_end[1], F_SETPIPE_SZ, sizeof text) > 0);
+  REQUIRE(print(pipe_end[1], /*JSON*/ 1) == 0);
+  close(pipe_end[1]);
+  while ((got = read(pipe_end[0], text + length,
+                     sizeof text - 1 - (size_t)length)) > 0)
+    length += got;
+  close(pipe_end[0]);
+  text[length] = '\0';
+  field = strstr(text, name);
+  REQUIRE(field != NULL);
+  return strtol(field + strlen(name) + strlen("\": "), NULL, 10);
+}
+
+static void
+run_crowd(int count, int rounds)
+{
+  pthread_t *thread = (pthread_t *)calloc((size_t)count, sizeof *thread);
+  long before = reported("slow_mallocs"), slow, held, bound;
+  double share;
+  int i;
+
+  REQUIRE(thread != NULL);
+  crowd.rounds = rounds;
+  pthread_barrier_init(&crowd.barrier, NULL, (unsigned)count + 1);
+  for (i = 0; i < count; i++)
+    REQUIRE(pthread_create(&thread[i], NULL, work_in_a_crowd, NULL) == 0);
+  pthread_barrier_wait(&crowd.barrier); /* all sleep */
+  held = reported("thread_cache_bytes");
+  pthread_barrier_wait(&crowd.barrier);
+  for (i = 0; i < count; i++)
+    pthread_join(thread[i], NULL);
+  pthread_barrier_destroy(&crowd.barrier);
+  free(thread);
+  slow = reported("slow_mallocs") - before;
+  share = 100.0 * (double)slow / (700.0 * count * rounds);
+  harness_say("  %d threads: %.1f %% of mallocs are slow, asleep they hold "
+              "%ld KiB each",
+              count, share, held / 1024 / count);
+  EXPECT_FOR(share < 5, "%.1f %%", share);
+  /* The bound that tcm(7) tells: a share each, the pool, and a kilobyte or one
+   * block of each of these sizes. */
+  bound = count * ((256 << 10) + 7 * 1024 + 4096) + (32L << 20);
+  EXPECT_FOR(held <= bound, "%ld bytes", held);
+}
+
+/* How fast a thread is does not depend on how many others there are. */
+static void
+crowd_of_threads(void)
+{
+  const char *check = getenv("TCM_CHECK");
+
+  if (check != NULL && strcmp(check, "0") != 0)
+    return; /* there are no caches */
+  run_crowd(10, 100);
+  run_crowd(400, 50);
+}
+
 static const struct harness_case cases[] = {
     {"one-after-another", one_after_another},
     {"freed-by-another", freed_by_another},
     {"generations", generations},
     {"thousand-alive", thousand_alive},
+    {"crowd-of-threads", crowd_of_threads},
 };
 
 HARNESS_MAIN(cases)

@@ -16,6 +16,8 @@
 
 static struct thread_cache *cache;
 static struct cache_owner *owner;
+/* What caches of other threads, which are none, have charged to the pool. */
+static size_t others;
 
 static void
 setup(void)
@@ -45,7 +47,11 @@ expect_sound(void)
     sum += state->cap * size_class_size(c);
   }
   must(owner->capacity_bytes == sum);
-  must(tcmi_cache_registry.capacity_bytes == sum + owner->hot.large_charge);
+  must(cache_charge(owner) == sum + owner->hot.large_charge);
+  tcmi_cache_recharge(owner);
+  must(tcmi_cache_registry.pool_bytes == owner->pooled + others);
+  if (cache_charge(owner) <= CACHE_SHARE && others == 0)
+    must(owner->pooled == 0 || tcmi_option(OPTION_cache_total_bytes) == 0);
 }
 
 static void *
@@ -294,6 +300,78 @@ START_TEST(budget_of_all_caches)
   for (c = 1; c < SIZE_CLASS_COUNT; c++)
     if (owner->states[c].cap * size_class_size(c) > floor_bytes(c))
       must(owner->capacity_bytes <= tcmi_page_heap_used_bytes() / 4);
+  expect_sound();
+}
+END_TEST
+
+/* As if a thousand threads lived, and those with large caches had used up the
+ * pool. */
+static void
+crowd(void)
+{
+  tcmi_cache_registry.sharers = 1000;
+  tcmi_cache_registry.pool_bytes = others = 2 * CACHE_POOL;
+}
+
+/* What other threads hold takes nothing from a cache's own share. */
+START_TEST(a_share_is_not_taken_by_others)
+{
+  unsigned sizes[] = {64, 256, 1024, 4096}, i, round, c;
+
+  crowd();
+  for (round = 0; round < 40; round++)
+    for (i = 0; i < 4; i++)
+      swing(size_class_of(sizes[i]), 100);
+  for (i = 0; i < 4; i++) {
+    c = size_class_of(sizes[i]);
+    must_for(owner->states[c].cap >=
+                 min_size(100, 2 * tcmi_size_classes[c].batch),
+             "%u: %u", sizes[i], owner->states[c].cap);
+  }
+  ck_assert_uint_le(owner->capacity_bytes, CACHE_SHARE);
+  expect_sound();
+}
+END_TEST
+
+/* Where the share is used up, a class that comes late gets its batches from the
+ * largest bins: no bin stays at a kilobyte for ever. */
+START_TEST(late_class_gets_its_part_of_the_share)
+{
+  unsigned c, round, late = size_class_of(96);
+  size_t floor = 0;
+
+  crowd();
+  for (round = 0; round < 40; round++)
+    for (c = size_class_of(1024); c <= size_class_of(8192); c++)
+      swing(c, 60);
+  ck_assert_uint_gt(owner->capacity_bytes, CACHE_SHARE / 2);
+  for (round = 0; round < 40; round++)
+    swing(late, 100);
+  ck_assert_uint_ge(owner->states[late].cap, 100);
+  for (c = 1; c < SIZE_CLASS_COUNT; c++)
+    floor += floor_bytes(c);
+  ck_assert_uint_le(owner->capacity_bytes, CACHE_SHARE + floor);
+  expect_sound();
+}
+END_TEST
+
+/* A cache that is beyond its share gives back, on its slow paths, when the pool
+ * is overdrawn, until it is not beyond. */
+START_TEST(cache_beyond_its_share_gives_back)
+{
+  unsigned c, round;
+
+  for (round = 0; round < 40; round++)
+    for (c = size_class_of(1024); c <= size_class_of(8192); c++)
+      swing(c, 60);
+  ck_assert_uint_gt(owner->capacity_bytes, CACHE_SHARE);
+  ck_assert_uint_gt(owner->pooled, 0);
+  others = 2 * CACHE_POOL;
+  tcmi_cache_registry.pool_bytes += others;
+  for (round = 0; round < 300; round++)
+    swing(size_class_of(64), 4000);
+  ck_assert_uint_le(owner->capacity_bytes, CACHE_SHARE);
+  ck_assert_uint_eq(owner->pooled, 0);
   expect_sound();
 }
 END_TEST
@@ -614,6 +692,9 @@ add_tests(TCase *tests)
   tcase_add_test(tests, budget_of_a_thread);
   tcase_add_test(tests, idle_bin_does_not_grow);
   tcase_add_test(tests, budget_of_all_caches);
+  tcase_add_test(tests, a_share_is_not_taken_by_others);
+  tcase_add_test(tests, late_class_gets_its_part_of_the_share);
+  tcase_add_test(tests, cache_beyond_its_share_gives_back);
   tcase_add_test(tests, idle_bins_are_emptied);
   tcase_add_test(tests, bins_lie_on_few_pages);
   tcase_add_test(tests, who_only_frees_keeps_little);

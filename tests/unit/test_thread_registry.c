@@ -97,18 +97,29 @@ START_TEST(life_of_a_cache)
 }
 END_TEST
 
+/* Nobody has a share: all that a cache may hold is charged to the pool. */
+static void
+charge_all(void)
+{
+  tcmi_options_init();
+  ck_assert_int_eq(tcmi_option_change(OPTION_cache_total_bytes, 0, SOURCE_API),
+                   0);
+}
+
 START_TEST(orphan_is_flushed_and_gone)
 {
+  charge_all();
   ck_assert(tcmi_thread_cache_open());
   use(9, 20);
   use(60, 20);
   tcmi_thread_cache_hand_on();
-  ck_assert_uint_gt(registry->capacity_bytes, 0);
+  ck_assert_uint_gt(registry->pool_bytes, 0);
   ck_assert(tcmi_thread_cache_flush_orphan());
   ck_assert(!tcmi_thread_cache_flush_orphan());
   ck_assert_uint_eq(registry->ncaches, 0);
   ck_assert_uint_eq(registry->norphans, 0);
-  ck_assert_uint_eq(registry->capacity_bytes, 0);
+  ck_assert_uint_eq(registry->sharers, 0);
+  ck_assert_uint_eq(registry->pool_bytes, 0);
   expect_nothing_stranded();
 }
 END_TEST
@@ -124,7 +135,7 @@ START_TEST(orphan_with_a_held_block)
                                          pagemap_span((uintptr_t)block)));
   tcmi_thread_cache_hand_on();
   ck_assert(tcmi_thread_cache_flush_orphan());
-  ck_assert_uint_eq(registry->capacity_bytes, 0);
+  ck_assert_uint_eq(registry->pool_bytes, 0);
   ck_assert_uint_eq(tcmi_large_stats.count, 0);
   expect_nothing_stranded();
 }
@@ -205,15 +216,18 @@ START_TEST(budget_after_a_fork)
   size_t own;
   pthread_t thread;
 
+  charge_all();
   ck_assert(tcmi_thread_cache_open());
   use(30, 40);
-  own = registry->capacity_bytes;
+  own = registry->pool_bytes;
+  ck_assert_uint_gt(own, 0);
   unit_thread(&thread, hold_and_hand_on, (void *)(uintptr_t)12);
   unit_join(thread);
-  registry->capacity_bytes += 12345;
+  registry->pool_bytes += 12345;
+  registry->sharers += 7;
   tcmi_thread_cache_after_fork();
-  ck_assert_uint_eq(registry->capacity_bytes,
-                    own + registry->orphans->capacity_bytes);
+  ck_assert_uint_eq(registry->pool_bytes, own + registry->orphans->pooled);
+  ck_assert_uint_eq(registry->sharers, 2);
 }
 END_TEST
 
@@ -275,7 +289,8 @@ START_TEST(generations_of_threads)
   tcmi_thread_cache_hand_on();
   expect_nothing_stranded();
   ck_assert_uint_eq(registry->ncaches, 0);
-  ck_assert_uint_eq(registry->capacity_bytes, 0);
+  ck_assert_uint_eq(registry->sharers, 0);
+  ck_assert_uint_eq(registry->pool_bytes, 0);
 }
 END_TEST
 
