@@ -6,12 +6,26 @@
 #ifndef TCM_BASE_ATOMICS_H
 #define TCM_BASE_ATOMICS_H
 
+#include <stdint.h>
+
+/* Debug builds count the locked additions, all of which are to words that
+ * threads share; "make bench-locks" tells them. */
+#ifdef TCM_DEBUG
+extern uint64_t tcmi_shared_additions; /* [atomic: relaxed] */
+#define COUNT_ADDITION() \
+  ((void)__atomic_fetch_add(&tcmi_shared_additions, 1, __ATOMIC_RELAXED))
+#else
+#define COUNT_ADDITION() ((void)0)
+#endif
+
 #define atomic_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define atomic_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define atomic_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define atomic_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define atomic_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
-#define atomic_sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
+#define atomic_add_relaxed(p, v) \
+  (COUNT_ADDITION(), __atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
+#define atomic_sub_relaxed(p, v) \
+  (COUNT_ADDITION(), __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED))
 #define atomic_exchange_release(p, v) \
   __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
 #define atomic_exchange_acquire(p, v) \

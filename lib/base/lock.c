@@ -19,6 +19,14 @@
 #define LOOK_TRIES 100
 #define LOOK_PAUSE_NS 1000000
 
+#ifdef TCM_DEBUG
+uint64_t tcmi_shared_additions;
+#endif
+struct lock_counts tcmi_lock_counts[LOCK_RANKS];
+const char tcmi_lock_names[LOCK_RANKS][10] = {
+    "INIT",     "TRIM",    "REGISTRY",  "GUARD",
+    "TRANSFER", "CENTRAL", "PAGE_HEAP", "METADATA"};
+
 __thread uint32_t tcmi_lock_self;
 uint32_t tcmi_lock_forking;
 
@@ -71,6 +79,9 @@ tcmi_lock_acquire_slow(struct lock *lock, uint32_t self)
       report_nesting();
     return;
   }
+  if (config_debug)
+    (void)__atomic_fetch_add(&tcmi_lock_counts[lock->rank].waited, 1,
+                             __ATOMIC_RELAXED);
   if (lock_spin(lock, self))
     return;
   for (;;) {
@@ -106,6 +117,8 @@ tcmi_lock_debug_acquired(const struct lock *lock)
 {
   if (atomic_load_relaxed(&tcmi_lock_forking) == lock_self())
     return;
+  (void)__atomic_fetch_add(&tcmi_lock_counts[lock->rank].taken, 1,
+                           __ATOMIC_RELAXED);
   CHECK(held.count < HELD_MAX);
   if (held.count > 0)
     CHECK(held.locks[held.count - 1]->rank < lock->rank);

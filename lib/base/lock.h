@@ -38,7 +38,8 @@ enum lock_rank {
   LOCK_TRANSFER,
   LOCK_CENTRAL,
   LOCK_PAGE_HEAP,
-  LOCK_METADATA
+  LOCK_METADATA,
+  LOCK_RANKS
 };
 
 struct lock {
@@ -64,6 +65,14 @@ struct lock {
 extern __thread uint32_t tcmi_lock_self;
 /* The thread that forks just now, or 0. [atomic: relaxed] */
 extern uint32_t tcmi_lock_forking;
+
+/* Of all locks of a rank, in debug builds.  All fields: [atomic: relaxed] */
+struct lock_counts {
+  uint64_t taken;  /* acquisitions */
+  uint64_t waited; /* of them, while another thread had it */
+};
+extern struct lock_counts tcmi_lock_counts[LOCK_RANKS];
+extern const char tcmi_lock_names[LOCK_RANKS][10];
 
 uint32_t tcmi_lock_self_slow(void);
 void tcmi_lock_acquire_slow(struct lock *lock, uint32_t self);

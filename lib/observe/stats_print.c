@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "base/format.h"
+#include "base/lock.h"
 #include "cache/size_class.h"
 #include "observe/stats.h"
 #include "observe/stats_output.h"
@@ -21,6 +22,31 @@ put_number(const struct output *out, const char *before, uint64_t value,
   tcmi_line_decimal(&line, value);
   tcmi_line_text(&line, after);
   put_line(out, &line);
+}
+
+/* Debug builds: how often locks were taken, and waited for, and other locked
+ * operations. */
+static void
+put_lock_counts(const struct output *out)
+{
+#ifdef TCM_DEBUG
+  for (unsigned rank = 0; rank < LOCK_RANKS; rank++) {
+    struct line line = {.length = 0};
+    tcmi_line_text(&line, "LOCK: ");
+    tcmi_line_text(&line, tcmi_lock_names[rank]);
+    tcmi_line_text(&line, " ");
+    tcmi_line_decimal(&line,
+                      atomic_load_relaxed(&tcmi_lock_counts[rank].taken));
+    tcmi_line_text(&line, " ");
+    tcmi_line_decimal(&line,
+                      atomic_load_relaxed(&tcmi_lock_counts[rank].waited));
+    put_line(out, &line);
+  }
+  put_number(out, "LOCK: additions ",
+             atomic_load_relaxed(&tcmi_shared_additions), " 0");
+#else
+  (void)out;
+#endif
 }
 
 static void
@@ -47,6 +73,7 @@ put_report(const struct output *out, const struct tcm_stats *s)
              " Bytes of these resident");
   put_number(out, "MALLOC: ", s->span_count, " Spans in use");
   put_number(out, "MALLOC: ", s->thread_cache_count, " Thread heaps in use");
+  put_lock_counts(out);
 }
 
 void

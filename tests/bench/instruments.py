@@ -148,12 +148,25 @@ def check_huge(directory):
         print(f"{allocator.name}: {found} KiB in huge pages")
 
 
+def check_locks():
+    done = subprocess.run(
+        [sys.executable, os.path.join(HERE, "bench-locks.py"), "--programs",
+         BUILD, "--quick", "--tcm", os.environ["TEST_DEBUG_SO"]],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        check=False)
+    locks = importlib.import_module("bench-locks")
+    expect(done.returncode == 0, f"bench-locks: {done.stdout[-2000:]}")
+    for shape, *_rest in locks.SHAPES:
+        expect(shape + "@2 " in done.stdout, f"{shape}: no row of bench-locks")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="tcm-bench-") as directory:
         check_traces(directory)
         check_scaling(directory)
         check_curves(directory)
         check_huge(directory)
+    check_locks()
     print("FAIL" if failures else "pass", len(failures), "complaints")
     return 1 if failures else 0
 

@@ -85,6 +85,7 @@ EXTRA_DIST += $(bench_tests) \
 	tests/bench/bench-huge.py \
 	tests/bench/bench-instructions.py \
 	tests/bench/bench-keep.py \
+	tests/bench/bench-locks.py \
 	tests/bench/bench-page.py \
 	tests/bench/bench-scaling.py \
 	tests/bench/bench-traces.py \
@@ -122,6 +123,11 @@ bench: $(bench_needs)
 bench-instructions: $(bench_needs)
 	$(PYTHON) $(srcdir)/tests/bench/bench-instructions.py $(bench_options) \
 	  --json tests/bench/instructions.json $(BENCHFLAGS)
+
+bench-locks: $(bench_needs) libtcm-debug.la
+	$(PYTHON) $(srcdir)/tests/bench/bench-locks.py --programs tests/bench \
+	  --tcm '$(abs_top_builddir)/.libs/libtcm-debug.so.0' \
+	  --table tests/bench/locks.txt $(BENCHFLAGS)
 
 bench-traces: $(bench_needs)
 	$(PYTHON) $(srcdir)/tests/bench/bench-traces.py $(bench_options) \
@@ -163,6 +169,7 @@ CLEANFILES += \
 	tests/bench/huge.json \
 	tests/bench/huge.txt \
 	tests/bench/instructions.json \
+	tests/bench/locks.txt \
 	tests/bench/scaling.json \
 	tests/bench/scaling.txt \
 	tests/bench/traces.json \
