@@ -243,6 +243,15 @@ tcmi_metadata_free(void *block, size_t bytes)
   lock_release(&tcmi_metadata_lock);
 }
 
+void
+tcmi_metadata_free_all(void *const *blocks, unsigned n, size_t bytes)
+{
+  lock_acquire(&tcmi_metadata_lock);
+  for (unsigned i = 0; i < n; i++)
+    block_put_locked(blocks[i], granules_of(bytes));
+  lock_release(&tcmi_metadata_lock);
+}
+
 size_t
 tcmi_metadata_mapped_bytes(void)
 {

@@ -46,6 +46,8 @@ MUST_CHECK void *tcmi_metadata_alloc(size_t bytes);
 MUST_CHECK void *tcmi_metadata_alloc_zeroed(size_t bytes);
 /* @bytes as given to tcmi_metadata_alloc(). */
 void tcmi_metadata_free(void *block, size_t bytes);
+/* The same for @n blocks of @bytes, less than METADATA_OWN_MAPPING, each. */
+void tcmi_metadata_free_all(void *const *blocks, unsigned n, size_t bytes);
 
 /* Memory mapped for metadata, bytes; @extra counts what others map for it. */
 size_t tcmi_metadata_mapped_bytes(void);

@@ -183,22 +183,30 @@ span_create(unsigned class_id)
     return NULL;
   span->class_id = (uint8_t)class_id;
   span->npages = class->pages;
-  span->start = tcmi_page_heap_alloc(class->pages, 1, RUN_SMALL);
+  span->start = tcmi_page_heap_alloc_dirty(class->pages, 1, &span->dirty);
   if (span->start == 0) {
     tcmi_span_delete(span);
     return NULL;
   }
-  span->dirty = tcmi_page_heap_dirty_pages(span->start, class->pages);
   tcmi_pagemap_set(span);
   return span;
+}
+
+/* What a batch empties goes back under one lock of the page heap and one of the
+ * metadata. */
+static void
+spans_destroy(struct span *const *spans, unsigned n)
+{
+  for (unsigned i = 0; i < n; i++)
+    tcmi_pagemap_clear(spans[i]);
+  tcmi_page_heap_free_dirty(spans, n);
+  tcmi_span_delete_all(spans, n);
 }
 
 void
 tcmi_span_destroy(struct span *span)
 {
-  tcmi_pagemap_clear(span);
-  tcmi_page_heap_free_dirty(span->start, span->npages, span->dirty);
-  tcmi_span_delete(span);
+  spans_destroy(&span, 1);
 }
 
 /* Gets a span from the page heap and takes objects of it at once: by the time
@@ -396,27 +404,31 @@ prefetch_spans(void *const *objects, unsigned n)
   }
 }
 
-void
-tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n)
+static void
+insert_batch(unsigned class_id, void *const *objects, unsigned n)
 {
   struct central_list *list = &tcmi_central_lists[class_id];
-  struct span *empty = NULL, *span;
+  struct span *emptied[SIZE_CLASS_BATCH_MAX];
+  unsigned nemptied = 0;
 
   prefetch_spans(objects, n);
   lock_acquire(&list->lock);
   for (unsigned i = 0; i < n;) {
-    i += insert_locked(list, class_id, objects + i, n - i, &span);
-    if (span != NULL) {
-      /* Emptied spans are chained through their unused link. */
-      span->link.next = empty == NULL ? NULL : &empty->link;
-      empty = span;
-    }
+    i += insert_locked(list, class_id, objects + i, n - i, &emptied[nemptied]);
+    nemptied += emptied[nemptied] != NULL;
   }
   lock_release(&list->lock);
-  while (empty != NULL) {
-    struct list *next = empty->link.next;
-    tcmi_span_destroy(empty);
-    empty = next == NULL ? NULL : list_entry(next, struct span, link);
+  if (nemptied > 0)
+    spans_destroy(emptied, nemptied);
+}
+
+void
+tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n)
+{
+  for (unsigned done = 0; done < n;) {
+    unsigned part = (unsigned)min_size(n - done, SIZE_CLASS_BATCH_MAX);
+    insert_batch(class_id, objects + done, part);
+    done += part;
   }
 }
 

@@ -65,7 +65,7 @@ unsigned tcmi_central_extract(unsigned class_id, void **out, unsigned n);
 unsigned tcmi_central_extract_new(unsigned class_id, void **out, unsigned n);
 /* Takes one object; *@zero tells whether it is known to be all zero. */
 void *tcmi_central_extract_one(unsigned class_id, bool *zero);
-/* Gives @n objects back. */
+/* Gives @n objects back, a batch under one lock. */
 void tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n);
 /* The same for one object that the program hands in just now: a line about it
  * names @call. */

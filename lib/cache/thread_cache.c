@@ -198,8 +198,7 @@ next_capacity(struct cache_owner *owner, unsigned c, unsigned most)
   return affordable(owner, c, (unsigned)min_size(cap + step, most));
 }
 
-/* Gives the objects of a bin above its first @keep to the central list, a batch
- * under one lock: a bin may hold two thousand. */
+/* Gives the objects of a bin above its first @keep to the central list. */
 static void
 bin_to_central(struct cache_owner *owner, unsigned c, unsigned keep)
 {
@@ -207,11 +206,7 @@ bin_to_central(struct cache_owner *owner, unsigned c, unsigned keep)
   unsigned left = bin_count(owner, c) - keep;
 
   counter_add(&owner->traffic.flushes, 1);
-  while (left > 0) {
-    unsigned part = (unsigned)min_size(left, SIZE_CLASS_BATCH_MAX);
-    left -= part;
-    tcmi_central_insert(c, kept + left, part);
-  }
+  tcmi_central_insert(c, kept, left);
   atomic_store_relaxed(&owner->hot.bins[c].top, kept);
 }
 

@@ -30,7 +30,7 @@ struct transfer_cache {
   uint32_t count;    /* [lock: transfer] objects in slots */
   uint32_t capacity; /* [lock: transfer] slots */
   void **slots;      /* [lock: transfer] array of capacity, in metadata */
-};
+} CACHE_ALIGNED;     /* threads that work on other classes do not share it */
 
 extern struct transfer_cache tcmi_transfer_caches[SIZE_CLASS_COUNT];
 

@@ -288,33 +288,43 @@ resident_word(const struct huge_page *huge, size_t first, size_t n)
   return word;
 }
 
-uint32_t
-tcmi_page_heap_dirty_pages(uintptr_t start, size_t npages)
+uintptr_t
+tcmi_page_heap_alloc_dirty(size_t npages, size_t align, uint32_t *dirty)
 {
-  struct arena *arena = pagemap_arena(start);
-  size_t page = arena_page(arena, start);
-  uint32_t dirty;
+  uintptr_t start;
 
   lock_acquire(&tcmi_page_heap_lock);
-  dirty = resident_word(&arena->huge_pages[page / HUGE_PAGE_PAGES],
-                        page % HUGE_PAGE_PAGES, npages);
+  start = alloc_locked(npages, align, RUN_SMALL);
+  if (start != 0) {
+    struct arena *arena = pagemap_arena(start);
+    size_t page = arena_page(arena, start);
+    *dirty = resident_word(&arena->huge_pages[page / HUGE_PAGE_PAGES],
+                           page % HUGE_PAGE_PAGES, npages);
+  }
   lock_release(&tcmi_page_heap_lock);
-  return dirty;
+  return start;
 }
 
-void
-tcmi_page_heap_free_dirty(uintptr_t start, size_t npages, uint32_t dirty)
+static void
+free_dirty_locked(const struct span *span)
 {
-  struct arena *arena = pagemap_arena(start);
-  size_t page = arena_page(arena, start);
+  struct arena *arena = pagemap_arena(span->start);
+  size_t page = arena_page(arena, span->start);
   struct huge_page *huge = &arena->huge_pages[page / HUGE_PAGE_PAGES];
   size_t first = page % HUGE_PAGE_PAGES;
 
-  lock_acquire(&tcmi_page_heap_lock);
-  bits_clear_range(huge->resident, first, npages);
-  for (; dirty != 0; dirty &= dirty - 1)
+  bits_clear_range(huge->resident, first, span->npages);
+  for (uint32_t dirty = span->dirty; dirty != 0; dirty &= dirty - 1)
     bit_set(huge->resident, first + lowest_bit(dirty));
-  tcmi_range_give(arena, page, npages, RESIDENCY_KEPT);
+  tcmi_range_give(arena, page, span->npages, RESIDENCY_KEPT);
+}
+
+void
+tcmi_page_heap_free_dirty(struct span *const *spans, unsigned n)
+{
+  lock_acquire(&tcmi_page_heap_lock);
+  for (unsigned i = 0; i < n; i++)
+    free_dirty_locked(spans[i]);
   lock_release(&tcmi_page_heap_lock);
 }
 

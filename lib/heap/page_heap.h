@@ -31,6 +31,7 @@
 #include "base/lock.h"
 #include "heap/huge_page.h"
 #include "heap/page_range.h"
+#include "heap/span.h"
 
 extern struct lock tcmi_page_heap_lock;
 /* Held while pages are marked as in use only because they are on their way
@@ -60,9 +61,12 @@ MUST_CHECK uintptr_t tcmi_page_heap_alloc(size_t npages, size_t align,
 void tcmi_page_heap_free(uintptr_t start, size_t npages,
                          enum residency residency);
 
-/* For a span: bit per page that may hold data; and the way back. */
-uint32_t tcmi_page_heap_dirty_pages(uintptr_t start, size_t npages);
-void tcmi_page_heap_free_dirty(uintptr_t start, size_t npages, uint32_t dirty);
+/* The same for a span of small objects, with a bit per page that may hold
+ * data; and the way back, for the spans that one batch emptied, 64 at most,
+ * under one lock. */
+MUST_CHECK uintptr_t tcmi_page_heap_alloc_dirty(size_t npages, size_t align,
+                                                uint32_t *dirty);
+void tcmi_page_heap_free_dirty(struct span *const *spans, unsigned n);
 
 /* Lengthens a run where it stands; false if what follows is in use. */
 MUST_CHECK bool tcmi_page_heap_extend(uintptr_t start, size_t npages,

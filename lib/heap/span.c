@@ -22,6 +22,13 @@ tcmi_span_new(unsigned nobjs)
 }
 
 void
+tcmi_span_delete_all(struct span *const *spans, unsigned n)
+{
+  tcmi_metadata_free_all((void *const *)spans, n,
+                         descriptor_bytes(spans[0]->nobjs));
+}
+
+void
 tcmi_span_delete(struct span *span)
 {
   tcmi_metadata_free(span, descriptor_bytes(span->nobjs));

@@ -84,5 +84,7 @@ span_outstanding(const struct span *span)
 /* Descriptors; NULL when there is no memory. */
 MUST_CHECK struct span *tcmi_span_new(unsigned nobjs);
 void tcmi_span_delete(struct span *span);
+/* Of @n spans of one size of descriptor, under one lock. */
+void tcmi_span_delete_all(struct span *const *spans, unsigned n);
 
 #endif /* TCM_HEAP_SPAN_H */

@@ -64,9 +64,13 @@ give(struct slot *slot)
   if (slot->start == 0)
     return;
   expect_mark(slot);
-  if (slot->small)
-    tcmi_page_heap_free_dirty(slot->start, slot->npages, slot->dirty);
-  else
+  if (slot->small) {
+    struct span span = {.start = slot->start,
+                        .npages = (uint32_t)slot->npages,
+                        .dirty = slot->dirty};
+    struct span *spans[] = {&span};
+    tcmi_page_heap_free_dirty(spans, 1);
+  } else
     tcmi_page_heap_free(slot->start, slot->npages, RESIDENCY_FULL);
   used_pages -= slot->npages;
   slot->start = 0;
@@ -109,11 +113,10 @@ take_small(struct slot *slot, size_t npages)
   give(slot);
   slot->small = true;
   slot->npages = npages % 32 + 1;
-  slot->start = tcmi_page_heap_alloc(slot->npages, 1, RUN_SMALL);
+  slot->start = tcmi_page_heap_alloc_dirty(slot->npages, 1, &slot->dirty);
   enter(slot, 1);
   if (slot->start == 0)
     return;
-  slot->dirty = tcmi_page_heap_dirty_pages(slot->start, slot->npages);
   for (i = 0; i < slot->npages; i++)
     FUZZ_MUST(
         slot->dirty >> i & 1 ||

@@ -95,7 +95,6 @@ expect_clean_pages(struct run *run)
 {
   size_t i;
 
-  run->dirty = tcmi_page_heap_dirty_pages(run->start, run->npages);
   for (i = 0; i < run->npages; i++)
     if (!(run->dirty >> i & 1))
       expect_zero_page(run, i);
@@ -145,7 +144,9 @@ do_alloc(void)
     align = align < group ? group : align;
   }
   model_arm_faults(15);
-  run->start = tcmi_page_heap_alloc(run->npages, align, run->kind);
+  run->start = run->kind == RUN_SMALL
+                   ? tcmi_page_heap_alloc_dirty(run->npages, align, &run->dirty)
+                   : tcmi_page_heap_alloc(run->npages, align, run->kind);
   if (model_disarm_faults() > 0 && run->start == 0)
     return;
   MUST(run->start != 0);
@@ -173,7 +174,11 @@ do_free(struct run *run)
 {
   expect_stamps(run);
   if (run->kind == RUN_SMALL && one_in(2)) {
-    tcmi_page_heap_free_dirty(run->start, run->npages, run->dirty);
+    struct span span = {.start = run->start,
+                        .npages = (uint32_t)run->npages,
+                        .dirty = run->dirty};
+    struct span *spans[] = {&span};
+    tcmi_page_heap_free_dirty(spans, 1);
   } else if (run->touched && run->kind == RUN_LARGE && one_in(3)) {
     model_arm_faults(3);
     if (tcmi_system_discard((void *)run->start, run->npages << PAGE_SHIFT) == 0)

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/bits.h"
+#include "base/lock.h"
 #include "base/params.h"
 #include "cache/central_list.h"
 #include "heap/page_heap.h"
@@ -150,6 +151,36 @@ START_TEST(empty_span_goes_back_at_once)
                     2u * tcmi_size_classes[c].pages << PAGE_SHIFT);
   expect_sound(c);
   expect_contents(c);
+}
+END_TEST
+
+static uint64_t
+taken(enum lock_rank rank)
+{
+  return tcmi_lock_counts[rank].taken;
+}
+
+/* A span is born under one lock of the page heap and one of the metadata, and
+ * all that a batch empties go back under one of each. */
+START_TEST(spans_go_back_together)
+{
+  unsigned c = size_class_of(8192), n = 16;
+  uint64_t heap, metadata, spans;
+
+  extract(c, n);
+  spans = tcmi_central_lists[c].spans;
+  ck_assert_uint_gt(spans, 2);
+  heap = taken(LOCK_PAGE_HEAP);
+  metadata = taken(LOCK_METADATA);
+  tcmi_central_insert(c, (void *const *)objects, n);
+  count = 0;
+  ck_assert_uint_eq(tcmi_central_lists[c].spans, 0);
+  ck_assert_uint_eq(taken(LOCK_PAGE_HEAP), heap + 1);
+  ck_assert_uint_eq(taken(LOCK_METADATA), metadata + 1);
+  extract(c, 1);
+  ck_assert_uint_eq(taken(LOCK_PAGE_HEAP), heap + 2);
+  ck_assert_uint_eq(taken(LOCK_METADATA), metadata + 2);
+  expect_sound(c);
 }
 END_TEST
 
@@ -694,6 +725,7 @@ main(void)
   tcase_add_test(tests, each_object_once_in_every_class);
   tcase_add_test(tests, fresh_objects_ascend_and_touch_little);
   tcase_add_test(tests, empty_span_goes_back_at_once);
+  tcase_add_test(tests, spans_go_back_together);
   tcase_add_test(tests, fullest_span_is_preferred);
   tcase_add_test(tests, pages_of_every_class_come_and_go);
   tcase_add_test(tests, refills_prefer_resident_pages);

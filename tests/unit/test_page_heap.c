@@ -246,19 +246,24 @@ END_TEST
 
 START_TEST(dirty_bits_survive)
 {
-  uintptr_t start = alloc(32, 1, RUN_SMALL);
+  struct span span = {.npages = 32}, *spans[] = {&span};
   uint32_t dirty = 0xf00ff0a5;
+  uintptr_t start;
   size_t i;
 
-  ck_assert_uint_eq(tcmi_page_heap_dirty_pages(start, 32), 0);
+  start = span.start = tcmi_page_heap_alloc_dirty(32, 1, &span.dirty);
+  ck_assert_uint_ne(start, 0);
+  ck_assert_uint_eq(span.dirty, 0);
   for (i = 0; i < 32; i++)
     if (dirty >> i & 1)
       touch(start + (i << PAGE_SHIFT), 1);
-  tcmi_page_heap_free_dirty(start, 32, dirty);
+  span.dirty = dirty;
+  tcmi_page_heap_free_dirty(spans, 1);
   ck_assert_uint_eq(stats_now().idle_bytes,
                     (size_t)__builtin_popcount(dirty) * PAGE_SIZE);
-  ck_assert_uint_eq(alloc(32, 1, RUN_SMALL), start);
-  ck_assert_uint_eq(tcmi_page_heap_dirty_pages(start, 32), dirty);
+  span.dirty = 0;
+  ck_assert_uint_eq(tcmi_page_heap_alloc_dirty(32, 1, &span.dirty), start);
+  ck_assert_uint_eq(span.dirty, dirty);
   tcmi_page_heap_clear(start, 32);
   ck_assert(is_zero(start, 32));
 }
