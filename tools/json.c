@@ -71,7 +71,7 @@ static json_t *
 make_counters(const struct view *view)
 {
   const struct stats_page *page = &view->page;
-  const struct raw_threads *threads = &view->raw.threads;
+  const struct cache_traffic *traffic = &view->raw.threads.traffic;
   json_t *counters = json_object();
   bool exact;
 
@@ -80,9 +80,9 @@ make_counters(const struct view *view)
   PUT(counters, page, slow_mallocs);
   PUT(counters, page, slow_frees);
   PUT(counters, page, large_mallocs);
-  PUT(counters, threads, refills);
-  put(counters, "refilled_objects", threads->refilled);
-  PUT(counters, threads, flushes);
+  PUT(counters, traffic, refills);
+  put(counters, "refilled_objects", traffic->objects);
+  PUT(counters, traffic, flushes);
   put(counters, "faulted_in_pages", view->raw.shared.faulted_pages);
   PUT(counters, page, releases);
   PUT(counters, page, thread_starts);

@@ -165,8 +165,8 @@ metrics_write(const struct target *target, const struct view *view,
   add(target, SLOW_PATHS, "call=\"malloc\"", page->slow_mallocs);
   add(target, SLOW_PATHS, "call=\"free\"", page->slow_frees);
   add(target, LARGE_ALLOCATIONS, "", page->large_mallocs);
-  add(target, REFILLS, "", view->raw.threads.refills);
-  add(target, FLUSHES, "", view->raw.threads.flushes);
+  add(target, REFILLS, "", view->raw.threads.traffic.refills);
+  add(target, FLUSHES, "", view->raw.threads.traffic.flushes);
   add(target, FAULTED, "", view->raw.shared.faulted_pages << PAGE_SHIFT);
   add(target, RELEASES, "", page->releases);
   add(target, LIMIT_HITS, "limit=\"soft\"", view->stats.soft_limit_hits);

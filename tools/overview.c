@@ -93,7 +93,7 @@ static void
 put_counters(const struct view *view)
 {
   const struct stats_page *page = &view->page;
-  const struct raw_threads *threads = &view->raw.threads;
+  const struct cache_traffic *traffic = &view->raw.threads.traffic;
   bool exact;
   uint64_t allocations = view_allocations(view, &exact);
 
@@ -101,8 +101,8 @@ put_counters(const struct view *view)
   put_count(exact ? "allocations" : "allocations, at least", allocations);
   put_count("slow paths of malloc", page->slow_mallocs);
   put_count("slow paths of free", page->slow_frees);
-  put_count("refills of thread caches", threads->refills);
-  put_count("flushes of thread caches", threads->flushes);
+  put_count("refills of thread caches", traffic->refills);
+  put_count("flushes of thread caches", traffic->flushes);
   put_count("large blocks from the page heap", page->large_mallocs);
   put_count("pages faulted in", view->raw.shared.faulted_pages);
   put_count("releases of all free memory", page->releases);

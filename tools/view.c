@@ -123,9 +123,7 @@ cache_count(const struct cache_owner *owner, struct raw_threads *raw,
   raw->held_blocks += owner->hot.large != NULL;
   raw->held_bytes += thread->held;
   raw->bytes += thread->bytes;
-  raw->refills += owner->traffic.refills;
-  raw->refilled += owner->traffic.objects;
-  raw->flushes += owner->traffic.flushes;
+  traffic_add(&raw->traffic, &owner->traffic);
   return true;
 }
 
@@ -155,9 +153,7 @@ threads_read(const struct target *target, struct view *view,
   struct cache_owner owner;
 
   *raw = (struct raw_threads){.orphans = registry->norphans,
-                              .refills = registry->ended.refills,
-                              .refilled = registry->ended.objects,
-                              .flushes = registry->ended.flushes};
+                              .traffic = registry->ended};
   view->nthreads = 0;
   while (node != head && node != 0) {
     uintptr_t at = node - offsetof(struct cache_owner, link);
@@ -214,6 +210,16 @@ pause_shortly(unsigned look)
     nanosleep(&time, NULL);
 }
 
+/* What the process counts by thread belongs to the same events as what stands
+ * in the page. */
+static void
+page_add_traffic(struct stats_page *page, const struct cache_traffic *traffic)
+{
+  page->slow_mallocs += traffic->slow_mallocs;
+  page->slow_frees += traffic->slow_frees;
+  page->large_mallocs += traffic->large_mallocs;
+}
+
 /* One look; *@sound if its numbers fit together, *@exact if nothing moved. */
 static int
 look_once(const struct target *target, struct view *view, bool *sound,
@@ -233,6 +239,7 @@ look_once(const struct target *target, struct view *view, bool *sound,
     return error;
   shared_count(&after, &view->raw.shared);
   view->page = after.page;
+  page_add_traffic(&view->page, &view->raw.threads.traffic);
   *sound = tcmi_stats_sum(&view->raw, &view->stats) && complete;
   *exact = *sound && tcmi_stats_is_settled(&first) &&
            memcmp(&first, &view->raw.shared, sizeof first) == 0 &&
@@ -322,5 +329,6 @@ view_allocations(const struct view *view, bool *exact)
   uint64_t large = page->large_mallocs;
 
   *exact = view->options[OPTION_check].value > 0;
-  return (*exact ? page->slow_mallocs : view->raw.threads.refilled) + large;
+  return (*exact ? page->slow_mallocs : view->raw.threads.traffic.objects) +
+         large;
 }

@@ -47,7 +47,7 @@ object_get(unsigned class_id)
 {
   bool zero;
 
-  stats_count(slow_mallocs);
+  stats_count_own(slow_mallocs);
   if (likely(tcmi_thread_cache_state == CACHE_OPEN))
     return tcmi_thread_cache_refill(tcmi_thread_cache, class_id);
   return tcmi_central_extract_one(class_id, &zero);
@@ -99,7 +99,7 @@ large_allocate(size_t size, size_t align, bool zero)
   block = large_from_cache(size, align, zero);
   if (block != NULL)
     return block;
-  stats_count(large_mallocs);
+  stats_count_own(large_mallocs);
   block = tcmi_large_alloc(size, align, zero);
   if (unlikely(block == NULL) && tcmi_make_room())
     block = tcmi_large_alloc(size, align, zero);
@@ -146,7 +146,7 @@ paged_zeroed(unsigned class_id)
   void *object = NULL;
 
   if (tcmi_thread_cache_state != CACHE_OPEN || bin->top[-1] == NULL) {
-    stats_count(slow_mallocs);
+    stats_count_own(slow_mallocs);
     object = tcmi_central_extract_one(class_id, &zero);
   }
   if (object == NULL)
@@ -278,7 +278,7 @@ object_free(struct call call, unsigned class_id, void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
 
-  stats_count(slow_frees);
+  stats_count_own(slow_frees);
   if (unlikely(tcmi_thread_cache_state != CACHE_OPEN)) {
     tcmi_central_insert_one(call, class_id, object);
     return;

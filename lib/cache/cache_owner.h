@@ -41,14 +41,6 @@ struct bin_state {
   uint8_t overflows;    /* since it ran empty; OVERFLOWS_MOST at most */
 };
 
-/* What went through a cache, ever.  All fields: [owner thread], read by
- * anybody. */
-struct cache_traffic {
-  uint64_t refills; /* bins filled from the floors below */
-  uint64_t objects; /* that came with them */
-  uint64_t flushes; /* bins emptied, or a part of one */
-};
-
 struct cache_owner {
   struct thread_cache hot; /* [owner thread] first: the two are one */
   struct bin_state states[SIZE_CLASS_COUNT]; /* [owner thread] */

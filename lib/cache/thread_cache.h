@@ -42,6 +42,7 @@
 #ifndef TCM_CACHE_THREAD_CACHE_H
 #define TCM_CACHE_THREAD_CACHE_H
 
+#include "base/atomics.h"
 #include "base/compiler.h"
 #include "base/list.h"
 #include "base/lock.h"
@@ -120,16 +121,36 @@ bool tcmi_thread_cache_flush_orphan(void);
 /* In the child of a fork: the caches of threads that are no more. */
 void tcmi_thread_cache_after_fork(void);
 
+/* What went through a cache, ever.  All fields: [owner thread], read by
+ * anybody. */
+struct cache_traffic {
+  uint64_t refills;      /* bins filled from the floors below */
+  uint64_t objects;      /* that came with them */
+  uint64_t flushes;      /* bins emptied, or a part of one */
+  uint64_t slow_mallocs; /* the next three as in struct stats_page */
+  uint64_t slow_frees;
+  uint64_t large_mallocs;
+};
+
+static inline void
+traffic_add(struct cache_traffic *sum, const struct cache_traffic *more)
+{
+  sum->refills += atomic_load_relaxed(&more->refills);
+  sum->objects += atomic_load_relaxed(&more->objects);
+  sum->flushes += atomic_load_relaxed(&more->flushes);
+  sum->slow_mallocs += atomic_load_relaxed(&more->slow_mallocs);
+  sum->slow_frees += atomic_load_relaxed(&more->slow_frees);
+  sum->large_mallocs += atomic_load_relaxed(&more->large_mallocs);
+}
+
 struct thread_cache_stats {
-  uint64_t bytes;        /* [const] in all caches */
-  uint64_t caches;       /* [const] */
-  uint64_t orphans;      /* [const] of them */
-  uint64_t large_bytes;  /* [const] of bytes, in held large blocks */
-  uint64_t large_blocks; /* [const] held large blocks */
-  uint64_t refills;      /* [const] see struct cache_traffic */
-  uint64_t refilled;     /* [const] */
-  uint64_t flushes;      /* [const] */
-  bool complete;         /* [const] the registry could be read */
+  uint64_t bytes;               /* [const] in all caches */
+  uint64_t caches;              /* [const] */
+  uint64_t orphans;             /* [const] of them */
+  uint64_t large_bytes;         /* [const] of bytes, in held large blocks */
+  uint64_t large_blocks;        /* [const] held large blocks */
+  struct cache_traffic traffic; /* [const] of all, and of those that ended */
+  bool complete;                /* [const] the registry could be read */
   uint64_t objects[SIZE_CLASS_COUNT]; /* [const] in the bins, by class */
 };
 /* Reads all caches.  Waits a moment for the registry, but not for ever: a

@@ -44,9 +44,7 @@ owner_delete(struct cache_owner *owner)
   tcmi_cache_registry.ncaches--;
   atomic_store_relaxed(&tcmi_cache_registry.sharers,
                        tcmi_cache_registry.sharers - 1);
-  tcmi_cache_registry.ended.refills += owner->traffic.refills;
-  tcmi_cache_registry.ended.objects += owner->traffic.objects;
-  tcmi_cache_registry.ended.flushes += owner->traffic.flushes;
+  traffic_add(&tcmi_cache_registry.ended, &owner->traffic);
   lock_release(&tcmi_registry_lock);
   atomic_sub_relaxed(&tcmi_cache_registry.pool_bytes, owner->pooled);
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
@@ -207,15 +205,6 @@ tcmi_thread_cache_objects(unsigned c)
   return stats.objects[c];
 }
 
-static void
-add_traffic(struct thread_cache_stats *stats,
-            const struct cache_traffic *traffic)
-{
-  stats->refills += atomic_load_relaxed(&traffic->refills);
-  stats->refilled += atomic_load_relaxed(&traffic->objects);
-  stats->flushes += atomic_load_relaxed(&traffic->flushes);
-}
-
 /* The held span itself may be gone by the time it is looked at; its size is
  * that of the charge. */
 static void
@@ -233,7 +222,7 @@ add_owner(struct thread_cache_stats *stats, struct cache_owner *owner)
     stats->bytes += bytes;
   }
   stats->caches++;
-  add_traffic(stats, &owner->traffic);
+  traffic_add(&stats->traffic, &owner->traffic);
 }
 
 /* Without the lock, if this very thread holds it: a signal handler came in
@@ -251,7 +240,7 @@ tcmi_thread_cache_stats(struct thread_cache_stats *stats)
   for (struct list *node = list_first(head);
        node != NULL && node != head && stats->caches < most; node = node->next)
     add_owner(stats, list_entry(node, struct cache_owner, link));
-  add_traffic(stats, &tcmi_cache_registry.ended);
+  traffic_add(&stats->traffic, &tcmi_cache_registry.ended);
   stats->orphans = tcmi_cache_registry.norphans;
   if (look == LOOK_TAKEN)
     tcmi_lock_look_end(&tcmi_registry_lock);

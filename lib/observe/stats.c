@@ -99,9 +99,7 @@ look_at_threads(struct raw_threads *threads)
       .orphans = stats.orphans,
       .held_bytes = stats.large_bytes,
       .held_blocks = stats.large_blocks,
-      .refills = stats.refills,
-      .refilled = stats.refilled,
-      .flushes = stats.flushes,
+      .traffic = stats.traffic,
   };
   memcpy(threads->objects, stats.objects, sizeof threads->objects);
   return stats.complete;

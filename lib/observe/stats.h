@@ -20,6 +20,7 @@
 
 #include "base/atomics.h"
 #include "base/compiler.h"
+#include "cache/cache_owner.h"
 #include "observe/stats_page.h"
 #include "observe/stats_raw.h"
 #include "tcm.h"
@@ -28,6 +29,15 @@ extern struct stats_page tcmi_stats_page;
 
 /* Counts one event of the stats page. */
 #define stats_count(field) atomic_add_relaxed(&tcmi_stats_page.field, 1)
+/* The same for one that is counted by thread: its cache has a field of that
+ * name, and the page counts for those that have no cache. */
+#define stats_count_own(field)                                               \
+  do {                                                                       \
+    if (likely(tcmi_thread_cache_state == CACHE_OPEN))                       \
+      counter_add(&owner_of(tcmi_thread_cache)->traffic.field, (uint64_t)1); \
+    else                                                                     \
+      stats_count(field);                                                    \
+  } while (0)
 
 /* Without room for the numbers all are 0, see stats_room.h. */
 void tcmi_stats_look(struct stats_raw *raw);

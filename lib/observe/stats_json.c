@@ -72,14 +72,19 @@ static void
 put_counters(const struct output *out, const struct stats_raw *raw)
 {
   const struct stats_page *page = &tcmi_stats_page;
+  const struct cache_traffic *traffic = &raw->threads.traffic;
 
   put_text(out, "  \"counters\": {");
-  put_member(out, "slow_mallocs", atomic_load_relaxed(&page->slow_mallocs));
-  put_member(out, "slow_frees", atomic_load_relaxed(&page->slow_frees));
-  put_member(out, "large_mallocs", atomic_load_relaxed(&page->large_mallocs));
-  put_member(out, "refills", raw->threads.refills);
-  put_member(out, "refilled_objects", raw->threads.refilled);
-  put_member(out, "flushes", raw->threads.flushes);
+  put_member(out, "slow_mallocs",
+             traffic->slow_mallocs + atomic_load_relaxed(&page->slow_mallocs));
+  put_member(out, "slow_frees",
+             traffic->slow_frees + atomic_load_relaxed(&page->slow_frees));
+  put_member(out, "large_mallocs",
+             traffic->large_mallocs +
+                 atomic_load_relaxed(&page->large_mallocs));
+  put_member(out, "refills", traffic->refills);
+  put_member(out, "refilled_objects", traffic->objects);
+  put_member(out, "flushes", traffic->flushes);
   put_member(out, "faulted_in_pages", raw->shared.faulted_pages);
   put_member(out, "releases", atomic_load_relaxed(&page->releases));
   put_member(out, "thread_starts", atomic_load_relaxed(&page->thread_starts));

@@ -17,7 +17,8 @@
  *   I1  magic, version, size, layout and places never change after load, and
  *       self is the address of the page.
  *   I2  counters only grow; each is written by relaxed atomic addition, on slow
- *       paths only.
+ *       paths only.  The first three are of threads without a cache; a cache
+ *       counts its own, see struct cache_traffic.
  *   I3  tcm reads nothing of it to decide anything but request: a request names
  *       one of the actions below, and its numbers are checked like those of any
  *       caller.  Whoever can write here could do anything to the process.
@@ -33,7 +34,7 @@
 #include <stdint.h>
 
 #define TCM_STATS_PAGE_MAGIC "tcm-stats-page\n" /* 15 characters and a NUL */
-#define TCM_STATS_PAGE_VERSION 2
+#define TCM_STATS_PAGE_VERSION 3
 
 enum stats_request_kind {
   REQUEST_RELEASE = 1, /* as tcm_release_free_memory(); result: bytes */

@@ -22,6 +22,7 @@
 
 #include "base/compiler.h"
 #include "cache/size_class.h"
+#include "cache/thread_cache.h"
 #include "tcm.h"
 
 /* All fields: [const] */
@@ -57,9 +58,7 @@ struct raw_threads {
   uint64_t orphans;                   /* of them, of threads that ended */
   uint64_t held_bytes;                /* of large blocks kept for the next */
   uint64_t held_blocks;
-  uint64_t refills;  /* bins filled, ever */
-  uint64_t refilled; /* objects that came with them */
-  uint64_t flushes;  /* bins emptied, ever */
+  struct cache_traffic traffic; /* ever, see thread_cache.h */
 };
 
 /* All fields: [const] */
