@@ -341,7 +341,8 @@ free_slower(void *block)
 NOINLINE void
 tcmi_free_slow(void *block)
 {
-  if (!thread_cache_try_push_large(block))
+  if (!thread_cache_try_push_outside(block) &&
+      !thread_cache_try_push_large(block))
     free_slower(block);
 }
 

@@ -20,8 +20,6 @@
 #include "cache/thread_cache.h"
 #include "heap/span.h"
 
-/* No address lies in this window. */
-#define NO_WINDOW ((uintptr_t)1 << (sizeof(uintptr_t) * 8 - 2))
 /* Orphans that wait for a thread; the others are flushed by slow paths. */
 #define ORPHANS_MOST 4
 

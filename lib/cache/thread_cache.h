@@ -14,9 +14,10 @@
  * that is not the heap's, a large block, a closed cache - ends there and takes
  * the slow path without a test.
  *
- * The window is the leaf of the pagemap that holds the first arena.  A free
- * looks its page up there without walking the tree; an address outside, or one
- * that is not a multiple of 8, fails one comparison:
+ * The window is a leaf of the pagemap: that of the first arena at first, then
+ * that of the last object that was freed outside it.  A free looks its page up
+ * there without walking the tree; an address outside, or one that is not a
+ * multiple of 8, fails one comparison:
  *
  *     rotate(address, 3) - rotate(window, 3) < LEAF_SIZE / 8
  *
@@ -77,6 +78,9 @@ enum cache_state {
 /* Initially a cache that is closed; never NULL.  [owner thread] */
 extern __thread struct thread_cache *tcmi_thread_cache;
 extern __thread uint8_t tcmi_thread_cache_state;
+
+/* No address lies in this window. */
+#define NO_WINDOW ((uintptr_t)1 << (sizeof(uintptr_t) * 8 - 2))
 
 extern struct lock tcmi_registry_lock;
 

@@ -4,7 +4,7 @@
  * call, no loop.
  *
  * Budget on x86-64, to the ret: malloc of a small size 14 instructions, free
- * 20; a test counts them in the built library.
+ * 20, and 37 where the window moves; a test counts them in the built library.
  *
  * A tag addresses its bin directly: 2 * class * 8 bytes = class * 16, the size
  * of a bin.  The prefetch in free is for the malloc that will hand the object
@@ -14,6 +14,7 @@
 #define TCM_CACHE_THREAD_CACHE_FAST_H
 
 #include "base/atomics.h"
+#include "base/bits.h"
 #include "base/compiler.h"
 #include "base/params.h"
 #include "cache/size_class.h"
@@ -115,18 +116,67 @@ thread_cache_try_push(void *object)
   return true;
 }
 
+/* The leaf of the pagemap for a rotated address: NULL too if the address is no
+ * multiple of 8. */
+static ALWAYS_INLINE struct pagemap_leaf *
+leaf_of_rotated(uintptr_t rotated)
+{
+  uintptr_t i = rotated >> (LEAF_SHIFT - 3);
+
+  return unlikely(i >= ROOT_LENGTH)
+             ? NULL
+             : atomic_load_acquire(&tcmi_pagemap_root[i]);
+}
+
+/* The slow side's first step: pushes an object outside the window, which then
+ * moves to the object's leaf.  What a thread frees one after the other mostly
+ * lies close together.  A closed cache has no bin with room.
+ *
+ * Rejected: a second window, since a program with three leaves would miss
+ * both; a flat map, see pagemap.c. */
+static ALWAYS_INLINE bool
+thread_cache_try_push_outside(void *object)
+{
+  struct thread_cache *cache = tcmi_thread_cache;
+  uintptr_t rotated = rotate_address((uintptr_t)object);
+  struct pagemap_leaf *leaf = leaf_of_rotated(rotated);
+  struct bin *bin;
+  size_t tag;
+
+  if (leaf == NULL)
+    return false;
+  tag = atomic_load_relaxed(
+      &leaf->tags[rotated >> (PAGE_SHIFT - 3) & (LEAF_PAGES - 1)]);
+  bin = thread_cache_bin(cache, tag);
+  if (bin->top >= bin->lim || bin->top[-1] == object)
+    return false;
+  cache->window = round_down(rotated, LEAF_SIZE >> 3);
+  cache->window_tags = leaf->tags;
+  __builtin_prefetch(object, 1);
+  *bin->top = object;
+  bin->top++;
+  return true;
+}
+
 /* The tag of the class of a block, or 0: a large block, none of the heap's, or
- * one that was just freed. */
+ * one that was just freed.  In a closed cache every tag counts as 0. */
 static ALWAYS_INLINE size_t
 thread_cache_tag_of(const void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
-  uintptr_t place = rotate_address((uintptr_t)object) - cache->window;
+  uintptr_t rotated = rotate_address((uintptr_t)object);
+  uintptr_t place = rotated - cache->window;
   size_t tag;
 
-  if (unlikely(place >= LEAF_SIZE >> 3))
-    return 0;
-  tag = cache->window_tags[place >> (PAGE_SHIFT - 3)];
+  if (likely(place < LEAF_SIZE >> 3)) {
+    tag = cache->window_tags[place >> (PAGE_SHIFT - 3)];
+  } else {
+    struct pagemap_leaf *leaf = leaf_of_rotated(rotated);
+    if (leaf == NULL || cache->window == NO_WINDOW)
+      return 0;
+    tag = atomic_load_relaxed(
+        &leaf->tags[rotated >> (PAGE_SHIFT - 3) & (LEAF_PAGES - 1)]);
+  }
   if (unlikely(thread_cache_bin(cache, tag)->top[-1] == object))
     return 0;
   return tag;

@@ -72,9 +72,26 @@ burst_run(const struct work *work)
   }
 }
 
+/* The burst where the heap holds so much address space before, in blocks of 2
+ * MiB that nobody touches, that small blocks lie elsewhere. */
+static void
+beyond_run(const struct work *work)
+{
+  size_t count = work->param * 1024 * MIB / (2 * MIB);
+  void **held = table_new(count, sizeof *held);
+  for (size_t i = 0; i < count; i++)
+    if ((held[i] = malloc(2 * MIB)) == NULL)
+      die("out of memory");
+  burst_run(work);
+  for (size_t i = 0; i < count; i++)
+    free(held[i]);
+  table_free(held, count, sizeof *held);
+}
+
 const struct shape pairs_shapes[] = {
     {"pair", pair_run, "one malloc and its free; PARAM is the size"},
     {"zero-pair", zero_pair_run, "one calloc and its free; PARAM is the size"},
     {"resize", resize_run, "one realloc in place; PARAM is the size"},
     {"burst", burst_run, "one of 1000 mallocs of 64 B, freed last first"},
+    {"beyond-leaf", beyond_run, "a burst behind PARAM GiB of untouched blocks"},
     {0}};

@@ -25,6 +25,11 @@ EXPORT = "__attribute__((visibility(\"default\"))) "
 FREE = EXPORT + "void free(void *p) { *(void **)p = cache[0]; cache[0] = p; }\n"
 MALLOC = EXPORT + "void *malloc(unsigned long n)\n{ void *p = cache[n & 7]; " \
     "%s cache[n & 7] = *(void **)p; return p; }\n"
+OUTSIDE = "void tcmi_free_slow(void *p);\n__attribute__((noinline, " \
+    "visibility(\"hidden\"))) void tcmi_free_slow(void *p)\n{ %s " \
+    "*(void **)p = cache[1]; cache[1] = p; }\n"
+FREE_ON = EXPORT + "void free(void *p) { if ((unsigned long)p & 8) " \
+    "{ tcmi_free_slow(p); return; } *(void **)p = cache[0]; cache[0] = p; }\n"
 SLOW = "".join("  __asm__ volatile(\"nop\");\n" for _ in range(20))
 VERSION = {
     "include/tcm.h": "#define TCM_VERSION_MAJOR 1\n"
@@ -172,6 +177,10 @@ BUILD_CASES = [
      [shared(THREAD_CACHE + FREE + MALLOC %
              "__atomic_fetch_add(&cache[1], 1, 5);")],
      "malloc: no fast path"),
+    ("fast_path", HAS_MALLOC,
+     [shared(THREAD_CACHE + OUTSIDE % "" + FREE_ON + MALLOC % "")],
+     [shared(THREAD_CACHE + OUTSIDE % (2 * SLOW) + FREE_ON + MALLOC % "")],
+     "free outside the window: "),
 ] + man_cases.build_cases(shared)
 
 

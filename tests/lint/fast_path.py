@@ -6,6 +6,10 @@ and stay in the function.  The fast path is the one of them that reaches ret by
 way of the thread cache (it touches thread-local storage and stores something),
 with the fewest branches taken; of equal ones, the longest counts.  No call and
 no lock prefix may stand on it.
+
+A free outside the window goes on in the slow side's first step: those paths are
+counted that leave free by a jump there and reach ret before anything else is
+called.
 """
 import os
 import re
@@ -13,18 +17,21 @@ import re
 import lint
 
 LIMITS = {"malloc": 14, "free": 20}
+OUTSIDE, OUTSIDE_LIMIT = "tcmi_free_slow", 37
 TAKEN_MAX = 1
+OUTSIDE_TAKEN_MAX = 2
 BUDGET = 200
 
 
-def function_range(path, name):
-    """(start, end) addresses of an exported function."""
-    listing = lint.output(lint.tool("NM", "nm") +
-                          ["-D", "-S", "--defined-only", path])
+def function_range(path, name, exported=True):
+    """(start, end) addresses of a function."""
+    listing = lint.output(lint.tool("NM", "nm") + ["-D"] * exported +
+                          ["-S", "--defined-only", path])
     match = re.search(r"^([0-9a-f]+) ([0-9a-f]+) \w %s(?:@.*)?$" % name,
                       listing, re.M)
     if not match:
-        lint.complain("%s is not exported" % name)
+        if exported:
+            lint.complain("%s is not exported" % name)
         return None
     start = int(match.group(1), 16)
     return start, start + int(match.group(2), 16)
@@ -58,12 +65,14 @@ class Path:
 
     def __init__(self):
         self.steps = []
+        self.addresses = []
         self.taken = 0
         self.why_not = None
 
     def fork(self):
         other = Path()
         other.steps, other.taken = list(self.steps), self.taken
+        other.addresses = list(self.addresses)
         return other
 
     def uses_thread_cache(self):
@@ -71,7 +80,7 @@ class Path:
             any(is_store(step) for step in self.steps)
 
 
-def paths(code, start):
+def paths(code, start, taken_max=TAKEN_MAX):
     """Every path to ret that takes few enough branches, and the ones that do
     not get there, with the reason."""
     waiting = [(start, Path())]
@@ -83,6 +92,7 @@ def paths(code, start):
                 break
             text, after = code[address]
             path.steps.append(text)
+            path.addresses.append(address)
             word = text.split()[0]
             if word.startswith("ret"):
                 break
@@ -93,13 +103,13 @@ def paths(code, start):
                 if word != "jmp":
                     other = path.fork()
                     other.taken += 1
-                    if target and other.taken <= TAKEN_MAX:
+                    if target and other.taken <= taken_max:
                         waiting.append((int(target.group(1), 16), other))
                     address = after
                     continue
                 path.taken += 1
-                if not target or path.taken > TAKEN_MAX:
-                    path.why_not = "takes more than %d branch" % TAKEN_MAX
+                if not target or path.taken > taken_max:
+                    path.why_not = "takes more than %d branch" % taken_max
                     break
                 address = int(target.group(1), 16)
             else:
@@ -122,13 +132,35 @@ def check(library, name, limit):
                   % (len(path.steps), path.why_not or "returns without the "
                      "thread cache", "; ".join(path.steps[:30])))
         return
-    best = min(good, key=lambda p: (p.taken, -len(p.steps)))
+    judge(name, min(good, key=lambda p: (p.taken, -len(p.steps))), limit)
+
+
+def judge(name, best, limit):
     print("%s: %d instructions, %d branches taken, at most %d"
           % (name, len(best.steps), best.taken, limit))
     print("".join("    %s\n" % step for step in best.steps), end="")
     if len(best.steps) > limit:
         lint.complain("%s: %d instructions, at most %d"
                       % (name, len(best.steps), limit))
+
+
+def check_outside(library):
+    """The shortest way of a free by the slow side's first step."""
+    slow = function_range(library, OUTSIDE, exported=False)
+    bounds = function_range(library, "free")
+    if not slow or not bounds:
+        print("%s is not there by itself" % OUTSIDE)
+        return
+    code = disassemble(library, *bounds)
+    code.update(disassemble(library, *slow))
+    good = [p for p in paths(code, bounds[0], OUTSIDE_TAKEN_MAX)
+            if p.why_not is None and slow[0] in p.addresses and
+            p.uses_thread_cache()]
+    if not good:
+        lint.complain("free: no way outside the window without a call")
+        return
+    judge("free outside the window", min(good, key=lambda p: len(p.steps)),
+          OUTSIDE_LIMIT)
 
 
 if not lint.configured("TCM_MALLOC_OVERRIDE"):
@@ -140,4 +172,5 @@ if not re.search(r"-O[23]", os.environ.get("CFLAGS", "-O2")):
     lint.skip("the library was not built with optimisation")
 for function, most in LIMITS.items():
     check(lint.library(), function, most)
+check_outside(lint.library())
 lint.finish(len(LIMITS), "functions")

@@ -139,6 +139,67 @@ END_TEST
 
 /* ---- The fast path --------------------------------------------------------------- */
 
+/* Takes runs that nobody touches until the heap goes on in another leaf, and
+ * returns an object there. */
+static void *
+get_beyond(unsigned c, uintptr_t window)
+{
+  for (unsigned i = 0; i < 3 * LEAF_SIZE / HUGE_PAGE_SIZE; i++) {
+    void *object = i % 64 == 0 ? get(c) : NULL;
+    if (object != NULL && ((uintptr_t)object ^ window) >= LEAF_SIZE)
+      return object;
+    if (tcmi_page_heap_alloc(HUGE_PAGE_PAGES, 1, RUN_SMALL) == 0)
+      break;
+  }
+  return NULL;
+}
+
+START_TEST(free_beyond_the_first_leaf_stays_in_the_bin)
+{
+  unsigned c = size_class_of(32 << 10);
+  char *near = get(c), *far;
+  uintptr_t window;
+
+  (void)get(size_class_of(3000));
+  window = cache->window << 3;
+  far = get_beyond(c, window);
+  if (far == NULL)
+    return; /* not so much address space */
+  for (int round = 0; round < 2; round++) {
+    ck_assert(!thread_cache_try_push(far));
+    ck_assert_uint_eq(thread_cache_tag_of(far), 2 * c);
+    ck_assert(!thread_cache_try_push_outside(far + 1));
+    ck_assert(!thread_cache_try_push_outside(far + 4));
+    ck_assert(thread_cache_try_push_outside(far));
+    ck_assert(!thread_cache_try_push_outside(far));
+    ck_assert(!thread_cache_try_push(far));
+    ck_assert_uint_eq(thread_cache_tag_of(far), 0);
+    ck_assert_ptr_eq(thread_cache_pop(size_class_size(c)), far);
+    /* The window has moved. */
+    ck_assert(thread_cache_try_push(far));
+    ck_assert_ptr_eq(thread_cache_pop(size_class_size(c)), far);
+    ck_assert(!thread_cache_try_push(near));
+    ck_assert(thread_cache_try_push_outside(near));
+    ck_assert_ptr_eq(thread_cache_pop(size_class_size(c)), near);
+    ck_assert_uint_eq(cache->window << 3, window);
+  }
+  ck_assert(!thread_cache_try_push_outside(NULL));
+  ck_assert(!thread_cache_try_push_outside(&window));
+  ck_assert(!thread_cache_try_push_outside((void *)~(uintptr_t)7));
+}
+END_TEST
+
+START_TEST(closed_cache_takes_nothing_from_outside)
+{
+  unsigned c = size_class_of(48);
+  char *object = get(c);
+
+  tcmi_thread_cache_detach(CACHE_CLOSED);
+  ck_assert(!thread_cache_try_push_outside(object));
+  ck_assert_uint_eq(thread_cache_tag_of(object), 0);
+}
+END_TEST
+
 START_TEST(fast_push_takes_only_what_it_may)
 {
   unsigned c = size_class_of(48);
@@ -685,6 +746,8 @@ add_tests(TCase *tests)
   tcase_add_test(tests, every_class_is_filled_and_emptied);
   tcase_add_test(tests, fresh_objects_come_in_ascending_order);
   tcase_add_test(tests, last_freed_is_first_taken);
+  tcase_add_test(tests, free_beyond_the_first_leaf_stays_in_the_bin);
+  tcase_add_test(tests, closed_cache_takes_nothing_from_outside);
   tcase_add_test(tests, fast_push_takes_only_what_it_may);
   tcase_add_test(tests, fast_pop_of_an_empty_or_closed_cache);
   tcase_add_test(tests, closed_cache_pushes_nothing);
