@@ -107,6 +107,23 @@ count_regions(const struct target *target, struct heap_view *heap, int pagemap)
   return true;
 }
 
+/* A leaf, and the chunks that it leads to. */
+static bool
+count_leaf(const struct target *target, struct heap_view *heap, int pagemap,
+           uintptr_t leaf)
+{
+  uintptr_t chunks[LEAF_CHUNKS];
+  bool done = target_read(target, leaf + offsetof(struct pagemap_leaf, chunks),
+                          chunks, sizeof chunks) == 0 &&
+              count_range(heap, pagemap, leaf, sizeof(struct pagemap_leaf));
+
+  for (size_t i = 0; i < LEAF_CHUNKS && done; i++)
+    if (chunks[i] != 0)
+      done =
+          count_range(heap, pagemap, chunks[i], sizeof(struct pagemap_chunk));
+  return done;
+}
+
 static bool
 count_leaves(const struct target *target, struct heap_view *heap, int pagemap)
 {
@@ -117,7 +134,7 @@ count_leaves(const struct target *target, struct heap_view *heap, int pagemap)
 
   for (size_t i = 0; i < ROOT_LENGTH && done; i++)
     if (root[i] != 0)
-      done = count_range(heap, pagemap, root[i], sizeof(struct pagemap_leaf));
+      done = count_leaf(target, heap, pagemap, root[i]);
   free(root);
   return done;
 }

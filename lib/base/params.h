@@ -42,6 +42,10 @@
  * process, and a leaf still fits a process limited to 64 MiB. */
 #define LEAF_SIZE ((uintptr_t)1 << LEAF_SHIFT)
 
+/* Address space whose spans one chunk of the pagemap names: 2 MiB of address
+ * space for 1 GiB, so that a limit of address space is not spent on the map. */
+#define CHUNK_SHIFT 30
+
 /* Reservations of address space: the first one small enough for a process
  * with a tight RLIMIT_AS, then doubling. */
 #define ARENA_MIN_SIZE ((size_t)4 << 20)

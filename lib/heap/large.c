@@ -90,6 +90,7 @@ large_set_npages(struct span *span, size_t npages)
 {
   atomic_add_relaxed(&tcmi_large_stats.bytes, ((uint64_t)npages - span->npages)
                                                   << PAGE_SHIFT);
+  tcmi_pagemap_resize(span, npages);
   span->npages = (uint32_t)npages;
 }
 

@@ -7,7 +7,8 @@
  * when it must move and is very large its pages are moved, not its bytes.
  *
  * Invariant
- *   B1  the pagemap names the span at its first page only.
+ *   B1  the pagemap names the span at its first page, and as what covers the
+ *       huge pages that begin inside it.
  *
  * Locking: the span belongs to the thread that frees or resizes the block;
  * the page heap locks itself.

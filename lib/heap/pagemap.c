@@ -15,6 +15,9 @@
 
 struct pagemap_leaf *tcmi_pagemap_root[ROOT_LENGTH];
 
+/* The large span that a whole leaf lies within. [atomic: relaxed] */
+static struct span *root_covers[ROOT_LENGTH];
+
 /* Makes the system pages under the @n bytes at @field writable. */
 static bool
 plane_commit(void *field, size_t n)
@@ -33,40 +36,69 @@ entry_bytes(size_t nhuge)
 {
   const struct pagemap_leaf *leaf = NULL;
 
-  return nhuge *
-         (HUGE_PAGE_PAGES * (sizeof leaf->tags[0] + sizeof leaf->spans[0]) +
-          sizeof leaf->arenas[0]);
+  return nhuge * (HUGE_PAGE_PAGES * (sizeof leaf->tags[0] +
+                                     sizeof leaf->chunks[0]->spans[0]) +
+                  sizeof leaf->arenas[0] + sizeof leaf->covers[0]);
+}
+
+/* Address space that reads as zero, for a leaf or a chunk. */
+static void *
+map_plane(size_t size)
+{
+  void *memory;
+
+  return tcmi_system_map_readable(round_up(size, tcmi_system_page_size()),
+                                  &memory) == 0
+             ? memory
+             : NULL;
 }
 
 static struct pagemap_leaf *
 leaf_ensure_locked(uintptr_t address)
 {
   struct pagemap_leaf *leaf = pagemap_leaf_of(address);
-  void *memory;
 
   if (leaf != NULL || address >> LEAF_SHIFT >= ROOT_LENGTH)
     return leaf;
-  if (tcmi_system_map_readable(round_up(sizeof *leaf, tcmi_system_page_size()),
-                               &memory) != 0)
+  leaf = map_plane(sizeof *leaf);
+  if (leaf == NULL)
     return NULL;
-  leaf = memory;
+  if (!plane_commit(leaf->chunks,
+                    sizeof *leaf - offsetof(struct pagemap_leaf, chunks))) {
+    (void)!tcmi_system_release(leaf,
+                               round_up(sizeof *leaf, tcmi_system_page_size()));
+    return NULL;
+  }
   /* Pairs with the acquire in pagemap_leaf_of(). */
   atomic_store_release(&tcmi_pagemap_root[address >> LEAF_SHIFT], leaf);
   return leaf;
 }
 
-/* The part of [start, start + size) that lies in one leaf. */
+static struct pagemap_chunk *
+chunk_ensure_locked(struct pagemap_leaf *leaf, uintptr_t address)
+{
+  struct pagemap_chunk **place = &leaf->chunks[pagemap_chunk_index(address)];
+
+  if (*place == NULL)
+    /* Pairs with the acquire in pagemap_span(). */
+    atomic_store_release(place, map_plane(sizeof **place));
+  return *place;
+}
+
+/* The part of [start, start + size) that lies in one chunk. */
 static bool
-reserve_in_leaf_locked(uintptr_t start, size_t size, struct arena *arena)
+reserve_in_chunk_locked(uintptr_t start, size_t size, struct arena *arena)
 {
   struct pagemap_leaf *leaf = leaf_ensure_locked(start);
   size_t page = pagemap_page_index(start);
   size_t huge = page / HUGE_PAGE_PAGES;
   size_t npages = size >> PAGE_SHIFT, nhuge = size >> HUGE_PAGE_SHIFT;
+  struct pagemap_chunk *chunk;
 
-  if (leaf == NULL || !plane_commit(&leaf->tags[page], npages) ||
-      !plane_commit(&leaf->spans[page], npages * sizeof leaf->spans[0]) ||
-      !plane_commit(&leaf->arenas[huge], nhuge * sizeof leaf->arenas[0]))
+  if (leaf == NULL || (chunk = chunk_ensure_locked(leaf, start)) == NULL ||
+      !plane_commit(&leaf->tags[page], npages) ||
+      !plane_commit(&chunk->spans[pagemap_span_index(start)],
+                    npages * sizeof chunk->spans[0]))
     return false;
   for (size_t i = 0; i < nhuge; i++)
     atomic_store_relaxed(&leaf->arenas[huge + i], arena);
@@ -74,19 +106,19 @@ reserve_in_leaf_locked(uintptr_t start, size_t size, struct arena *arena)
   return true;
 }
 
-/* The bytes from @start to the end of its leaf or of the range. */
+/* The bytes from @start to the next multiple of @unit or to the end. */
 static size_t
-part_in_leaf(uintptr_t start, size_t size)
+part_before(uintptr_t start, size_t size, size_t unit)
 {
-  return min_size(size, LEAF_SIZE - (start & (LEAF_SIZE - 1)));
+  return min_size(size, unit - (start & (unit - 1)));
 }
 
 bool
 tcmi_pagemap_reserve_locked(uintptr_t start, size_t size, struct arena *arena)
 {
   while (size > 0) {
-    size_t part = part_in_leaf(start, size);
-    if (!reserve_in_leaf_locked(start, part, arena))
+    size_t part = part_before(start, size, (size_t)1 << CHUNK_SHIFT);
+    if (!reserve_in_chunk_locked(start, part, arena))
       return false;
     start += part;
     size -= part;
@@ -111,47 +143,108 @@ tcmi_pagemap_forget_locked(uintptr_t start, size_t size)
 }
 
 static void
+span_store(uintptr_t address, struct span *span)
+{
+  struct pagemap_leaf *leaf = pagemap_leaf_of(address);
+  struct pagemap_chunk *chunk = leaf->chunks[pagemap_chunk_index(address)];
+
+  atomic_store_relaxed(&chunk->spans[pagemap_span_index(address)], span);
+}
+
+static void
 page_store(uintptr_t address, struct span *span, unsigned tag)
 {
   struct pagemap_leaf *leaf = pagemap_leaf_of(address);
-  size_t i = pagemap_page_index(address);
 
-  atomic_store_relaxed(&leaf->spans[i], span);
-  atomic_store_relaxed(&leaf->tags[i], (uint8_t)tag);
+  span_store(address, span);
+  atomic_store_relaxed(&leaf->tags[pagemap_page_index(address)], (uint8_t)tag);
 }
 
-/* Pages whose entry names the span, see Contents. */
-static size_t
-entries_of(const struct span *span)
+/* Names @span as what covers the huge pages that begin in [start, end). */
+static void
+covers_store(uintptr_t start, uintptr_t end, struct span *span)
 {
-  return span->class_id == 0 ? 1 : span->npages;
+  uintptr_t at = round_up(start, HUGE_PAGE_SIZE);
+
+  while (at < end && at != 0) {
+    size_t part = part_before(at, end - at, LEAF_SIZE);
+    struct pagemap_leaf *leaf = pagemap_leaf_of(at);
+    size_t h = pagemap_page_index(at) / HUGE_PAGE_PAGES;
+    if (part == LEAF_SIZE)
+      atomic_store_relaxed(&root_covers[at >> LEAF_SHIFT], span);
+    for (size_t i = 0; part < LEAF_SIZE && i << HUGE_PAGE_SHIFT < part; i++)
+      atomic_store_relaxed(&leaf->covers[h + i], span);
+    at += part;
+  }
 }
 
 void
 tcmi_pagemap_set(struct span *span)
 {
-  for (size_t i = 0; i < entries_of(span); i++)
+  if (span->class_id == 0) {
+    span_store(span->start, span);
+    covers_store(span->start + 1, span_end(span), span);
+    return;
+  }
+  for (size_t i = 0; i < span->npages; i++)
     page_store(span->start + (i << PAGE_SHIFT), span, 2u * span->class_id);
 }
 
 void
 tcmi_pagemap_clear(const struct span *span)
 {
-  for (size_t i = 0; i < entries_of(span); i++)
+  if (span->class_id == 0) {
+    covers_store(span->start + 1, span_end(span), NULL);
+    span_store(span->start, NULL);
+    return;
+  }
+  for (size_t i = 0; i < span->npages; i++)
     page_store(span->start + (i << PAGE_SHIFT), NULL, 0);
+}
+
+void
+tcmi_pagemap_resize(struct span *span, size_t npages)
+{
+  uintptr_t old_end = span_end(span);
+  uintptr_t end = span->start + (npages << PAGE_SHIFT);
+
+  if (end / LEAF_SIZE != old_end / LEAF_SIZE) {
+    /* A leaf may be covered as a whole now, or no more. */
+    covers_store(span->start + 1, old_end, NULL);
+    covers_store(span->start + 1, end, span);
+  } else if (end < old_end) {
+    covers_store(end, old_end, NULL);
+  } else {
+    covers_store(old_end, end, span);
+  }
+}
+
+/* Of a leaf, the span that covers the start of the huge page at @address. */
+static struct span *
+cover_of(const struct pagemap_leaf *leaf, uintptr_t address)
+{
+  size_t h = pagemap_page_index(address) / HUGE_PAGE_PAGES;
+
+  return leaf == NULL ? NULL : atomic_load_relaxed(&leaf->covers[h]);
 }
 
 struct span *
 tcmi_pagemap_find(uintptr_t address)
 {
-  const struct arena *arena = pagemap_arena(address);
   uintptr_t page = round_down(address, PAGE_SIZE);
+  struct pagemap_leaf *leaf = pagemap_leaf_of(address);
+  struct span *span;
 
-  while (arena != NULL && pagemap_arena(page) == arena) {
-    struct span *span = pagemap_span(page);
-    if (span != NULL)
-      return address < span_end(span) ? span : NULL;
+  if (address >> LEAF_SHIFT >= ROOT_LENGTH)
+    return NULL;
+  span = leaf == NULL ? NULL : pagemap_span(page);
+  while (leaf != NULL && span == NULL && page % HUGE_PAGE_SIZE != 0) {
     page -= PAGE_SIZE;
+    span = pagemap_span(page);
   }
-  return NULL;
+  if (span == NULL)
+    span = cover_of(leaf, address);
+  if (span == NULL)
+    span = atomic_load_relaxed(&root_covers[address >> LEAF_SHIFT]);
+  return span != NULL && address - span->start < span_bytes(span) ? span : NULL;
 }

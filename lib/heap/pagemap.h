@@ -5,24 +5,28 @@
  *     address:  | root index | page within the leaf | offset |
  *
  *     root[i] -> leaf of 8 GiB:  tags    a byte per page
- *                                spans   a pointer per page
  *                                arenas  a pointer per huge page
+ *                                covers  a pointer per huge page
+ *                                chunks[j] -> 1 GiB: a span per page
  *
- * A leaf is address space that reads as zero until the part that an arena
- * needs is made writable, so a small process holds one page of each plane.
+ * A leaf and a chunk are address space that reads as zero until the part that
+ * an arena needs is made writable, so a small process holds one page of each
+ * plane.  A chunk is mapped when something lies there.
  *
  * Contents, for a span s of pages p..q:
  *     class c > 0:  tags[p..q] = 2c, spans[p..q] = s
  *     large:        tags[p..q] = 0,  spans[p] = s, spans[p+1..q] = NULL
- *     all else:     tags = 0, spans = NULL
+ *                   covers = s for each huge page that begins within s; where
+ *                   a whole leaf does, root_covers = s instead
+ *     all else:     tags = 0, spans = NULL, covers = NULL
  *
  * Invariants
- *   P1  a leaf, once published, stays; root entries only go from NULL to leaf.
+ *   P1  a leaf or chunk, once published, stays; entries only go from NULL to it.
  *   P2  every address below the user limit may be asked for; no answer faults.
  *   P3  arenas[h] is the arena that reserved huge page h, or NULL.
  *
- * Locking: writers of the root and of arenas hold LOCK_PAGE_HEAP; tags and
- * spans are written by whoever owns the pages.  Readers take no lock: what a
+ * Locking: writers of the root, of chunks and of arenas hold LOCK_PAGE_HEAP;
+ * tags, spans and covers are written by whoever owns the pages.  Readers take no lock: what a
  * correct program may ask about was written before it got the pointer.
  */
 #ifndef TCM_HEAP_PAGEMAP_H
@@ -37,12 +41,21 @@ struct arena;
 
 #define LEAF_PAGES ((size_t)1 << (LEAF_SHIFT - PAGE_SHIFT))
 #define LEAF_HUGE_PAGES ((size_t)1 << (LEAF_SHIFT - HUGE_PAGE_SHIFT))
+#define LEAF_CHUNKS ((size_t)1 << (LEAF_SHIFT - CHUNK_SHIFT))
+#define CHUNK_PAGES ((size_t)1 << (CHUNK_SHIFT - PAGE_SHIFT))
 #define ROOT_LENGTH ((size_t)1 << (ADDRESS_BITS - LEAF_SHIFT))
 
+/* The spans of 1 GiB of address space. */
+struct pagemap_chunk {
+  struct span *spans[CHUNK_PAGES]; /* [atomic: relaxed] */
+};
+
 struct pagemap_leaf {
-  uint8_t tags[LEAF_PAGES];              /* [atomic: relaxed] 2 * class or 0 */
-  struct span *spans[LEAF_PAGES];        /* [atomic: relaxed] */
+  uint8_t tags[LEAF_PAGES]; /* [atomic: relaxed] 2 * class or 0 */
+  struct pagemap_chunk
+      *chunks[LEAF_CHUNKS]; /* [atomic: release, acquire by pagemap_span] */
   struct arena *arenas[LEAF_HUGE_PAGES]; /* [atomic: relaxed] */
+  struct span *covers[LEAF_HUGE_PAGES];  /* [atomic: relaxed] */
 };
 
 /* [atomic: release by pagemap_reserve, acquire by pagemap_leaf_of] */
@@ -58,10 +71,12 @@ void tcmi_pagemap_forget_locked(uintptr_t start, size_t size);
 /* Enters or removes a span. */
 void tcmi_pagemap_set(struct span *span);
 void tcmi_pagemap_clear(const struct span *span);
+/* A large span that stays in the map is about to have @npages. */
+void tcmi_pagemap_resize(struct span *span, size_t npages);
 
-/* The span that holds @address, also in the midst of a large block; NULL for
- * free pages and foreign memory.  Cost: for a large block the distance to its
- * start; meant for errors. */
+/* The span that holds @address, also inside a large block; NULL for free pages
+ * and foreign memory.  Cost: the pages of a huge page at most; takes no lock, so
+ * that a signal handler may ask. */
 struct span *tcmi_pagemap_find(uintptr_t address);
 
 static inline struct pagemap_leaf *
@@ -78,6 +93,19 @@ static inline size_t
 pagemap_page_index(uintptr_t address)
 {
   return (address & (LEAF_SIZE - 1)) >> PAGE_SHIFT;
+}
+
+static inline size_t
+pagemap_chunk_index(uintptr_t address)
+{
+  return (address & (LEAF_SIZE - 1)) >> CHUNK_SHIFT;
+}
+
+/* The page within its chunk. */
+static inline size_t
+pagemap_span_index(uintptr_t address)
+{
+  return (address >> PAGE_SHIFT) & (CHUNK_PAGES - 1);
 }
 
 /* Twice the size class of the page at @address; 0 for all else. */
@@ -97,10 +125,14 @@ static inline struct span *
 pagemap_span(uintptr_t address)
 {
   struct pagemap_leaf *leaf = pagemap_leaf_of(address);
+  struct pagemap_chunk *chunk;
 
   if (unlikely(leaf == NULL))
     return NULL;
-  return atomic_load_relaxed(&leaf->spans[pagemap_page_index(address)]);
+  chunk = atomic_load_acquire(&leaf->chunks[pagemap_chunk_index(address)]);
+  if (unlikely(chunk == NULL))
+    return NULL;
+  return atomic_load_relaxed(&chunk->spans[pagemap_span_index(address)]);
 }
 
 /* The arena that reserved @address, or NULL. */

@@ -89,7 +89,8 @@ enum {
                                        released_bytes, first, released_bytes)),
 };
 
-#define STATS_LAYOUT \
-  LAYOUT_MIX((uint64_t)LAYOUT_15, sizeof(struct pagemap_leaf))
+#define STATS_LAYOUT                                                    \
+  LAYOUT_STRUCT((uint64_t)LAYOUT_15, struct pagemap_leaf, tags, chunks, \
+                arenas, covers)
 
 #endif /* TCM_OBSERVE_LAYOUT_H */

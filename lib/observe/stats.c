@@ -176,6 +176,19 @@ resident_around(uintptr_t start, size_t size)
   return tcmi_system_resident(first, round_up(start + size, page) - first);
 }
 
+static uint64_t
+resident_leaf(const struct pagemap_leaf *leaf)
+{
+  uint64_t bytes = resident_around((uintptr_t)leaf, sizeof *leaf);
+
+  for (size_t i = 0; i < LEAF_CHUNKS; i++) {
+    struct pagemap_chunk *chunk = atomic_load_acquire(&leaf->chunks[i]);
+    if (chunk != NULL)
+      bytes += resident_around((uintptr_t)chunk, sizeof *chunk);
+  }
+  return bytes;
+}
+
 uint64_t
 tcmi_stats_resident_bytes(void)
 {
@@ -194,7 +207,7 @@ tcmi_stats_resident_bytes(void)
   for (size_t i = 0; i < ROOT_LENGTH; i++) {
     struct pagemap_leaf *leaf = atomic_load_acquire(&tcmi_pagemap_root[i]);
     if (leaf != NULL)
-      bytes += resident_around((uintptr_t)leaf, sizeof *leaf);
+      bytes += resident_leaf(leaf);
   }
   return bytes;
 }

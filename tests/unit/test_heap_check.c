@@ -111,8 +111,10 @@ static void
 map_entry_lost(void *block)
 {
   struct pagemap_leaf *leaf = pagemap_leaf_of((uintptr_t)block);
+  uintptr_t start = span_of(block)->start;
 
-  leaf->spans[pagemap_page_index(span_of(block)->start)] = NULL;
+  leaf->chunks[pagemap_chunk_index(start)]->spans[pagemap_span_index(start)] =
+      NULL;
   tcmi_heap_check();
 }
 
