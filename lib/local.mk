@@ -36,6 +36,8 @@ tcm_heap = \
 	lib/heap/huge_page_filler.h \
 	lib/heap/large.c \
 	lib/heap/large.h \
+	lib/heap/mapped.c \
+	lib/heap/mapped.h \
 	lib/heap/page_heap.c \
 	lib/heap/page_heap.h \
 	lib/heap/page_heap_state.h \

@@ -13,6 +13,7 @@
 /* A list that goes on after so many is a torn one. */
 #define ARENAS_MOST ((size_t)1 << 18)
 #define REGIONS_MOST ((size_t)1 << 22)
+#define MAPPED_MOST ((size_t)1 << 22)
 /* Entries of /proc/PID/pagemap that are read at once. */
 #define ENTRIES 8192
 #define ENTRY_PRESENT ((uint64_t)1 << 63)
@@ -50,6 +51,37 @@ arenas_read(const struct target *target, struct heap_view *heap)
       break;
     more[heap->narenas].address = at;
     at = (uintptr_t)more[heap->narenas++].arena.next;
+  }
+  return error;
+}
+
+/* The spans of mapped blocks. */
+static int
+mapped_read(const struct target *target, struct heap_view *heap)
+{
+  struct page_heap_view view;
+  struct list head;
+  uintptr_t node;
+  int error = target_read(target, target->page.places.page_heap_view, &view,
+                          sizeof view);
+
+  if (error == 0)
+    error = target_read(target, (uintptr_t)view.mapped, &head, sizeof head);
+  node = error == 0 ? (uintptr_t)head.next : 0;
+  while (error == 0 && node != 0 && node != (uintptr_t)view.mapped) {
+    struct span *more =
+        realloc(heap->mapped, (heap->nmapped + 1) * sizeof *heap->mapped);
+    if (more == NULL)
+      return -ENOMEM;
+    heap->mapped = more;
+    error = target_read(target, node - offsetof(struct span, link),
+                        &more[heap->nmapped], sizeof *more);
+    if (error != 0)
+      break;
+    /* One that was freed while it was read leads astray. */
+    if (!more[heap->nmapped].mapped || heap->nmapped >= MAPPED_MOST)
+      return -EFAULT;
+    node = (uintptr_t)more[heap->nmapped++].link.next;
   }
   return error;
 }
@@ -154,6 +186,16 @@ count_arenas(struct heap_view *heap, int pagemap)
 }
 
 static bool
+count_mapped(struct heap_view *heap, int pagemap)
+{
+  for (size_t i = 0; i < heap->nmapped; i++)
+    if (!count_range(heap, pagemap, heap->mapped[i].start,
+                     span_bytes(&heap->mapped[i])))
+      return false;
+  return true;
+}
+
+static bool
 is_in_arena(const struct heap_view *heap, uintptr_t start, uintptr_t end)
 {
   for (size_t i = 0; i < heap->narenas; i++)
@@ -211,7 +253,7 @@ residency_read(const struct target *target, struct heap_view *heap)
   snprintf(path, sizeof path, "/proc/%d/pagemap", (int)target->pid);
   pagemap = open(path, O_RDONLY | O_CLOEXEC);
   if (pagemap >= 0) {
-    heap->known = count_arenas(heap, pagemap) &&
+    heap->known = count_arenas(heap, pagemap) && count_mapped(heap, pagemap) &&
                   count_regions(target, heap, pagemap) &&
                   count_leaves(target, heap, pagemap);
     close(pagemap);
@@ -230,6 +272,8 @@ heap_read(const struct target *target, struct heap_view *heap)
   for (int tries = 0; tries < 10; tries++) {
     heap_free(heap);
     error = arenas_read(target, heap);
+    if (error == 0)
+      error = mapped_read(target, heap);
     if (error != -EFAULT)
       break;
   }
@@ -248,4 +292,7 @@ heap_free(struct heap_view *heap)
   free(heap->arenas);
   heap->arenas = NULL;
   heap->narenas = 0;
+  free(heap->mapped);
+  heap->mapped = NULL;
+  heap->nmapped = 0;
 }

@@ -203,6 +203,19 @@ put_summary(const struct tally_of_pages *tally)
            size_text(a, tally->idle_pages << PAGE_SHIFT));
 }
 
+static void
+put_mapped(const struct heap_view *heap)
+{
+  char a[32];
+  uint64_t bytes = 0;
+
+  for (size_t i = 0; i < heap->nmapped; i++)
+    bytes += span_bytes(&heap->mapped[i]);
+  if (heap->nmapped > 0)
+    printf("%zu large blocks have mappings to themselves: %s.\n", heap->nmapped,
+           size_text(a, bytes));
+}
+
 enum status
 show_spans(struct target *target)
 {
@@ -220,8 +233,10 @@ show_spans(struct target *target)
     /* Otherwise the arena went away while it was read. */
     tables_free(&tables);
   }
-  if (status == STATUS_OK)
+  if (status == STATUS_OK) {
     put_summary(&tally);
+    put_mapped(&heap);
+  }
   heap_free(&heap);
   return status;
 }

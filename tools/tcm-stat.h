@@ -139,6 +139,8 @@ struct arena_view {
 struct heap_view {
   struct arena_view *arenas;
   size_t narenas;
+  struct span *mapped; /* blocks with a mapping to themselves */
+  size_t nmapped;
   bool known;                /* the kernel told what is resident */
   uint64_t resident;         /* bytes, of arenas and metadata */
   uint64_t swapped;          /* bytes */

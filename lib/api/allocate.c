@@ -291,7 +291,7 @@ object_free(struct call call, unsigned class_id, void *object)
 static void
 large_free(struct span *span)
 {
-  if (tcmi_thread_cache_state != CACHE_OPEN ||
+  if (tcmi_thread_cache_state != CACHE_OPEN || span->mapped ||
       !tcmi_thread_cache_keep_large(tcmi_thread_cache, span))
     tcmi_large_free(span);
 }

@@ -60,6 +60,15 @@ MUST_CHECK int tcmi_system_map(size_t size, void **out);
  * runs over the end of another mapping gets there; and its end. */
 MUST_CHECK int tcmi_system_map_guarded(size_t size, void **out);
 MUST_CHECK int tcmi_system_release_guarded(void *start, size_t size);
+/* Memory for one large block, which the kernel may refuse by what it knows of
+ * memory; named as the heap's. */
+MUST_CHECK int tcmi_system_map_block(size_t size, void **out);
+/* Makes memory that lies in one mapping longer, at another place if it must and
+ * @may_move; where it lay is then free for anybody. */
+MUST_CHECK int tcmi_system_remap(void *from, size_t size, size_t new_size,
+                                 bool may_move, void **out);
+/* Moves it back, unless somebody has taken the place. */
+MUST_CHECK int tcmi_system_move_back(void *from, void *to, size_t size);
 /* Memory that reads as zeroes and cannot be written until committed. */
 MUST_CHECK int tcmi_system_map_readable(size_t size, void **out);
 /* Makes reserved or readable address space writable memory. */

@@ -37,6 +37,9 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
@@ -207,6 +210,17 @@ tcmi_system_map_guarded(size_t size, void **out)
 }
 
 int
+tcmi_system_map_block(size_t size, void **out)
+{
+  int result =
+      system_mmap(SYSTEM_RESERVE, NULL, size, PROT_READ | PROT_WRITE, 0, out);
+
+  if (result == 0)
+    (void)!tcmi_system_advise_huge(*out, size, /*want=*/false);
+  return result;
+}
+
+int
 tcmi_system_map_readable(size_t size, void **out)
 {
   return system_mmap(SYSTEM_MAP, NULL, size, PROT_READ, MAP_NORESERVE, out);
@@ -342,6 +356,57 @@ tcmi_system_release_guarded(void *start, size_t size)
   size_t page = tcmi_system_page_size();
 
   return tcmi_system_release((char *)start - page, size + 2 * page);
+}
+
+/* The kernel aligns what it moves to its own page. */
+int
+tcmi_system_remap(void *from, size_t size, size_t new_size, bool may_move,
+                  void **out)
+{
+  int saved = errno, result = 0;
+  void *p;
+
+  assert_aligned(from, size);
+  assert_aligned(from, new_size);
+  if (fault_strikes(SYSTEM_MOVE))
+    return -ENOMEM;
+  if (may_move && tcmi_system_page_size() != getauxval(AT_PAGESZ))
+    return -EINVAL;
+  p = mremap(from, size, new_size, may_move ? MREMAP_MAYMOVE : 0);
+  if (p == MAP_FAILED)
+    result = -errno;
+  else
+    *out = p;
+  errno = saved;
+  return result;
+}
+
+/* Maps at @start alone; a kernel before 4.17 takes it for a hint. */
+static int
+map_free(void *start, size_t size, int protection)
+{
+  void *p = mmap(
+      start, size, protection,
+      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+  if (p == start)
+    return 0;
+  if (p == MAP_FAILED)
+    return -errno;
+  munmap(p, size);
+  return -EEXIST;
+}
+
+int
+tcmi_system_move_back(void *from, void *to, size_t size)
+{
+  int saved = errno, result = map_free(to, size, PROT_NONE);
+
+  if (result == 0 &&
+      mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED)
+    result = -errno;
+  errno = saved;
+  return result;
 }
 
 /* Most kernels refuse to move memory only after they unmapped the goal, for

@@ -206,7 +206,7 @@ thread_cache_try_push_large(void *block)
   struct span *span = pagemap_span((uintptr_t)block);
 
   if (span == NULL || span->start != (uintptr_t)block || span->nobjs != 0 ||
-      span->held || cache->large != NULL ||
+      span->held || span->mapped || cache->large != NULL ||
       span_bytes(span) != cache->large_charge)
     return false;
   span->held = true;

@@ -143,6 +143,18 @@ count_committed(size_t bytes)
     atomic_store_relaxed(&tcmi_arena_counts.most_mapped_bytes, mapped);
 }
 
+void
+tcmi_arena_count_mapped_locked(size_t bytes, bool born)
+{
+  if (born) {
+    counter_add(&tcmi_arena_counts.reserved_bytes, bytes);
+    count_committed(bytes);
+  } else {
+    counter_sub(&tcmi_arena_counts.reserved_bytes, bytes);
+    counter_sub(&tcmi_arena_counts.committed_bytes, bytes);
+  }
+}
+
 /* Commits from the committed end of the first huge page to page @end of the
  * range, which lies in the last. */
 static bool

@@ -64,6 +64,9 @@ MUST_CHECK bool tcmi_arena_delete_locked(struct arena *arena);
 MUST_CHECK bool tcmi_arena_commit_locked(struct arena *arena, size_t first,
                                          size_t n);
 
+/* Counts @bytes that are mapped beside the arenas, or are no more. */
+void tcmi_arena_count_mapped_locked(size_t bytes, bool born);
+
 /* The first page of the lowest run of @n free pages that a large block may have,
  * across huge pages too; NO_PAGE if there is none in the next *@most of them. */
 #define NO_PAGE SIZE_MAX

@@ -8,6 +8,7 @@
 #include "base/params.h"
 #include "base/report.h"
 #include "base/system.h"
+#include "heap/mapped.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
@@ -33,24 +34,46 @@ large_count(struct span *span, bool born)
   }
 }
 
+/* Whether no arena is large enough. */
+static bool
+exceeds_arenas(size_t npages, size_t align_pages)
+{
+  size_t slack = align_pages > HUGE_PAGE_PAGES ? align_pages : 0;
+
+  return npages + slack > ARENA_MAX_SIZE >> PAGE_SHIFT;
+}
+
+/* A run of pages in an arena. */
+static bool
+run_new(struct span *span, size_t npages, size_t align_pages, bool zero)
+{
+  span->npages = npages;
+  span->start = tcmi_page_heap_alloc(npages, align_pages, RUN_LARGE);
+  if (span->start == 0)
+    return false;
+  if (zero)
+    tcmi_page_heap_clear(span->start, npages);
+  tcmi_pagemap_set(span);
+  return true;
+}
+
 void *
 tcmi_large_alloc(size_t size, size_t align, bool zero)
 {
   size_t npages = tcmi_large_usable(size) >> PAGE_SHIFT;
   size_t align_pages = max_size(align, tcmi_system_page_size()) >> PAGE_SHIFT;
-  struct span *span;
+  struct span *span = tcmi_span_new(0);
+  bool done;
 
-  if (npages > UINT32_MAX || (span = tcmi_span_new(0)) == NULL)
+  if (span == NULL)
     return NULL;
-  span->npages = (uint32_t)npages;
-  span->start = tcmi_page_heap_alloc(npages, align_pages, RUN_LARGE);
-  if (span->start == 0) {
+  done = exceeds_arenas(npages, align_pages)
+             ? tcmi_mapped_new(span, npages, align_pages)
+             : run_new(span, npages, align_pages, zero);
+  if (!done) {
     tcmi_span_delete(span);
     return NULL;
   }
-  if (zero)
-    tcmi_page_heap_clear(span->start, npages);
-  tcmi_pagemap_set(span);
   large_count(span, /*born=*/true);
   return (void *)span->start;
 }
@@ -71,8 +94,12 @@ void
 tcmi_large_free(struct span *span)
 {
   large_count(span, /*born=*/false);
-  tcmi_pagemap_clear(span);
-  pages_free(span->start, span->npages);
+  if (span->mapped) {
+    tcmi_mapped_delete(span);
+  } else {
+    tcmi_pagemap_clear(span);
+    pages_free(span->start, span->npages);
+  }
   tcmi_span_delete(span);
 }
 
@@ -86,12 +113,24 @@ tcmi_large_free_moved(struct span *span)
 }
 
 static void
-large_set_npages(struct span *span, size_t npages)
+count_resized(size_t old, size_t npages)
 {
-  atomic_add_relaxed(&tcmi_large_stats.bytes, ((uint64_t)npages - span->npages)
+  atomic_add_relaxed(&tcmi_large_stats.bytes, ((uint64_t)npages - old)
                                                   << PAGE_SHIFT);
+}
+
+static bool
+run_resize(struct span *span, size_t npages)
+{
+  size_t old = span->npages;
+
+  if (npages > old && !tcmi_page_heap_extend(span->start, old, npages))
+    return false;
   tcmi_pagemap_resize(span, npages);
-  span->npages = (uint32_t)npages;
+  span->npages = npages;
+  if (npages < old)
+    pages_free(span->start + (npages << PAGE_SHIFT), old - npages);
+  return true;
 }
 
 bool
@@ -100,13 +139,10 @@ tcmi_large_resize(struct span *span, size_t size)
   size_t npages = tcmi_large_usable(size) >> PAGE_SHIFT;
   size_t old = span->npages;
 
-  if (npages > UINT32_MAX)
+  if (!(span->mapped ? tcmi_mapped_resize(span, npages, /*may_move=*/false)
+                     : run_resize(span, npages)))
     return false;
-  if (npages > old && !tcmi_page_heap_extend(span->start, old, npages))
-    return false;
-  large_set_npages(span, npages);
-  if (npages < old)
-    pages_free(span->start + (npages << PAGE_SHIFT), old - npages);
+  count_resized(old, npages);
   return true;
 }
 

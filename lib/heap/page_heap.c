@@ -24,6 +24,7 @@
 #include "base/system.h"
 #include "heap/arena.h"
 #include "heap/huge_page_filler.h"
+#include "heap/mapped.h"
 #include "heap/page_heap_state.h"
 #include "heap/page_range.h"
 #include "heap/pagemap.h"
@@ -33,6 +34,7 @@ struct lock tcmi_page_heap_lock = LOCK_INITIALIZER(LOCK_PAGE_HEAP);
 struct page_heap_state tcmi_page_heap;
 
 struct page_heap_view tcmi_page_heap_view = {&tcmi_page_heap.first,
+                                             &tcmi_mapped_blocks.spans,
                                              &tcmi_page_heap.released_bytes};
 
 /* Large blocks from 256 KiB to below 8 MiB may cross a border between huge pages;
@@ -342,6 +344,34 @@ tcmi_page_heap_extend(uintptr_t start, size_t npages, size_t new_npages)
   return done;
 }
 
+bool
+tcmi_page_heap_charge(size_t npages)
+{
+  bool allowed;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  allowed = !over_hard_limit(npages << PAGE_SHIFT);
+  if (allowed) {
+    counter_add(&tcmi_page_counts.used, npages);
+    tcmi_page_heap.mapped_pages += npages;
+    tcmi_arena_count_mapped_locked(npages << PAGE_SHIFT, /*born=*/true);
+  } else {
+    counter_add(&tcmi_page_counts.hard_hits, 1);
+  }
+  lock_release(&tcmi_page_heap_lock);
+  return allowed;
+}
+
+void
+tcmi_page_heap_uncharge(size_t npages)
+{
+  lock_acquire(&tcmi_page_heap_lock);
+  counter_sub(&tcmi_page_counts.used, npages);
+  tcmi_page_heap.mapped_pages -= npages;
+  tcmi_arena_count_mapped_locked(npages << PAGE_SHIFT, /*born=*/false);
+  lock_release(&tcmi_page_heap_lock);
+}
+
 /* The pages of a run between the first and the last that may hold memory. */
 struct held_pages {
   uintptr_t start, end; /* [const] addresses; 0 and 0 for none */
@@ -498,9 +528,10 @@ verify_huge_page(const struct arena *arena, size_t h)
 void
 tcmi_page_heap_verify(void)
 {
-  size_t used = 0, idle = 0;
+  size_t used, idle = 0;
 
   lock_acquire(&tcmi_page_heap_lock);
+  used = tcmi_page_heap.mapped_pages;
   for (struct arena *arena = tcmi_page_heap.first; arena != NULL;
        arena = arena->next) {
     CHECK(arena->nbusy == bits_count_range(arena->busy, 0, arena->nhuge));

@@ -41,6 +41,7 @@ extern struct lock tcmi_trim_lock;
 /* For readers from outside: where the state of the heap is. */
 struct page_heap_view {
   struct arena **first;   /* [const] the first arena */
+  struct list *mapped;    /* [const] the spans of mapped blocks */
   size_t *released_bytes; /* [const] bytes ever returned to the system */
 };
 
@@ -74,6 +75,11 @@ MUST_CHECK bool tcmi_page_heap_extend(uintptr_t start, size_t npages,
 
 /* Clears a run that was just taken; pages known to be zero are not touched. */
 void tcmi_page_heap_clear(uintptr_t start, size_t npages);
+
+/* Counts pages that are mapped beside the arenas as used, unless the hard limit
+ * refuses them; and no more. */
+MUST_CHECK bool tcmi_page_heap_charge(size_t npages);
+void tcmi_page_heap_uncharge(size_t npages);
 
 /* Returns idle pages to the system, empty huge pages first, until @most bytes
  * are returned; the result is bytes. */

@@ -20,6 +20,7 @@ struct page_heap_state {
   struct arena *first, *last; /* in the order of their making */
   size_t next_arena_size;     /* bytes; 0 before the first */
   size_t released_bytes;      /* ever returned to the system */
+  size_t mapped_pages;        /* of the used ones: charged for mapped blocks */
   bool refused;               /* there was room, but the system gave none */
 };
 

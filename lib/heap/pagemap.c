@@ -85,6 +85,37 @@ chunk_ensure_locked(struct pagemap_leaf *leaf, uintptr_t address)
   return *place;
 }
 
+/* Makes the entry for @address writable: all of the chunk, so that the many
+ * blocks of one chunk do not each split a mapping, or the page if the system
+ * does not allow more. */
+static bool
+entry_commit_locked(struct pagemap_leaf *leaf, uintptr_t address)
+{
+  struct pagemap_chunk *chunk = chunk_ensure_locked(leaf, address);
+  uint32_t bit = (uint32_t)1 << pagemap_chunk_index(address);
+
+  if (chunk == NULL)
+    return false;
+  if ((leaf->writable & bit) == 0) {
+    if (!plane_commit(chunk, sizeof *chunk))
+      return plane_commit(&chunk->spans[pagemap_span_index(address)],
+                          sizeof chunk->spans[0]);
+    leaf->writable |= bit;
+  }
+  return true;
+}
+
+bool
+tcmi_pagemap_reserve_large_locked(uintptr_t start, size_t size)
+{
+  uintptr_t last = start + size - 1;
+  struct pagemap_leaf *leaf;
+
+  return last >= start && last >> LEAF_SHIFT < ROOT_LENGTH &&
+         (leaf = leaf_ensure_locked(start)) != NULL &&
+         entry_commit_locked(leaf, start) && leaf_ensure_locked(last) != NULL;
+}
+
 /* The part of [start, start + size) that lies in one chunk. */
 static bool
 reserve_in_chunk_locked(uintptr_t start, size_t size, struct arena *arena)

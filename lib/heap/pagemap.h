@@ -54,6 +54,7 @@ struct pagemap_leaf {
   uint8_t tags[LEAF_PAGES]; /* [atomic: relaxed] 2 * class or 0 */
   struct pagemap_chunk
       *chunks[LEAF_CHUNKS]; /* [atomic: release, acquire by pagemap_span] */
+  uint32_t writable; /* [lock: page heap] bit per chunk that is so whole */
   struct arena *arenas[LEAF_HUGE_PAGES]; /* [atomic: relaxed] */
   struct span *covers[LEAF_HUGE_PAGES];  /* [atomic: relaxed] */
 };
@@ -65,6 +66,8 @@ extern struct pagemap_leaf *tcmi_pagemap_root[ROOT_LENGTH];
  * False when the system gives no memory.  Caller holds LOCK_PAGE_HEAP. */
 MUST_CHECK bool tcmi_pagemap_reserve_locked(uintptr_t start, size_t size,
                                             struct arena *arena);
+/* Makes it able to name a large span there that lies in no arena.  The same. */
+MUST_CHECK bool tcmi_pagemap_reserve_large_locked(uintptr_t start, size_t size);
 /* Takes the arena out again.  Caller holds LOCK_PAGE_HEAP. */
 void tcmi_pagemap_forget_locked(uintptr_t start, size_t size);
 

@@ -40,9 +40,10 @@
 #define SPAN_MAX_PAGES 32
 
 struct span {
-  struct list link; /* [lock: central] in a list of its central list */
+  struct list link; /* [lock: central] in a list of its central list, or
+                       [lock: page heap] in that of mapped blocks */
   uintptr_t start;  /* [const] address of the first page */
-  uint32_t npages;  /* [lock: central] or of the large block's user */
+  size_t npages;    /* [lock: central] or of the large block's user */
   uint32_t dirty;   /* [lock: central] bit per page, see S3 */
   uint16_t nobjs;   /* [const] objects, 0 for a large block */
   uint16_t nfree;   /* [lock: central] set bits */
@@ -50,6 +51,7 @@ struct span {
   uint8_t class_id; /* [const] size class, 0 for a large block */
   uint8_t bucket;   /* [lock: central] its list there, 0 for none */
   bool held;        /* [lock: central] its pages are being returned, see S5 */
+  bool mapped;      /* [lock: central] or as npages: see mapped.h */
   uint64_t bits[];  /* [lock: central] bit per object, 1 = free */
 };
 

@@ -17,6 +17,7 @@
 #include "cache/transfer_cache.h"
 #include "heap/arena.h"
 #include "heap/large.h"
+#include "heap/mapped.h"
 #include "heap/page_heap.h"
 #include "heap/page_range.h"
 #include "heap/pagemap.h"
@@ -86,11 +87,13 @@ enum {
       LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_13, struct metadata_counts, mapped_bytes,
                                regions, mapped_bytes, regions)),
   LAYOUT_15 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_14, struct page_heap_view, first,
-                                       released_bytes, first, released_bytes)),
+                                       released_bytes, mapped, released_bytes)),
+  LAYOUT_16 = LAYOUT_CUT(
+      LAYOUT_STRUCT(LAYOUT_15, struct span, link, start, npages, mapped)),
 };
 
 #define STATS_LAYOUT                                                    \
-  LAYOUT_STRUCT((uint64_t)LAYOUT_15, struct pagemap_leaf, tags, chunks, \
+  LAYOUT_STRUCT((uint64_t)LAYOUT_16, struct pagemap_leaf, tags, chunks, \
                 arenas, covers)
 
 #endif /* TCM_OBSERVE_LAYOUT_H */

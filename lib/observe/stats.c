@@ -14,6 +14,7 @@
 #include "cache/transfer_cache.h"
 #include "heap/arena.h"
 #include "heap/large.h"
+#include "heap/mapped.h"
 #include "heap/page_heap.h"
 #include "heap/page_range.h"
 #include "observe/layout.h"
@@ -177,6 +178,22 @@ resident_around(uintptr_t start, size_t size)
 }
 
 static uint64_t
+resident_mapped(void)
+{
+  struct mapped_range ranges[64];
+  size_t n, first = 0;
+  uint64_t bytes = 0;
+
+  do {
+    n = tcmi_mapped_look(first, ranges, sizeof ranges / sizeof *ranges);
+    for (size_t i = 0; i < n; i++)
+      bytes += resident_around(ranges[i].start, ranges[i].size);
+    first += n;
+  } while (n == sizeof ranges / sizeof *ranges);
+  return bytes;
+}
+
+static uint64_t
 resident_leaf(const struct pagemap_leaf *leaf)
 {
   uint64_t bytes = resident_around((uintptr_t)leaf, sizeof *leaf);
@@ -195,7 +212,7 @@ tcmi_stats_resident_bytes(void)
   struct metadata_region *region =
       atomic_load_acquire(&tcmi_metadata_counts.regions);
   struct arena_range range;
-  uint64_t bytes = 0;
+  uint64_t bytes = resident_mapped();
 
   for (; region != NULL; region = region->next)
     bytes += resident_around((uintptr_t)region, region->bytes);

@@ -21,6 +21,7 @@ unit_tests = \
 	tests/unit/test_lifecycle \
 	tests/unit/test_list \
 	tests/unit/test_lock \
+	tests/unit/test_mapped \
 	tests/unit/test_metadata \
 	tests/unit/test_options \
 	tests/unit/test_page_heap \
@@ -75,6 +76,8 @@ tests_unit_test_list_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_list_LDADD = $(unit_ldadd)
 tests_unit_test_lock_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_lock_LDADD = $(unit_ldadd)
+tests_unit_test_mapped_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_mapped_LDADD = $(unit_ldadd)
 tests_unit_test_metadata_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_metadata_LDADD = $(unit_ldadd)
 tests_unit_test_options_CPPFLAGS = $(unit_cppflags)

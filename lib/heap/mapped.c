@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rejected: an arena for each such block, whose descriptors and bits cost time
+ * and memory for each 2 MiB of it: 18 ms for a block of 1 TiB that nobody
+ * touches.
+ */
+#include "config.h"
+
+#include "heap/mapped.h"
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/metadata.h"
+#include "base/params.h"
+#include "base/report.h"
+#include "base/system.h"
+#include "heap/arena.h"
+#include "heap/page_heap.h"
+#include "heap/page_heap_state.h"
+#include "heap/page_range.h"
+#include "heap/pagemap.h"
+
+struct mapped_blocks tcmi_mapped_blocks;
+
+/* Memory for a block that begins at a multiple of @align, or 0. */
+static uintptr_t
+map_aligned(size_t size, size_t align)
+{
+  size_t page = tcmi_system_page_size(), slack = max_size(align, page) - page;
+  uintptr_t start, begin;
+  void *memory;
+
+  if (size + slack < size || tcmi_system_map_block(size + slack, &memory) != 0)
+    return 0;
+  begin = (uintptr_t)memory;
+  start = round_up(begin, max_size(align, page));
+  /* A kernel that refuses to take the ends back leaves them unused. */
+  if (start > begin)
+    (void)!tcmi_system_release(memory, start - begin);
+  if (begin + slack > start)
+    (void)!tcmi_system_release((void *)(start + size), begin + slack - start);
+  return start;
+}
+
+/* Where the block of a span lies now; reports look under the lock. */
+static void
+place(struct span *span, uintptr_t start, size_t npages)
+{
+  lock_acquire(&tcmi_page_heap_lock);
+  span->start = start;
+  span->npages = npages;
+  lock_release(&tcmi_page_heap_lock);
+}
+
+/* Makes the pagemap ready for the span and enters it there. */
+static bool
+enter(struct span *span, uintptr_t start, size_t npages)
+{
+  bool done;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  done = tcmi_pagemap_reserve_large_locked(start, npages << PAGE_SHIFT);
+  if (done) {
+    span->start = start;
+    span->npages = npages;
+    span->mapped = true;
+    list_push_front(&tcmi_mapped_blocks.spans, &span->link);
+    tcmi_mapped_blocks.count++;
+  }
+  lock_release(&tcmi_page_heap_lock);
+  if (done)
+    tcmi_pagemap_set(span);
+  return done;
+}
+
+bool
+tcmi_mapped_new(struct span *span, size_t npages, size_t align_pages)
+{
+  size_t size = npages << PAGE_SHIFT;
+  uintptr_t start;
+
+  if (!tcmi_page_heap_charge(npages))
+    return false;
+  start = map_aligned(size, align_pages << PAGE_SHIFT);
+  if (start != 0 && enter(span, start, npages)) {
+    tcmi_page_heap_count_faulted(npages);
+    return true;
+  }
+  if (start != 0)
+    (void)!tcmi_system_release((void *)start, size);
+  tcmi_page_heap_uncharge(npages);
+  return false;
+}
+
+/* Unmaps memory that no map names any more.  A kernel that can split no more
+ * mappings refuses; then the address space is lost, but not the memory. */
+static void
+unmap(uintptr_t start, size_t npages)
+{
+  size_t size = npages << PAGE_SHIFT;
+
+  if (tcmi_system_release((void *)start, size) != 0)
+    (void)!tcmi_system_discard((void *)start, size);
+  tcmi_page_heap_count_released(size);
+  tcmi_page_heap_uncharge(npages);
+}
+
+void
+tcmi_mapped_delete(struct span *span)
+{
+  lock_acquire(&tcmi_page_heap_lock);
+  list_remove(&span->link);
+  tcmi_mapped_blocks.count--;
+  lock_release(&tcmi_page_heap_lock);
+  tcmi_pagemap_clear(span);
+  span->mapped = false;
+  unmap(span->start, span->npages);
+}
+
+static void
+shrink(struct span *span, size_t npages)
+{
+  size_t old = span->npages;
+
+  tcmi_pagemap_resize(span, npages);
+  place(span, span->start, npages);
+  unmap(span_end(span), old - npages);
+}
+
+/* Whether the pagemap can name a block there. */
+static bool
+can_name(uintptr_t start, size_t npages)
+{
+  bool done;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  done = tcmi_pagemap_reserve_large_locked(start, npages << PAGE_SHIFT);
+  lock_release(&tcmi_page_heap_lock);
+  return done;
+}
+
+/* Lets the system grow [from, from + old pages); the new place, or 0. */
+static uintptr_t
+remap(uintptr_t from, size_t old, size_t npages, bool may_move)
+{
+  size_t old_size = old << PAGE_SHIFT, size = npages << PAGE_SHIFT;
+  void *to;
+
+  if (tcmi_system_remap((void *)from, old_size, size, may_move, &to) != 0)
+    return 0;
+  if (can_name((uintptr_t)to, npages))
+    return (uintptr_t)to;
+  (void)!tcmi_system_release((char *)to + old_size, size - old_size);
+  /* The place was this thread's until a moment ago. */
+  CHECK((uintptr_t)to == from ||
+        tcmi_system_move_back(to, (void *)from, old_size) == 0);
+  return 0;
+}
+
+/* Out of the pagemap meanwhile: as soon as the block has moved, another may be
+ * entered where it was. */
+static bool
+grow(struct span *span, size_t npages, bool may_move)
+{
+  size_t old = span->npages;
+  uintptr_t start;
+
+  if (!tcmi_page_heap_charge(npages - old))
+    return false;
+  tcmi_pagemap_clear(span);
+  start = remap(span->start, old, npages, may_move);
+  if (start != 0) {
+    place(span, start, npages);
+    tcmi_page_heap_count_faulted(npages - old);
+  } else {
+    tcmi_page_heap_uncharge(npages - old);
+  }
+  tcmi_pagemap_set(span);
+  return start != 0;
+}
+
+bool
+tcmi_mapped_resize(struct span *span, size_t npages, bool may_move)
+{
+  if (npages > span->npages)
+    return grow(span, npages, may_move);
+  if (npages < span->npages)
+    shrink(span, npages);
+  return true;
+}
+
+size_t
+tcmi_mapped_look(size_t first, struct mapped_range *ranges, size_t most)
+{
+  enum lock_look look = tcmi_lock_look(&tcmi_page_heap_lock);
+  struct list *node =
+      look == LOOK_BUSY ? NULL : list_first(&tcmi_mapped_blocks.spans);
+  size_t n = 0;
+
+  while (node != NULL && first-- > 0)
+    node = list_after(&tcmi_mapped_blocks.spans, node);
+  for (; node != NULL && n < most;
+       node = list_after(&tcmi_mapped_blocks.spans, node)) {
+    const struct span *span = list_entry(node, struct span, link);
+    ranges[n++] = (struct mapped_range){span->start, span_bytes(span)};
+  }
+  if (look == LOOK_TAKEN)
+    tcmi_lock_look_end(&tcmi_page_heap_lock);
+  return n;
+}
