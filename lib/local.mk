@@ -25,6 +25,8 @@ tcm_base = \
 	lib/base/system.h \
 	lib/base/system_confine_linux.c \
 	lib/base/system_linux.c \
+	lib/base/system_linux.h \
+	lib/base/system_move_linux.c \
 	lib/base/system_thread_linux.c
 
 tcm_heap = \

@@ -24,25 +24,6 @@ fits_as_it_is(size_t usable, size_t size)
   return size - 1 < usable && (size > usable / 2 || usable <= 64);
 }
 
-/* To a new block, by moving the pages of the old one. */
-static void *
-move_large(struct span *old, size_t size)
-{
-  struct span *span;
-  void *block = tcmi_allocate(size);
-
-  if (block == NULL)
-    return NULL;
-  span = pagemap_span((uintptr_t)block);
-  if (tcmi_large_move(old, span, span_bytes(old))) {
-    tcmi_large_free_moved(old);
-    return block;
-  }
-  memcpy(block, (void *)old->start, span_bytes(old));
-  tcmi_large_free(old);
-  return block;
-}
-
 static NOINLINE void *
 move_by_copy(void *block, size_t usable, size_t size)
 {
@@ -65,12 +46,14 @@ reallocate_large(void *block, size_t size)
     errno = ENOMEM;
     return NULL;
   }
-  if (size > SIZE_CLASS_MAX && tcmi_large_resize(span, size)) {
+  /* A mapped block grows in place by the same call that moves it. */
+  if (size > SIZE_CLASS_MAX && (size <= usable || !span->mapped) &&
+      tcmi_large_resize(span, size)) {
     background_look();
     return block;
   }
-  if (size > usable && usable >= REMAP_MIN_SIZE)
-    return move_large(span, size);
+  if (size > usable && tcmi_large_move(span, size))
+    return (void *)span->start;
   return move_by_copy(block, usable, size);
 }
 

@@ -109,7 +109,7 @@
  * it costs thirty times as much as clearing does, touching little nothing. */
 #define CLEAR_BY_DISCARD_SIZE ((size_t)64 << 10)
 
-/* A large block of at least this size moves by remapping its pages; below it
+/* A large block of at least this size grows by moving its pages; below it
  * a copy costs less than two system calls and the faults after them. */
 #define REMAP_MIN_SIZE ((size_t)1 << 20)
 

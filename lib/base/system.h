@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * system.h - the contract with the kernel.  system_linux.c, system_thread_linux.c
- * and system_confine_linux.c are the only files of tcm that make system calls.
+ * system.h - the contract with the kernel.  Those named in system_linux.h are the
+ * only files of tcm that make system calls.
  *
  * Address space passes through these states:
  *
@@ -67,7 +67,10 @@ MUST_CHECK int tcmi_system_map_block(size_t size, void **out);
  * @may_move; where it lay is then free for anybody. */
 MUST_CHECK int tcmi_system_remap(void *from, size_t size, size_t new_size,
                                  bool may_move, void **out);
-/* Moves it back, unless somebody has taken the place. */
+/* Maps memory of the heap where it was moved away, unless somebody has taken
+ * the place. */
+MUST_CHECK int tcmi_system_refill(void *start, size_t size);
+/* Moves it back, under the same condition. */
 MUST_CHECK int tcmi_system_move_back(void *from, void *to, size_t size);
 /* Memory that reads as zeroes and cannot be written until committed. */
 MUST_CHECK int tcmi_system_map_readable(size_t size, void **out);
@@ -81,9 +84,6 @@ MUST_CHECK int tcmi_system_discard(void *start, size_t size);
 MUST_CHECK bool tcmi_system_clear_sparse(void *start, size_t size);
 /* Gives address space back. */
 MUST_CHECK int tcmi_system_release(void *start, size_t size);
-/* Moves the pages of @from to @to, both committed; @from stays committed and
- * holds zeroes.  After a failure the contents of @to are lost. */
-MUST_CHECK int tcmi_system_move(void *from, void *to, size_t size);
 /* Makes memory read-only for good. */
 MUST_CHECK int tcmi_system_seal(void *start, size_t size);
 /* Asks for huge pages in the range, or for none. */

@@ -33,13 +33,8 @@
 #include "base/options.h"
 #include "base/params.h"
 #include "base/report.h"
+#include "base/system_linux.h"
 
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4
-#endif
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
@@ -76,8 +71,8 @@ tcmi_system_fail(unsigned mask, unsigned nth, unsigned count)
   return atomic_exchange_acquire(&faults.failures, 0);
 }
 
-static bool
-fault_strikes(enum system_call call)
+bool
+tcmi_system_strikes(enum system_call call)
 {
   unsigned seen, skip;
 
@@ -143,8 +138,8 @@ map_aligned(void *hint, size_t size, int protection, int flags)
 }
 
 /* In /proc/PID/maps, where the kernel can do that. */
-static void
-name_mapping(void *start, size_t size, const char *name)
+void
+tcmi_system_name(void *start, size_t size, const char *name)
 {
   if (tcmi_option(OPTION_names) != 0)
     (void)syscall(SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, start, size,
@@ -159,14 +154,15 @@ system_mmap(enum system_call call, void *hint, size_t size, int protection,
   void *p;
 
   assert_aligned(hint, size);
-  if (fault_strikes(call))
+  if (tcmi_system_strikes(call))
     return -ENOMEM;
   p = map_aligned(hint, size, protection,
                   MAP_PRIVATE | MAP_ANONYMOUS | extra_flags);
   if (p == MAP_FAILED) {
     result = -errno;
   } else {
-    name_mapping(p, size, call == SYSTEM_RESERVE ? "tcm heap" : "tcm metadata");
+    tcmi_system_name(p, size,
+                     call == SYSTEM_RESERVE ? "tcm heap" : "tcm metadata");
     *out = p;
   }
   errno = saved;
@@ -232,7 +228,7 @@ system_mprotect(void *start, size_t size, int protection)
   int saved = errno, result = 0;
 
   assert_aligned(start, size);
-  if (fault_strikes(SYSTEM_COMMIT))
+  if (tcmi_system_strikes(SYSTEM_COMMIT))
     return -ENOMEM;
   if (mprotect(start, size, protection) != 0)
     result = -errno;
@@ -258,7 +254,7 @@ system_madvise(enum system_call call, void *start, size_t size, int advice)
   int saved = errno, result = 0;
 
   assert_aligned(start, size);
-  if (fault_strikes(call))
+  if (tcmi_system_strikes(call))
     return -ENOMEM;
   if (madvise(start, size, advice) != 0)
     result = -errno;
@@ -342,7 +338,7 @@ tcmi_system_release(void *start, size_t size)
   int saved = errno, result = 0;
 
   assert_aligned(start, size);
-  if (fault_strikes(SYSTEM_RELEASE))
+  if (tcmi_system_strikes(SYSTEM_RELEASE))
     return -ENOMEM;
   if (munmap(start, size) != 0)
     result = -errno;
@@ -356,94 +352,6 @@ tcmi_system_release_guarded(void *start, size_t size)
   size_t page = tcmi_system_page_size();
 
   return tcmi_system_release((char *)start - page, size + 2 * page);
-}
-
-/* The kernel aligns what it moves to its own page. */
-int
-tcmi_system_remap(void *from, size_t size, size_t new_size, bool may_move,
-                  void **out)
-{
-  int saved = errno, result = 0;
-  void *p;
-
-  assert_aligned(from, size);
-  assert_aligned(from, new_size);
-  if (fault_strikes(SYSTEM_MOVE))
-    return -ENOMEM;
-  if (may_move && tcmi_system_page_size() != getauxval(AT_PAGESZ))
-    return -EINVAL;
-  p = mremap(from, size, new_size, may_move ? MREMAP_MAYMOVE : 0);
-  if (p == MAP_FAILED)
-    result = -errno;
-  else
-    *out = p;
-  errno = saved;
-  return result;
-}
-
-/* Maps at @start alone; a kernel before 4.17 takes it for a hint. */
-static int
-map_free(void *start, size_t size, int protection)
-{
-  void *p = mmap(
-      start, size, protection,
-      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-
-  if (p == start)
-    return 0;
-  if (p == MAP_FAILED)
-    return -errno;
-  munmap(p, size);
-  return -EEXIST;
-}
-
-int
-tcmi_system_move_back(void *from, void *to, size_t size)
-{
-  int saved = errno, result = map_free(to, size, PROT_NONE);
-
-  if (result == 0 &&
-      mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED)
-    result = -errno;
-  errno = saved;
-  return result;
-}
-
-/* Most kernels refuse to move memory only after they unmapped the goal, for
- * example when the source lies in two mappings.  One that has as many mappings
- * as it allows refuses at once, and a new one for the goal too: what is mapped
- * must stay. */
-static void
-goal_restore(void *to, size_t size)
-{
-  void *p;
-
-  if (mprotect(to, size, PROT_READ | PROT_WRITE) == 0)
-    return;
-  p = mmap(to, size, PROT_READ | PROT_WRITE,
-           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-  CHECK(p == to);
-}
-
-int
-tcmi_system_move(void *from, void *to, size_t size)
-{
-  int saved = errno, result = 0;
-
-  assert_aligned(from, size);
-  assert_aligned(to, size);
-  if (fault_strikes(SYSTEM_MOVE)) {
-    (void)munmap(to, size);
-    result = -ENOMEM;
-  } else if (mremap(from, size, size,
-                    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
-                    to) == MAP_FAILED) {
-    result = -errno;
-  }
-  if (result != 0)
-    goal_restore(to, size);
-  errno = saved;
-  return result;
 }
 
 void

@@ -103,15 +103,6 @@ tcmi_large_free(struct span *span)
   tcmi_span_delete(span);
 }
 
-void
-tcmi_large_free_moved(struct span *span)
-{
-  large_count(span, /*born=*/false);
-  tcmi_pagemap_clear(span);
-  tcmi_page_heap_free(span->start, span->npages, RESIDENCY_NONE);
-  tcmi_span_delete(span);
-}
-
 static void
 count_resized(size_t old, size_t npages)
 {
@@ -147,8 +138,22 @@ tcmi_large_resize(struct span *span, size_t size)
 }
 
 bool
-tcmi_large_move(struct span *from, struct span *to, size_t bytes)
+tcmi_large_move(struct span *span, size_t size)
 {
-  ASSERT(bytes <= span_bytes(from) && bytes <= span_bytes(to));
-  return tcmi_system_move((void *)from->start, (void *)to->start, bytes) == 0;
+  size_t npages = tcmi_large_usable(size) >> PAGE_SHIFT;
+  size_t old = span->npages;
+  bool lost = false;
+
+  ASSERT(npages > old);
+  if (span_bytes(span) < REMAP_MIN_SIZE ||
+      !(span->mapped ? tcmi_mapped_resize(span, npages, /*may_move=*/true)
+                     : tcmi_mapped_adopt(span, npages, &lost)))
+    return false;
+  count_resized(old, npages);
+  if (lost) {
+    /* As a block that nobody frees, so that the sums stay right. */
+    atomic_add_relaxed(&tcmi_large_stats.count, 1);
+    atomic_add_relaxed(&tcmi_large_stats.bytes, old << PAGE_SHIFT);
+  }
+  return true;
 }

@@ -33,14 +33,11 @@ size_t tcmi_large_usable(size_t size);
  * NULL when the system gives no memory. */
 MUST_CHECK void *tcmi_large_alloc(size_t size, size_t align, bool zero);
 void tcmi_large_free(struct span *span);
-/* The same for one whose pages were moved away. */
-void tcmi_large_free_moved(struct span *span);
 
 /* Resizes in place; false if that cannot be done. */
 MUST_CHECK bool tcmi_large_resize(struct span *span, size_t size);
-/* Moves the first @bytes of @from, a multiple of the system's page, to @to by
- * remapping; false if the system cannot. */
-MUST_CHECK bool tcmi_large_move(struct span *from, struct span *to,
-                                size_t bytes);
+/* Lets a block of REMAP_MIN_SIZE or more grow by moving its pages, and
+ * span->start with them; false if the system cannot: then nothing changed. */
+MUST_CHECK bool tcmi_large_move(struct span *span, size_t size);
 
 #endif /* TCM_HEAP_LARGE_H */

@@ -3,6 +3,11 @@
  * Rejected: an arena for each such block, whose descriptors and bits cost time
  * and memory for each 2 MiB of it: 18 ms for a block of 1 TiB that nobody
  * touches.
+ *
+ * Rejected: to move the pages of a block within the arenas.  The mapping that
+ * mremap(2) makes never merges with its neighbours again, so that each move
+ * left one behind for good; and a kernel that unmaps the goal before it refuses
+ * lets another thread map there.
  */
 #include "config.h"
 
@@ -19,6 +24,10 @@
 #include "heap/page_heap_state.h"
 #include "heap/page_range.h"
 #include "heap/pagemap.h"
+
+/* Blocks that came out of arenas leave the process half of the mappings that
+ * Linux allows by default. */
+#define ADOPTED_MOST 32768
 
 struct mapped_blocks tcmi_mapped_blocks;
 
@@ -186,6 +195,56 @@ tcmi_mapped_resize(struct span *span, size_t npages, bool may_move)
     return grow(span, npages, may_move);
   if (npages < span->npages)
     shrink(span, npages);
+  return true;
+}
+
+/* Whether one more block may have a mapping. */
+static bool
+may_adopt(void)
+{
+  bool may;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  may = tcmi_mapped_blocks.count < ADOPTED_MOST;
+  lock_release(&tcmi_page_heap_lock);
+  return may;
+}
+
+/* The pages of the arena that a block has left. */
+static bool
+leave(uintptr_t start, size_t npages)
+{
+  if (tcmi_system_refill((void *)start, npages << PAGE_SHIFT) != 0)
+    return false;
+  tcmi_page_heap_free(start, npages, RESIDENCY_NONE);
+  return true;
+}
+
+bool
+tcmi_mapped_adopt(struct span *span, size_t npages, bool *lost)
+{
+  uintptr_t from = span->start, to;
+  size_t old = span->npages;
+
+  if (!may_adopt() || !tcmi_page_heap_charge(npages))
+    return false;
+  tcmi_pagemap_clear(span);
+  to = remap(from, old, npages, /*may_move=*/true);
+  if (to == from) {
+    /* Beyond the end of the arena, which must not be. */
+    (void)!tcmi_system_release((void *)(from + (old << PAGE_SHIFT)),
+                               (npages - old) << PAGE_SHIFT);
+    to = 0;
+  }
+  if (to == 0) {
+    tcmi_page_heap_uncharge(npages);
+    tcmi_pagemap_set(span);
+    return false;
+  }
+  /* remap() has made the map ready. */
+  CHECK(enter(span, to, npages));
+  tcmi_page_heap_count_faulted(npages - old);
+  *lost = !leave(from, old);
   return true;
 }
 

@@ -5,8 +5,10 @@
  *     arenas:   | runs of pages | ... |      mapped:  | block |   | block |
  *
  * A block is mapped by itself if it is larger than any arena, so that neither
- * its cost nor its description grows with its size.  It is described by its
- * span alone; the kernel grows, shrinks and moves it.
+ * its cost nor its description grows with its size.  And a block of an arena is
+ * once it must move to grow: its pages move out, and the arena gets fresh address
+ * space in their place.  It is described by its span alone; the kernel grows,
+ * shrinks and moves it.
  *
  * Invariants
  *   N1  the span of a mapped block is in the list of them, and in the pagemap
@@ -46,6 +48,11 @@ void tcmi_mapped_delete(struct span *span);
  * @may_move; false if nothing changed. */
 MUST_CHECK bool tcmi_mapped_resize(struct span *span, size_t npages,
                                    bool may_move);
+
+/* Makes the block of @span, a run of an arena, a mapped one of @npages, which is
+ * more than it has.  False if nothing changed.  *@lost says whether somebody took
+ * the place that it left: then these pages of the arena stay in use for good. */
+MUST_CHECK bool tcmi_mapped_adopt(struct span *span, size_t npages, bool *lost);
 
 /* Where blocks lie, for a report: writes up to @most ranges, from number
  * @first on, and returns how many there were; none when the lock cannot be had

@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "base/metadata.h"
 #include "base/system.h"
+#include "heap/arena.h"
 
 struct pagemap_leaf *tcmi_pagemap_root[ROOT_LENGTH];
 
@@ -53,6 +54,35 @@ map_plane(size_t size)
              : NULL;
 }
 
+/* What a leaf takes, in whole pages of the system. */
+static size_t
+leaf_bytes(void)
+{
+  return round_up(sizeof(struct pagemap_leaf), tcmi_system_page_size());
+}
+
+/* A leaf of a large heap has room for its chunks behind it, so that it does not
+ * become a mapping for each of them; a small one may be short of address space.
+ */
+static struct pagemap_leaf *
+leaf_map(void)
+{
+  size_t most = leaf_bytes() + LEAF_CHUNKS * sizeof(struct pagemap_chunk);
+  size_t bytes =
+      tcmi_arena_reserved_bytes() < ARENA_MAX_SIZE ? leaf_bytes() : most;
+  struct pagemap_leaf *leaf = map_plane(bytes);
+
+  if (leaf == NULL)
+    return NULL;
+  if (!plane_commit(leaf->chunks,
+                    sizeof *leaf - offsetof(struct pagemap_leaf, chunks))) {
+    (void)!tcmi_system_release(leaf, bytes);
+    return NULL;
+  }
+  leaf->room = bytes == most ? (char *)leaf + leaf_bytes() : NULL;
+  return leaf;
+}
+
 static struct pagemap_leaf *
 leaf_ensure_locked(uintptr_t address)
 {
@@ -60,29 +90,26 @@ leaf_ensure_locked(uintptr_t address)
 
   if (leaf != NULL || address >> LEAF_SHIFT >= ROOT_LENGTH)
     return leaf;
-  leaf = map_plane(sizeof *leaf);
-  if (leaf == NULL)
-    return NULL;
-  if (!plane_commit(leaf->chunks,
-                    sizeof *leaf - offsetof(struct pagemap_leaf, chunks))) {
-    (void)!tcmi_system_release(leaf,
-                               round_up(sizeof *leaf, tcmi_system_page_size()));
-    return NULL;
-  }
+  leaf = leaf_map();
   /* Pairs with the acquire in pagemap_leaf_of(). */
-  atomic_store_release(&tcmi_pagemap_root[address >> LEAF_SHIFT], leaf);
+  if (leaf != NULL)
+    atomic_store_release(&tcmi_pagemap_root[address >> LEAF_SHIFT], leaf);
   return leaf;
 }
 
 static struct pagemap_chunk *
 chunk_ensure_locked(struct pagemap_leaf *leaf, uintptr_t address)
 {
-  struct pagemap_chunk **place = &leaf->chunks[pagemap_chunk_index(address)];
+  size_t i = pagemap_chunk_index(address);
+  struct pagemap_chunk *chunk = leaf->chunks[i];
 
-  if (*place == NULL)
-    /* Pairs with the acquire in pagemap_span(). */
-    atomic_store_release(place, map_plane(sizeof **place));
-  return *place;
+  if (chunk != NULL)
+    return chunk;
+  chunk = leaf->room != NULL ? (struct pagemap_chunk *)(void *)leaf->room + i
+                             : map_plane(sizeof *chunk);
+  /* Pairs with the acquire in pagemap_span(). */
+  atomic_store_release(&leaf->chunks[i], chunk);
+  return chunk;
 }
 
 /* Makes the entry for @address writable: all of the chunk, so that the many

@@ -54,6 +54,7 @@ struct pagemap_leaf {
   uint8_t tags[LEAF_PAGES]; /* [atomic: relaxed] 2 * class or 0 */
   struct pagemap_chunk
       *chunks[LEAF_CHUNKS]; /* [atomic: release, acquire by pagemap_span] */
+  char *room;               /* [const] for the chunks, or NULL */
   uint32_t writable; /* [lock: page heap] bit per chunk that is so whole */
   struct arena *arenas[LEAF_HUGE_PAGES]; /* [atomic: relaxed] */
   struct span *covers[LEAF_HUGE_PAGES];  /* [atomic: relaxed] */

@@ -136,6 +136,65 @@ returned_pages_stay_away(void)
   free(small);
 }
 
+/* ---- How many there are ------------------------------------------------------ */
+
+enum { VECTORS = 2000 };
+static char *vectors[VECTORS];
+
+static size_t
+count_mappings(void)
+{
+  int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  size_t lines = 0;
+  ssize_t got, i;
+
+  REQUIRE(fd >= 0);
+  while ((got = read(fd, smaps, sizeof smaps)) > 0)
+    for (i = 0; i < got; i++)
+      lines += smaps[i] == '\n';
+  close(fd);
+  return lines;
+}
+
+/* Vectors that grow in turn, each in the way of the one before it. */
+static void
+grow_all(size_t most)
+{
+  size_t i, mib;
+
+  for (mib = 1; mib <= most; mib++)
+    for (i = 0; i < VECTORS; i++) {
+      char *grown = (char *)realloc(vectors[i], harness_size(mib * MIB));
+      REQUIRE(grown != NULL);
+      vectors[i] = grown;
+      EXPECT_FOR(mib == 1 || grown[0] == (char)i, "vector %zu", i);
+      grown[0] = (char)i;
+    }
+}
+
+static void
+moved_blocks_leave_no_mapping(void)
+{
+  size_t before, grown, after, i;
+
+  /* What the heap reserves stays. */
+  grow_all(2);
+  for (i = 0; i < VECTORS; i++) {
+    free(vectors[i]);
+    vectors[i] = NULL;
+  }
+  before = count_mappings();
+  grow_all(4);
+  grown = count_mappings();
+  for (i = 0; i < VECTORS; i++)
+    free(vectors[i]);
+  after = count_mappings();
+  harness_say("  mappings before %zu, with %d vectors grown %zu, after %zu",
+              before, VECTORS, grown, after);
+  EXPECT(grown <= before + VECTORS + 8);
+  EXPECT(after <= before + 8);
+}
+
 static void
 expect_names(void)
 {
@@ -173,6 +232,7 @@ main(int argc, char **argv)
       {"returned_memory_is_not_dumped", returned_memory_is_not_dumped},
       {"returned_pages_stay_away", returned_pages_stay_away},
       {"mappings_have_names", mappings_have_names},
+      {"moved_blocks_leave_no_mapping", moved_blocks_leave_no_mapping},
   };
 
   if (argc == 2 && strcmp(argv[0], "again") == 0)

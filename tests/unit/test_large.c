@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
 #include "base/bits.h"
 #include "base/params.h"
 #include "heap/arena.h"
@@ -197,39 +201,151 @@ START_TEST(growth_returns_what_is_idle)
 }
 END_TEST
 
-START_TEST(pages_move_to_another_block)
+/* Behind it lies another, so that it cannot grow where it is. */
+static struct span *
+walled(size_t size)
 {
-  struct span *from = alloc(4 * MIB, 1, false), *to = alloc(9 * MIB, 1, false);
+  struct span *span = alloc(size, 1, false);
+  struct span *wall = alloc(size, 1, false);
 
-  memory_fill((void *)from->start, 4 * MIB, 1);
-  memset((void *)to->start, 2, 9 * MIB);
-  if (!tcmi_large_move(from, to, 4 * MIB)) {
-    /* A kernel that cannot: nothing is lost. */
-    ck_assert(memory_holds((void *)from->start, 4 * MIB, 1));
-    return;
-  }
-  ck_assert(memory_holds((void *)to->start, 4 * MIB, 1));
-  ck_assert_int_eq(*(char *)(to->start + 4 * MIB), 2);
-  tcmi_large_free_moved(from);
-  ck_assert_uint_eq(used_bytes(), 9 * MIB);
-  from = alloc(4 * MIB, 1, true);
-  ck_assert(memory_is_zero((void *)from->start, 4 * MIB));
+  ck_assert_uint_eq(wall->start, span_end(span));
+  memory_fill((void *)span->start, size, 1);
+  return span;
+}
+
+START_TEST(growing_pages_move_out_of_the_arena)
+{
+  struct span *span = walled(4 * MIB), *next;
+  uintptr_t before = span->start;
+
+  ck_assert(!tcmi_large_resize(span, 9 * MIB));
+  ck_assert(tcmi_large_move(span, 9 * MIB));
+  ck_assert(span->mapped && span->start != before);
+  ck_assert_ptr_eq(pagemap_span(span->start), span);
+  ck_assert_ptr_eq(tcmi_pagemap_find(span_end(span) - 1), span);
+  ck_assert_ptr_null(pagemap_span(before));
+  ck_assert(memory_holds((void *)span->start, 4 * MIB, 1));
+  ck_assert(memory_is_zero((char *)span->start + 4 * MIB, 5 * MIB));
+  ck_assert_uint_eq(used_bytes(), 13 * MIB);
+  ck_assert_uint_eq(tcmi_large_stats.bytes, 13 * MIB);
+  ck_assert_uint_eq(tcmi_large_stats.count, 2);
+  /* The arena has fresh pages there. */
+  next = alloc(4 * MIB, 1, true);
+  ck_assert_uint_eq(next->start, before);
+  ck_assert(memory_is_zero((void *)next->start, 4 * MIB));
+  memset((void *)next->start, 1, 4 * MIB);
+  ck_assert(tcmi_large_move(span, 30 * MIB));
+  ck_assert(memory_holds((void *)span->start, 4 * MIB, 1));
+  tcmi_large_free(span);
+  tcmi_large_free(next);
+  ck_assert_uint_eq(used_bytes(), 4 * MIB);
+}
+END_TEST
+
+START_TEST(small_blocks_do_not_move_out)
+{
+  struct span *span = walled(REMAP_MIN_SIZE / 2);
+
+  ck_assert(!tcmi_large_move(span, REMAP_MIN_SIZE));
+  ck_assert(memory_holds((void *)span->start, REMAP_MIN_SIZE / 2, 1));
 }
 END_TEST
 
 START_TEST(refused_move)
 {
-  struct span *from = alloc(4 * MIB, 1, false), *to = alloc(9 * MIB, 1, false);
+  struct span *span = walled(4 * MIB);
+  uintptr_t before = span->start;
 
-  memory_fill((void *)from->start, 4 * MIB, 1);
   unit_fail_all(1u << SYSTEM_MOVE);
-  ck_assert(!tcmi_large_move(from, to, 4 * MIB));
+  ck_assert(!tcmi_large_move(span, 9 * MIB));
   ck_assert_uint_eq(unit_fail_none(), 1);
-  ck_assert(memory_holds((void *)from->start, 4 * MIB, 1));
-  memset((void *)to->start, 3, 9 * MIB);
-  tcmi_large_free(from);
-  tcmi_large_free(to);
-  ck_assert_uint_eq(used_bytes(), 0);
+  ck_assert_uint_eq(span->start, before);
+  ck_assert_ptr_eq(tcmi_pagemap_find(before + MIB), span);
+  ck_assert(memory_holds((void *)before, 4 * MIB, 1));
+  ck_assert_uint_eq(used_bytes(), 8 * MIB);
+  tcmi_large_free(span);
+  ck_assert_uint_eq(used_bytes(), 4 * MIB);
+}
+END_TEST
+
+/* ---- A kernel of the test's own ---------------------------------------------- */
+
+/* What mremap() does before it says what it did. [owner thread] */
+static void (*after_mremap)(void *from, size_t size);
+
+void *mremap(void *from, size_t size, size_t new_size, int flags, ...);
+
+void *
+mremap(void *from, size_t size, size_t new_size, int flags, ...)
+{
+  void *to = NULL, *result;
+  va_list arguments;
+
+  va_start(arguments, flags);
+  if (flags & MREMAP_FIXED)
+    to = va_arg(arguments, void *);
+  va_end(arguments);
+  result = (void *)syscall(SYS_mremap, from, size, new_size, flags, to);
+  if (after_mremap != NULL && result != MAP_FAILED && result != from)
+    after_mremap(from, size);
+  return result;
+}
+
+static unsigned char *taken;
+
+/* As another thread would that maps something just then. */
+static void
+take_the_place(void *from, size_t size)
+{
+  size_t page = tcmi_system_page_size();
+
+  after_mremap = NULL;
+  taken = mmap((char *)from + size / 2, page, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  must(taken == (unsigned char *)from + size / 2);
+  memset(taken, 0x77, page);
+}
+
+START_TEST(nothing_is_mapped_over_what_others_took)
+{
+  struct span *span = walled(4 * MIB), *next;
+  uintptr_t before = span->start;
+  size_t i;
+
+  after_mremap = take_the_place;
+  ck_assert(tcmi_large_move(span, 9 * MIB));
+  ck_assert_ptr_nonnull(taken);
+  for (i = 0; i < tcmi_system_page_size(); i++)
+    must(taken[i] == 0x77);
+  ck_assert(memory_holds((void *)span->start, 4 * MIB, 1));
+  /* The pages of the arena are never handed out again, nor called a block. */
+  ck_assert_uint_eq(used_bytes(), 17 * MIB);
+  ck_assert_uint_eq(tcmi_large_stats.bytes, 17 * MIB);
+  ck_assert_ptr_null(tcmi_pagemap_find(before));
+  next = alloc(4 * MIB, 1, false);
+  ck_assert_uint_ne(next->start, before);
+  tcmi_large_free(span);
+  (void)tcmi_page_heap_release(SIZE_MAX);
+  ck_assert_uint_eq(taken[0], 0x77);
+  (void)used_bytes();
+}
+END_TEST
+
+/* The map cannot name the new place, and meanwhile nobody took the old one. */
+START_TEST(unnamed_place_is_left_again)
+{
+  struct span *span = walled(4 * MIB);
+  uintptr_t before = span->start;
+
+  unit_fail_all(1u << SYSTEM_MAP | 1u << SYSTEM_COMMIT);
+  ck_assert(!tcmi_large_move(span, 9 * MIB));
+  ck_assert_uint_gt(unit_fail_none(), 0);
+  ck_assert_uint_eq(span->start, before);
+  ck_assert_ptr_eq(tcmi_pagemap_find(before + MIB), span);
+  ck_assert(memory_holds((void *)before, 4 * MIB, 1));
+  memset((void *)before, 2, 4 * MIB);
+  ck_assert_uint_eq(used_bytes(), 8 * MIB);
+  ck_assert(tcmi_large_move(span, 9 * MIB));
 }
 END_TEST
 
@@ -315,8 +431,11 @@ main(void)
   tcase_add_test(tests, grows_in_place_where_it_can);
   tcase_add_test(tests, very_large_stays_for_the_next);
   tcase_add_test(tests, growth_returns_what_is_idle);
-  tcase_add_test(tests, pages_move_to_another_block);
+  tcase_add_test(tests, growing_pages_move_out_of_the_arena);
+  tcase_add_test(tests, small_blocks_do_not_move_out);
   tcase_add_test(tests, refused_move);
+  tcase_add_test(tests, nothing_is_mapped_over_what_others_took);
+  tcase_add_test(tests, unnamed_place_is_left_again);
   tcase_add_test(tests, each_refused_call);
   tcase_add_test(tests, threads_share_the_books);
   return unit_run(tests);

@@ -269,66 +269,84 @@ START_TEST(failures_are_negative_errnos)
 }
 END_TEST
 
+/* Grows @from, with a page behind it that keeps it from growing there. */
+static unsigned char *
+moved(unsigned char *from, size_t size, size_t new_size)
+{
+  void *out = NULL;
+
+  ck_assert_int_lt(tcmi_system_remap(from, size, new_size, false, &out), 0);
+  ck_assert_int_eq(tcmi_system_remap(from, size, new_size, true, &out), 0);
+  ck_assert_ptr_ne(out, from);
+  return out;
+}
+
 START_TEST(pages_move)
 {
   size_t size = 64 * page;
-  unsigned char *from = reserve_and_commit(size);
-  unsigned char *to = reserve_and_commit(size);
-  int error;
+  unsigned char *from = reserve_and_commit(2 * size), *to;
 
   memory_fill(from, size, 1);
-  memory_fill(to, size, 2);
-  error = tcmi_system_move(from, to, size);
-  if (error != 0) {
-    /* A kernel before 5.7: all must be as if nothing had been asked. */
-    ck_assert(memory_holds(from, size, 1));
-  } else {
-    ck_assert(memory_holds(to, size, 1));
-    ck_assert(memory_is_zero(from, size));
-  }
-  memset(from, 3, size);
-  memset(to, 4, size);
-  ck_assert(from[size - 1] == 3 && to[size - 1] == 4);
+  to = moved(from, size, 3 * size);
+  ck_assert(memory_holds(to, size, 1));
+  ck_assert(memory_is_zero(to + size, 2 * size));
+  /* The place is nobody's until it is mapped again. */
+  ck_assert_int_eq(tcmi_system_refill(from, size), 0);
+  ck_assert(memory_is_zero(from, size));
+  memset(from, 3, 2 * size);
+  ck_assert_int_eq(tcmi_system_refill(from, size), -EEXIST);
+  ck_assert(from[0] == 3 && from[size - 1] == 3);
 }
 END_TEST
 
-START_TEST(refused_move_leaves_both_usable)
+START_TEST(refused_move_changes_nothing)
 {
   size_t size = 64 * page;
-  unsigned char *from = reserve_and_commit(size);
-  unsigned char *to = reserve_and_commit(size);
+  unsigned char *from = reserve_and_commit(2 * size);
+  void *out = &out;
 
   memory_fill(from, size, 1);
-  memset(to, 2, size);
   errno = 4711;
   (void)tcmi_system_fail(1u << SYSTEM_MOVE, 1, 1);
-  ck_assert_int_eq(tcmi_system_move(from, to, size), -ENOMEM);
+  ck_assert_int_eq(tcmi_system_remap(from, size, 3 * size, true, &out),
+                   -ENOMEM);
   ck_assert_uint_eq(unit_fail_none(), 1);
   ck_assert_int_eq(errno, 4711);
+  ck_assert_ptr_eq(out, &out);
   ck_assert(memory_holds(from, size, 1));
-  ck_assert(!faults(to, true));
-  ck_assert(!faults(to + size - 1, true));
-  memset(to, 3, size);
-  memset(from, 3, size);
+  memset(from, 3, 2 * size);
 }
 END_TEST
 
-/* S3: kernels before 6.17 refuse to move pages of two mappings at once, and do
- * so after they took away what lay at the goal. */
-START_TEST(two_mappings_move_or_stay)
+START_TEST(two_mappings_do_not_move)
 {
   size_t size = 64 * page;
-  unsigned char *from = reserve_and_commit(size);
-  unsigned char *to = reserve_and_commit(size);
-  int error;
+  unsigned char *from = reserve_and_commit(2 * size);
+  void *out = NULL;
 
   memory_fill(from, size, 1);
   ck_assert_int_eq(madvise(from + size / 2, size / 2, MADV_DONTFORK), 0);
-  error = tcmi_system_move(from, to, size);
-  ck_assert(memory_holds(error == 0 ? to : from, size, 1));
+  ck_assert_int_lt(tcmi_system_remap(from, size, 3 * size, true, &out), 0);
+  ck_assert(memory_holds(from, size, 1));
   memset(from, 3, size);
-  memset(to, 4, size);
-  ck_assert(from[size - 1] == 3 && to[size - 1] == 4);
+}
+END_TEST
+
+START_TEST(pages_move_back_unless_the_place_is_taken)
+{
+  size_t size = 64 * page;
+  unsigned char *from = reserve_and_commit(2 * size), *to;
+
+  memory_fill(from, size, 1);
+  to = moved(from, size, 3 * size);
+  ck_assert_int_eq(tcmi_system_release(to + size, 2 * size), 0);
+  ck_assert_int_eq(tcmi_system_move_back(to, from, size), 0);
+  ck_assert(memory_holds(from, size, 1));
+  to = moved(from, size, 3 * size);
+  ck_assert_int_eq(tcmi_system_refill(from, size), 0);
+  from[0] = 4;
+  ck_assert_int_eq(tcmi_system_move_back(to, from, size), -EEXIST);
+  ck_assert(memory_holds(to, size, 1) && from[0] == 4);
 }
 END_TEST
 
@@ -374,7 +392,7 @@ call(enum system_call kind, unsigned char *memory)
   case SYSTEM_RELEASE:
     return tcmi_system_release(memory + 4 * page, page);
   case SYSTEM_MOVE:
-    return tcmi_system_move(memory, memory + 2 * page, page);
+    return tcmi_system_remap(memory, page, page, false, &out);
   default:
     (void)!tcmi_system_advise_huge(memory, page, false);
     return 0;
@@ -524,8 +542,9 @@ main(void)
   tcase_add_test(tests, hint_is_taken_if_free);
   tcase_add_test(tests, failures_are_negative_errnos);
   tcase_add_test(tests, pages_move);
-  tcase_add_test(tests, refused_move_leaves_both_usable);
-  tcase_add_test(tests, two_mappings_move_or_stay);
+  tcase_add_test(tests, refused_move_changes_nothing);
+  tcase_add_test(tests, two_mappings_do_not_move);
+  tcase_add_test(tests, pages_move_back_unless_the_place_is_taken);
   tcase_add_test(tests, advice_is_only_advice);
   tcase_add_test(tests, unaligned_calls_are_caught);
   tcase_add_test(tests, faults_hit_what_they_name);
