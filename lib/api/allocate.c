@@ -288,11 +288,16 @@ object_free(struct call call, unsigned class_id, void *object)
   tcmi_thread_cache_push(cache, class_id, object);
 }
 
+/* Of two threads that free one block at once only the first goes on. */
 static void
-large_free(struct span *span)
+large_free(struct call call, uintptr_t address, struct span *span)
 {
-  if (tcmi_thread_cache_state != CACHE_OPEN || span->mapped ||
-      !tcmi_thread_cache_keep_large(tcmi_thread_cache, span))
+  if (unlikely(!pagemap_claim(address, span)))
+    tcmi_misuse(call, "double free", address);
+  if (tcmi_thread_cache_state == CACHE_OPEN && !span->mapped &&
+      tcmi_thread_cache_keep_large(tcmi_thread_cache, span))
+    pagemap_unclaim(address, span);
+  else
     tcmi_large_free(span);
 }
 
@@ -304,7 +309,8 @@ tcmi_raw_free(void *block)
   if (class_id != 0)
     object_free(call_unknown("free"), class_id, block);
   else
-    large_free(pagemap_span((uintptr_t)block));
+    large_free(call_unknown("free"), (uintptr_t)block,
+               pagemap_span((uintptr_t)block));
 }
 
 void
@@ -327,7 +333,7 @@ tcmi_free_checked(struct call call, void *block)
     background_look();
     return;
   }
-  large_free(large_span(call, address, "double free"));
+  large_free(call, address, large_span(call, address, "double free"));
   background_look();
 }
 

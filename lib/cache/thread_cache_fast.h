@@ -209,7 +209,10 @@ thread_cache_try_push_large(void *block)
       span->held || span->mapped || cache->large != NULL ||
       span_bytes(span) != cache->large_charge)
     return false;
+  if (!pagemap_claim((uintptr_t)block, span))
+    return false;
   span->held = true;
+  pagemap_unclaim((uintptr_t)block, span);
   atomic_store_relaxed(&cache->large, span);
   return true;
 }

@@ -139,6 +139,31 @@ pagemap_span(uintptr_t address)
   return atomic_load_relaxed(&chunk->spans[pagemap_span_index(address)]);
 }
 
+/* Where the map names the span of a page of the heap's. */
+static inline struct span **
+pagemap_span_place(uintptr_t address)
+{
+  struct pagemap_leaf *leaf = pagemap_leaf_of(address);
+
+  return &leaf->chunks[pagemap_chunk_index(address)]
+              ->spans[pagemap_span_index(address)];
+}
+
+/* Takes the large span that begins at @address out of the map for the one who
+ * frees it: of several threads that try, one gets it. */
+static inline bool
+pagemap_claim(uintptr_t address, struct span *span)
+{
+  return atomic_exchange_acquire(pagemap_span_place(address), NULL) == span;
+}
+
+/* Puts one back that is held instead. */
+static inline void
+pagemap_unclaim(uintptr_t address, struct span *span)
+{
+  atomic_store_release(pagemap_span_place(address), span);
+}
+
 /* The arena that reserved @address, or NULL. */
 static inline struct arena *
 pagemap_arena(uintptr_t address)

@@ -370,6 +370,47 @@ START_TEST(readers_see_what_was_published)
 }
 END_TEST
 
+/* ---- Threads that free one large block at once ------------------------------- */
+
+static struct span *wanted;
+static unsigned winners; /* [atomic: relaxed] */
+static pthread_barrier_t start_together;
+
+static void *
+claim(void *unused)
+{
+  for (int i = 0; i < 2000; i++) {
+    pthread_barrier_wait(&start_together);
+    if (pagemap_claim(wanted->start, wanted))
+      __atomic_add_fetch(&winners, 1, __ATOMIC_RELAXED);
+    pthread_barrier_wait(&start_together);
+  }
+  return unused;
+}
+
+START_TEST(one_thread_gets_the_block)
+{
+  pthread_t threads[2];
+  int i;
+
+  ck_assert(reserve(14 * LEAF_SIZE, RANGE, &arena));
+  wanted = make_span(14 * LEAF_SIZE, 100, 0);
+  tcmi_pagemap_set(wanted);
+  pthread_barrier_init(&start_together, NULL, 3);
+  for (i = 0; i < 2; i++)
+    unit_thread(&threads[i], claim, NULL);
+  for (i = 0; i < 2000; i++) {
+    pthread_barrier_wait(&start_together);
+    pthread_barrier_wait(&start_together);
+    must_for(__atomic_exchange_n(&winners, 0, __ATOMIC_RELAXED) == 1, "%d", i);
+    must(pagemap_span(wanted->start) == NULL);
+    pagemap_unclaim(wanted->start, wanted);
+  }
+  for (i = 0; i < 2; i++)
+    unit_join(threads[i]);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -387,5 +428,6 @@ main(void)
   tcase_add_test(tests, metadata_is_counted_once);
   tcase_add_test(tests, refused_memory);
   tcase_add_test(tests, readers_see_what_was_published);
+  tcase_add_test(tests, one_thread_gets_the_block);
   return unit_run(tests);
 }
