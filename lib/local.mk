@@ -46,6 +46,7 @@ tcm_heap = \
 	lib/heap/page_range.c \
 	lib/heap/page_range.h \
 	lib/heap/page_return.c \
+	lib/heap/page_room.c \
 	lib/heap/pagemap.h \
 	lib/heap/span.c \
 	lib/heap/span.h

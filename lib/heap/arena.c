@@ -81,11 +81,13 @@ tcmi_arena_new_locked(size_t size, uintptr_t hint)
   if (size == 0 || !reserve_aligned(size, hint, &start))
     return NULL;
   arena = arena_describe(start, size >> HUGE_PAGE_SHIFT);
+  tcmi_arena_counts.commit_refused = false;
   if (arena == NULL || !tcmi_pagemap_reserve_locked(start, size, arena)) {
     tcmi_pagemap_forget_locked(start, size);
     (void)!tcmi_system_release((void *)start, size);
     if (arena != NULL)
       tcmi_metadata_free(arena, arena->bytes);
+    tcmi_arena_counts.commit_refused = true;
     return NULL;
   }
   /* Whatever the system's setting for huge pages is: a small process must not
@@ -96,28 +98,37 @@ tcmi_arena_new_locked(size_t size, uintptr_t hint)
 }
 
 static size_t
-arena_committed_pages(const struct arena *arena)
+committed_pages(const struct arena *arena, size_t first)
 {
   size_t n = 0;
 
-  for (size_t h = 0; h < arena->nhuge; h++)
+  for (size_t h = first; h < arena->nhuge; h++)
     n += arena->committed[h];
   return n;
+}
+
+void
+tcmi_arena_forget_locked(struct arena *arena, size_t keep)
+{
+  size_t size = (arena->nhuge - keep) << HUGE_PAGE_SHIFT;
+
+  tcmi_pagemap_forget_locked(arena->start + (keep << HUGE_PAGE_SHIFT), size);
+  counter_sub(&tcmi_arena_counts.reserved_bytes, size);
+  counter_sub(&tcmi_arena_counts.committed_bytes, committed_pages(arena, keep)
+                                                      << PAGE_SHIFT);
+  arena->nhuge = keep;
+  if (keep == 0)
+    tcmi_metadata_free(arena, arena->bytes);
 }
 
 bool
 tcmi_arena_delete_locked(struct arena *arena)
 {
-  size_t size = arena->nhuge << HUGE_PAGE_SHIFT;
-
   ASSERT(arena->nbusy == 0);
-  if (tcmi_system_release((void *)arena->start, size) != 0)
+  if (tcmi_system_release((void *)arena->start,
+                          arena->nhuge << HUGE_PAGE_SHIFT) != 0)
     return false;
-  tcmi_pagemap_forget_locked(arena->start, size);
-  counter_sub(&tcmi_arena_counts.reserved_bytes, size);
-  counter_sub(&tcmi_arena_counts.committed_bytes, arena_committed_pages(arena)
-                                                      << PAGE_SHIFT);
-  tcmi_metadata_free(arena, arena->bytes);
+  tcmi_arena_forget_locked(arena, 0);
   return true;
 }
 
@@ -196,8 +207,11 @@ tcmi_arena_commit_locked(struct arena *arena, size_t first, size_t n)
       end - last_huge * HUGE_PAGE_PAGES <= arena->committed[last_huge])
     return true;
   end = round_up(end, tcmi_system_page_size() >> PAGE_SHIFT);
-  return commit_to(arena, first, min_size(stepped, limit)) ||
-         commit_to(arena, first, end);
+  if (!tcmi_arena_counts.commit_refused &&
+      commit_to(arena, first, min_size(stepped, limit)))
+    return true;
+  tcmi_arena_counts.commit_refused = !commit_to(arena, first, end);
+  return !tcmi_arena_counts.commit_refused;
 }
 
 size_t

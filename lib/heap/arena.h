@@ -33,7 +33,7 @@
 struct arena {
   struct arena *next;  /* the arena made after this one */
   uintptr_t start;     /* [const] address */
-  size_t nhuge;        /* [const] huge pages */
+  size_t nhuge;        /* huge pages; fewer near a limit of address space */
   size_t nbusy;        /* set bits of busy */
   size_t nwarm;        /* set bits of warm */
   size_t bytes;        /* [const] size of this structure and its tables */
@@ -49,6 +49,7 @@ struct arena_counts {
   size_t committed_bytes;   /* accessible, in all arenas */
   size_t reserved_bytes;    /* address space of all arenas */
   size_t most_mapped_bytes; /* committed and metadata, the most ever */
+  bool commit_refused;      /* the last time: then nothing ahead is asked for */
 };
 
 extern struct arena_counts tcmi_arena_counts;
@@ -56,6 +57,9 @@ extern struct arena_counts tcmi_arena_counts;
 /* Reserves an arena of at least @size bytes, near @hint if that is not 0.
  * NULL when the system refuses.  Caller holds LOCK_PAGE_HEAP. */
 MUST_CHECK struct arena *tcmi_arena_new_locked(size_t size, uintptr_t hint);
+/* Of an arena only the first @keep huge pages are still mapped; of one with none
+ * the description goes too. */
+void tcmi_arena_forget_locked(struct arena *arena, size_t keep);
 /* Gives it back; no page of it may be in use.  False if the system refuses. */
 MUST_CHECK bool tcmi_arena_delete_locked(struct arena *arena);
 

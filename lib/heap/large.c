@@ -67,9 +67,11 @@ tcmi_large_alloc(size_t size, size_t align, bool zero)
 
   if (span == NULL)
     return NULL;
-  done = exceeds_arenas(npages, align_pages)
-             ? tcmi_mapped_new(span, npages, align_pages)
-             : run_new(span, npages, align_pages, zero);
+  done = !exceeds_arenas(npages, align_pages) &&
+         run_new(span, npages, align_pages, zero);
+  /* Near a limit of address space there is none for an arena. */
+  if (!done && npages >= HUGE_PAGE_PAGES)
+    done = tcmi_mapped_new(span, npages, align_pages);
   if (!done) {
     tcmi_span_delete(span);
     return NULL;

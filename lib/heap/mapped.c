@@ -13,6 +13,8 @@
 
 #include "heap/mapped.h"
 
+#include <errno.h>
+
 #include "base/atomics.h"
 #include "base/bits.h"
 #include "base/metadata.h"
@@ -91,6 +93,8 @@ tcmi_mapped_new(struct span *span, size_t npages, size_t align_pages)
   if (!tcmi_page_heap_charge(npages))
     return false;
   start = map_aligned(size, align_pages << PAGE_SHIFT);
+  if (start == 0 && tcmi_page_heap_give_space())
+    start = map_aligned(size, align_pages << PAGE_SHIFT);
   if (start != 0 && enter(span, start, npages)) {
     tcmi_page_heap_count_faulted(npages);
     return true;
@@ -148,14 +152,17 @@ can_name(uintptr_t start, size_t npages)
   return done;
 }
 
-/* Lets the system grow [from, from + old pages); the new place, or 0. */
+/* Lets the system grow [from, from + old pages); the new place, or 0, and then
+ * whether address space was short. */
 static uintptr_t
-remap(uintptr_t from, size_t old, size_t npages, bool may_move)
+remap(uintptr_t from, size_t old, size_t npages, bool may_move, bool *is_short)
 {
   size_t old_size = old << PAGE_SHIFT, size = npages << PAGE_SHIFT;
   void *to;
+  int error = tcmi_system_remap((void *)from, old_size, size, may_move, &to);
 
-  if (tcmi_system_remap((void *)from, old_size, size, may_move, &to) != 0)
+  *is_short = error == -ENOMEM;
+  if (error != 0)
     return 0;
   if (can_name((uintptr_t)to, npages))
     return (uintptr_t)to;
@@ -173,11 +180,14 @@ grow(struct span *span, size_t npages, bool may_move)
 {
   size_t old = span->npages;
   uintptr_t start;
+  bool is_short;
 
   if (!tcmi_page_heap_charge(npages - old))
     return false;
   tcmi_pagemap_clear(span);
-  start = remap(span->start, old, npages, may_move);
+  start = remap(span->start, old, npages, may_move, &is_short);
+  if (start == 0 && may_move && is_short && tcmi_page_heap_give_space())
+    start = remap(span->start, old, npages, may_move, &is_short);
   if (start != 0) {
     place(span, start, npages);
     tcmi_page_heap_count_faulted(npages - old);
@@ -220,22 +230,39 @@ leave(uintptr_t start, size_t npages)
   return true;
 }
 
+/* Moves a run of an arena out.  At the end of the arena the system would let it
+ * grow beyond, so a page is put there first; it does not matter whether that
+ * page or another's lies there. */
+static uintptr_t
+move_out(uintptr_t from, size_t old, size_t npages, bool *is_short)
+{
+  size_t page = tcmi_system_page_size();
+  void *end = (void *)(from + (old << PAGE_SHIFT)), *wall;
+  uintptr_t to = remap(from, old, npages, /*may_move=*/true, is_short);
+
+  if (to != from)
+    return to;
+  (void)!tcmi_system_release(end, (npages - old) << PAGE_SHIFT);
+  if (tcmi_system_reserve(page, end, &wall) != 0)
+    return 0;
+  to = wall == end ? remap(from, old, npages, /*may_move=*/true, is_short) : 0;
+  (void)!tcmi_system_release(wall, page);
+  return to;
+}
+
 bool
 tcmi_mapped_adopt(struct span *span, size_t npages, bool *lost)
 {
   uintptr_t from = span->start, to;
   size_t old = span->npages;
+  bool is_short;
 
   if (!may_adopt() || !tcmi_page_heap_charge(npages))
     return false;
   tcmi_pagemap_clear(span);
-  to = remap(from, old, npages, /*may_move=*/true);
-  if (to == from) {
-    /* Beyond the end of the arena, which must not be. */
-    (void)!tcmi_system_release((void *)(from + (old << PAGE_SHIFT)),
-                               (npages - old) << PAGE_SHIFT);
-    to = 0;
-  }
+  to = move_out(from, old, npages, &is_short);
+  if (to == 0 && is_short && tcmi_page_heap_give_space())
+    to = move_out(from, old, npages, &is_short);
   if (to == 0) {
     tcmi_page_heap_uncharge(npages);
     tcmi_pagemap_set(span);

@@ -155,24 +155,49 @@ first_arena_hint(const void *mapping)
          ((tcmi_random(RANDOM_FIRST_ARENA) >> 54) << HUGE_PAGE_SHIFT);
 }
 
+/* An arena of @size bytes, or of less down to @least, with address space given
+ * back before less is asked for.  *@size is then that of the arena. */
+static struct arena *
+reserve_some(size_t *size, size_t least)
+{
+  bool gave = false;
+  struct arena *arena;
+
+  for (;;) {
+    uintptr_t hint = tcmi_page_heap.last != NULL
+                         ? arena_end(tcmi_page_heap.last)
+                         : first_arena_hint(&tcmi_page_heap);
+    arena = tcmi_arena_new_locked(*size, hint);
+    /* Where memory is refused, less address space does not help. */
+    if (arena != NULL || tcmi_arena_counts.commit_refused)
+      return arena;
+    if (!gave && (gave = tcmi_page_heap_give_space_locked()))
+      continue;
+    if (*size <= least)
+      return NULL;
+    *size = max_size(*size / 2, least);
+  }
+}
+
 /* Reserves an arena that holds @need bytes: as large as is due, and less if
- * the system does not have that much. */
+ * the system does not have that much.  Near a limit a large run gets none, but a
+ * mapping of its very size, see large.c. */
 static bool
-heap_reserve(size_t need)
+heap_reserve(size_t need, enum run_kind kind)
 {
   size_t due = tcmi_page_heap.next_arena_size != 0
                    ? tcmi_page_heap.next_arena_size
                    : tcmi_option(OPTION_arena_bytes);
-  size_t size = need > ARENA_MAX_SIZE ? need : max_size(due, need);
-  uintptr_t hint = tcmi_page_heap.last != NULL
-                       ? arena_end(tcmi_page_heap.last)
-                       : first_arena_hint(&tcmi_page_heap);
+  size_t wanted = need > ARENA_MAX_SIZE ? need : max_size(due, need);
+  size_t least = round_up(need, HUGE_PAGE_SIZE), size = wanted;
   struct arena *arena;
 
-  while ((arena = tcmi_arena_new_locked(size, hint)) == NULL) {
-    if (size / 2 < max_size(need, HUGE_PAGE_SIZE))
-      return false;
-    size /= 2;
+  if (kind == RUN_LARGE && need >= HUGE_PAGE_SIZE)
+    least = wanted;
+  arena = reserve_some(&size, least);
+  if (arena == NULL) {
+    tcmi_page_heap.next_arena_size = min_size(due, max_size(size, least));
+    return false;
   }
   if (tcmi_page_heap.last == NULL)
     /* Pairs with the acquire in tcmi_page_heap_base(). */
@@ -180,7 +205,9 @@ heap_reserve(size_t need)
   else
     tcmi_page_heap.last->next = arena;
   tcmi_page_heap.last = arena;
-  tcmi_page_heap.next_arena_size = min_size(due * 2, ARENA_MAX_SIZE);
+  /* What was refused is not asked for the next time. */
+  tcmi_page_heap.next_arena_size =
+      size < wanted ? size : min_size(due * 2, ARENA_MAX_SIZE);
   return true;
 }
 
@@ -223,7 +250,7 @@ alloc_locked(size_t n, size_t align, enum run_kind kind)
     return 0;
   }
   if (start == 0 && !tcmi_page_heap.refused &&
-      heap_reserve((n + slack) << PAGE_SHIFT))
+      heap_reserve((n + slack) << PAGE_SHIFT, kind))
     start = alloc_in_empty(n, align, kind);
   return start;
 }
@@ -245,29 +272,6 @@ tcmi_page_heap_alloc(size_t npages, size_t align, enum run_kind kind)
   return start;
 }
 
-/* An arena made for one run too large for the usual ones goes with it. */
-static void
-arena_drop_if_done(struct arena *arena)
-{
-  struct arena *before = tcmi_page_heap.first;
-
-  if (arena->nbusy > 0 || arena->nwarm > 0 ||
-      arena->nhuge << HUGE_PAGE_SHIFT <= ARENA_MAX_SIZE ||
-      arena == tcmi_page_heap.first)
-    return;
-  while (before->next != arena)
-    before = before->next;
-  before->next = arena->next;
-  if (tcmi_page_heap.last == arena)
-    tcmi_page_heap.last = before;
-  if (!tcmi_arena_delete_locked(arena)) {
-    arena->next = before->next;
-    before->next = arena;
-    if (tcmi_page_heap.last == before)
-      tcmi_page_heap.last = arena;
-  }
-}
-
 void
 tcmi_page_heap_free(uintptr_t start, size_t npages, enum residency residency)
 {
@@ -275,7 +279,6 @@ tcmi_page_heap_free(uintptr_t start, size_t npages, enum residency residency)
 
   lock_acquire(&tcmi_page_heap_lock);
   tcmi_range_give(arena, arena_page(arena, start), npages, residency);
-  arena_drop_if_done(arena);
   lock_release(&tcmi_page_heap_lock);
 }
 

@@ -81,6 +81,10 @@ void tcmi_page_heap_clear(uintptr_t start, size_t npages);
 MUST_CHECK bool tcmi_page_heap_charge(size_t npages);
 void tcmi_page_heap_uncharge(size_t npages);
 
+/* Gives address space back that nothing uses, after the system refused more;
+ * says whether there was any. */
+bool tcmi_page_heap_give_space(void);
+
 /* Returns idle pages to the system, empty huge pages first, until @most bytes
  * are returned; the result is bytes. */
 size_t tcmi_page_heap_release(size_t most);

@@ -4,6 +4,7 @@
  *
  *     page_heap.c     runs of pages are taken and given back
  *     page_return.c   idle pages go back to the system
+ *     page_room.c     so does address space, near a limit
  *
  * Invariants: those of page_heap.h.
  */
@@ -25,5 +26,9 @@ struct page_heap_state {
 };
 
 extern struct page_heap_state tcmi_page_heap;
+
+/* Gives address space back that nothing uses; says whether there was any.
+ * Caller holds LOCK_PAGE_HEAP. */
+bool tcmi_page_heap_give_space_locked(void);
 
 #endif /* TCM_HEAP_PAGE_HEAP_STATE_H */

@@ -61,6 +61,12 @@ leaf_bytes(void)
   return round_up(sizeof(struct pagemap_leaf), tcmi_system_page_size());
 }
 
+/* A leaf that could not be made writable waits for the next try. */
+static struct {
+  struct pagemap_leaf *leaf; /* [lock: page heap] or NULL */
+  bool has_room;             /* [lock: page heap] for its chunks behind it */
+} spare;
+
 /* A leaf of a large heap has room for its chunks behind it, so that it does not
  * become a mapping for each of them; a small one may be short of address space.
  */
@@ -68,18 +74,20 @@ static struct pagemap_leaf *
 leaf_map(void)
 {
   size_t most = leaf_bytes() + LEAF_CHUNKS * sizeof(struct pagemap_chunk);
-  size_t bytes =
-      tcmi_arena_reserved_bytes() < ARENA_MAX_SIZE ? leaf_bytes() : most;
-  struct pagemap_leaf *leaf = map_plane(bytes);
+  bool large = tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE;
+  struct pagemap_leaf *leaf = spare.leaf;
 
-  if (leaf == NULL)
-    return NULL;
-  if (!plane_commit(leaf->chunks,
-                    sizeof *leaf - offsetof(struct pagemap_leaf, chunks))) {
-    (void)!tcmi_system_release(leaf, bytes);
-    return NULL;
+  if (leaf == NULL) {
+    leaf = map_plane(large ? most : leaf_bytes());
+    spare.leaf = leaf;
+    spare.has_room = large;
   }
-  leaf->room = bytes == most ? (char *)leaf + leaf_bytes() : NULL;
+  if (leaf == NULL ||
+      !plane_commit(leaf->chunks,
+                    sizeof *leaf - offsetof(struct pagemap_leaf, chunks)))
+    return NULL;
+  spare.leaf = NULL;
+  leaf->room = spare.has_room ? (char *)leaf + leaf_bytes() : NULL;
   return leaf;
 }
 
@@ -203,10 +211,7 @@ tcmi_pagemap_forget_locked(uintptr_t start, size_t size)
 static void
 span_store(uintptr_t address, struct span *span)
 {
-  struct pagemap_leaf *leaf = pagemap_leaf_of(address);
-  struct pagemap_chunk *chunk = leaf->chunks[pagemap_chunk_index(address)];
-
-  atomic_store_relaxed(&chunk->spans[pagemap_span_index(address)], span);
+  atomic_store_relaxed(pagemap_span_place(address), span);
 }
 
 static void

@@ -69,12 +69,66 @@ expect_refusal(size_t size)
   CHILD_EXPECT(errno == ENOMEM);
 }
 
+/* Programs that would get nearly all of the limit from one mapping: what the
+ * heap reserved and does not use stands in the way of nothing. */
+static size_t
+largest(size_t limit)
+{
+  size_t size = limit;
+  void *block;
+
+  for (block = NULL; block == NULL && size > 0; size -= mebibyte)
+    block = malloc(harness_size(size));
+  free(block);
+  return size + mebibyte;
+}
+
+static int
+near_the_limit(size_t limit, const char *what)
+{
+  static const size_t sizes[] = {30, 60, 120, 250, 300};
+  size_t share = limit / 100 * 93, size, i;
+  void *block[100];
+  char *grown = NULL;
+
+  if (strcmp(what, "--rising") == 0) {
+    for (i = 0; i < sizeof sizes / sizeof *sizes; i++)
+      CHILD_EXPECT(malloc(harness_size(sizes[i] * mebibyte)) != NULL);
+  } else if (strcmp(what, "--growing") == 0) {
+    for (size = mebibyte; size <= share; size += mebibyte) {
+      char *next = (char *)realloc(grown, harness_size(size));
+      CHILD_EXPECT(next != NULL);
+      CHILD_EXPECT(grown == NULL || next[0] == 7);
+      (grown = next)[0] = 7;
+    }
+  } else if (strcmp(what, "--again") == 0) {
+    free(malloc(harness_size(limit / 4)));
+    CHILD_EXPECT(largest(limit) >= share);
+    free(malloc(harness_size(limit / 2)));
+    CHILD_EXPECT(largest(limit) >= share);
+  } else {
+    for (i = 0; i < 100; i++)
+      CHILD_EXPECT((block[i] = malloc(harness_size(mebibyte))) != NULL);
+    for (i = 0; i < 100; i++)
+      free(block[i]);
+    CHILD_EXPECT(largest(limit) >= share);
+  }
+  return 0;
+}
+
 /* What a program under a limit does, named by its argument. */
 static int
 under_limit(const char *what)
 {
+  struct rlimit space;
+
   alarm(CHILD_LIMIT);
   harness_prove_allocator();
+  if (strcmp(what, "--small") != 0 && strncmp(what, "--as", 4) != 0 &&
+      strncmp(what, "--data", 6) != 0)
+    return getrlimit(RLIMIT_AS, &space) == 0
+               ? near_the_limit((size_t)space.rlim_cur, what)
+               : 1;
   use_small_blocks();
   if (strcmp(what, "--small") == 0)
     return 0;
@@ -97,6 +151,19 @@ address_space(void)
   EXPECT(child_again_with_limit(RLIMIT_AS, 64 * mebibyte, "--as64"));
   EXPECT(child_again_with_limit(RLIMIT_AS, 128 * mebibyte, "--as64"));
   EXPECT(child_again_with_limit(RLIMIT_AS, 256 * mebibyte, "--as64"));
+}
+
+static void
+all_of_the_address_space(void)
+{
+  if (sizeof(void *) < 8 || getenv("TCM_CHECK") != NULL) {
+    harness_skip("the address space is small, or checks take some of it");
+    return;
+  }
+  EXPECT(child_again_with_limit(RLIMIT_AS, 1000 * mebibyte, "--rising"));
+  EXPECT(child_again_with_limit(RLIMIT_AS, 1000 * mebibyte, "--growing"));
+  EXPECT(child_again_with_limit(RLIMIT_AS, 400 * mebibyte, "--again"));
+  EXPECT(child_again_with_limit(RLIMIT_AS, 400 * mebibyte, "--small-first"));
 }
 
 static void
@@ -177,6 +244,7 @@ tiny_thread_stacks(void)
 
 static const struct harness_case cases[] = {
     {"address-space", address_space},
+    {"all-of-the-address-space", all_of_the_address_space},
     {"data", data},
     {"stack", stack},
     {"no-locked-memory", no_locked_memory},

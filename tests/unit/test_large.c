@@ -258,7 +258,7 @@ START_TEST(refused_move)
 
   unit_fail_all(1u << SYSTEM_MOVE);
   ck_assert(!tcmi_large_move(span, 9 * MIB));
-  ck_assert_uint_eq(unit_fail_none(), 1);
+  ck_assert_uint_ge(unit_fail_none(), 1);
   ck_assert_uint_eq(span->start, before);
   ck_assert_ptr_eq(tcmi_pagemap_find(before + MIB), span);
   ck_assert(memory_holds((void *)before, 4 * MIB, 1));

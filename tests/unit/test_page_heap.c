@@ -390,28 +390,74 @@ START_TEST(release_with_larger_system_pages)
 }
 END_TEST
 
-START_TEST(very_large_run_goes_with_its_arena)
+/* Near a limit what is empty goes: whole arenas, and the ends of others. */
+START_TEST(unused_address_space_goes_back)
 {
-  size_t npages = (size_t)3 << (30 - PAGE_SHIFT);
-  size_t reserved, metadata = 0, committed;
-  int i;
+  uintptr_t runs[40], first = alloc(1, 1, RUN_SMALL), last;
+  size_t reserved, i;
+
+  for (i = 0; i < 40; i++) {
+    runs[i] = alloc(8 * MIB / PAGE_SIZE, 1, RUN_LARGE);
+    *(volatile char *)runs[i] = 1;
+  }
+  last = runs[39];
+  reserved = tcmi_arena_reserved_bytes();
+  ck_assert_uint_ge(reserved, 320 * MIB);
+  for (i = 0; i < 39; i++)
+    tcmi_page_heap_free(runs[i], 8 * MIB / PAGE_SIZE, RESIDENCY_FULL);
+  (void)stats_now();
+  ck_assert(tcmi_page_heap_give_space());
+  (void)stats_now();
+  ck_assert_uint_lt(tcmi_arena_reserved_bytes(), reserved);
+  ck_assert_uint_le(tcmi_arena_reserved_bytes(), 300 * MIB);
+  ck_assert_ptr_nonnull(pagemap_arena(first));
+  ck_assert_ptr_nonnull(pagemap_arena(last));
+  ck_assert_ptr_null(pagemap_arena(arena_end(pagemap_arena(last))));
+  *(volatile char *)last = 2;
+  ck_assert(!tcmi_page_heap_give_space());
+  tcmi_page_heap_free(last, 8 * MIB / PAGE_SIZE, RESIDENCY_FULL);
+  ck_assert(tcmi_page_heap_give_space());
+  ck_assert_uint_eq(tcmi_arena_reserved_bytes(), HUGE_PAGE_SIZE);
+  (void)stats_now();
+  last = alloc(8 * MIB / PAGE_SIZE, 1, RUN_LARGE);
+  memset((void *)last, 1, 8 * MIB);
+  (void)stats_now();
+}
+END_TEST
+
+START_TEST(refused_release_keeps_address_space)
+{
+  size_t reserved;
 
   (void)alloc(1, 1, RUN_SMALL);
+  tcmi_page_heap_free(alloc(60 * MIB / PAGE_SIZE, 1, RUN_LARGE),
+                      60 * MIB / PAGE_SIZE, RESIDENCY_FULL);
   reserved = tcmi_arena_reserved_bytes();
-  committed = tcmi_arena_committed_bytes();
-  for (i = 0; i < 50; i++) {
-    uintptr_t start = alloc(npages, 1, RUN_LARGE);
-    ck_assert_uint_ge(tcmi_arena_reserved_bytes(),
-                      reserved + (npages << PAGE_SHIFT));
-    *(volatile char *)(start + (npages << PAGE_SHIFT) - 1) = 1;
-    tcmi_page_heap_free(start, npages, RESIDENCY_NONE);
-    (void)stats_now();
-    ck_assert_uint_eq(tcmi_arena_reserved_bytes(), reserved);
-    ck_assert_uint_eq(tcmi_arena_committed_bytes(), committed);
-    if (i == 0)
-      metadata = tcmi_metadata_mapped_bytes();
-  }
-  ck_assert_uint_eq(tcmi_metadata_mapped_bytes(), metadata);
+  unit_fail_all(1u << SYSTEM_RELEASE);
+  ck_assert(!tcmi_page_heap_give_space());
+  ck_assert_uint_gt(unit_fail_none(), 0);
+  ck_assert_uint_eq(tcmi_arena_reserved_bytes(), reserved);
+  (void)stats_now();
+}
+END_TEST
+
+/* What the system refuses is not asked for in many sizes each time. */
+START_TEST(refusals_cost_few_calls)
+{
+  (void)alloc(1, 1, RUN_SMALL);
+  while (tcmi_page_heap_alloc(HUGE_PAGE_PAGES, 1, RUN_SMALL) != 0)
+    unit_fail_all(1u << SYSTEM_RESERVE);
+  (void)unit_fail_none();
+  unit_fail_all(1u << SYSTEM_RESERVE);
+  ck_assert_uint_eq(tcmi_page_heap_alloc(HUGE_PAGE_PAGES, 1, RUN_SMALL), 0);
+  ck_assert_uint_le(unit_fail_none(), 2);
+  ck_assert_uint_ne(tcmi_page_heap_alloc(HUGE_PAGE_PAGES, 1, RUN_SMALL), 0);
+  unit_fail_all(1u << SYSTEM_COMMIT);
+  ck_assert_uint_eq(tcmi_page_heap_alloc(4 * HUGE_PAGE_PAGES, 1, RUN_SMALL), 0);
+  (void)unit_fail_none();
+  unit_fail_all(1u << SYSTEM_COMMIT);
+  ck_assert_uint_eq(tcmi_page_heap_alloc(4 * HUGE_PAGE_PAGES, 1, RUN_SMALL), 0);
+  ck_assert_uint_le(unit_fail_none(), 3);
 }
 END_TEST
 
@@ -626,7 +672,9 @@ add_tests(TCase *tests)
   tcase_add_test(tests, release_returns_what_is_free);
   tcase_add_test(tests, refused_release_keeps_the_books);
   tcase_add_test(tests, release_with_larger_system_pages);
-  tcase_add_test(tests, very_large_run_goes_with_its_arena);
+  tcase_add_test(tests, unused_address_space_goes_back);
+  tcase_add_test(tests, refused_release_keeps_address_space);
+  tcase_add_test(tests, refusals_cost_few_calls);
   tcase_add_test(tests, failures_at_a_limit_reserve_nothing);
   tcase_add_test(tests, each_refused_call);
   tcase_add_test(tests, threads_and_a_releaser);

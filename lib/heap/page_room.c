@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Address space that nothing uses goes back when the system refuses more: the
+ * process is near a limit of its own, as RLIMIT_AS.
+ *
+ * Rejected: to give each empty arena back at once.  A heap that swings would
+ * reserve and describe it again and again, and only a limit gains.
+ */
+#include "config.h"
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/report.h"
+#include "base/system.h"
+#include "heap/arena.h"
+#include "heap/page_heap.h"
+#include "heap/page_heap_state.h"
+#include "heap/page_range.h"
+#include "heap/pagemap.h"
+
+/* Idle pages of the huge pages from @first on go with these. */
+static void
+forget_idle(struct arena *arena, size_t first)
+{
+  size_t idle = 0;
+
+  for (size_t h = bits_find(arena->warm, first, arena->nhuge, true);
+       h < arena->nhuge; h = bits_find(arena->warm, h, arena->nhuge, true)) {
+    idle += tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
+    bit_clear(arena->warm, h);
+    arena->nwarm--;
+  }
+  counter_sub(&tcmi_page_counts.idle, idle);
+  if (tcmi_page_counts.idle < tcmi_page_counts.least_idle)
+    tcmi_page_counts.least_idle = tcmi_page_counts.idle;
+  tcmi_page_heap.released_bytes += idle << PAGE_SHIFT;
+}
+
+/* Unmaps the empty huge pages at the end of an arena that stays. */
+static bool
+cut_end(struct arena *arena)
+{
+  size_t used = bits_end_before(arena->busy, arena->nhuge);
+  size_t keep = max_size(used, 1);
+
+  if (keep >= arena->nhuge ||
+      tcmi_system_release((void *)(arena->start + (keep << HUGE_PAGE_SHIFT)),
+                          (arena->nhuge - keep) << HUGE_PAGE_SHIFT) != 0)
+    return false;
+  forget_idle(arena, keep);
+  tcmi_arena_forget_locked(arena, keep);
+  return true;
+}
+
+/* Unmaps an empty arena, which @before precedes. */
+static bool
+drop(struct arena *arena, struct arena *before)
+{
+  struct arena *next = arena->next;
+  size_t bytes = arena->nhuge << HUGE_PAGE_SHIFT;
+
+  if (tcmi_system_release((void *)arena->start, bytes) != 0)
+    return false;
+  before->next = next;
+  if (tcmi_page_heap.last == arena)
+    tcmi_page_heap.last = before;
+  forget_idle(arena, 0);
+  tcmi_arena_forget_locked(arena, 0);
+  return true;
+}
+
+bool
+tcmi_page_heap_give_space_locked(void)
+{
+  struct arena *before = tcmi_page_heap.first, *arena;
+  bool gave;
+
+  lock_assert_held(&tcmi_page_heap_lock);
+  if (before == NULL || tcmi_page_heap.walkers > 0)
+    return false;
+  gave = cut_end(before);
+  while ((arena = before->next) != NULL) {
+    if (arena->nbusy == 0 && drop(arena, before)) {
+      gave = true;
+      continue;
+    }
+    gave |= cut_end(arena);
+    before = arena;
+  }
+  return gave;
+}
+
+bool
+tcmi_page_heap_give_space(void)
+{
+  bool gave;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  gave = tcmi_page_heap_give_space_locked();
+  lock_release(&tcmi_page_heap_lock);
+  return gave;
+}
