@@ -3,6 +3,7 @@
 
 #include "api/release.h"
 
+#include "api/rounds.h"
 #include "api/surroundings.h"
 #include "base/atomics.h"
 #include "base/bits.h"
@@ -26,12 +27,8 @@ tcmi_settle_all(void)
   }
   while (tcmi_thread_cache_flush_orphan())
     moved = true;
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
-    if (atomic_load_relaxed(&tcmi_transfer_caches[c].count) == 0)
-      continue;
-    tcmi_transfer_settle(c);
-    moved = true;
-  }
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    moved |= tcmi_transfer_settle(c) > 0;
   return moved;
 }
 
@@ -43,24 +40,51 @@ static size_t settle_mark = SETTLE_STEP_MIN;
 static size_t soft_mark;
 
 /* As Go's memory limit: near it, memory goes back sooner and the program runs
- * slower, but nothing fails. */
+ * slower, but nothing fails.  A call returns a piece of what is free; only far
+ * above the limit, where the kernel might end the process, all of it. */
 static void
-heed_soft_limit(size_t limit)
+apply_soft_limit(size_t limit)
 {
   size_t held = tcmi_page_heap_held_bytes();
   size_t step = max_size(limit / 64, SOFT_LIMIT_STEP_MIN);
 
-  if (held <= limit) {
-    atomic_store_relaxed(&soft_mark, limit);
+  if (likely(held <= limit)) {
+    if (atomic_load_relaxed(&soft_mark) != limit)
+      atomic_store_relaxed(&soft_mark, limit);
     return;
   }
   if (held <= atomic_load_relaxed(&soft_mark))
     return;
   tcmi_page_heap_count_soft_hit();
   tcmi_surroundings_heed_again();
-  (void)tcmi_release_all();
+  if (held > limit + 2 * step)
+    (void)tcmi_release_all();
+  else if (tcmi_rounds_piece_of_all(ROUND_PIECE_PAGES))
+    return;
   atomic_store_relaxed(&soft_mark,
                        max_size(tcmi_page_heap_held_bytes(), limit) + step);
+}
+
+/* What this thread settles next: an orphan, then class by class; 0: nothing.
+ * [owner thread] */
+static __thread unsigned settling;
+
+/* Objects that a call moves to the central lists at most, and some more. */
+#define SETTLE_PIECE 2048
+
+static void
+settle_piece(void)
+{
+  size_t moved = 0;
+
+  if (settling == 1 && tcmi_thread_cache_flush_orphan())
+    return;
+  while (settling != 0 && moved < SETTLE_PIECE) {
+    if (tcmi_thread_cache_state == CACHE_OPEN)
+      moved += tcmi_thread_cache_flush_class(tcmi_thread_cache, settling);
+    moved += tcmi_transfer_settle(settling);
+    settling = (settling + 1) % SIZE_CLASS_COUNT;
+  }
 }
 
 bool
@@ -80,13 +104,18 @@ tcmi_settle_if_grown(void)
   size_t used = tcmi_page_heap_used_bytes();
 
   if (unlikely(limit != 0))
-    heed_soft_limit(limit);
+    apply_soft_limit(limit);
+  if (unlikely(settling != 0))
+    settle_piece();
   if (likely(used < atomic_load_relaxed(&settle_mark)))
     return;
   atomic_store_relaxed(&settle_mark,
                        used + max_size(used / 16, SETTLE_STEP_MIN));
   tcmi_surroundings_heed_again();
-  (void)tcmi_settle_all();
+  if (tcmi_thread_cache_state == CACHE_OPEN)
+    tcmi_thread_cache_flush_large(tcmi_thread_cache);
+  settling = 1;
+  settle_piece();
 }
 
 size_t

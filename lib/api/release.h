@@ -16,8 +16,9 @@
  * moved. */
 bool tcmi_settle_all(void);
 /* Settles all when the heap has grown by a sixteenth since the last time: what
- * lies in caches must not raise the peak.  Above the soft limit, returns all
- * that is free.  Cheap when there is nothing to do. */
+ * lies in caches must not raise the peak.  A call does a bounded piece of it,
+ * and the next slow paths of the thread do the rest.  Above the soft limit, it
+ * returns what is free.  Cheap when there is nothing to do. */
 void tcmi_settle_if_grown(void);
 /* After a failure: settles all, and under a hard limit returns all that is free
  * to make room for something else.  True if it is worth another try. */

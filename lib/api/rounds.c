@@ -34,6 +34,7 @@ static struct {
   size_t left;            /* bytes to be returned in this stage */
   struct page_walk pages; /* where the page heap is looked at */
   struct span_walk spans; /* where the class is looked at */
+  bool all;               /* what is free goes, needed or not */
   size_t returned;        /* pages, by this round so far */
   size_t returned_before; /* pages, by the round before */
   size_t faulted_before;  /* tcmi_page_counts.faulted at its end */
@@ -91,6 +92,7 @@ round_end(void)
   rounds.faulted_before = atomic_load_relaxed(&tcmi_page_counts.faulted);
   rounds.returned = 0;
   rounds.stage = STAGE_BEGIN;
+  rounds.all = false;
   /* A round that calls do may take longer than a period. */
   atomic_store_relaxed(&rounds.due, rounds.began + rounds.period);
 }
@@ -102,8 +104,8 @@ class_begin(unsigned c)
   rounds.stage = c < SIZE_CLASS_COUNT ? STAGE_CLASS : STAGE_END;
   if (rounds.stage == STAGE_END)
     return;
-  tcmi_transfer_settle(c);
-  rounds.left = tcmi_central_unneeded(c);
+  (void)tcmi_transfer_settle(c);
+  rounds.left = rounds.all ? SIZE_MAX : tcmi_central_unneeded(c);
   tcmi_central_walk_begin(&rounds.spans);
 }
 
@@ -163,7 +165,7 @@ step(struct piece *piece)
       spend(piece, ROUND_PIECE_PAGES);
       break;
     }
-    rounds.left = tcmi_page_heap_unneeded();
+    rounds.left = rounds.all ? SIZE_MAX : tcmi_page_heap_unneeded();
     rounds.pages = (struct page_walk){0};
     rounds.stage = STAGE_PAGES;
     break;
@@ -188,6 +190,7 @@ tcmi_rounds_begin(void)
       !try_claim())
     return;
   rounds.stage = STAGE_BEGIN;
+  rounds.all = false;
   rounds.returned = rounds.returned_before = 0;
   (void)tcmi_page_heap_unneeded();
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
@@ -205,12 +208,36 @@ tcmi_rounds_wait(void)
   return now >= due ? 0 : (unsigned)(due - now);
 }
 
-bool
-tcmi_rounds_piece(size_t pages, int file)
+/* Whether the round goes on.  Holds the claim, and gives it up. */
+static bool
+do_piece(size_t pages)
 {
   struct piece piece = {pages};
   bool goes_on;
 
+  while (piece.left > 0 && rounds.stage != STAGE_END)
+    step(&piece);
+  goes_on = rounds.stage != STAGE_END;
+  if (!goes_on)
+    round_end();
+  unclaim();
+  return goes_on;
+}
+
+bool
+tcmi_rounds_piece_of_all(size_t pages)
+{
+  if (!try_claim())
+    return true;
+  if (!rounds.all)
+    rounds.stage = STAGE_BEGIN;
+  rounds.all = true;
+  return do_piece(pages);
+}
+
+bool
+tcmi_rounds_piece(size_t pages, int file)
+{
   if (!try_claim())
     return false;
   if (rounds.stage == STAGE_BEGIN && tcmi_surroundings_are_short(file)) {
@@ -220,13 +247,7 @@ tcmi_rounds_piece(size_t pages, int file)
                          tcmi_system_milliseconds() + ROUND_PERIOD_MIN_MS);
     return false;
   }
-  while (piece.left > 0 && rounds.stage != STAGE_END)
-    step(&piece);
-  goes_on = rounds.stage != STAGE_END;
-  if (!goes_on)
-    round_end();
-  unclaim();
-  return goes_on;
+  return do_piece(pages);
 }
 
 bool
@@ -248,6 +269,7 @@ void
 tcmi_rounds_after_fork(void)
 {
   rounds.stage = STAGE_BEGIN;
+  rounds.all = false;
   rounds.returned = rounds.returned_before = 0;
   atomic_store_relaxed(&rounds.due, 0);
   atomic_store_relaxed(&rounds.claimed, 0);

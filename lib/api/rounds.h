@@ -43,6 +43,9 @@ unsigned tcmi_rounds_wait(void);
  * of the thread, see tcmi_system_confine(), or -1.  False if the round is done
  * by it, or nothing was to do. */
 bool tcmi_rounds_piece(size_t pages, int file);
+/* The same of a round that returns all that is free, needed or not: begins one
+ * unless it goes on.  False if it is done. */
+bool tcmi_rounds_piece_of_all(size_t pages);
 /* Whether the last round returned anything, or goes on. */
 bool tcmi_rounds_find_more(void);
 /* A whole round at once, due or not; bytes returned.  For tests. */

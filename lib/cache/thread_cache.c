@@ -541,25 +541,40 @@ tcmi_thread_cache_take_large(struct thread_cache *cache, size_t npages)
   return span;
 }
 
+void
+tcmi_thread_cache_flush_large(struct thread_cache *cache)
+{
+  struct cache_owner *owner = owner_of(cache);
+
+  drop_large(owner);
+  (void)charge_large(owner, 0);
+}
+
 /* Small blocks by the closed window, large ones since none has the size. */
 void
 tcmi_thread_cache_divert(struct thread_cache *cache)
 {
-  struct cache_owner *owner = owner_of(cache);
-
   cache->window = NO_WINDOW;
-  drop_large(owner);
-  (void)charge_large(owner, 0);
+  tcmi_thread_cache_flush_large(cache);
+}
+
+unsigned
+tcmi_thread_cache_flush_class(struct thread_cache *cache, unsigned c)
+{
+  struct cache_owner *owner = owner_of(cache);
+  unsigned count = owner->states[c].base == NULL ? 0 : bin_count(owner, c);
+
+  if (count > 0)
+    bin_flush(owner, c, count);
+  return count;
 }
 
 void
 tcmi_cache_owner_flush(struct cache_owner *owner)
 {
-  drop_large(owner);
-  (void)charge_large(owner, 0);
+  tcmi_thread_cache_flush_large(&owner->hot);
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    if (owner->states[c].base != NULL && bin_count(owner, c) > 0)
-      bin_flush(owner, c, bin_count(owner, c));
+    (void)tcmi_thread_cache_flush_class(&owner->hot, c);
 }
 
 void

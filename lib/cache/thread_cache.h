@@ -115,6 +115,11 @@ struct span *tcmi_thread_cache_take_large(struct thread_cache *cache,
 /* Gives all objects of the cache to the transfer caches, and to the central
  * lists what has no room there. */
 void tcmi_thread_cache_flush(struct thread_cache *cache);
+/* The same for one class; how many objects that were. */
+unsigned tcmi_thread_cache_flush_class(struct thread_cache *cache,
+                                       unsigned class_id);
+/* Gives the held large block to the page heap. */
+void tcmi_thread_cache_flush_large(struct thread_cache *cache);
 /* Makes the next free of the calling thread take the slow path. */
 void tcmi_thread_cache_divert(struct thread_cache *cache);
 

@@ -73,13 +73,15 @@ tcmi_transfer_insert(unsigned class_id, void *const *objects, unsigned n)
     tcmi_central_insert(class_id, objects + kept, n - kept);
 }
 
-void
+unsigned
 tcmi_transfer_settle(unsigned class_id)
 {
   struct transfer_cache *transfer = &tcmi_transfer_caches[class_id];
   void *batch[SIZE_CLASS_BATCH_MAX];
-  unsigned n;
+  unsigned n, moved = 0;
 
+  if (atomic_load_relaxed(&transfer->count) == 0)
+    return 0;
   do {
     lock_acquire(&transfer->lock);
     n = (unsigned)min_size(transfer->count, SIZE_CLASS_BATCH_MAX);
@@ -89,5 +91,7 @@ tcmi_transfer_settle(unsigned class_id)
     lock_release(&transfer->lock);
     if (n > 0)
       tcmi_central_insert(class_id, batch, n);
+    moved += n;
   } while (n > 0);
+  return moved;
 }

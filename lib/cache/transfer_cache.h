@@ -39,7 +39,7 @@ extern struct transfer_cache tcmi_transfer_caches[SIZE_CLASS_COUNT];
 unsigned tcmi_transfer_remove(unsigned class_id, void **out, unsigned n);
 /* Gives @n objects back. */
 void tcmi_transfer_insert(unsigned class_id, void *const *objects, unsigned n);
-/* Empties the array into the central list. */
-void tcmi_transfer_settle(unsigned class_id);
+/* Empties the array into the central list; how many objects that were. */
+unsigned tcmi_transfer_settle(unsigned class_id);
 
 #endif /* TCM_CACHE_TRANSFER_CACHE_H */

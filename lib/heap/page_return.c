@@ -157,6 +157,9 @@ walk_locked(struct page_walk *walk, size_t most, struct leaving *leaving,
   *found = false;
   if (walk->arena != NULL && !arena_exists_locked(walk->arena))
     *walk = (struct page_walk){.done = true};
+  /* An arena may have become shorter. */
+  if (walk->arena != NULL)
+    walk->h = min_size(walk->h, walk->arena->nhuge);
   while (!*found && !walk->done && looks < most) {
     looks++;
     if (walk->h == 0) {

@@ -76,7 +76,7 @@ tcmi_page_heap_give_space_locked(void)
   bool gave;
 
   lock_assert_held(&tcmi_page_heap_lock);
-  if (before == NULL || tcmi_page_heap.walkers > 0)
+  if (before == NULL)
     return false;
   gave = cut_end(before);
   while ((arena = before->next) != NULL) {
