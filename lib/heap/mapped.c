@@ -152,6 +152,21 @@ can_name(uintptr_t start, size_t npages)
   return done;
 }
 
+/* Whether the kernel would map so much more in one piece.  It does not count
+ * what came out of an arena, which is reserved without a promise of memory. */
+static bool
+kernel_allows(size_t size)
+{
+  void *memory;
+
+  if (size <= ARENA_MAX_SIZE)
+    return true;
+  if (tcmi_system_map_block(size, &memory) != 0)
+    return false;
+  (void)!tcmi_system_release(memory, size);
+  return true;
+}
+
 /* Lets the system grow [from, from + old pages); the new place, or 0, and then
  * whether address space was short. */
 static uintptr_t
@@ -159,8 +174,10 @@ remap(uintptr_t from, size_t old, size_t npages, bool may_move, bool *is_short)
 {
   size_t old_size = old << PAGE_SHIFT, size = npages << PAGE_SHIFT;
   void *to;
-  int error = tcmi_system_remap((void *)from, old_size, size, may_move, &to);
+  int error = -ENOMEM;
 
+  if (kernel_allows(size - old_size))
+    error = tcmi_system_remap((void *)from, old_size, size, may_move, &to);
   *is_short = error == -ENOMEM;
   if (error != 0)
     return 0;

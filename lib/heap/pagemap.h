@@ -154,10 +154,13 @@ pagemap_span_place(uintptr_t address)
 static inline bool
 pagemap_claim(uintptr_t address, struct span *span)
 {
-  return atomic_exchange_acquire(pagemap_span_place(address), NULL) == span;
+  /* One that is held was freed between the caller's look and here. */
+  return atomic_exchange_acquire(pagemap_span_place(address), NULL) == span &&
+         !span->held;
 }
 
-/* Puts one back that is held instead. */
+/* Puts one back that is held instead.  Pairs with the acquire in
+ * pagemap_claim(). */
 static inline void
 pagemap_unclaim(uintptr_t address, struct span *span)
 {

@@ -242,6 +242,27 @@ START_TEST(growing_pages_move_out_of_the_arena)
 }
 END_TEST
 
+/* What the kernel refuses to a mapping it refuses to a block that moves. */
+START_TEST(growth_is_the_kernels_to_refuse)
+{
+  struct span *span = walled(4 * MIB);
+  size_t size;
+  void *block;
+
+  for (size = (size_t)1 << 31; size < PTRDIFF_MAX / 4; size *= 2) {
+    block = tcmi_large_alloc(size, 1, false);
+    if (block == NULL)
+      break;
+    tcmi_large_free(pagemap_span((uintptr_t)block));
+  }
+  ck_assert(!tcmi_large_move(span, size + 8 * MIB));
+  ck_assert(tcmi_large_move(span, 9 * MIB));
+  ck_assert(!tcmi_large_move(span, size + 18 * MIB));
+  ck_assert(memory_holds((void *)span->start, 4 * MIB, 1));
+  ck_assert_uint_eq(used_bytes(), 13 * MIB);
+}
+END_TEST
+
 START_TEST(small_blocks_do_not_move_out)
 {
   struct span *span = walled(REMAP_MIN_SIZE / 2);
@@ -432,6 +453,7 @@ main(void)
   tcase_add_test(tests, very_large_stays_for_the_next);
   tcase_add_test(tests, growth_returns_what_is_idle);
   tcase_add_test(tests, growing_pages_move_out_of_the_arena);
+  tcase_add_test(tests, growth_is_the_kernels_to_refuse);
   tcase_add_test(tests, small_blocks_do_not_move_out);
   tcase_add_test(tests, refused_move);
   tcase_add_test(tests, nothing_is_mapped_over_what_others_took);

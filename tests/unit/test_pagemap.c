@@ -408,6 +408,8 @@ START_TEST(one_thread_gets_the_block)
   }
   for (i = 0; i < 2; i++)
     unit_join(threads[i]);
+  wanted->held = true;
+  ck_assert(!pagemap_claim(wanted->start, wanted));
 }
 END_TEST
 
