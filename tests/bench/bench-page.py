@@ -9,11 +9,13 @@ import sys
 
 sys.dont_write_bytecode = True
 import curves  # noqa: E402
+import latencies  # noqa: E402
 import page  # noqa: E402
 
 # Which instruments, in the order of the page, under which heading.
 OTHERS = (
     ("curves", "Cost over size"),
+    ("latency", "Single calls"),
     ("scaling", "More threads"),
     ("traces", "Over the limit"),
     ("huge", "Huge pages"),
@@ -25,15 +27,19 @@ def load(path):
         return json.load(file)
 
 
+DRAWINGS = {"curves": curves.svg, "latency": latencies.charts}
+
+
 def section(kind, title, result):
     """One instrument's part of the page."""
     text = f"<h2>{page.escape(title)}</h2>"
-    if kind == "curves":
-        text += ("<p>Both scales are logarithmic; lower is better.</p>"
-                 + curves.svg(result)
-                 + "<details><summary>All figures as a table</summary>")
-    text += f"<pre>{page.escape(result['text'])}</pre>"
-    return text + ("</details>" if kind == "curves" else "")
+    figures = f"<pre>{page.escape(result['text'])}</pre>"
+    if kind not in DRAWINGS:
+        return text + figures
+    return (text + "<p>Both scales are logarithmic; lower is better.</p>"
+            + DRAWINGS[kind](result)
+            + "<details><summary>All figures as a table</summary>"
+            + figures + "</details>")
 
 
 def compose(directory):

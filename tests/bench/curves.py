@@ -96,20 +96,27 @@ class Chart:
             parts.append(f'<polyline points="{path}" fill="none" '
                          f'stroke="{colour}" stroke-width="{thick}"/>')
             for x, y in line:
-                parts.append(marks.draw(
-                    name, self.x(x), self.y(y),
-                    f"{name}, {x} objects: {tables.number(y)}", size=2.6))
+                parts.append(marks.draw(name, self.x(x), self.y(y),
+                                        self.hint(name, x, y), size=2.6))
         return parts
 
+    def hint(self, name, x, y):
+        return f"{name}, {x} objects: {tables.number(y)}"
 
-def svg(result):
-    """All figures in one drawing, with a legend above."""
-    marks = page.Marks(list(result["allocators"]))
+
+def legend(marks):
     parts, at = [], LEFT
     for name in marks.looks:
         parts.append(marks.draw(name, at, 10))
         parts.append(f'<text x="{at + 10}" y="14">{page.escape(name)}</text>')
         at += 40 + 7 * len(name)
+    return parts
+
+
+def svg(result):
+    """All figures in one drawing, with a legend above."""
+    marks = page.Marks(list(result["allocators"]))
+    parts = legend(marks)
     for number, (key, what, unit) in enumerate(FIGURES):
         left = LEFT + number % ACROSS * (WIDE + LEFT + 20)
         top = 30 + TOP + number // ACROSS * (TALL + TOP + 34)

@@ -7,6 +7,7 @@ As in quick.py, the times mean nothing.
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, HERE)
 import curves  # noqa: E402
+import latencies  # noqa: E402
 import machine  # noqa: E402
 import measure  # noqa: E402
 
@@ -112,6 +114,59 @@ def check_curves(directory):
            f"{lines} curves are drawn")
 
 
+def check_calls(label, row, name):
+    """The figures of one allocator, in every cell and consistent."""
+    for call in latencies.calls_of(row):
+        for clock in latencies.CLOCKS:
+            calls = latencies.Calls(row, name, call, clock)
+            figures = calls.figures()
+            expect(calls.count >= 1000 and figures[0] > 0
+                   and figures == sorted(figures),
+                   f"{label}: {call} {clock}: {calls.count}, {figures}")
+            told = row["samples"][name][0]["calls"][call][clock]
+            expect(figures[:-1] == [told[part] for part, _ in latencies.PARTS],
+                   f"{label}: {call} {clock}: {figures}, but {told}")
+
+
+def check_known_calls():
+    """One malloc in ten worked for 2 ms, one free in ten slept as long."""
+    done = subprocess.run([os.path.join(BUILD, "latency"), "known", "400", "2"],
+                          stdout=subprocess.PIPE, text=True, check=False)
+    expect(done.returncode == 0, f"latency known: {done.returncode}")
+    over = {(said["call"], said["clock"]): int(said["over_1ms"])
+            for said in map(machine.fields, done.stdout.splitlines()[1:])}
+    expect(over.get(("malloc", "cpu")) == 40
+           and over.get(("malloc", "wall"), 0) >= 40
+           and over.get(("free", "wall"), 0) >= 40
+           and over.get(("free", "cpu")) == 0, f"known calls: {over}")
+
+
+def check_latency(directory):
+    check_known_calls()
+    result, said = run(directory, "latency")
+    if result is None:
+        return
+    names = [row["name"].split("@")[0] for row in result["rows"]]
+    expect(names + list(result["absent"]) in (
+        ["request", "mixed", "fragmented-64m"],
+        ["request", "mixed", "fragmented"]), f"latency: rows {names}")
+    for row in result["rows"]:
+        check_cells(row["name"], row["samples"], result["allocators"])
+        expect(row["name"] + ":" in said, f"{row['name']}: not in the table")
+        for name in result["allocators"]:
+            check_calls(f"{row['name']} under {name}", row, name)
+    section = importlib.import_module("bench-page").section(
+        "latency", "Single calls", result)
+    drawings = re.findall(r"<svg.*?</svg>", section, re.S)
+    expect(len(drawings) == section.count("<table>") == 4 * len(names),
+           f"{len(drawings)} drawings of single calls")
+    for drawing in drawings:
+        lines = xml.dom.minidom.parseString(drawing).getElementsByTagName(
+            "polyline")
+        expect(len(lines) == len(result["allocators"]),
+               f"{len(lines)} curves of single calls in a drawing")
+
+
 def huge_kib(tools, allocator):
     """What is in huge pages when many objects are live: so many that one that
     grows in small steps at first has come to steps of whole huge pages."""
@@ -165,6 +220,7 @@ def main():
         check_traces(directory)
         check_scaling(directory)
         check_curves(directory)
+        check_latency(directory)
         check_huge(directory)
     check_locks()
     print("FAIL" if failures else "pass", len(failures), "complaints")

@@ -4,6 +4,7 @@
 bench_programs = \
 	tests/bench/curve \
 	tests/bench/known \
+	tests/bench/latency \
 	tests/bench/launch \
 	tests/bench/pack \
 	tests/bench/replay \
@@ -24,6 +25,12 @@ tests_bench_curve_CFLAGS = $(bench_cflags)
 tests_bench_curve_LDADD = -ldl
 tests_bench_curve_SOURCES = \
 	tests/bench/curve.c \
+	tests/bench/process.h \
+	tests/bench/workload.h
+tests_bench_latency_CFLAGS = $(bench_cflags)
+tests_bench_latency_LDADD = -ldl
+tests_bench_latency_SOURCES = \
+	tests/bench/latency.c \
 	tests/bench/process.h \
 	tests/bench/workload.h
 tests_bench_launch_CFLAGS = $(bench_cflags)
@@ -85,6 +92,7 @@ EXTRA_DIST += $(bench_tests) \
 	tests/bench/bench-huge.py \
 	tests/bench/bench-instructions.py \
 	tests/bench/bench-keep.py \
+	tests/bench/bench-latency.py \
 	tests/bench/bench-locks.py \
 	tests/bench/bench-page.py \
 	tests/bench/bench-scaling.py \
@@ -92,6 +100,7 @@ EXTRA_DIST += $(bench_tests) \
 	tests/bench/bench.py \
 	tests/bench/curves.py \
 	tests/bench/kept.py \
+	tests/bench/latencies.py \
 	tests/bench/machine.py \
 	tests/bench/measure.py \
 	tests/bench/page.py \
@@ -149,6 +158,11 @@ bench-huge: $(bench_needs)
 	  --json tests/bench/huge.json --table tests/bench/huge.txt \
 	  $(BENCHFLAGS)
 
+bench-latency: $(bench_needs)
+	$(PYTHON) $(srcdir)/tests/bench/bench-latency.py $(bench_options) \
+	  --json tests/bench/latency.json --table tests/bench/latency.txt \
+	  $(BENCHFLAGS)
+
 # All that was measured so far, on one page.
 bench-page:
 	$(PYTHON) $(srcdir)/tests/bench/bench-page.py tests/bench \
@@ -169,6 +183,8 @@ CLEANFILES += \
 	tests/bench/huge.json \
 	tests/bench/huge.txt \
 	tests/bench/instructions.json \
+	tests/bench/latency.json \
+	tests/bench/latency.txt \
 	tests/bench/locks.txt \
 	tests/bench/scaling.json \
 	tests/bench/scaling.txt \

@@ -112,7 +112,7 @@ escape(void *p)
   __asm__ volatile("" : : "g"(p) : "memory");
 }
 
-/* A block of at least 16 bytes that knows its size, so that block_free() can
+/* A block of at least 16 bytes that knows its size, so that block_check() can
  * tell whether it is still what block_new() made. */
 static inline void *
 block_label(void *p, size_t size_bytes)
@@ -131,15 +131,20 @@ block_new(size_t size_bytes)
 }
 
 static inline void
-block_free(void *p)
+block_check(void *p)
 {
-  uint64_t size_bytes;
-  if (p == NULL)
-    return;
-  size_bytes = ((uint64_t *)p)[0] ^ (uintptr_t)p;
+  uint64_t size_bytes = ((uint64_t *)p)[0] ^ (uintptr_t)p;
   if (size_bytes - 16 > 64 * MIB ||
       ((unsigned char *)p)[size_bytes - 1] != (unsigned char)size_bytes)
     die("a block changed while it was in use");
+}
+
+static inline void
+block_free(void *p)
+{
+  if (p == NULL)
+    return;
+  block_check(p);
   free(p);
 }
 
