@@ -152,6 +152,19 @@ can_name(uintptr_t start, size_t npages)
   return done;
 }
 
+/* A block that has moved must have a name, or go back: what the map may need is
+ * there before. */
+static bool
+map_is_prepared(void)
+{
+  bool done;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  done = tcmi_pagemap_prepare_locked();
+  lock_release(&tcmi_page_heap_lock);
+  return done;
+}
+
 /* Whether the kernel would map so much more in one piece.  It does not count
  * what came out of an arena, which is reserved without a promise of memory. */
 static bool
@@ -176,7 +189,7 @@ remap(uintptr_t from, size_t old, size_t npages, bool may_move, bool *is_short)
   void *to;
   int error = -ENOMEM;
 
-  if (kernel_allows(size - old_size))
+  if (map_is_prepared() && kernel_allows(size - old_size))
     error = tcmi_system_remap((void *)from, old_size, size, may_move, &to);
   *is_short = error == -ENOMEM;
   if (error != 0)

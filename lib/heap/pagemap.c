@@ -61,31 +61,40 @@ leaf_bytes(void)
   return round_up(sizeof(struct pagemap_leaf), tcmi_system_page_size());
 }
 
-/* A leaf that could not be made writable waits for the next try. */
+/* A leaf that could not be made writable waits for the next try; and what the
+ * next block that moves may need. */
 static struct {
-  struct pagemap_leaf *leaf; /* [lock: page heap] or NULL */
-  bool has_room;             /* [lock: page heap] for its chunks behind it */
+  struct pagemap_leaf *leaf;   /* [lock: page heap] or NULL */
+  struct pagemap_chunk *chunk; /* [lock: page heap] or NULL */
+  bool has_room;               /* [lock: page heap] for its chunks behind it */
 } spare;
 
 /* A leaf of a large heap has room for its chunks behind it, so that it does not
  * become a mapping for each of them; a small one may be short of address space.
  */
-static struct pagemap_leaf *
-leaf_map(void)
+static bool
+spare_leaf_ensure(void)
 {
   size_t most = leaf_bytes() + LEAF_CHUNKS * sizeof(struct pagemap_chunk);
   bool large = tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE;
-  struct pagemap_leaf *leaf = spare.leaf;
 
-  if (leaf == NULL) {
-    leaf = map_plane(large ? most : leaf_bytes());
-    spare.leaf = leaf;
+  if (spare.leaf == NULL) {
+    spare.leaf = map_plane(large ? most : leaf_bytes());
     spare.has_room = large;
   }
-  if (leaf == NULL ||
-      !plane_commit(leaf->chunks,
+  return spare.leaf != NULL;
+}
+
+static struct pagemap_leaf *
+leaf_map(void)
+{
+  struct pagemap_leaf *leaf;
+
+  if (!spare_leaf_ensure() ||
+      !plane_commit(spare.leaf->chunks,
                     sizeof *leaf - offsetof(struct pagemap_leaf, chunks)))
     return NULL;
+  leaf = spare.leaf;
   spare.leaf = NULL;
   leaf->room = spare.has_room ? (char *)leaf + leaf_bytes() : NULL;
   return leaf;
@@ -115,6 +124,10 @@ chunk_ensure_locked(struct pagemap_leaf *leaf, uintptr_t address)
     return chunk;
   chunk = leaf->room != NULL ? (struct pagemap_chunk *)(void *)leaf->room + i
                              : map_plane(sizeof *chunk);
+  if (chunk == NULL) {
+    chunk = spare.chunk;
+    spare.chunk = NULL;
+  }
   /* Pairs with the acquire in pagemap_span(). */
   atomic_store_release(&leaf->chunks[i], chunk);
   return chunk;
@@ -138,6 +151,14 @@ entry_commit_locked(struct pagemap_leaf *leaf, uintptr_t address)
     leaf->writable |= bit;
   }
   return true;
+}
+
+bool
+tcmi_pagemap_prepare_locked(void)
+{
+  if (spare.chunk == NULL)
+    spare.chunk = map_plane(sizeof *spare.chunk);
+  return spare_leaf_ensure() && spare.chunk != NULL;
 }
 
 bool

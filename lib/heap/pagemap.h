@@ -69,6 +69,8 @@ MUST_CHECK bool tcmi_pagemap_reserve_locked(uintptr_t start, size_t size,
                                             struct arena *arena);
 /* Makes it able to name a large span there that lies in no arena.  The same. */
 MUST_CHECK bool tcmi_pagemap_reserve_large_locked(uintptr_t start, size_t size);
+/* Makes sure that the next such call needs no new mapping.  The same. */
+MUST_CHECK bool tcmi_pagemap_prepare_locked(void);
 /* Takes the arena out again.  Caller holds LOCK_PAGE_HEAP. */
 void tcmi_pagemap_forget_locked(uintptr_t start, size_t size);
 
