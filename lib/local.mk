@@ -54,7 +54,6 @@ tcm_heap = \
 tcm_cache = \
 	lib/cache/cache_budget.c \
 	lib/cache/cache_owner.h \
-	lib/cache/central_list.c \
 	lib/cache/central_list.h \
 	lib/cache/central_return.c \
 	lib/cache/central_span.h \
@@ -67,7 +66,6 @@ tcm_cache = \
 	lib/cache/thread_cache.h \
 	lib/cache/thread_cache_fast.h \
 	lib/cache/thread_registry.c \
-	lib/cache/transfer_cache.c \
 	lib/cache/transfer_cache.h
 
 tcm_observe = \
@@ -131,13 +129,15 @@ tcm_operators = \
 	lib/api/new_delete.h \
 	lib/api/new_delete_forward.c
 
-# Linked last: each has a table of up to 128 KiB, zero but for a page or two.
-# In the midst of the others' small variables it would spread these over more
-# pages.
+# Linked last: each has a table or a room that a small process uses a page of,
+# or none.  In the midst of the others' small variables it would spread these
+# over more pages.
 tcm_tables = \
-	lib/observe/stats_room.c \
 	lib/base/options.c \
-	lib/heap/pagemap.c
+	lib/heap/pagemap.c \
+	lib/cache/central_list.c \
+	lib/cache/transfer_cache.c \
+	lib/observe/stats_room.c
 
 tcm_core = $(tcm_base) $(tcm_heap) $(tcm_cache) $(tcm_observe) $(tcm_api) \
 	$(tcm_tables)

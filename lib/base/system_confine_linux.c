@@ -91,9 +91,11 @@ static struct sock_filter rules[] = {
     REFUSE,
 };
 
-/* The processors that the process could use at its start; no bit is set if the
- * kernel did not tell. [init] */
-static unsigned long start_cpus[SYSTEM_CPUS_MAX / (8 * sizeof(long))];
+/* The processors that the process could use at its start.  No bit is set where
+ * the kernel is made for more: the thread then stays where it was started.
+ * [init] */
+#define START_CPUS 1024
+static unsigned long start_cpus[START_CPUS / (8 * sizeof(long))];
 
 void
 tcmi_system_note_start(void)
