@@ -31,6 +31,7 @@ check_PROGRAMS += \
 	tests/process/rights \
 	tests/process/spawn \
 	tests/process/stack \
+	tests/process/stalls \
 	tests/process/threads \
 	tests/process/tls_destructors
 
@@ -57,6 +58,7 @@ process_tests = \
 	tests/process/preload-rights.sh \
 	tests/process/preload-spawn.sh \
 	tests/process/preload-stack.sh \
+	tests/process/preload-stalls.sh \
 	tests/process/preload-threads.sh \
 	tests/process/preload-tls_destructors.sh \
 	tests/process/debug-background.sh \
@@ -77,6 +79,7 @@ process_tests = \
 	tests/process/debug-report.sh \
 	tests/process/debug-rights.sh \
 	tests/process/debug-spawn.sh \
+	tests/process/debug-stalls.sh \
 	tests/process/debug-threads.sh \
 	tests/process/debug-tls_destructors.sh \
 	tests/process/checked-background.sh \

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * No call stalls: with a heap of 512 MiB in blocks of 1 KiB, a random half of
+ * them freed and memory on its way back to the OS, by tcm's own thread or by
+ * the calls of the program, no malloc and no free takes more than 1 ms.
+ *
+ * What is measured is the processor time of the thread before and after each
+ * call, so other processes do not count.  The call's system calls and page
+ * faults do count, and so does what the machine charges to whoever runs:
+ * interrupts, and a virtual machine's pauses.  A stall of the library comes
+ * again in each run, those do not: the test fails if each of three runs has a
+ * call over the limit.  The debug library walks much in its assertions; it runs
+ * without the limit.
+ *
+ * A block is written outside the measured call: the page faults of its first
+ * touch are the program's.
+ */
+#include "../support/child.h"
+#include "../support/memory.h"
+#include "../support/tasks.h"
+
+#include <sys/mman.h>
+
+#define SIZE ((size_t)1 << 10)
+#define HEAP ((size_t)512 << 20)
+#define LIMIT_NS 1000000
+#define RUNS 3
+#define NEEDED_KIB (900L << 10)
+/* Memory is returned one to two seconds after its last use, at first. */
+#define CHURN_SECONDS 4
+/* What is free in the end is returned in so many naps of 1 ms, or never. */
+#define AFTER_NAPS 10000
+#define CHURN_BATCH 200
+
+struct worst {
+  const char *name;
+  uint64_t ns;
+  long number; /* of the call */
+  long calls;
+  long over;
+};
+
+enum {
+  FILL,
+  FREE_HALF,
+  CHURN_MALLOC,
+  CHURN_FREE,
+  FREE_REST,
+  AFTER_MALLOC,
+  AFTER_FREE,
+  PHASES
+};
+
+static struct worst worst[PHASES] = {
+    {"malloc, filling", 0, 0, 0, 0},   {"free, of a random half", 0, 0, 0, 0},
+    {"malloc, replacing", 0, 0, 0, 0}, {"free, replacing", 0, 0, 0, 0},
+    {"free, of the rest", 0, 0, 0, 0}, {"malloc, little use", 0, 0, 0, 0},
+    {"free, little use", 0, 0, 0, 0}};
+static void **slots; /* mapped */
+static size_t count;
+static uint64_t state;
+
+/* ---- Single calls -------------------------------------------------------------- */
+
+static uint64_t
+clock_ns(clockid_t clock)
+{
+  struct timespec now;
+
+  clock_gettime(clock, &now);
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void
+note(int phase, uint64_t begin)
+{
+  uint64_t ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin;
+  struct worst *most = &worst[phase];
+
+  if (ns > most->ns) {
+    most->ns = ns;
+    most->number = most->calls;
+  }
+  most->calls++;
+  most->over += ns > LIMIT_NS;
+}
+
+static void *
+timed_new(int phase, size_t size)
+{
+  uint64_t begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  char *block = (char *)malloc(size);
+
+  note(phase, begin);
+  REQUIRE(block != NULL);
+  block[0] = 1;
+  return block;
+}
+
+static void
+timed_free(int phase, void *block)
+{
+  uint64_t begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+  free(block);
+  note(phase, begin);
+}
+
+/* ---- One run ----------------------------------------------------------------- */
+
+static void
+shuffle(void)
+{
+  size_t i;
+
+  for (i = count; i-- > 1;) {
+    size_t other = harness_random(&state) % (i + 1);
+    void *block = slots[i];
+    slots[i] = slots[other];
+    slots[other] = block;
+  }
+}
+
+/* Blocks of the lower half are replaced; one in four gets another size, so that
+ * pages pass from one class to another. */
+static void
+replace(long number)
+{
+  void **slot = &slots[harness_random(&state) % (count / 2)];
+  size_t size = number % 4 != 0 ? SIZE : harness_random(&state) % 2048 + 1;
+
+  timed_free(CHURN_FREE, *slot);
+  *slot = timed_new(CHURN_MALLOC, size);
+}
+
+static void
+churn(void)
+{
+  uint64_t end =
+      clock_ns(CLOCK_MONOTONIC) + CHURN_SECONDS * (uint64_t)1000000000;
+  long number = 0;
+
+  while (clock_ns(CLOCK_MONOTONIC) < end) {
+    int i;
+    for (i = 0; i < CHURN_BATCH; i++)
+      replace(number++);
+    tasks_nap(1);
+  }
+}
+
+/* A little use while all that is free is returned; whether it is. */
+static int
+after(long full)
+{
+  long naps;
+
+  for (naps = 0; naps < AFTER_NAPS; naps++) {
+    size_t size = harness_random(&state) % 8 != 0 ? 100 : (size_t)1 << 20;
+    timed_free(AFTER_FREE, timed_new(AFTER_MALLOC, size));
+    tasks_nap(1);
+    if (naps % 100 == 0 && memory_resident_bytes() < full / 8)
+      return 1;
+  }
+  return 0;
+}
+
+static void
+tell(const char *what)
+{
+  int i;
+
+  harness_say("  %s", what);
+  for (i = 0; i < PHASES; i++)
+    harness_say("  %-24s %9ld calls, %3ld over 1 ms, worst %8.1f us "
+                "(call %ld)",
+                worst[i].name, worst[i].calls, worst[i].over,
+                (double)worst[i].ns / 1000, worst[i].number);
+}
+
+/* Whether memory was returned, and no call was over the limit where there is
+ * one. */
+static int
+measure(const char *what)
+{
+  long full, churned, over = 0;
+  int returned;
+  size_t i;
+
+  count = HEAP / SIZE;
+  slots = (void **)mmap(NULL, count * sizeof *slots, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  REQUIRE(slots != MAP_FAILED);
+  state = harness.seed;
+  for (i = 0; i < count; i++)
+    slots[i] = timed_new(FILL, SIZE);
+  full = memory_resident_bytes();
+  shuffle();
+  for (i = count / 2; i < count; i++)
+    timed_free(FREE_HALF, slots[i]);
+  churn();
+  churned = memory_resident_bytes();
+  for (i = 0; i < count / 2; i++)
+    timed_free(FREE_REST, slots[i]);
+  returned = after(full);
+  tell(what);
+  harness_say("  resident: %ld MiB when filled, %ld replaced, %ld at the end",
+              full >> 20, churned >> 20, memory_resident_bytes() >> 20);
+  harness_walk_heap();
+  for (i = 0; i < PHASES; i++)
+    over += worst[i].over;
+  return returned && (over == 0 || harness_is("tcm-debug"));
+}
+
+/* ---- The cases ------------------------------------------------------------------ */
+
+static void
+no_call_stalls(const char *background)
+{
+  int run, good = 0;
+
+  if (memory_proc_field("/proc/meminfo", "\nMemAvailable:") < NEEDED_KIB) {
+    harness_skip("needs 900 MiB");
+    return;
+  }
+  if (background != NULL)
+    setenv("TCM_BACKGROUND", background, 1);
+  for (run = 0; run < RUNS && !good; run++)
+    good = child_again("measure");
+  unsetenv("TCM_BACKGROUND");
+  EXPECT_FOR(good, "each of %d runs has a call over 1 ms, or returned nothing",
+             run);
+}
+
+static void
+with_a_thread(void)
+{
+  no_call_stalls(NULL);
+}
+
+static void
+without_a_thread(void)
+{
+  no_call_stalls("0");
+}
+
+int
+main(int argc, char **argv)
+{
+  static const struct harness_case cases[] = {
+      {"with_a_thread", with_a_thread},
+      {"without_a_thread", without_a_thread},
+  };
+
+  if (argc == 2 && strcmp(argv[1], "measure") == 0) {
+    const char *background = getenv("TCM_BACKGROUND");
+    alarm(100);
+    harness.seed = 20240229;
+    return measure(background != NULL ? "TCM_BACKGROUND=0" : "as it comes")
+               ? HARNESS_PASS
+               : HARNESS_FAIL;
+  }
+  return harness_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}
