@@ -40,10 +40,15 @@ static struct {
   size_t faulted_before;  /* tcmi_page_counts.faulted at its end */
 } rounds = {.period = ROUND_PERIOD_MIN_MS};
 
-/* Work of a piece: pages returned, and places looked at. */
+/* The work of a piece, in pages that are returned, see WORK_OF_LOOK.  Where that
+ * takes long, on a slow or busy machine, the piece ends sooner. */
 struct piece {
-  size_t left; /* [owner thread] what it may still do */
+  size_t left;  /* [owner thread] what it may still do */
+  uint64_t end; /* [owner thread] nanoseconds of the clock */
 };
+
+/* Pages between two looks at the clock. */
+#define STEP_PAGES 128
 
 static void
 spend(struct piece *piece, size_t amount)
@@ -109,11 +114,11 @@ class_begin(unsigned c)
   tcmi_central_walk_begin(&rounds.spans);
 }
 
-/* Counts bytes that a stage returned in @visits looks. */
+/* Counts bytes that a stage returned, and the work beside. */
 static void
-count_step(struct piece *piece, size_t bytes, size_t visits)
+count_step(struct piece *piece, size_t bytes, size_t work)
 {
-  spend(piece, (bytes >> PAGE_SHIFT) + visits);
+  spend(piece, (bytes >> PAGE_SHIFT) + work);
   rounds.returned += bytes >> PAGE_SHIFT;
   rounds.left -= min_size(rounds.left, bytes);
 }
@@ -122,17 +127,17 @@ count_step(struct piece *piece, size_t bytes, size_t visits)
 static size_t
 most_of(const struct piece *piece)
 {
-  return min_size(rounds.left, piece->left << PAGE_SHIFT);
+  return min_size(rounds.left, min_size(piece->left, STEP_PAGES) << PAGE_SHIFT);
 }
 
 static void
 step_pages(struct piece *piece)
 {
-  size_t visits = 0;
+  size_t work = 0;
   size_t bytes =
-      tcmi_page_heap_release_some(&rounds.pages, most_of(piece), &visits);
+      tcmi_page_heap_release_some(&rounds.pages, most_of(piece), &work);
 
-  count_step(piece, bytes, visits);
+  count_step(piece, bytes, work);
   if (rounds.left == 0 || rounds.pages.done)
     class_begin(1);
 }
@@ -140,12 +145,12 @@ step_pages(struct piece *piece)
 static void
 step_class(struct piece *piece)
 {
-  size_t visits = 1, bytes = 0;
+  size_t work = WORK_OF_LOOK, bytes = 0;
 
   if (rounds.left >= PAGE_SIZE)
     bytes = tcmi_central_release_some(rounds.class_id, &rounds.spans,
-                                      most_of(piece), &visits);
-  count_step(piece, bytes, visits);
+                                      most_of(piece), &work);
+  count_step(piece, bytes, work);
   if (rounds.left < PAGE_SIZE || rounds.spans.done)
     class_begin(rounds.class_id + 1);
 }
@@ -212,11 +217,14 @@ tcmi_rounds_wait(void)
 static bool
 do_piece(size_t pages)
 {
-  struct piece piece = {pages};
+  struct piece piece = {pages,
+                        tcmi_system_nanoseconds() + ROUND_PIECE_NANOSECONDS};
   bool goes_on;
 
-  while (piece.left > 0 && rounds.stage != STAGE_END)
+  do
     step(&piece);
+  while (piece.left > 0 && rounds.stage != STAGE_END &&
+         tcmi_system_nanoseconds() < piece.end);
   goes_on = rounds.stage != STAGE_END;
   if (!goes_on)
     round_end();

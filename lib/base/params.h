@@ -94,8 +94,12 @@
 
 /* Pages that a call of the program returns in a round at most: the system takes
  * some 0.3 us for each, and no call shall take a millisecond more than its
- * own work. */
+ * own work.  A look at a span or a huge page, and a call of the system, take as
+ * long as so many pages. */
 #define ROUND_PIECE_PAGES 2048
+#define ROUND_PIECE_NANOSECONDS 600000
+#define WORK_OF_LOOK 2
+#define WORK_OF_CALL 6
 
 /* A thread that left or could not be started is tried again after this time; each
  * refusal doubles it. */

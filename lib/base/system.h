@@ -126,6 +126,8 @@ bool tcmi_system_thread_is_gone(uint32_t id);
 /* Milliseconds of a clock that only goes forward; late by some of them, and
  * cheap. */
 uint64_t tcmi_system_milliseconds(void);
+/* Nanoseconds of the same clock, exact; some 30 ns. */
+uint64_t tcmi_system_nanoseconds(void);
 /* Sleeps; may return early. */
 void tcmi_system_pause(unsigned nanoseconds);
 /* How many bytes of the range are resident; what lies in it that is not mapped

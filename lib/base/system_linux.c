@@ -393,15 +393,27 @@ tcmi_system_pause(unsigned nanoseconds)
   errno = saved;
 }
 
-uint64_t
-tcmi_system_milliseconds(void)
+static uint64_t
+clock_read(clockid_t clock)
 {
   struct timespec time = {0};
   int saved = errno;
 
-  (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  (void)clock_gettime(clock, &time);
   errno = saved;
-  return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+  return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+uint64_t
+tcmi_system_milliseconds(void)
+{
+  return clock_read(CLOCK_MONOTONIC_COARSE) / 1000000;
+}
+
+uint64_t
+tcmi_system_nanoseconds(void)
+{
+  return clock_read(CLOCK_MONOTONIC);
 }
 
 /* The pages that one call tells of: little stack, and 2 MiB of memory where

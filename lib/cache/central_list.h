@@ -75,8 +75,9 @@ void tcmi_central_insert_one(struct call call, unsigned class_id, void *object);
  * those of the emptiest spans first, until @most bytes are returned; the result
  * is bytes. */
 size_t tcmi_central_release(unsigned class_id, size_t most);
-/* The same from where @walk stands, in a bounded amount of work: it looks at
- * about as many spans as @most has pages.  Adds to *@looks how many. */
+/* The same from where @walk stands, in about as much work as the return of
+ * @most bytes in one run.  Adds to *@work what that was, beside the pages
+ * returned; see WORK_OF_LOOK. */
 struct span_walk {
   unsigned bucket; /* [owner thread] the list that is walked */
   unsigned left;   /* [owner thread] spans of it not looked at yet */
@@ -84,7 +85,7 @@ struct span_walk {
 };
 void tcmi_central_walk_begin(struct span_walk *walk);
 size_t tcmi_central_release_some(unsigned class_id, struct span_walk *walk,
-                                 size_t most, size_t *looks);
+                                 size_t most, size_t *work);
 /* An estimate of what it could return; looks at two spans of each list. */
 size_t tcmi_central_returnable(unsigned class_id);
 /* The bytes of free objects, on pages that hold memory, which nobody asked for

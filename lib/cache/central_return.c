@@ -53,9 +53,9 @@ whole_system_pages(const struct span *span, uint32_t pages)
 }
 
 /* Returns the pages of a held span that @pages names; the result is those that
- * the system took. */
+ * the system took.  Adds what that cost to *@work. */
 static uint32_t
-discard_pages(const struct span *span, uint32_t pages)
+discard_pages(const struct span *span, uint32_t pages, size_t *work)
 {
   uint32_t done = 0;
 
@@ -69,13 +69,14 @@ discard_pages(const struct span *span, uint32_t pages)
                                                << PAGE_SHIFT) == 0)
       done |= run;
     pages &= ~run;
+    *work += WORK_OF_CALL;
   }
   return done;
 }
 
 /* Returns the idle pages of one span, with the lock dropped meanwhile. */
 static size_t
-release_span(struct central_list *list, struct span *span)
+release_span(struct central_list *list, struct span *span, size_t *work)
 {
   uint32_t pages = whole_system_pages(span, idle_pages(span));
   unsigned before;
@@ -86,7 +87,7 @@ release_span(struct central_list *list, struct span *span)
     span->held = true;
     list_push_front(&list->held, &span->link);
     lock_release(&list->lock);
-    pages = discard_pages(span, pages);
+    pages = discard_pages(span, pages, work);
     lock_acquire(&list->lock);
     list_remove(&span->link);
     before = span_clean_pages(span);
@@ -113,15 +114,16 @@ release_span(struct central_list *list, struct span *span)
 /* Returns the idle pages of the span at the front of a list; the span goes to
  * the back of it, or to another. */
 static size_t
-release_front(struct central_list *list, unsigned bucket)
+release_front(struct central_list *list, unsigned bucket, size_t *work)
 {
   size_t bytes = 0;
 
   lock_acquire(&tcmi_trim_lock);
   lock_acquire(&list->lock);
   if (!list_is_empty(&list->buckets[bucket]))
-    bytes = release_span(list, list_entry(list_first(&list->buckets[bucket]),
-                                          struct span, link));
+    bytes = release_span(
+        list, list_entry(list_first(&list->buckets[bucket]), struct span, link),
+        work);
   lock_release(&list->lock);
   lock_release(&tcmi_trim_lock);
   return bytes;
@@ -137,16 +139,16 @@ tcmi_central_walk_begin(struct span_walk *walk)
  * twice. */
 size_t
 tcmi_central_release_some(unsigned class_id, struct span_walk *walk,
-                          size_t most, size_t *looks)
+                          size_t most, size_t *work)
 {
   struct central_list *list = &tcmi_central_lists[class_id];
-  size_t bytes = 0, before = *looks;
+  size_t bytes = 0, end = *work + (most >> PAGE_SHIFT);
 
-  while (bytes < most && !walk->done && *looks - before <= most >> PAGE_SHIFT) {
-    ++*looks;
+  while (bytes < most && !walk->done && *work <= end) {
+    *work += WORK_OF_LOOK;
     if (walk->left > 0) {
       walk->left--;
-      bytes += release_front(list, walk->bucket);
+      bytes += release_front(list, walk->bucket, work);
     } else if (++walk->bucket < CENTRAL_BUCKETS) {
       walk->left = atomic_load_relaxed(&list->lengths[walk->bucket]);
     } else {
@@ -161,11 +163,11 @@ size_t
 tcmi_central_release(unsigned class_id, size_t most)
 {
   struct span_walk walk;
-  size_t bytes = 0, looks = 0;
+  size_t bytes = 0, work = 0;
 
   tcmi_central_walk_begin(&walk);
   while (bytes < most && !walk.done)
-    bytes += tcmi_central_release_some(class_id, &walk, most - bytes, &looks);
+    bytes += tcmi_central_release_some(class_id, &walk, most - bytes, &work);
   return bytes;
 }
 

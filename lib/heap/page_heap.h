@@ -88,8 +88,9 @@ bool tcmi_page_heap_give_space(void);
 /* Returns idle pages to the system, empty huge pages first, until @most bytes
  * are returned; the result is bytes. */
 size_t tcmi_page_heap_release(size_t most);
-/* The same from where @walk stands, in a bounded amount of work: it looks at
- * about as many huge pages as @most has pages.  Adds to *@looks how many. */
+/* The same from where @walk stands, in about as much work as the return of
+ * @most bytes in one run.  Adds to *@work what that was, beside the pages
+ * returned; see WORK_OF_LOOK. */
 struct page_walk {
   struct arena *arena; /* [owner thread] NULL: begin behind the last one */
   size_t h;            /* [owner thread] huge pages before it are left */
@@ -97,7 +98,7 @@ struct page_walk {
   bool done;           /* [owner thread] nothing is left, or its arena went */
 };
 size_t tcmi_page_heap_release_some(struct page_walk *walk, size_t most,
-                                   size_t *looks);
+                                   size_t *work);
 /* The bytes of pages that stayed idle since the last call. */
 size_t tcmi_page_heap_unneeded(void);
 /* Bytes that the heap holds, as the limits count them: runs handed out, whole,

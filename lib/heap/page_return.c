@@ -65,15 +65,16 @@ mark_leaving_locked(struct leaving *leaving)
                     end - first, RUN_LARGE);
 }
 
-/* Bytes returned. */
+/* Bytes returned.  Adds what that cost to *@work. */
 static size_t
-discard_leaving(struct leaving *leaving)
+discard_leaving(struct leaving *leaving, size_t *work)
 {
   size_t bytes = 0;
 
   for (size_t first, end = 0; next_run(leaving->pages, &first, &end);) {
     size_t page = leaving->h * HUGE_PAGE_PAGES + first;
     size_t size = (end - first) << PAGE_SHIFT;
+    *work += WORK_OF_CALL;
     if (tcmi_system_discard((void *)arena_address(leaving->arena, page),
                             size) == 0)
       bytes += size;
@@ -172,9 +173,23 @@ walk_locked(struct page_walk *walk, size_t most, struct leaving *leaving,
   return looks;
 }
 
+/* Keeps the first @most pages of a set, counted in its runs. */
+static bool
+trim_set(uint64_t *pages, size_t most)
+{
+  for (size_t first, end = 0; next_run(pages, &first, &end);) {
+    if (end - first >= most) {
+      bits_clear_range(pages, first + most, HUGE_PAGE_PAGES - first - most);
+      return true;
+    }
+    most -= end - first;
+  }
+  return false;
+}
+
 /* One step of a walk: what one huge page can return, or none of many. */
 static size_t
-release_step(struct page_walk *walk, size_t *looks)
+release_step(struct page_walk *walk, size_t most, size_t *work)
 {
   struct leaving leaving = {.failed = {0}};
   size_t bytes = 0;
@@ -182,12 +197,16 @@ release_step(struct page_walk *walk, size_t *looks)
 
   lock_acquire(&tcmi_trim_lock);
   lock_acquire(&tcmi_page_heap_lock);
-  *looks += walk_locked(walk, LOOKS_MAX, &leaving, &found);
-  if (found)
+  *work += WORK_OF_LOOK * walk_locked(walk, LOOKS_MAX, &leaving, &found);
+  if (found) {
+    /* The rest of it is next. */
+    if (trim_set(leaving.pages, most))
+      walk->h++;
     mark_leaving_locked(&leaving);
+  }
   lock_release(&tcmi_page_heap_lock);
   if (found) {
-    bytes = discard_leaving(&leaving);
+    bytes = discard_leaving(&leaving, work);
     lock_acquire(&tcmi_page_heap_lock);
     give_back_locked(&leaving);
     counter_add(&tcmi_page_heap.released_bytes, bytes);
@@ -198,12 +217,13 @@ release_step(struct page_walk *walk, size_t *looks)
 }
 
 size_t
-tcmi_page_heap_release_some(struct page_walk *walk, size_t most, size_t *looks)
+tcmi_page_heap_release_some(struct page_walk *walk, size_t most, size_t *work)
 {
-  size_t bytes = 0, before = *looks;
+  size_t bytes = 0, end = *work + (most >> PAGE_SHIFT);
 
-  while (bytes < most && !walk->done && *looks - before <= most >> PAGE_SHIFT)
-    bytes += release_step(walk, looks);
+  while (bytes < most && !walk->done && *work <= end)
+    bytes +=
+        release_step(walk, max_size((most - bytes) >> PAGE_SHIFT, 1), work);
   return bytes;
 }
 
@@ -211,10 +231,10 @@ size_t
 tcmi_page_heap_release(size_t most)
 {
   struct page_walk walk = {0};
-  size_t bytes = 0, looks = 0;
+  size_t bytes = 0, work = 0;
 
   while (bytes < most && !walk.done)
-    bytes += release_step(&walk, &looks);
+    bytes += release_step(&walk, HUGE_PAGE_PAGES, &work);
   return bytes;
 }
 
