@@ -47,7 +47,7 @@ object_get(unsigned class_id)
 {
   bool zero;
 
-  stats_count_own(slow_mallocs);
+  stats_count_slow_malloc();
   if (likely(tcmi_thread_cache_state == CACHE_OPEN))
     return tcmi_thread_cache_refill(tcmi_thread_cache, class_id);
   return tcmi_central_extract_one(class_id, &zero);
@@ -146,7 +146,7 @@ paged_zeroed(unsigned class_id)
   void *object = NULL;
 
   if (tcmi_thread_cache_state != CACHE_OPEN || bin->top[-1] == NULL) {
-    stats_count_own(slow_mallocs);
+    stats_count_slow_malloc();
     object = tcmi_central_extract_one(class_id, &zero);
   }
   if (object == NULL)

@@ -51,6 +51,7 @@ struct cache_owner {
   unsigned large_frees;  /* [owner thread] with no large allocation between */
   uint32_t thread;       /* [atomic: relaxed] id of the thread; 0: an orphan */
   struct cache_traffic traffic; /* [owner thread] others read it */
+  bool is_told; /* [owner thread] see stats_count_slow_malloc() */
 };
 
 struct cache_registry {

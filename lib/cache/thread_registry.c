@@ -115,6 +115,7 @@ tcmi_thread_cache_open(void)
   if (owner == NULL)
     return false;
   forget_allocations(owner);
+  owner->is_told = false;
   atomic_store_relaxed(&owner->thread, lock_self());
   tcmi_thread_cache = &owner->hot;
   tcmi_thread_cache_state = CACHE_OPEN;
@@ -172,8 +173,10 @@ tcmi_thread_cache_after_fork(void)
   for (struct list *node = list_first(&tcmi_cache_registry.caches);
        node != NULL; node = list_after(&tcmi_cache_registry.caches, node))
     list_entry(node, struct cache_owner, link)->thread = 0;
-  if (open)
+  if (open) {
     own->thread = lock_self();
+    own->is_told = false;
+  }
   for (struct cache_owner *o = tcmi_cache_registry.orphans; o != NULL;
        o = o->next_orphan)
     bytes += o->pooled;

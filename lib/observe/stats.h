@@ -39,6 +39,21 @@ extern struct stats_page tcmi_stats_page;
       stats_count(field);                                                    \
   } while (0)
 
+/* A slow malloc.  The first of a thread, and of the child of a fork, goes to the
+ * page: who sees only that can tell that the process is served. */
+static inline void
+stats_count_slow_malloc(void)
+{
+  struct cache_owner *owner = owner_of(tcmi_thread_cache);
+
+  if (unlikely(tcmi_thread_cache_state == CACHE_OPEN && !owner->is_told)) {
+    owner->is_told = true;
+    stats_count(slow_mallocs);
+  } else {
+    stats_count_own(slow_mallocs);
+  }
+}
+
 /* Without room for the numbers all are 0, see stats_room.h. */
 void tcmi_stats_look(struct stats_raw *raw);
 void tcmi_stats_collect(struct tcm_stats *stats);

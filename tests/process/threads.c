@@ -294,7 +294,9 @@ run_crowd(int count, int rounds)
   harness_say("  %d threads: %.1f %% of mallocs are slow, asleep they hold "
               "%ld KiB each",
               count, share, held / 1024 / count);
-  EXPECT_FOR(share < 5, "%.1f %%", share);
+  /* It is 3 to 6, by the order in which they run; 48 of 400 threads when all
+   * caches shared one budget. */
+  EXPECT_FOR(share < 10, "%.1f %%", share);
   /* The bound that tcm(7) tells: a share each, the pool, and a kilobyte or one
    * block of each of these sizes. */
   bound = count * ((256 << 10) + 7 * 1024 + 4096) + (32L << 20);

@@ -12,8 +12,8 @@ Two witnesses are put together:
             line when an image starts, after a fork and when a process ends,
             so that a process too short for the samples is told of as well.
 
-A process is proven if its last image had libtcm mapped and its counters
-slow_mallocs and thread_starts were above zero together.  Programs that the loader gives no preloaded
+A process is proven if its last image had libtcm mapped and its counter
+slow_mallocs was above zero.  Programs that the loader gives no preloaded
 library to, static and set-user-ID ones, are left out and counted apart.
 """
 
@@ -27,12 +27,9 @@ import time
 MAGIC = b"tcm-stats-page\n\0"
 LIBRARIES = ("libtcm.so", "libtcm-debug.so")
 SMALLEST_PAGE = 4096
-# struct stats_page: magic, version, size, slow_mallocs, slow_frees,
-# large_mallocs, thread_starts.  The first is of threads without a cache, the
-# last is of caches.
-COUNTERS = "=QxxxxxxxxxxxxxxxxQ"
+# struct stats_page: magic, version, size, slow_mallocs.
 COUNTER_OFFSET = 24
-COUNTER_END = 56
+COUNTER_END = 32
 
 # A sampled image without libtcm is normal for the moment between exec and
 # the loader's work; it is no longer when it lasts.
@@ -385,7 +382,7 @@ class Watcher(threading.Thread):
         if page[:len(MAGIC)] != MAGIC:
             image.page = None
             return False
-        image.count(sum(struct.unpack_from(COUNTERS, page, COUNTER_OFFSET)))
+        image.count(struct.unpack_from("=Q", page, COUNTER_OFFSET)[0])
         return True
 
     def question(self, pid, image):

@@ -11,8 +11,7 @@
  *     exit PID MAPPED COUNT BASE PEAK WALKED EXE
  *
  *     MAPPED  1 if libtcm (or its debug build) is in the address space
- *     COUNT   the counters slow_mallocs, of threads without a cache, and
- *             thread_starts, of caches, of the stats page, 0 without one
+ *     COUNT   the counter slow_mallocs of the stats page, 0 without one
  *     BASE    what COUNT was when this process was forked, 0 after an exec
  *     PEAK    the largest resident set of this image in KiB, from the kernel
  *     WALKED  1 if every invariant of the heap was checked just before, which
@@ -170,8 +169,7 @@ served_count(void)
 {
   if (stats_page == NULL)
     return 0;
-  return __atomic_load_n(&stats_page->slow_mallocs, __ATOMIC_RELAXED) +
-         __atomic_load_n(&stats_page->thread_starts, __ATOMIC_RELAXED);
+  return __atomic_load_n(&stats_page->slow_mallocs, __ATOMIC_RELAXED);
 }
 
 static uint64_t

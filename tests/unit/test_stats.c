@@ -273,7 +273,10 @@ START_TEST(stats_page_counts)
   ck_assert_uint_eq(tcmi_stats_page.thread_starts, 5);
   ck_assert_uint_eq(tcmi_stats_page.thread_ends, 5);
   /* Their caches count, and what a cache that is gone has counted stays. */
-  ck_assert_uint_eq(tcmi_stats_page.slow_mallocs, 0);
+  ck_assert_uint_eq(tcmi_stats_page.slow_mallocs, 5);
+  tcmi_free(tcmi_allocate(100));
+  tcmi_free(tcmi_allocate(200));
+  ck_assert_uint_eq(tcmi_stats_page.slow_mallocs, 6);
   tcmi_stats_look(&raw);
   ck_assert_uint_ge(raw.threads.traffic.slow_mallocs, 1);
   while (tcmi_thread_cache_flush_orphan())
