@@ -21,6 +21,8 @@ import runner  # noqa: E402
 
 HEAPS_MIB = (8192, 4096, 2048, 1024)
 QUICK_HEAP_MIB = 64
+# Every call reads clocks, and a heap of 8 GiB takes minutes where calls stall.
+TIMEOUT_SECONDS = 900
 # Name, shape, operations, parameter, seconds to spread them over; the heap's
 # size comes later.  Freed memory returns within some eight seconds.
 SHAPES = (
@@ -115,8 +117,9 @@ def parsed(text):
 
 
 def sample(tools, program, row, allocator):
-    out, whole = tools.wait_for(tools.start(
-        allocator, allocator.preload, [program, *row.arguments()]))
+    process = tools.start(allocator, allocator.preload,
+                          [program, *row.arguments()])
+    out, whole = tools.wait_for(process, TIMEOUT_SECONDS)
     said = machine.fields(out.splitlines()[0])
     if os.path.realpath(said["malloc"]) != allocator.path:
         raise measure.Failed(f"served by {said['malloc']}, "

@@ -68,14 +68,14 @@ class Bench:
             stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True)
 
-    def wait_for(self, process):
+    def wait_for(self, process, seconds=TIMEOUT_SECONDS):
         """(what it printed, the launcher's figures)."""
         try:
-            out, err = process.communicate(timeout=TIMEOUT_SECONDS)
+            out, err = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             end_group(process)
             process.communicate()
-            raise Failed(f"no end after {TIMEOUT_SECONDS} s") from None
+            raise Failed(f"no end after {seconds} s") from None
         if process.returncode != 0 or "ld.so" in err:
             raise Failed(f"status {process.returncode}: "
                          + " ".join((err or out).split())[-300:])
