@@ -22,6 +22,8 @@ LABELS = 156     # width of the row names
 PANEL = 350      # width of one chart
 GAP = 62         # between the charts: the subject's figures stand there
 LINE = 17        # height of a row
+# lintian and diff tools take a file with a line above 512 for a compiled one.
+LONGEST = 500    # characters of a line of the page
 WIDTH = LABELS + 2 * (PANEL + GAP)
 
 STYLE = """
@@ -282,6 +284,14 @@ def means(chart, rows):
     return text + "</table>"
 
 
+def broken(text):
+    """The same page without very long lines: between two tags a line break
+    changes nothing that a browser shows."""
+    return "\n".join(line if len(line) <= LONGEST
+                     else line.replace("><", ">\n<")
+                     for line in text.split("\n"))
+
+
 def page(result, sections=()):
     """The page of one result file, with the sections of other instruments."""
     chart = Chart(result)
@@ -300,12 +310,13 @@ def page(result, sections=()):
                  "rows; left and down is better.</p>"
                  + f'<div class="beside">{plane(chart, rows)}'
                  + means(chart, rows) + "</div>")
-    return (text + "<h2>Row by row</h2><p>Ratio to "
-            f"{escape(chart.layout.base)} on a logarithmic scale; left is "
-            "better.  A name ends with the number of threads.  Marks beside "
-            "the figures: * best of all, - behind the best other allocator, "
-            f"! worse than {summary.BAR:.2f} times the best, each beyond the "
-            "spread.</p>" + chart.legend() + chart.svg()
-            + "<details><summary>All figures as a table</summary><pre>"
-            + escape(table.table(result)) + "</pre></details>"
-            + "".join(sections) + "</body></html>\n")
+    return broken(
+        text + "<h2>Row by row</h2><p>Ratio to "
+        f"{escape(chart.layout.base)} on a logarithmic scale; left is "
+        "better.  A name ends with the number of threads.  Marks beside "
+        "the figures: * best of all, - behind the best other allocator, "
+        f"! worse than {summary.BAR:.2f} times the best, each beyond the "
+        "spread.</p>" + chart.legend() + chart.svg()
+        + "<details><summary>All figures as a table</summary><pre>"
+        + escape(table.table(result)) + "</pre></details>"
+        + "".join(sections) + "</body></html>\n")

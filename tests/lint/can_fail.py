@@ -86,6 +86,8 @@ SOURCE_CASES = [
     ("lengths", dict(EMPTY_ALLOW, **{"lib/base/a.c": FUNCTION % ""}),
      {"tests/lint/lengths.allow": "lib/base/a.c:f it was long once\n"},
      "needs no exception"),
+    ("lengths", dict(EMPTY_ALLOW, **{"lib/base/a.c": FUNCTION % ""}),
+     {"doc/a.html": "<p>" * 171}, "a.html:1: 513 characters, at most 512"),
     ("headers_alone",
      {"include/tcm.h": "", "build/config.h": "", "lib/base/a.h": "int a;\n"},
      {"lib/base/b.h": "size_t b;\n"}, "base/b.h does not compile alone"),

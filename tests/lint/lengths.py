@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Functions and files stay short enough to be read.
+"""Functions, files and lines stay short enough to be read.
 
 A function has at most 60 lines, a source file 600, a header 250.  What may be
 longer stands in tests/lint/lengths.allow, one "path[:function] reason" a line.
+A line of a text has at most 512 characters: lintian takes a file with a longer
+one for a compiled one whose source is missing.
 """
 import re
 
@@ -10,6 +12,7 @@ import lint
 
 FUNCTION_MAX = 60
 FILE_MAX = {".c": 600, ".h": 250}
+LINE_MAX = 512
 ALLOW = "tests/lint/lengths.allow"
 
 
@@ -63,6 +66,14 @@ for path in lint.files("lib", "include", "tools", suffixes=(".c", ".h")):
         check_length("%s:%s" % (path, function),
                      "%s:%d: %s" % (path, line, function),
                      length, FUNCTION_MAX)
+for path in lint.files():
+    # lintian exempts JSON, which is data.
+    if path.endswith(".json"):
+        continue
+    for number, line in enumerate(lint.read(path).split("\n"), 1):
+        if len(line) > LINE_MAX:
+            lint.complain("%s:%d: %d characters, at most %d"
+                          % (path, number, len(line), LINE_MAX))
 for exception, needed in sorted(exceptions.items()):
     if not needed:
         lint.complain("%s: %s needs no exception" % (ALLOW, exception))
