@@ -37,3 +37,16 @@ dist_man_MANS += \
 	man/tcm_stats_print.3 \
 	man/tcm_thread_idle.3 \
 	man/tcm_valloc.3
+
+# A page of the tree names the library where ./configure puts it by default; the
+# installed page names it where it is installed.  Rejected: a tcm.7.in, which
+# man and the lints could not read as it is.
+install_hooks += install-man-paths
+install-man-paths:
+	for page in '$(DESTDIR)$(man1dir)'/tcm*.1 '$(DESTDIR)$(man7dir)'/tcm*.7; do \
+	  [ -f "$$page" ] || continue; \
+	  sed 's,/usr/local/lib/libtcm,$(libdir)/libtcm,g' "$$page" \
+	    >"$$page.new" && cat "$$page.new" >"$$page" && rm "$$page.new" || \
+	    exit 1; \
+	done
+phony += install-man-paths

@@ -43,7 +43,7 @@ endif
 # bash finds a completion by the name of its command.
 bashcompletiondir = $(TCM_BASH_COMPLETION_DIR)
 EXTRA_DIST += tools/tcm.bash
-install-data-hook: install-completion
+install_hooks += install-completion
 install-completion:
 	$(MKDIR_P) '$(DESTDIR)$(bashcompletiondir)'
 	$(INSTALL_DATA) $(srcdir)/tools/tcm.bash \

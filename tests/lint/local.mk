@@ -23,6 +23,7 @@ source_lints = \
 library_lints = \
 	tests/lint/exports.py \
 	tests/lint/fast_path.py \
+	tests/lint/installed_paths.sh \
 	tests/lint/man_examples.py \
 	tests/lint/needed.py \
 	tests/lint/symbol_floors.py \

@@ -70,6 +70,9 @@ so=$(find "$root/usr/lib" -name libtcm.so.0)
 LD_PRELOAD=$so sh -c 'grep -q libtcm /proc/$$/maps' ||
   fail "the installed library cannot be preloaded"
 
+find "$root/usr/share/man" -type f -exec zgrep -H /usr/local {} + &&
+  fail "a page names /usr/local, where no package installs"
+
 # autopkgtest would install the packages on a system.  Here the tests find them
 # by a pkg-config that says where the root is, and by the search paths of the
 # loader and of man.
