@@ -58,6 +58,13 @@ list-tests:
 	@list='$(TEST_LOGS)'; for log in $$list; do echo "$${log%.log}"; done
 phony += list-tests
 
+# tests/lint/gitignore.sh asks which files a build makes.
+built_files = $(bin_PROGRAMS) $(noinst_PROGRAMS) $(check_PROGRAMS) \
+	$(check_SCRIPTS) $(check_DATA) $(BUILT_SOURCES) $(CLEANFILES)
+list-built:
+	@for file in $(built_files); do echo "$$file"; done
+phony += list-built
+
 # automake makes the rules of a test only if TESTS names it.
 if NEVER
 TESTS += $(LONG_TESTS) $(PACKAGE_TESTS)

@@ -5,10 +5,12 @@
 
 source_lints = \
 	tests/lint/bench_table.py \
+	tests/lint/bootstrap.sh \
 	tests/lint/can_fail.py \
 	tests/lint/clang_format.sh \
 	tests/lint/comment_paths.py \
 	tests/lint/field_labels.py \
+	tests/lint/gitignore.sh \
 	tests/lint/headers_alone.py \
 	tests/lint/include_floors.py \
 	tests/lint/lengths.py \
