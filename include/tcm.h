@@ -33,7 +33,11 @@
 
 #ifdef __cplusplus
 extern "C" {
+#if __cplusplus >= 201103L
 #define TCM_NOTHROW noexcept
+#else
+#define TCM_NOTHROW throw()
+#endif
 #else
 #define TCM_NOTHROW
 #endif
@@ -48,7 +52,9 @@ extern "C" {
 #else
 #define TCM_MALLOC TCM_ATTR((__malloc__))
 #endif
-#define TCM_ALLOC_SIZE(...) TCM_ATTR((__alloc_size__(__VA_ARGS__)))
+/* C89 and C++98 have no macros with any number of arguments. */
+#define TCM_ALLOC_SIZE(n) TCM_ATTR((__alloc_size__(n)))
+#define TCM_ALLOC_SIZE2(m, n) TCM_ATTR((__alloc_size__(m, n)))
 #define TCM_ALLOC_ALIGN(n) TCM_ATTR((__alloc_align__(n)))
 #define TCM_CHECK_RESULT TCM_ATTR((__warn_unused_result__))
 
@@ -91,7 +97,7 @@ void *tcm_malloc(size_t size) TCM_NOTHROW TCM_MALLOC
  * Source: lib/api/tcm.c; C17 7.22.3.2.  Since 0.1.
  */
 void *tcm_calloc(size_t count, size_t size) TCM_NOTHROW TCM_MALLOC
-    TCM_ALLOC_SIZE(1, 2) TCM_CHECK_RESULT;
+    TCM_ALLOC_SIZE2(1, 2) TCM_CHECK_RESULT;
 
 /**
  * Change the size of a block, moving it if need be.
@@ -117,7 +123,7 @@ void *tcm_realloc(void *ptr, size_t size) TCM_NOTHROW
  * Source: lib/api/reallocate.c; POSIX.1-2024 reallocarray().  Since 0.1.
  */
 void *tcm_reallocarray(void *ptr, size_t count, size_t size) TCM_NOTHROW
-    TCM_ALLOC_SIZE(2, 3) TCM_CHECK_RESULT;
+    TCM_ALLOC_SIZE2(2, 3) TCM_CHECK_RESULT;
 
 /**
  * Allocate @size bytes aligned to @alignment.

@@ -121,6 +121,10 @@ TESTS += tests/api/new_delete.sh
 TESTS += tests/api/static.sh
 EXTRA_DIST += tests/api/static.sh
 
+# The header in every standard of C and C++.
+TESTS += tests/api/standards.sh
+EXTRA_DIST += tests/api/standards.sh
+
 # Options from the environment.
 check_PROGRAMS += tests/api/show_options
 tests_api_show_options_LDADD = libtcmcore.la
