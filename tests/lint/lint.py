@@ -18,7 +18,7 @@ _GENERATED_DIRS = {".git", "build", "autom4te.cache", ".libs", ".deps",
                    "__pycache__", ".debhelper"}
 _GENERATED = re.compile(
     r"(^|/)(aclocal\.m4|configure|Makefile\.in|config\.h\.in|libtool|Makefile"
-    r"|config\.(h|log|status)|stamp-h1|tcm\.pc|tcm\.spec|compile_commands\.json"
+    r"|config\.(h|log|status)|stamp-h1|tcm-config(-version)?\.cmake|tcm\.pc|tcm\.spec|compile_commands\.json"
     r"|m4/(libtool|lt.*)\.m4|build-aux/(ar-lib|compile|config\.guess"
     r"|config\.sub|depcomp|install-sh|ltmain\.sh|missing|test-driver))$"
     r"|\.(o|lo|la|a|so|log|trs|pyc)$|~$|\.tar\.xz$"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Every way to get tcm into a program, in C and C++, by the flags of tcm.pc:
-# preloaded, linked, with link-time optimisation, static, static-pie.  Each
+# preloaded, linked, with link-time optimisation, static, static-pie; and by
+# CMake, with the targets of tcm-config.cmake.  Each
 # program tells whether its malloc is tcm's.  Two ways that look as if they
 # would do, and by tcm(7) do not, are tried too: through a library that is
 # linked with tcm, and by dlopen.
@@ -51,7 +52,6 @@ cflags=$(ask --cflags)
 libs=$(ask --libs)
 static_libs=$(ask --static --libs)
 rpath=-Wl,-rpath,$libdir
-keep=-Wl,--push-state,--no-as-needed
 [ -e "$so" ] || fail "the variable preload of tcm.pc names no file: $so"
 
 # The flags of pkg-config are several words; a compiler may carry options.
@@ -103,8 +103,7 @@ try_shared() {
   # Distributions drop libraries that no object needs; this one is needed.
   for kind in "" -flto; do
     name=dynamic$(echo "$kind" | tr -- - _)_$language
-    if build "$name" "$compiler" $kind "$@" "$rpath" $keep $libs \
-      -Wl,--pop-state -ldl; then
+    if build "$name" "$compiler" $kind "$@" "$rpath" $libs -ldl; then
       run "$name"
     fi
   done
@@ -115,7 +114,7 @@ try_shared() {
   fi
   # libc stands before what a library needs where names are looked up.
   if build "libinner_$language.so" "$compiler" -DLINKING_INNER -fPIC -shared \
-    "$@" "$rpath" $keep $libs -Wl,--pop-state; then
+    "$@" "$rpath" $libs; then
     if build "through_library_$language" "$compiler" -DLINKING_OUTER "$@" \
       -L"$work" -Wl,-rpath,"$work" -Wl,--no-as-needed \
       "-linner_$language" -ldl; then
@@ -128,6 +127,86 @@ try_shared() {
     -ldl; then
     refuse "dlopen_$language" "after dlopen"
   fi
+}
+
+# needs_tcm NAME - the file names the library as one that it needs.
+needs_tcm() {
+  if ${READELF:-readelf} -d "$work/$1" | grep -q 'NEEDED.*libtcm\.so\.0'; then
+    echo "pass $1 keeps the library"
+  else
+    fail "$1: the linker dropped the library"
+  fi
+}
+
+# A program that allocates only through other libraries keeps tcm: by tcm.pc,
+# its linker may not drop it.
+# shellcheck disable=SC2086
+try_kept() {
+  echo 'int main(void) { return 0; }' >"$work/idle.c"
+  if build kept "$CC" "$work/idle.c" -Wl,--as-needed $libs; then
+    needs_tcm kept
+  fi
+}
+
+# make_prefix - sets $prefix to a folder whose files lie as "make install" puts
+# them, for CMake, which has no way to be told of a folder for each kind.
+make_prefix() {
+  if [ -n "${TEST_INSTALLED-}" ]; then
+    prefix=$(ask --variable=prefix)
+    return
+  fi
+  prefix=$work/prefix
+  from=$(PKG_CONFIG_PATH=$TEST_BUILDDIR pkg-config --variable=prefix tcm)
+  to=$(PKG_CONFIG_PATH=$TEST_BUILDDIR pkg-config --variable=libdir tcm)
+  to=$prefix${to#"$from"}
+  mkdir -p "$to/cmake/tcm"
+  ln -s "$TEST_SRCDIR/include" "$prefix/include"
+  ln -s "$TEST_BUILDDIR"/.libs/libtcm.* "$to"
+  cp "$TEST_BUILDDIR"/tcm-config*.cmake "$to/cmake/tcm"
+}
+
+# try_cmake LANGUAGE SUFFIX SOURCE - a project of CMake, with both targets.
+try_cmake() {
+  if ! command -v cmake >/dev/null; then
+    echo "skip cmake_$2: there is no cmake"
+    return
+  fi
+  mkdir "$work/project_$2"
+  cp "$3" "$work/project_$2/linking.$2"
+  echo 'int main(void) { return 0; }' >"$work/project_$2/idle.$2"
+  cat >"$work/project_$2/CMakeLists.txt" <<END
+cmake_minimum_required(VERSION 3.13)
+project(linking $1)
+find_package(tcm 0.1 CONFIG REQUIRED)
+find_package(tcm 0.1 CONFIG REQUIRED)
+add_executable(cmake_$2 linking.$2)
+target_link_libraries(cmake_$2 tcm::tcm \${CMAKE_DL_LIBS})
+add_executable(cmake_kept_$2 idle.$2)
+target_link_libraries(cmake_kept_$2 tcm::tcm)
+set_target_properties(cmake_kept_$2 PROPERTIES LINK_FLAGS -Wl,--as-needed)
+if(TARGET tcm::tcm-static AND TCM_STATIC)
+  add_executable(cmake_static_$2 linking.$2)
+  target_compile_definitions(cmake_static_$2 PRIVATE LINKING_DIRECT)
+  target_link_libraries(cmake_static_$2 tcm::tcm-static -static)
+endif()
+END
+  static=OFF
+  if [ -e "$libdir/libtcm.a" ] && can_link_statically "$CC"; then
+    static=ON
+  fi
+  if ! { env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake \
+    -S "$work/project_$2" -B "$work/cmake_build_$2" \
+    -DCMAKE_PREFIX_PATH="$prefix" -DTCM_STATIC=$static \
+    -DCMAKE_RUNTIME_OUTPUT_DIRECTORY="$work" &&
+    env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake --build \
+      "$work/cmake_build_$2"; } >"$work/cmake.log" 2>&1; then
+    tail -n 40 "$work/cmake.log"
+    fail "cmake_$2 does not build"
+    return
+  fi
+  run "cmake_$2"
+  needs_tcm "cmake_kept_$2"
+  [ $static = OFF ] || run "cmake_static_$2"
 }
 
 # try_static LANGUAGE COMPILER SOURCE... - the ways with libtcm.a.
@@ -153,12 +232,16 @@ try_static() {
 
 try_shared c "$CC" "$source"
 try_static c "$CC" "$source"
+try_kept
+make_prefix
+try_cmake C c "$source"
 if [ $musl = yes ]; then
   echo "skip C++: musl-gcc is for C alone"
 elif (need_cxx) >/dev/null; then
   need_cxx
   try_shared cxx "$CXX" -x c++ "$source" -x none
   try_static cxx "$CXX" -x c++ "$source" -x none
+  try_cmake CXX cc "$source"
 else
   echo "skip C++: no compiler"
 fi
