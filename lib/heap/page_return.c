@@ -173,12 +173,12 @@ walk_locked(struct page_walk *walk, size_t most, struct leaving *leaving,
   return looks;
 }
 
-/* Keeps the first @most pages of a set, counted in its runs. */
+/* Keeps the first @most pages of a set; whether there were more. */
 static bool
 trim_set(uint64_t *pages, size_t most)
 {
   for (size_t first, end = 0; next_run(pages, &first, &end);) {
-    if (end - first >= most) {
+    if (end - first > most) {
       bits_clear_range(pages, first + most, HUGE_PAGE_PAGES - first - most);
       return true;
     }
@@ -192,21 +192,22 @@ static size_t
 release_step(struct page_walk *walk, size_t most, size_t *work)
 {
   struct leaving leaving = {.failed = {0}};
+  bool found, trimmed = false;
   size_t bytes = 0;
-  bool found;
 
   lock_acquire(&tcmi_trim_lock);
   lock_acquire(&tcmi_page_heap_lock);
   *work += WORK_OF_LOOK * walk_locked(walk, LOOKS_MAX, &leaving, &found);
   if (found) {
-    /* The rest of it is next. */
-    if (trim_set(leaving.pages, most))
-      walk->h++;
+    trimmed = trim_set(leaving.pages, most);
     mark_leaving_locked(&leaving);
   }
   lock_release(&tcmi_page_heap_lock);
   if (found) {
     bytes = discard_leaving(&leaving, work);
+    /* The rest of it is next, unless the system refuses it. */
+    if (trimmed && bytes > 0)
+      walk->h++;
     lock_acquire(&tcmi_page_heap_lock);
     give_back_locked(&leaving);
     counter_add(&tcmi_page_heap.released_bytes, bytes);
