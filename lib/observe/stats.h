@@ -39,19 +39,29 @@ extern struct stats_page tcmi_stats_page;
       stats_count(field);                                                    \
   } while (0)
 
+/* Slow mallocs that a cache counts before it adds them to the page: one locked
+ * addition for so many. */
+#define STATS_EVERY 32
+
 /* A slow malloc.  The first of a thread, and of the child of a fork, goes to the
- * page: who sees only that can tell that the process is served. */
+ * page at once: who sees only that can tell that the process is served. */
 static inline void
 stats_count_slow_malloc(void)
 {
   struct cache_owner *owner = owner_of(tcmi_thread_cache);
+  uint64_t n;
 
-  if (unlikely(tcmi_thread_cache_state == CACHE_OPEN && !owner->is_told)) {
-    owner->is_told = true;
+  if (unlikely(tcmi_thread_cache_state != CACHE_OPEN)) {
     stats_count(slow_mallocs);
-  } else {
-    stats_count_own(slow_mallocs);
+    return;
   }
+  n = owner->traffic.slow_mallocs + 1;
+  if (unlikely(!owner->is_told || n >= STATS_EVERY)) {
+    owner->is_told = true;
+    atomic_add_relaxed(&tcmi_stats_page.slow_mallocs, n);
+    n = 0;
+  }
+  atomic_store_relaxed(&owner->traffic.slow_mallocs, n);
 }
 
 /* Without room for the numbers all are 0, see stats_room.h. */

@@ -18,8 +18,8 @@
  *       self is the address of the page.
  *   I2  counters only grow; each is written by relaxed atomic addition, on slow
  *       paths only.  The first three are of threads without a cache, and the
- *       first slow malloc of each thread and of each child of a fork; a
- *       cache counts its own, see struct cache_traffic.
+ *       slow mallocs of each cache but the last few; a cache counts its own,
+ *       see struct cache_traffic.
  *   I3  tcm reads nothing of it to decide anything but request: a request names
  *       one of the actions below, and its numbers are checked like those of any
  *       caller.  Whoever can write here could do anything to the process.
