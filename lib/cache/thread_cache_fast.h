@@ -102,6 +102,8 @@ thread_cache_try_push(void *object)
   void **top;
   size_t tag;
 
+  /* Compared as it is, and not as bits of the place. */
+  OPAQUE(page);
   if (unlikely(page >= LEAF_PAGES))
     return false;
   tag = cache->window_tags[page];
