@@ -31,16 +31,15 @@
 #define LEAF_SHIFT 31
 #elif defined(__x86_64__)
 #define ADDRESS_BITS 47
-#define LEAF_SHIFT 35
+#define LEAF_SHIFT 33
 #else
 #define ADDRESS_BITS 48
-#define LEAF_SHIFT 35
+#define LEAF_SHIFT 33
 #endif
 
-/* Address space that one leaf of the pagemap covers: 32 GiB, so that the
+/* Address space that one leaf of the pagemap covers: 8 GiB, so that the
  * window of a thread cache (see thread_cache.h) holds the heap of nearly every
- * process.  A leaf takes 8 MiB of address space, which fits a process limited to
- * 64 MiB. */
+ * process, and a leaf still fits a process limited to 64 MiB. */
 #define LEAF_SIZE ((uintptr_t)1 << LEAF_SHIFT)
 
 /* Address space whose spans one chunk of the pagemap names: 2 MiB of address

@@ -19,7 +19,7 @@
  * there without walking the tree; an address outside, or one that is not a
  * multiple of 8, fails one comparison:
  *
- *     (rotate(address, 3) - rotate(window, 3)) / (PAGE_SIZE / 8) < LEAF_PAGES
+ *     rotate(address, 3) - rotate(window, 3) < LEAF_SIZE / 8
  *
  * Invariants
  *   T1  base[-1] == NULL; base <= top <= lim; lim - base == cap.

@@ -4,7 +4,7 @@
  * call, no loop.
  *
  * Budget on x86-64, to the ret: malloc of a small size 14 instructions, free
- * 20, and 42 where the window moves; a test counts them in the built library.
+ * 20, and 42 at most where the window moves; a test counts them in the built library.
  *
  * A tag addresses its bin directly: 2 * class * 8 bytes = class * 16, the size
  * of a bin.  The prefetch in free is for the malloc that will hand the object
@@ -98,15 +98,12 @@ thread_cache_try_push(void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
   uintptr_t place = rotate_address((uintptr_t)object) - cache->window;
-  size_t page = place >> (PAGE_SHIFT - 3);
   void **top;
   size_t tag;
 
-  /* Compared as it is, and not as bits of the place. */
-  OPAQUE(page);
-  if (unlikely(page >= LEAF_PAGES))
+  if (unlikely(place >= LEAF_SIZE >> 3))
     return false;
-  tag = cache->window_tags[page];
+  tag = cache->window_tags[place >> (PAGE_SHIFT - 3)];
   top = thread_cache_bin(cache, tag)->top;
   OPAQUE(tag);
   if (unlikely(top >= thread_cache_bin(cache, tag)->lim) ||
@@ -169,11 +166,11 @@ thread_cache_tag_of(const void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
   uintptr_t rotated = rotate_address((uintptr_t)object);
-  size_t page = (rotated - cache->window) >> (PAGE_SHIFT - 3);
+  uintptr_t place = rotated - cache->window;
   size_t tag;
 
-  if (likely(page < LEAF_PAGES)) {
-    tag = cache->window_tags[page];
+  if (likely(place < LEAF_SIZE >> 3)) {
+    tag = cache->window_tags[place >> (PAGE_SHIFT - 3)];
   } else {
     struct pagemap_leaf *leaf = leaf_of_rotated(rotated);
     if (leaf == NULL || cache->window == NO_WINDOW)

@@ -4,7 +4,7 @@
  *
  *     address:  | root index | page within the leaf | offset |
  *
- *     root[i] -> leaf of 32 GiB: tags    a byte per page
+ *     root[i] -> leaf of 8 GiB:  tags    a byte per page
  *                                arenas  a pointer per huge page
  *                                covers  a pointer per huge page
  *                                chunks[j] -> 1 GiB: a span per page

@@ -33,7 +33,7 @@ WORKLOADS = (
     ("pairs-16", "pairs", "pair", 60_000_000, 16, ALL),
     ("pairs-1000", "pairs", "pair", 50_000_000, 1000, ALL),
     ("pairs-8000", "pairs", "pair", 20_000_000, 8000, ALL),
-    ("beyond-leaf", "pairs", "beyond-leaf", 30_000_000, 64, ONE),
+    ("beyond-leaf", "pairs", "beyond-leaf", 30_000_000, 16, ONE),
     ("lifo-hot", "replace", "lifo", 25_000_000, 256, ALL),
     ("fifo-hot", "replace", "fifo", 25_000_000, 256, ALL),
     ("random-hot", "replace", "random", 25_000_000, 256, ALL),
