@@ -223,8 +223,11 @@ tcmi_page_heap_release_some(struct page_walk *walk, size_t most, size_t *work)
   size_t bytes = 0, end = *work + (most >> PAGE_SHIFT);
 
   while (bytes < most && !walk->done && *work <= end)
-    bytes +=
-        release_step(walk, max_size((most - bytes) >> PAGE_SHIFT, 1), work);
+    bytes += release_step(walk,
+                          round_up(min_size(most - bytes, HUGE_PAGE_SIZE),
+                                   tcmi_system_page_size()) >>
+                              PAGE_SHIFT,
+                          work);
   return bytes;
 }
 
