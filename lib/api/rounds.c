@@ -82,7 +82,8 @@ next_period(void)
   if (rounds.returned_before < LESSON_PAGES)
     return rounds.period;
   if (again > rounds.returned_before / 2)
-    return (unsigned)min_size(2 * rounds.period, ROUND_PERIOD_MAX_MS);
+    return (unsigned)min_size(2 * (size_t)rounds.period,
+                              ROUND_PERIOD_MAX_MS);
   return (unsigned)max_size(rounds.period / 2, ROUND_PERIOD_MIN_MS);
 }
 

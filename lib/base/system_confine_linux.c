@@ -17,6 +17,10 @@
  *
  * A process that inherits a filter may be killed for calls that its filter does
  * not name.  There the thread makes prctl(2) calls only.
+ *
+ * A translator of instructions, as valgrind is, makes system calls of its own in
+ * each thread.  The filter would refuse those, so there is no thread in a
+ * translated process.
  */
 #include "config.h"
 
@@ -29,6 +33,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -178,13 +183,21 @@ open_alone(const char *path)
   return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 }
 
+/* valgrind hides the kernel's vDSO, since it cannot see calls that are made
+ * through it. */
+static bool
+is_translated(void)
+{
+  return getauxval(AT_SYSINFO_EHDR) == 0;
+}
+
 bool
 tcmi_system_confine(const char *path, int *file)
 {
   bool filtered = is_filtered();
 
   *file = -1;
-  if (is_real_time() || (!filtered && !drop_capabilities()))
+  if (is_translated() || is_real_time() || (!filtered && !drop_capabilities()))
     return false;
   if (!filtered)
     *file = open_alone(path);

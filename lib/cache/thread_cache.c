@@ -182,7 +182,8 @@ affordable(struct cache_owner *owner, unsigned c, unsigned cap)
   if (cap > 2u * tcmi_size_classes[c].batch)
     return now;
   largest = largest_bin(owner);
-  if (owner->states[largest].cap * size_class_size(largest) < 2 * cap * size)
+  if (owner->states[largest].cap * size_class_size(largest) <
+      2 * (size_t)cap * size)
     return now;
   bin_halve(owner, largest);
   return budget_allows(owner, more) ? cap : now;
