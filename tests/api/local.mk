@@ -125,6 +125,10 @@ EXTRA_DIST += tests/api/static.sh
 TESTS += tests/api/standards.sh
 EXTRA_DIST += tests/api/standards.sh
 
+# The header for C++, and the examples that the packages carry.
+TESTS += tests/api/wrapper.sh tests/api/examples.sh
+EXTRA_DIST += tests/api/examples.sh tests/api/wrapper.cc tests/api/wrapper.sh
+
 # Options from the environment.
 check_PROGRAMS += tests/api/show_options
 tests_api_show_options_LDADD = libtcmcore.la

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Containers of C++ with tcm's allocator, whatever malloc the program has:
+ *   c++ -std=c++17 containers.cc $(pkg-config --cflags --libs tcm) && ./a.out
+ */
+#include <cstdio>
+#include <tcm.hpp>
+#include <vector>
+
+int
+main()
+{
+  std::vector<int, tcm::allocator<int>> numbers(1000, 1);
+
+  std::printf("tcm owns the vector: %d\n", tcm_owns(numbers.data()));
+#ifdef __cpp_lib_memory_resource
+  std::pmr::vector<double> values(1000, 1.0, tcm::resource());
+
+  std::printf("tcm owns the pmr vector: %d\n", tcm_owns(values.data()));
+#endif
+  return 0;
+}
