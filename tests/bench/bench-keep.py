@@ -15,6 +15,7 @@ import sys
 
 sys.dont_write_bytecode = True
 import kept  # noqa: E402
+import table  # noqa: E402
 
 pages = importlib.import_module("bench-page")
 
@@ -57,6 +58,7 @@ def main(arguments):
         print(f"bench-keep: {problem}", file=sys.stderr)
         return 1
     write(chosen.folder, "bench.json", kept.text_of(reduced))
+    write(chosen.folder, "bench.txt", table.table(reduced))
     write(chosen.folder, "bench.html", pages.compose(chosen.results))
     return 0
 

@@ -16,6 +16,7 @@ import page  # noqa: E402
 OTHERS = (
     ("curves", "Cost over size"),
     ("latency", "Single calls"),
+    ("idle", "Memory that was freed"),
     ("scaling", "More threads"),
     ("traces", "Over the limit"),
     ("huge", "Huge pages"),

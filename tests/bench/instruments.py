@@ -141,6 +141,19 @@ def check_known_calls():
            and over.get(("free", "cpu")) == 0, f"known calls: {over}")
 
 
+def check_idle(directory):
+    result, said = run(directory, "idle")
+    if result is None:
+        return
+    for row in result["rows"]:
+        expect(list(row["samples"]) == list(result["allocators"]),
+               f"{row['name']}: {list(row['samples'])}")
+        expect(row["name"] in said, f"{row['name']}: not in the table")
+        for name, samples in row["samples"].items():
+            expect(samples[0]["peak_kib"] > 1024 * row["mib"] // 2,
+                   f"{row['name']} under {name}: peak {samples[0]}")
+
+
 def check_latency(directory):
     check_known_calls()
     result, said = run(directory, "latency")
@@ -220,6 +233,7 @@ def main():
         check_traces(directory)
         check_scaling(directory)
         check_curves(directory)
+        check_idle(directory)
         check_latency(directory)
         check_huge(directory)
     check_locks()

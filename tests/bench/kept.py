@@ -7,6 +7,7 @@ one row a line, so that git shows which rows changed; beside it the result
 files of the other instruments.  Whatever is shown is computed from it.
 """
 import json
+import textwrap
 
 import rows as row_table
 import summary
@@ -17,12 +18,12 @@ HEADING = "Beside other allocators"
 PATH = "doc/bench.json"
 
 INTRODUCTION = """\
-Time and peak memory of each row of "make bench": tcm's ratio to glibc, and to
-the best other allocator of the row, glibc among them, which is named.  Lower is
-better.  Marks: * best beyond the spread of the rounds, - behind beyond it,
-! worse than {bar:.2f} times the best beyond it.  A row's name ends with the
-number of threads.  doc/bench.html has all allocators, intervals and charts.
+Means of tcm's ratios over the rows of "make bench" of one kind: to glibc's
+malloc, and to the best other allocator of each row, in time and in peak memory.
+Below 1, tcm is better.  doc/bench.txt has every row with its spread,
+doc/bench.html the same with charts.
 """
+WIDTH = 78
 
 
 class Refused(Exception):
@@ -63,40 +64,48 @@ def ratio_to_best(row, names, key):
     return best, best and summary.ratio(row, summary.SUBJECT, best, key)
 
 
-def cells(row, names):
-    """The two halves of a row's line, and its marks."""
-    text = ""
-    for key in SAMPLE:
-        base = summary.ratio(row, summary.SUBJECT, summary.BASE, key)
-        best, ratio = ratio_to_best(row, names, key)
-        text += (f"{table.number(base.value):>9}"
-                 f"{table.number(ratio.value):>7}"
-                 f"{table.mark(summary.verdict(ratio))} {best[:10]:10}")
-    return text.rstrip()
-
-
 def mean_line(label, rows, names):
-    text = f"{label:20}"
+    text = f"{label:32}{len(rows):4}"
     for key in SAMPLE:
         base = summary.mean_ratio(rows, summary.SUBJECT, summary.BASE, key)
         best = summary.mean_to_best(rows, names, summary.SUBJECT, key)
-        text += (f"{table.number(base.value):>9}"
-                 f"{table.number(best.value):>7}{'':12}")
+        text += (f"{table.number(base.value):>12}"
+                 f"{table.number(best.value):>8}")
     return text.rstrip()
 
 
 def peer_line(rows, peer):
-    text = f"{'to ' + peer:20}"
+    text = f"{'all rows, to ' + peer:36}"
     for key in SAMPLE:
         mean = summary.mean_ratio(rows, summary.SUBJECT, peer, key)
-        text += f"{'':9}{table.number(mean.value):>7}{'':12}"
+        text += f"{table.number(mean.value):>12}{'':8}"
     return text.rstrip()
 
 
-def count_losing(rows, names, key):
-    verdicts = [summary.verdict(ratio_to_best(row, names, key)[1])
-                for row in rows]
-    return sum(word in ("worse", "behind") for word in verdicts)
+def losing(rows, names, key):
+    """The rows that are behind beyond their spread, the worst first."""
+    found = []
+    for row in rows:
+        ratio = ratio_to_best(row, names, key)[1]
+        if summary.verdict(ratio) in ("worse", "behind"):
+            found.append((ratio.value, row["name"]))
+    return [(name, value) for value, name in sorted(found, reverse=True)]
+
+
+def sentences(rows, names):
+    """What is lost, in words."""
+    slow, large = (losing(rows, names, key) for key in SAMPLE)
+    heavy = [row for row in rows
+             if summary.cell(row, summary.BASE, SAMPLE[1]).value > 30 * 1024]
+    named = ", ".join(f"{name} ({table.number(value).strip()})"
+                      for name, value in slow)
+    text = (f"Behind the best other allocator by more than the spread in time "
+            f"on {len(slow)} of {len(rows)} rows")
+    text += f": {named}.  " if slow else ".  "
+    lost = len(losing(heavy, names, SAMPLE[1]))
+    text += (f"In memory on {len(large)} rows, {lost} of them among the "
+             f"{len(heavy)} that need more than 30 MiB.")
+    return textwrap.wrap(text, WIDTH)
 
 
 def readme(kept):
@@ -104,7 +113,7 @@ def readme(kept):
     names = list(kept["allocators"])
     rows = kept["rows"]
     machine = kept["machine"]
-    lines = INTRODUCTION.format(bar=summary.BAR).splitlines() + [""]
+    lines = INTRODUCTION.splitlines() + [""]
     lines += [f"  commit {kept['commit'][:12]}, {kept['date'][:10]}, "
               f"{kept['rounds']} rounds",
               f"  {machine['cpu']}; {machine['cpus']} CPUs, "
@@ -114,19 +123,13 @@ def readme(kept):
     lines += [f"  {name}: {item['package'] or item['path']}"
               for name, item in kept["allocators"].items()
               if name not in (summary.SUBJECT, summary.BASE)]
-    head = f"{'':20}"
-    for what in ("time", "memory"):
-        head += f"{what + '/glibc':>12}  /best{'':9}"
-    lines += ["", "  " + head.rstrip()]
+    lines += ["", f"  {'':36}{'time: to':>12}{'':8}{'memory: to':>12}",
+              f"  {'':32}rows{'glibc':>12}{'best':>8}{'glibc':>12}{'best':>8}"]
     for group in dict.fromkeys(row["group"] for row in rows):
-        lines.append(f"  {row_table.GROUPS.get(group, group)}:")
-        lines += [f"  {row['name']:20}{cells(row, names)}"
-                  for row in rows if row["group"] == group]
-    lines += ["  geometric means:",
-              "  " + mean_line(f"all {len(rows)} rows", rows, names)]
+        lines.append("  " + mean_line(
+            row_table.GROUPS.get(group, group),
+            [row for row in rows if row["group"] == group], names))
+    lines.append("  " + mean_line("all rows", rows, names))
     lines += ["  " + peer_line(rows, name) for name in names
               if name not in (summary.SUBJECT, summary.BASE)]
-    time, memory = (count_losing(rows, names, key) for key in SAMPLE)
-    lines.append(f"  behind the best other beyond the spread: in time on "
-                 f"{time} rows, in memory on {memory}")
-    return lines
+    return lines + [""] + sentences(rows, names)

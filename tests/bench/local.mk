@@ -3,6 +3,7 @@
 # test tests/bench/quick.py shows that both would run.
 bench_programs = \
 	tests/bench/curve \
+	tests/bench/idle \
 	tests/bench/known \
 	tests/bench/latency \
 	tests/bench/launch \
@@ -25,6 +26,12 @@ tests_bench_curve_CFLAGS = $(bench_cflags)
 tests_bench_curve_LDADD = -ldl
 tests_bench_curve_SOURCES = \
 	tests/bench/curve.c \
+	tests/bench/process.h \
+	tests/bench/workload.h
+tests_bench_idle_CFLAGS = $(bench_cflags)
+tests_bench_idle_LDADD = -ldl
+tests_bench_idle_SOURCES = \
+	tests/bench/idle.c \
 	tests/bench/process.h \
 	tests/bench/workload.h
 tests_bench_latency_CFLAGS = $(bench_cflags)
@@ -92,6 +99,7 @@ EXTRA_DIST += $(bench_tests) \
 	tests/bench/bench-huge.py \
 	tests/bench/bench-instructions.py \
 	tests/bench/bench-keep.py \
+	tests/bench/bench-idle.py \
 	tests/bench/bench-latency.py \
 	tests/bench/bench-locks.py \
 	tests/bench/bench-page.py \
@@ -158,6 +166,11 @@ bench-huge: $(bench_needs)
 	  --json tests/bench/huge.json --table tests/bench/huge.txt \
 	  $(BENCHFLAGS)
 
+bench-idle: $(bench_needs)
+	$(PYTHON) $(srcdir)/tests/bench/bench-idle.py $(bench_options) \
+	  --json tests/bench/idle.json --table tests/bench/idle.txt \
+	  $(BENCHFLAGS)
+
 bench-latency: $(bench_needs)
 	$(PYTHON) $(srcdir)/tests/bench/bench-latency.py $(bench_options) \
 	  --json tests/bench/latency.json --table tests/bench/latency.txt \
@@ -183,6 +196,8 @@ CLEANFILES += \
 	tests/bench/huge.json \
 	tests/bench/huge.txt \
 	tests/bench/instructions.json \
+	tests/bench/idle.json \
+	tests/bench/idle.txt \
 	tests/bench/latency.json \
 	tests/bench/latency.txt \
 	tests/bench/locks.txt \
