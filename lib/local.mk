@@ -32,6 +32,12 @@ tcm_base = \
 tcm_heap = \
 	lib/heap/arena.c \
 	lib/heap/arena.h \
+	lib/heap/clear.c \
+	lib/heap/clear.h \
+	lib/heap/hole.c \
+	lib/heap/hole.h \
+	lib/heap/huge_advice.c \
+	lib/heap/huge_advice.h \
 	lib/heap/huge_page.c \
 	lib/heap/huge_page.h \
 	lib/heap/huge_page_filler.c \

@@ -15,6 +15,7 @@
 #include "base/params.h"
 #include "base/system.h"
 #include "cache/central_list.h"
+#include "heap/clear.h"
 #include "heap/large.h"
 #include "heap/pagemap.h"
 #include "observe/stats.h"
@@ -84,7 +85,7 @@ large_from_cache(size_t size, size_t align, bool zero)
                                       tcmi_large_usable(size) >> PAGE_SHIFT);
   if (span == NULL)
     return NULL;
-  if (zero && !tcmi_system_clear_sparse((void *)span->start, span_bytes(span)))
+  if (zero && !tcmi_clear_sparse((void *)span->start, span_bytes(span)))
     memset((void *)span->start, 0, span_bytes(span));
   return (void *)span->start;
 }

@@ -12,6 +12,7 @@
 #include "cache/central_list.h"
 #include "cache/thread_cache.h"
 #include "cache/transfer_cache.h"
+#include "heap/hole.h"
 #include "heap/page_heap.h"
 #include "heap/page_range.h"
 #include "observe/stats.h"
@@ -128,6 +129,7 @@ tcmi_release_all_but(size_t keep)
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     bytes += tcmi_central_release(c, SIZE_MAX);
   idle = atomic_load_relaxed(&tcmi_page_counts.idle) << PAGE_SHIFT;
+  tcmi_holes_close();
   return idle <= keep ? bytes : bytes + tcmi_page_heap_release(idle - keep);
 }
 

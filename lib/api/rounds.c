@@ -82,8 +82,7 @@ next_period(void)
   if (rounds.returned_before < LESSON_PAGES)
     return rounds.period;
   if (again > rounds.returned_before / 2)
-    return (unsigned)min_size(2 * (size_t)rounds.period,
-                              ROUND_PERIOD_MAX_MS);
+    return (unsigned)min_size(2 * (size_t)rounds.period, ROUND_PERIOD_MAX_MS);
   return (unsigned)max_size(rounds.period / 2, ROUND_PERIOD_MIN_MS);
 }
 
@@ -172,7 +171,7 @@ step(struct piece *piece)
       break;
     }
     rounds.left = rounds.all ? SIZE_MAX : tcmi_page_heap_unneeded();
-    rounds.pages = (struct page_walk){0};
+    rounds.pages = (struct page_walk){.keeps_huge = !rounds.all};
     rounds.stage = STAGE_PAGES;
     break;
   case STAGE_PAGES:

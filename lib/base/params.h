@@ -37,10 +37,19 @@
 #define LEAF_SHIFT 33
 #endif
 
-/* Address space that one leaf of the pagemap covers: 8 GiB, so that the
- * window of a thread cache (see thread_cache.h) holds the heap of nearly every
- * process, and a leaf still fits a process limited to 64 MiB. */
+/* Address space that one leaf of the pagemap covers: 8 GiB, so that a leaf still
+ * fits a process limited to 64 MiB. */
 #define LEAF_SIZE ((uintptr_t)1 << LEAF_SHIFT)
+
+/* Leaves in a row, see pagemap.h, so that the window reaches 64 GiB.  The tags
+ * of a row are 8 MiB of address space, which is still little where address space
+ * is limited; a large heap that needs more rows gets longer ones. */
+#if ADDRESS_BITS == 32
+#define ROW_LEAVES 1
+#else
+#define ROW_LEAVES 8
+#endif
+#define ROW_SIZE (ROW_LEAVES * LEAF_SIZE)
 
 /* Address space whose spans one chunk of the pagemap names: 2 MiB of address
  * space for 1 GiB, so that a limit of address space is not spent on the map. */

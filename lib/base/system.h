@@ -78,10 +78,8 @@ MUST_CHECK int tcmi_system_map_readable(size_t size, void **out);
 MUST_CHECK int tcmi_system_commit(void *start, size_t size);
 /* Gives the memory back; the next touch finds zeroes. */
 MUST_CHECK int tcmi_system_discard(void *start, size_t size);
-/* Makes memory zero that is much and looks little used: its first page by
- * setting it, the rest by giving it back.  Leaves any other as it is, and
- * returns false.  The start is aligned to 64 bytes. */
-MUST_CHECK bool tcmi_system_clear_sparse(void *start, size_t size);
+/* Whether the process has a limit of its own on address space. */
+bool tcmi_system_address_space_is_limited(void);
 /* Gives address space back. */
 MUST_CHECK int tcmi_system_release(void *start, size_t size);
 /* Makes memory read-only for good. */

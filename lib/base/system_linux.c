@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -287,49 +288,23 @@ tcmi_system_discard(void *start, size_t size)
   return result;
 }
 
-/* Whether memory that was used before looks as if most of it was not: a few
- * places of it are zero.  Only speed depends on the answer.  mincore(2) would
- * know, but a program's system call filter may not. */
-static bool
-looks_sparse(const char *start, size_t size)
-{
-  enum { PLACES = 3 };
-
-  for (size_t i = 0; i < PLACES; i++) {
-    size_t offset = (2 * i + 1) * (size / 7); /* no likely place */
-    const uint64_t *line =
-        (const uint64_t *)(const void *)(start + round_down(offset, 64));
-    for (size_t word = 0; word < 8; word++)
-      if (line[word] != 0)
-        return false;
-  }
-  return true;
-}
-
-/* Whole pages that the system may take; what is left at the ends is set.  The
- * first page stays: nearly every program uses it, and to touch one that was
- * given back costs two faults where it is read before it is written. */
-bool
-tcmi_system_clear_sparse(void *start, size_t size)
-{
-  uintptr_t page = tcmi_system_page_size();
-  uintptr_t begin = round_up((uintptr_t)start + 1, page);
-  uintptr_t end = round_down((uintptr_t)start + size, page);
-
-  if (size < CLEAR_BY_DISCARD_SIZE || begin >= end ||
-      !looks_sparse(start, size) ||
-      tcmi_system_discard((void *)begin, end - begin) != 0)
-    return false;
-  memset(start, 0, begin - (uintptr_t)start);
-  memset((void *)end, 0, (uintptr_t)start + size - end);
-  return true;
-}
-
 int
 tcmi_system_advise_huge(void *start, size_t size, bool want)
 {
   return system_madvise(SYSTEM_ADVISE, start, size,
                         want ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+bool
+tcmi_system_address_space_is_limited(void)
+{
+  struct rlimit limit;
+  int saved = errno;
+  bool limited =
+      getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+
+  errno = saved;
+  return limited;
 }
 
 int

@@ -11,7 +11,9 @@
 #include "base/system.h"
 #include "cache/central_list.h"
 #include "cache/central_span.h"
+#include "heap/huge_advice.h"
 #include "heap/page_heap.h"
+#include "heap/pagemap.h"
 
 /* Bit per resident page of the span on which no object is live or cached. */
 static uint32_t
@@ -65,8 +67,8 @@ discard_pages(const struct span *span, uint32_t pages, size_t *work)
     uint32_t run = span_page_mask((size_t)first << PAGE_SHIFT,
                                   (size_t)(end - first) << PAGE_SHIFT);
     uintptr_t start = span->start + ((uintptr_t)first << PAGE_SHIFT);
-    if (tcmi_system_discard((void *)start, (size_t)(end - first)
-                                               << PAGE_SHIFT) == 0)
+    if (tcmi_huge_discard(pagemap_arena(start), start,
+                          (size_t)(end - first) << PAGE_SHIFT) == 0)
       done |= run;
     pages &= ~run;
     *work += WORK_OF_CALL;

@@ -248,20 +248,19 @@ look_for_idleness(struct cache_owner *owner, unsigned busy)
   state->seen_shared = (uint16_t)shared;
 }
 
-/* Sets the window to the leaf of the first arena, once that exists. */
+/* Sets the window to the row of the first arena, once that exists. */
 static void
 window_ensure(struct thread_cache *cache)
 {
   struct pagemap_leaf *leaf;
   uintptr_t base;
 
-  if (likely(cache->window != NO_WINDOW))
+  if (likely(cache->window.npages != 0))
     return;
   base = tcmi_page_heap_base();
   if (base == 0 || (leaf = pagemap_leaf_of(base)) == NULL)
     return;
-  cache->window = round_down(base, LEAF_SIZE) >> 3;
-  cache->window_tags = leaf->tags;
+  cache->window = leaf->window;
 }
 
 static void
@@ -555,7 +554,7 @@ tcmi_thread_cache_flush_large(struct thread_cache *cache)
 void
 tcmi_thread_cache_divert(struct thread_cache *cache)
 {
-  cache->window = NO_WINDOW;
+  cache->window.npages = 0;
   tcmi_thread_cache_flush_large(cache);
 }
 

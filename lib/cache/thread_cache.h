@@ -14,12 +14,12 @@
  * that is not the heap's, a large block, a closed cache - ends there and takes
  * the slow path without a test.
  *
- * The window is a leaf of the pagemap: that of the first arena at first, then
- * that of the last object that was freed outside it.  A free looks its page up
+ * The window is a row of leaves of the pagemap: that of the first arena at
+ * first, then that of the last object that was freed outside it.  A free looks its page up
  * there without walking the tree; an address outside, or one that is not a
  * multiple of 8, fails one comparison:
  *
- *     rotate(address, 3) - rotate(window, 3) < LEAF_SIZE / 8
+ *     (rotate(address, 3) - rotate(window, 3)) / (PAGE_SIZE / 8) < pages
  *
  * Invariants
  *   T1  base[-1] == NULL; base <= top <= lim; lim - base == cap.
@@ -48,6 +48,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "cache/size_class.h"
+#include "heap/pagemap.h"
 #include "heap/span.h"
 
 struct bin {
@@ -58,8 +59,7 @@ struct bin {
 /* What the fast paths read.  All fields: [owner thread] */
 struct thread_cache {
   struct bin bins[SIZE_CLASS_COUNT]; /* by class; a tag is half an offset */
-  uintptr_t window;                  /* address of the window, rotated */
-  const uint8_t *window_tags;        /* tags of its pages */
+  struct pagemap_window window;      /* no pages: closed */
   uint8_t small_tags[SIZE_CLASS_SMALL_TAGS_LENGTH];
   uint8_t middle_tags[SIZE_CLASS_MIDDLE_TAGS_LENGTH];
   struct span *large;  /* a held large block, or NULL */
@@ -78,9 +78,6 @@ enum cache_state {
 /* Initially a cache that is closed; never NULL.  [owner thread] */
 extern __thread struct thread_cache *tcmi_thread_cache;
 extern __thread uint8_t tcmi_thread_cache_state;
-
-/* No address lies in this window. */
-#define NO_WINDOW ((uintptr_t)1 << (sizeof(uintptr_t) * 8 - 2))
 
 extern struct lock tcmi_registry_lock;
 

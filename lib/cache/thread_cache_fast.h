@@ -92,18 +92,26 @@ thread_cache_tag_size(size_t tag)
   return *(const uint32_t *)(const void *)(first + 8 * tag);
 }
 
+/* Which page of the window holds a rotated address; none of them if it is no
+ * multiple of 8. */
+static ALWAYS_INLINE size_t
+window_page(const struct thread_cache *cache, uintptr_t rotated)
+{
+  return (rotated - cache->window.start) >> (PAGE_SHIFT - 3);
+}
+
 /* Keeps a block for the next malloc; false: take the slow path. */
 static ALWAYS_INLINE bool
 thread_cache_try_push(void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
-  uintptr_t place = rotate_address((uintptr_t)object) - cache->window;
+  size_t page = window_page(cache, rotate_address((uintptr_t)object));
   void **top;
   size_t tag;
 
-  if (unlikely(place >= LEAF_SIZE >> 3))
+  if (unlikely(page >= cache->window.npages))
     return false;
-  tag = cache->window_tags[place >> (PAGE_SHIFT - 3)];
+  tag = cache->window.tags[page];
   top = thread_cache_bin(cache, tag)->top;
   OPAQUE(tag);
   if (unlikely(top >= thread_cache_bin(cache, tag)->lim) ||
@@ -129,11 +137,11 @@ leaf_of_rotated(uintptr_t rotated)
 }
 
 /* The slow side's first step: pushes an object outside the window, which then
- * moves to the object's leaf.  What a thread frees one after the other mostly
+ * moves to the object's row.  What a thread frees one after the other mostly
  * lies close together.  While there is no window each free takes the slow path,
  * see tcmi_thread_cache_divert().
  *
- * Rejected: a second window, since a program with three leaves would miss
+ * Rejected: a second window, since a program with three rows would miss
  * both; a flat map, see pagemap.c. */
 static ALWAYS_INLINE bool
 thread_cache_try_push_outside(void *object)
@@ -144,15 +152,14 @@ thread_cache_try_push_outside(void *object)
   struct bin *bin;
   size_t tag;
 
-  if (leaf == NULL || cache->window == NO_WINDOW)
+  if (unlikely(leaf == NULL) || unlikely(cache->window.npages == 0))
     return false;
   tag = atomic_load_relaxed(
       &leaf->tags[rotated >> (PAGE_SHIFT - 3) & (LEAF_PAGES - 1)]);
   bin = thread_cache_bin(cache, tag);
   if (bin->top >= bin->lim || bin->top[-1] == object)
     return false;
-  cache->window = round_down(rotated, LEAF_SIZE >> 3);
-  cache->window_tags = leaf->tags;
+  cache->window = leaf->window;
   __builtin_prefetch(object, 1);
   *bin->top = object;
   bin->top++;
@@ -166,14 +173,13 @@ thread_cache_tag_of(const void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
   uintptr_t rotated = rotate_address((uintptr_t)object);
-  uintptr_t place = rotated - cache->window;
-  size_t tag;
+  size_t page = window_page(cache, rotated), tag;
 
-  if (likely(place < LEAF_SIZE >> 3)) {
-    tag = cache->window_tags[place >> (PAGE_SHIFT - 3)];
+  if (likely(page < cache->window.npages)) {
+    tag = cache->window.tags[page];
   } else {
     struct pagemap_leaf *leaf = leaf_of_rotated(rotated);
-    if (leaf == NULL || cache->window == NO_WINDOW)
+    if (leaf == NULL || cache->window.npages == 0)
       return 0;
     tag = atomic_load_relaxed(
         &leaf->tags[rotated >> (PAGE_SHIFT - 3) & (LEAF_PAGES - 1)]);

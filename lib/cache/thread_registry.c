@@ -25,7 +25,6 @@ static void *const nowhere[2];
 
 static const struct thread_cache closed_cache = {
     .bins = {NO_BIN},
-    .window = NO_WINDOW,
 };
 
 __thread struct thread_cache *tcmi_thread_cache =
@@ -84,7 +83,6 @@ owner_new(void)
     owner->hot.bins[c].top = owner->hot.bins[c].lim = owner->hot.bins[0].top;
     owner->states[c].overflows = OVERFLOWS_MOST;
   }
-  owner->hot.window = NO_WINDOW;
   lock_acquire(&tcmi_registry_lock);
   list_push_front(&tcmi_cache_registry.caches, &owner->link);
   tcmi_cache_registry.ncaches++;

@@ -51,7 +51,7 @@ bitmap_bytes(size_t nhuge)
 static struct arena *
 arena_describe(uintptr_t start, size_t nhuge)
 {
-  size_t tables = sizeof(struct arena) + 3 * bitmap_bytes(nhuge) +
+  size_t tables = sizeof(struct arena) + 4 * bitmap_bytes(nhuge) +
                   round_up(nhuge * sizeof(uint16_t), sizeof(uint64_t));
   size_t bytes = tables + nhuge * sizeof(struct huge_page);
   struct arena *arena = tcmi_metadata_alloc_zeroed(bytes);
@@ -66,7 +66,8 @@ arena_describe(uintptr_t start, size_t nhuge)
   arena->busy = (uint64_t *)(void *)next;
   arena->whole = (uint64_t *)(void *)(next + bitmap_bytes(nhuge));
   arena->warm = (uint64_t *)(void *)(next + 2 * bitmap_bytes(nhuge));
-  arena->committed = (uint16_t *)(void *)(next + 3 * bitmap_bytes(nhuge));
+  arena->advised = (uint64_t *)(void *)(next + 3 * bitmap_bytes(nhuge));
+  arena->committed = (uint16_t *)(void *)(next + 4 * bitmap_bytes(nhuge));
   arena->huge_pages = (struct huge_page *)(void *)((char *)arena + tables);
   return arena;
 }
@@ -114,6 +115,8 @@ tcmi_arena_forget_locked(struct arena *arena, size_t keep)
 
   tcmi_pagemap_forget_locked(arena->start + (keep << HUGE_PAGE_SHIFT), size);
   counter_sub(&tcmi_arena_counts.reserved_bytes, size);
+  counter_sub(&tcmi_arena_counts.advised,
+              bits_count_range(arena->advised, keep, arena->nhuge - keep));
   counter_sub(&tcmi_arena_counts.committed_bytes, committed_pages(arena, keep)
                                                       << PAGE_SHIFT);
   arena->nhuge = keep;

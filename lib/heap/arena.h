@@ -40,6 +40,7 @@ struct arena {
   uint64_t *busy;      /* bit per huge page */
   uint64_t *whole;     /* bit per huge page */
   uint64_t *warm;      /* bit per huge page */
+  uint64_t *advised;   /* bit per huge page, see huge_advice.h */
   uint16_t *committed; /* accessible pages per huge page */
   struct huge_page *huge_pages; /* one per huge page */
 };
@@ -49,6 +50,7 @@ struct arena_counts {
   size_t committed_bytes;   /* accessible, in all arenas */
   size_t reserved_bytes;    /* address space of all arenas */
   size_t most_mapped_bytes; /* committed and metadata, the most ever */
+  size_t advised;           /* huge pages whose advised bit is 1 */
   bool commit_refused;      /* the last time: then nothing ahead is asked for */
 };
 

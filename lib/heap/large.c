@@ -144,18 +144,12 @@ tcmi_large_move(struct span *span, size_t size)
 {
   size_t npages = tcmi_large_usable(size) >> PAGE_SHIFT;
   size_t old = span->npages;
-  bool lost = false;
 
   ASSERT(npages > old);
   if (span_bytes(span) < REMAP_MIN_SIZE ||
       !(span->mapped ? tcmi_mapped_resize(span, npages, /*may_move=*/true)
-                     : tcmi_mapped_adopt(span, npages, &lost)))
+                     : tcmi_mapped_adopt(span, npages)))
     return false;
   count_resized(old, npages);
-  if (lost) {
-    /* As a block that nobody frees, so that the sums stay right. */
-    atomic_add_relaxed(&tcmi_large_stats.count, 1);
-    atomic_add_relaxed(&tcmi_large_stats.bytes, old << PAGE_SHIFT);
-  }
   return true;
 }

@@ -22,6 +22,7 @@
 #include "base/report.h"
 #include "base/system.h"
 #include "heap/arena.h"
+#include "heap/hole.h"
 #include "heap/page_heap.h"
 #include "heap/page_heap_state.h"
 #include "heap/page_range.h"
@@ -128,6 +129,7 @@ tcmi_mapped_delete(struct span *span)
   tcmi_pagemap_clear(span);
   span->mapped = false;
   unmap(span->start, span->npages);
+  tcmi_holes_close();
 }
 
 static void
@@ -250,16 +252,6 @@ may_adopt(void)
   return may;
 }
 
-/* The pages of the arena that a block has left. */
-static bool
-leave(uintptr_t start, size_t npages)
-{
-  if (tcmi_system_refill((void *)start, npages << PAGE_SHIFT) != 0)
-    return false;
-  tcmi_page_heap_free(start, npages, RESIDENCY_NONE);
-  return true;
-}
-
 /* Moves a run of an arena out.  At the end of the arena the system would let it
  * grow beyond, so a page is put there first; it does not matter whether that
  * page or another's lies there. */
@@ -280,14 +272,14 @@ move_out(uintptr_t from, size_t old, size_t npages, bool *is_short)
   return to;
 }
 
-bool
-tcmi_mapped_adopt(struct span *span, size_t npages, bool *lost)
+static bool
+adopt(struct span *span, size_t npages)
 {
   uintptr_t from = span->start, to;
   size_t old = span->npages;
   bool is_short;
 
-  if (!may_adopt() || !tcmi_page_heap_charge(npages))
+  if (!tcmi_page_heap_charge(npages))
     return false;
   tcmi_pagemap_clear(span);
   to = move_out(from, old, npages, &is_short);
@@ -301,7 +293,24 @@ tcmi_mapped_adopt(struct span *span, size_t npages, bool *lost)
   /* remap() has made the map ready. */
   CHECK(enter(span, to, npages));
   tcmi_page_heap_count_faulted(npages - old);
-  *lost = !leave(from, old);
+  return true;
+}
+
+bool
+tcmi_mapped_adopt(struct span *span, size_t npages)
+{
+  uintptr_t from = span->start;
+  size_t old = span->npages;
+  struct span *spare = may_adopt() ? tcmi_span_new(0) : NULL;
+
+  if (spare == NULL)
+    return false;
+  if (!adopt(span, npages)) {
+    tcmi_span_delete(spare);
+    return false;
+  }
+  tcmi_hole_close(spare, from, old);
+  tcmi_holes_close();
   return true;
 }
 

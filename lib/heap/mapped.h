@@ -50,9 +50,8 @@ MUST_CHECK bool tcmi_mapped_resize(struct span *span, size_t npages,
                                    bool may_move);
 
 /* Makes the block of @span, a run of an arena, a mapped one of @npages, which is
- * more than it has.  False if nothing changed.  *@lost says whether somebody took
- * the place that it left: then these pages of the arena stay in use for good. */
-MUST_CHECK bool tcmi_mapped_adopt(struct span *span, size_t npages, bool *lost);
+ * more than it has.  False if nothing changed. */
+MUST_CHECK bool tcmi_mapped_adopt(struct span *span, size_t npages);
 
 /* Where blocks lie, for a report: writes up to @most ranges, from number
  * @first on, and returns how many there were; none when the lock cannot be had

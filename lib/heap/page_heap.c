@@ -23,6 +23,9 @@
 #include "base/report.h"
 #include "base/system.h"
 #include "heap/arena.h"
+#include "heap/clear.h"
+#include "heap/hole.h"
+#include "heap/huge_advice.h"
 #include "heap/huge_page_filler.h"
 #include "heap/mapped.h"
 #include "heap/page_heap_state.h"
@@ -54,8 +57,8 @@ tcmi_page_heap_held_bytes(void)
 }
 
 /* Whether the heap would hold more than it may with @bytes more than now. */
-static bool
-over_hard_limit(size_t bytes)
+bool
+tcmi_over_hard_limit(size_t bytes)
 {
   uint64_t limit = tcmi_option(OPTION_hard_limit_bytes);
 
@@ -67,13 +70,17 @@ static uintptr_t
 range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
 {
   size_t idle = tcmi_page_counts.idle;
+  bool fresh = kind == RUN_SMALL && tcmi_huge_is_fresh_locked(arena, first, n);
 
   tcmi_range_take(arena, first, n, kind);
   /* Pages that were idle count already. */
-  if (idle - tcmi_page_counts.idle < n && over_hard_limit(0))
+  if (idle - tcmi_page_counts.idle < n && tcmi_over_hard_limit(0)) {
     counter_add(&tcmi_page_counts.hard_hits, 1);
-  else if (tcmi_arena_commit_locked(arena, first, n))
+  } else if (tcmi_arena_commit_locked(arena, first, n)) {
+    if (fresh)
+      tcmi_huge_advise_locked(arena, first / HUGE_PAGE_PAGES);
     return arena_address(arena, first);
+  }
   tcmi_range_give(arena, first, n, RESIDENCY_KEPT);
   tcmi_page_heap.refused = true;
   return 0;
@@ -141,17 +148,17 @@ alloc_in_filler(size_t n, size_t align, enum run_kind kind)
   return range_use(huge->arena, first, n, kind);
 }
 
-/* Where the first arena should lie: low in a leaf of the pagemap below the
- * libraries, so that the arenas after it can follow in the same leaf.  How low
+/* Where the first arena should lie: low in a row of the pagemap below the
+ * libraries, so that the arenas after it can follow in the same row.  How low
  * cannot be told from the place of a library. */
 static uintptr_t
 first_arena_hint(const void *mapping)
 {
   uintptr_t near = (uintptr_t)mapping;
 
-  if (ADDRESS_BITS == 32 || near / 2 < LEAF_SIZE)
+  if (ADDRESS_BITS == 32 || near / 4 < ROW_SIZE)
     return 0;
-  return round_down(near - LEAF_SIZE / 2, LEAF_SIZE) +
+  return round_down(near - ROW_SIZE, LEAF_SIZE) +
          ((tcmi_random(RANDOM_FIRST_ARENA) >> 54) << HUGE_PAGE_SHIFT);
 }
 
@@ -245,7 +252,7 @@ alloc_locked(size_t n, size_t align, enum run_kind kind)
     start = alloc_in_filler(n, align, other);
   /* A process at its limit gets no more memory from more address space. */
   if (start == 0 && !tcmi_page_heap.refused &&
-      over_hard_limit(n << PAGE_SHIFT)) {
+      tcmi_over_hard_limit(n << PAGE_SHIFT)) {
     counter_add(&tcmi_page_counts.hard_hits, 1);
     return 0;
   }
@@ -353,7 +360,7 @@ tcmi_page_heap_charge(size_t npages)
   bool allowed;
 
   lock_acquire(&tcmi_page_heap_lock);
-  allowed = !over_hard_limit(npages << PAGE_SHIFT);
+  allowed = !tcmi_over_hard_limit(npages << PAGE_SHIFT);
   if (allowed) {
     counter_add(&tcmi_page_counts.used, npages);
     tcmi_page_heap.mapped_pages += npages;
@@ -433,7 +440,7 @@ tcmi_page_heap_clear(uintptr_t start, size_t npages)
   }
   lock_release(&tcmi_page_heap_lock);
   if (held.npages << PAGE_SHIFT >= CLEAR_BY_DISCARD_SIZE &&
-      tcmi_system_clear_sparse((void *)held.start, held.end - held.start))
+      tcmi_clear_sparse((void *)held.start, held.end - held.start))
     return;
   for (size_t page = first; held.npages > 0 && page < end; page += part.n) {
     part = page_part_at(page, end);
@@ -545,7 +552,7 @@ tcmi_page_heap_verify(void)
         idle += tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
     }
   }
-  CHECK(used == tcmi_page_counts.used);
+  CHECK(used == tcmi_page_counts.used + tcmi_hole_pages_locked());
   CHECK(idle == tcmi_page_counts.idle);
   CHECK((used + idle) << PAGE_SHIFT <= tcmi_arena_committed_bytes());
   lock_release(&tcmi_page_heap_lock);

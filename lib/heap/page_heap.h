@@ -95,6 +95,7 @@ struct page_walk {
   struct arena *arena; /* [owner thread] NULL: begin behind the last one */
   size_t h;            /* [owner thread] huge pages before it are left */
   bool past_empty;     /* [owner thread] those that are in use are next */
+  bool keeps_huge;     /* [owner thread] few idle pages break no huge page */
   bool done;           /* [owner thread] nothing is left, or its arena went */
 };
 size_t tcmi_page_heap_release_some(struct page_walk *walk, size_t most,

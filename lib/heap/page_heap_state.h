@@ -27,6 +27,9 @@ struct page_heap_state {
 
 extern struct page_heap_state tcmi_page_heap;
 
+/* Whether the heap would hold more than the hard limit with @bytes more. */
+bool tcmi_over_hard_limit(size_t bytes);
+
 /* Gives address space back that nothing uses; says whether there was any.
  * Caller holds LOCK_PAGE_HEAP. */
 bool tcmi_page_heap_give_space_locked(void);

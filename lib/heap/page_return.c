@@ -12,6 +12,7 @@
 #include "base/params.h"
 #include "base/system.h"
 #include "heap/arena.h"
+#include "heap/huge_advice.h"
 #include "heap/page_heap.h"
 #include "heap/page_heap_state.h"
 #include "heap/page_range.h"
@@ -75,8 +76,8 @@ discard_leaving(struct leaving *leaving, size_t *work)
     size_t page = leaving->h * HUGE_PAGE_PAGES + first;
     size_t size = (end - first) << PAGE_SHIFT;
     *work += WORK_OF_CALL;
-    if (tcmi_system_discard((void *)arena_address(leaving->arena, page),
-                            size) == 0)
+    if (tcmi_huge_discard(leaving->arena, arena_address(leaving->arena, page),
+                          size) == 0)
       bytes += size;
     else
       bits_set_range(leaving->failed, first, end - first);
@@ -139,6 +140,10 @@ choose_locked(struct page_walk *walk, struct leaving *leaving)
   if (bit_get(arena->whole, h) ||
       !(bit_get(arena->warm, h) ||
         (walk->past_empty && bit_get(arena->busy, h))))
+    return false;
+  if (walk->keeps_huge &&
+      tcmi_huge_is_worth_keeping_locked(
+          arena, h, tcmi_huge_page_idle_pages(&arena->huge_pages[h])))
     return false;
   releasable(&arena->huge_pages[h], leaving->pages);
   leaving->arena = arena;

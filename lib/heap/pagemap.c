@@ -54,64 +54,125 @@ map_plane(size_t size)
              : NULL;
 }
 
-/* What a leaf takes, in whole pages of the system. */
+/* What a leaf takes without its tags, in whole pages of the system. */
 static size_t
 leaf_bytes(void)
 {
   return round_up(sizeof(struct pagemap_leaf), tcmi_system_page_size());
 }
 
-/* A leaf that could not be made writable waits for the next try; and what the
- * next block that moves may need. */
+/* Leaves that are mapped, and not yet in the root one by one. */
+struct row {
+  uint8_t *tags; /* [lock: page heap] of all its leaves, or NULL */
+  size_t first;  /* [lock: page heap] index in the root of the first leaf */
+  size_t n;      /* [lock: page heap] leaves */
+};
+
+/* The row of the last arena. */
+static struct row row;
+
+/* What the next block that moves may need. */
 static struct {
-  struct pagemap_leaf *leaf;   /* [lock: page heap] or NULL */
+  struct row row;              /* [lock: page heap] of one leaf */
   struct pagemap_chunk *chunk; /* [lock: page heap] or NULL */
-  bool has_room;               /* [lock: page heap] for its chunks behind it */
 } spare;
 
-/* A leaf of a large heap has room for its chunks behind it, so that it does not
- * become a mapping for each of them; a small one may be short of address space.
- */
 static bool
-spare_leaf_ensure(void)
+row_map(struct row *out, size_t n)
 {
-  size_t most = leaf_bytes() + LEAF_CHUNKS * sizeof(struct pagemap_chunk);
-  bool large = tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE;
-
-  if (spare.leaf == NULL) {
-    spare.leaf = map_plane(large ? most : leaf_bytes());
-    spare.has_room = large;
-  }
-  return spare.leaf != NULL;
+  out->tags = map_plane(n * (LEAF_PAGES + leaf_bytes()));
+  out->n = n;
+  return out->tags != NULL;
 }
 
+/* Leaf number @i of the root, which lies in the row; NULL when it cannot be made
+ * writable. */
 static struct pagemap_leaf *
-leaf_map(void)
+row_leaf(const struct row *from, size_t i)
+{
+  size_t k = i - from->first;
+  struct pagemap_leaf *leaf =
+      (struct pagemap_leaf *)(void *)(from->tags + from->n * LEAF_PAGES +
+                                      k * leaf_bytes());
+
+  if (!plane_commit(leaf, sizeof *leaf))
+    return NULL;
+  leaf->tags = from->tags + k * LEAF_PAGES;
+  leaf->window =
+      (struct pagemap_window){(uintptr_t)from->first << (LEAF_SHIFT - 3),
+                              from->n * LEAF_PAGES, from->tags};
+  return leaf;
+}
+
+/* How many leaves from @i on are in no row yet, up to @most. */
+static size_t
+leaves_missing(size_t i, size_t most)
+{
+  size_t n = 0;
+
+  while (n < most && i + n < ROOT_LENGTH &&
+         atomic_load_relaxed(&tcmi_pagemap_root[i + n]) == NULL)
+    n++;
+  return n;
+}
+
+/* Makes @i a leaf of the current row.  Arenas follow upwards, so a row begins
+ * with the leaf that is needed; rows grow with the heap. */
+static bool
+row_ensure(size_t i)
+{
+  size_t n = max_size(ROW_LEAVES, tcmi_arena_reserved_bytes() >> LEAF_SHIFT);
+  struct row next = {.first = i};
+
+  if (i - row.first < row.n)
+    return true;
+  if (tcmi_system_address_space_is_limited() ||
+      !row_map(&next, leaves_missing(i, n)))
+    return false;
+  row = next;
+  return true;
+}
+
+/* A leaf on its own, out of the row that waits. */
+static struct pagemap_leaf *
+leaf_alone(size_t i)
 {
   struct pagemap_leaf *leaf;
 
-  if (!spare_leaf_ensure() ||
-      !plane_commit(spare.leaf->chunks,
-                    sizeof *leaf - offsetof(struct pagemap_leaf, chunks)))
+  if (spare.row.tags == NULL && !row_map(&spare.row, 1))
     return NULL;
-  leaf = spare.leaf;
-  spare.leaf = NULL;
-  leaf->room = spare.has_room ? (char *)leaf + leaf_bytes() : NULL;
+  spare.row.first = i;
+  leaf = row_leaf(&spare.row, i);
+  if (leaf != NULL)
+    spare.row.tags = NULL;
   return leaf;
 }
 
 static struct pagemap_leaf *
-leaf_ensure_locked(uintptr_t address)
+leaf_ensure_locked(uintptr_t address, bool for_arena)
 {
   struct pagemap_leaf *leaf = pagemap_leaf_of(address);
+  size_t i = address >> LEAF_SHIFT;
 
-  if (leaf != NULL || address >> LEAF_SHIFT >= ROOT_LENGTH)
+  if (leaf != NULL || i >= ROOT_LENGTH)
     return leaf;
-  leaf = leaf_map();
+  if (i - row.first < row.n || (for_arena && row_ensure(i)))
+    leaf = row_leaf(&row, i);
+  else
+    leaf = leaf_alone(i);
   /* Pairs with the acquire in pagemap_leaf_of(). */
   if (leaf != NULL)
-    atomic_store_release(&tcmi_pagemap_root[address >> LEAF_SHIFT], leaf);
+    atomic_store_release(&tcmi_pagemap_root[i], leaf);
   return leaf;
+}
+
+/* In a large heap the chunks of a leaf get room together, so that they do not
+ * become a mapping each; a small one may be short of address space. */
+static void
+room_ensure_locked(struct pagemap_leaf *leaf)
+{
+  if (leaf->room == NULL && tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE)
+    leaf->room = map_plane(LEAF_CHUNKS * sizeof(struct pagemap_chunk));
 }
 
 static struct pagemap_chunk *
@@ -122,6 +183,7 @@ chunk_ensure_locked(struct pagemap_leaf *leaf, uintptr_t address)
 
   if (chunk != NULL)
     return chunk;
+  room_ensure_locked(leaf);
   chunk = leaf->room != NULL ? (struct pagemap_chunk *)(void *)leaf->room + i
                              : map_plane(sizeof *chunk);
   if (chunk == NULL) {
@@ -158,7 +220,8 @@ tcmi_pagemap_prepare_locked(void)
 {
   if (spare.chunk == NULL)
     spare.chunk = map_plane(sizeof *spare.chunk);
-  return spare_leaf_ensure() && spare.chunk != NULL;
+  return (spare.row.tags != NULL || row_map(&spare.row, 1)) &&
+         spare.chunk != NULL;
 }
 
 bool
@@ -168,15 +231,16 @@ tcmi_pagemap_reserve_large_locked(uintptr_t start, size_t size)
   struct pagemap_leaf *leaf;
 
   return last >= start && last >> LEAF_SHIFT < ROOT_LENGTH &&
-         (leaf = leaf_ensure_locked(start)) != NULL &&
-         entry_commit_locked(leaf, start) && leaf_ensure_locked(last) != NULL;
+         (leaf = leaf_ensure_locked(start, /*for_arena=*/false)) != NULL &&
+         entry_commit_locked(leaf, start) &&
+         leaf_ensure_locked(last, /*for_arena=*/false) != NULL;
 }
 
 /* The part of [start, start + size) that lies in one chunk. */
 static bool
 reserve_in_chunk_locked(uintptr_t start, size_t size, struct arena *arena)
 {
-  struct pagemap_leaf *leaf = leaf_ensure_locked(start);
+  struct pagemap_leaf *leaf = leaf_ensure_locked(start, /*for_arena=*/true);
   size_t page = pagemap_page_index(start);
   size_t huge = page / HUGE_PAGE_PAGES;
   size_t npages = size >> PAGE_SHIFT, nhuge = size >> HUGE_PAGE_SHIFT;

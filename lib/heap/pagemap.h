@@ -4,14 +4,19 @@
  *
  *     address:  | root index | page within the leaf | offset |
  *
- *     root[i] -> leaf of 8 GiB:  tags    a byte per page
+ *     root[i] -> leaf of 8 GiB:  tags -> a byte per page
  *                                arenas  a pointer per huge page
  *                                covers  a pointer per huge page
  *                                chunks[j] -> 1 GiB: a span per page
  *
- * A leaf and a chunk are address space that reads as zero until the part that
- * an arena needs is made writable, so a small process holds one page of each
- * plane.  A chunk is mapped when something lies there.
+ *     row:       | tags of leaf 0 | tags of leaf 1 | ... | leaf 0 | leaf 1 | ...
+ *
+ * Leaves for arenas come in rows: their tags lie one after the other, so that
+ * one window of a thread cache reaches all pages of the row.
+ *
+ * Tags, leaves and chunks are address space that reads as zero until the part
+ * that an arena needs is made writable, so a small process holds one page of
+ * each plane.  A chunk is mapped when something lies there.
  *
  * Contents, for a span s of pages p..q:
  *     class c > 0:  tags[p..q] = 2c, spans[p..q] = s
@@ -50,11 +55,19 @@ struct pagemap_chunk {
   struct span *spans[CHUNK_PAGES]; /* [atomic: relaxed] */
 };
 
+/* The pages of a row and their tags.  All fields: [const] */
+struct pagemap_window {
+  uintptr_t start;     /* address of the first page, see rotate_address() */
+  size_t npages;       /* 0: a window that is closed */
+  const uint8_t *tags; /* of each page */
+};
+
 struct pagemap_leaf {
-  uint8_t tags[LEAF_PAGES]; /* [atomic: relaxed] 2 * class or 0 */
+  uint8_t *tags; /* [const] 2 * class or 0 per page; [atomic: relaxed] there */
+  struct pagemap_window window; /* [const] that of its row */
   struct pagemap_chunk
       *chunks[LEAF_CHUNKS]; /* [atomic: release, acquire by pagemap_span] */
-  char *room;               /* [const] for the chunks, or NULL */
+  char *room;               /* [lock: page heap] for the chunks, or NULL */
   uint32_t writable; /* [lock: page heap] bit per chunk that is so whole */
   struct arena *arenas[LEAF_HUGE_PAGES]; /* [atomic: relaxed] */
   struct span *covers[LEAF_HUGE_PAGES];  /* [atomic: relaxed] */

@@ -56,4 +56,4 @@ if [ "$status" = 0 ] && [ "$failed" = 0 ]; then
   echo "skip: this allocator makes no such call"
   exit 77
 fi
-exit $status
+exit "$status"

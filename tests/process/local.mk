@@ -14,6 +14,7 @@ check_PROGRAMS += \
 	tests/process/fork_stdio \
 	tests/process/fork_threads \
 	tests/process/give_back \
+	tests/process/huge_pages \
 	tests/process/keys \
 	tests/process/late_dlopen \
 	tests/process/libc_names \
@@ -46,6 +47,7 @@ process_tests = \
 	tests/process/preload-fork_stdio.sh \
 	tests/process/preload-fork_threads.sh \
 	tests/process/preload-give_back.sh \
+	tests/process/preload-huge_pages.sh \
 	tests/process/preload-keys.sh \
 	tests/process/preload-libc_names.sh \
 	tests/process/preload-limits.sh \
@@ -70,6 +72,7 @@ process_tests = \
 	tests/process/debug-fork_stdio.sh \
 	tests/process/debug-fork_threads.sh \
 	tests/process/debug-give_back.sh \
+	tests/process/debug-huge_pages.sh \
 	tests/process/debug-keys.sh \
 	tests/process/debug-libc_names.sh \
 	tests/process/debug-limits.sh \

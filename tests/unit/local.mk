@@ -10,6 +10,7 @@ unit_tests = \
 	tests/unit/test_background \
 	tests/unit/test_bits \
 	tests/unit/test_central_list \
+	tests/unit/test_clear \
 	tests/unit/test_container \
 	tests/unit/test_fork \
 	tests/unit/test_format \
@@ -54,6 +55,8 @@ tests_unit_test_bits_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_bits_LDADD = $(unit_ldadd)
 tests_unit_test_central_list_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_central_list_LDADD = $(unit_ldadd)
+tests_unit_test_clear_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_clear_LDADD = $(unit_ldadd)
 tests_unit_test_container_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_container_LDADD = $(unit_ldadd)
 tests_unit_test_fork_CPPFLAGS = $(unit_cppflags)

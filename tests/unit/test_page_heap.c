@@ -223,23 +223,26 @@ START_TEST(clearing_pieces_is_one_call)
   const unsigned discard = 1u << SYSTEM_DISCARD;
 
   for (unsigned failing = 1; failing <= 2; failing++) {
-    uintptr_t start = alloc(1000, 1, RUN_LARGE);
-    for (size_t piece = 0; piece < 1000; piece += 200) {
+    /* Of two sizes, since what the first teaches holds for its size. */
+    size_t n = failing == 1 ? 1000 : 400;
+    uintptr_t start = alloc(n, 1, RUN_LARGE);
+    for (size_t piece = 0; piece < n; piece += 200) {
       touch(start + (piece << PAGE_SHIFT), 100);
       tcmi_page_heap_free(start + (piece << PAGE_SHIFT), 100, RESIDENCY_FULL);
       tcmi_page_heap_free(start + ((piece + 100) << PAGE_SHIFT), 100,
                           RESIDENCY_KEPT);
     }
-    ck_assert_uint_eq(alloc(1000, 1, RUN_LARGE), start);
+    ck_assert_uint_eq(alloc(n, 1, RUN_LARGE), start);
     (void)tcmi_system_fail(discard, failing, 1);
-    tcmi_page_heap_clear(start, 1000);
+    tcmi_page_heap_clear(start, n);
     ck_assert_uint_eq(tcmi_system_fail(0, 0, 0), failing == 1 ? 1 : 0);
     if (failing == 2)
-      ck_assert_uint_eq(resident_pages(start, 1000),
-                        tcmi_system_page_size() >> PAGE_SHIFT);
-    ck_assert(is_zero(start, 1000));
-    ck_assert_int_eq(tcmi_system_discard((void *)start, 1000 << PAGE_SHIFT), 0);
-    tcmi_page_heap_free(start, 1000, RESIDENCY_NONE);
+      /* The first page, and those of a probe. */
+      ck_assert_uint_le(resident_pages(start, n),
+                        65 * tcmi_system_page_size() >> PAGE_SHIFT);
+    ck_assert(is_zero(start, n));
+    ck_assert_int_eq(tcmi_system_discard((void *)start, n << PAGE_SHIFT), 0);
+    tcmi_page_heap_free(start, n, RESIDENCY_NONE);
   }
 }
 END_TEST

@@ -211,32 +211,6 @@ START_TEST(mapped_memory_is_zero)
 }
 END_TEST
 
-/* Little used memory is given back but for its first page and reads as zero,
- * also at ends that are no whole pages; other memory stays as it is. */
-START_TEST(clearing)
-{
-  const size_t size = 1 << 20, cut = 192;
-  unsigned char *memory;
-
-  memory = reserve_and_commit(size);
-  memory[0] = memory[size / 2] = memory[size - 1] = 1;
-  ck_assert(tcmi_system_clear_sparse(memory + cut, size - 2 * cut));
-  ck_assert_uint_eq(memory[0] + memory[size - 1], 2);
-  ck_assert(memory_is_zero(memory + cut, size - 2 * cut));
-  ck_assert(tcmi_system_clear_sparse(memory, size));
-  ck_assert_uint_eq(resident_pages(memory, size),
-                    page / (size_t)sysconf(_SC_PAGESIZE));
-  ck_assert(memory_is_zero(memory, size));
-  memory[0] = 1;
-  ck_assert(!tcmi_system_clear_sparse(memory, CLEAR_BY_DISCARD_SIZE - 1));
-  ck_assert_uint_eq(memory[0], 1);
-  memset(memory, 1, size);
-  ck_assert(!tcmi_system_clear_sparse(memory, size));
-  ck_assert_uint_eq(memory[0] + memory[size - 1], 2);
-  ck_assert_int_eq(tcmi_system_release(memory, size), 0);
-}
-END_TEST
-
 START_TEST(hint_is_taken_if_free)
 {
   unsigned char *start = reserve(4 * page);
@@ -538,7 +512,6 @@ main(void)
   tcase_add_test(tests, life_of_address_space);
   tcase_add_test(tests, access_as_promised);
   tcase_add_test(tests, mapped_memory_is_zero);
-  tcase_add_test(tests, clearing);
   tcase_add_test(tests, hint_is_taken_if_free);
   tcase_add_test(tests, failures_are_negative_errnos);
   tcase_add_test(tests, pages_move);

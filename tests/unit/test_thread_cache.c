@@ -154,37 +154,58 @@ get_beyond(unsigned c, uintptr_t window)
   return NULL;
 }
 
-START_TEST(free_beyond_the_first_leaf_stays_in_the_bin)
+START_TEST(window_reaches_beyond_the_first_leaf)
 {
   unsigned c = size_class_of(32 << 10);
   char *near = get(c), *far;
-  uintptr_t window;
 
   (void)get(size_class_of(3000));
-  window = cache->window << 3;
-  far = get_beyond(c, window);
+  far = get_beyond(c, cache->window.start << 3);
   if (far == NULL)
     return; /* not so much address space */
   for (int round = 0; round < 2; round++) {
+    ck_assert(thread_cache_try_push(far));
+    ck_assert(!thread_cache_try_push(far));
+    ck_assert(!thread_cache_try_push(far + 1));
+    ck_assert(!thread_cache_try_push(far + 4));
+    ck_assert_uint_eq(thread_cache_tag_of(far), 0);
+    ck_assert_ptr_eq(thread_cache_pop(size_class_size(c)), far);
+    ck_assert(thread_cache_try_push(near));
+    ck_assert_ptr_eq(thread_cache_pop(size_class_size(c)), near);
+  }
+}
+END_TEST
+
+/* A row of one leaf, as where address space is limited. */
+START_TEST(window_moves_to_what_lies_outside)
+{
+  unsigned c = size_class_of(32 << 10);
+  char *near = get(c), *far;
+  struct pagemap_window whole, first;
+
+  (void)get(size_class_of(3000));
+  whole = first = cache->window;
+  far = get_beyond(c, whole.start << 3);
+  if (far == NULL)
+    return;
+  first.npages = LEAF_PAGES;
+  for (int round = 0; round < 2; round++) {
+    cache->window = first;
     ck_assert(!thread_cache_try_push(far));
     ck_assert_uint_eq(thread_cache_tag_of(far), 2 * c);
     ck_assert(!thread_cache_try_push_outside(far + 1));
     ck_assert(!thread_cache_try_push_outside(far + 4));
     ck_assert(thread_cache_try_push_outside(far));
     ck_assert(!thread_cache_try_push_outside(far));
-    ck_assert(!thread_cache_try_push(far));
     ck_assert_uint_eq(thread_cache_tag_of(far), 0);
     ck_assert_ptr_eq(thread_cache_pop(size_class_size(c)), far);
-    /* The window has moved. */
-    ck_assert(thread_cache_try_push(far));
-    ck_assert_ptr_eq(thread_cache_pop(size_class_size(c)), far);
-    ck_assert(!thread_cache_try_push(near));
-    ck_assert(thread_cache_try_push_outside(near));
+    ck_assert_uint_eq(cache->window.npages, whole.npages);
+    ck_assert_uint_eq(cache->window.start, whole.start);
+    ck_assert(thread_cache_try_push(near));
     ck_assert_ptr_eq(thread_cache_pop(size_class_size(c)), near);
-    ck_assert_uint_eq(cache->window << 3, window);
   }
   ck_assert(!thread_cache_try_push_outside(NULL));
-  ck_assert(!thread_cache_try_push_outside(&window));
+  ck_assert(!thread_cache_try_push_outside(&whole));
   ck_assert(!thread_cache_try_push_outside((void *)~(uintptr_t)7));
 }
 END_TEST
@@ -208,7 +229,7 @@ START_TEST(fast_push_takes_only_what_it_may)
 
   /* The window opens with the first slow path that finds an arena. */
   (void)get(size_class_of(3000));
-  ck_assert_uint_ne(cache->window, NO_WINDOW);
+  ck_assert_uint_gt(cache->window.npages, 0);
   ck_assert(!thread_cache_try_push(NULL));
   ck_assert(!thread_cache_try_push(foreign));
   ck_assert(!thread_cache_try_push((void *)(uintptr_t)16));
@@ -746,7 +767,8 @@ add_tests(TCase *tests)
   tcase_add_test(tests, every_class_is_filled_and_emptied);
   tcase_add_test(tests, fresh_objects_come_in_ascending_order);
   tcase_add_test(tests, last_freed_is_first_taken);
-  tcase_add_test(tests, free_beyond_the_first_leaf_stays_in_the_bin);
+  tcase_add_test(tests, window_reaches_beyond_the_first_leaf);
+  tcase_add_test(tests, window_moves_to_what_lies_outside);
   tcase_add_test(tests, closed_cache_takes_nothing_from_outside);
   tcase_add_test(tests, fast_push_takes_only_what_it_may);
   tcase_add_test(tests, fast_pop_of_an_empty_or_closed_cache);

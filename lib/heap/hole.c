@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "heap/hole.h"
+
+#include "base/atomics.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/system.h"
+#include "heap/page_heap.h"
+#include "heap/page_range.h"
+
+/* Attempts of one call: each is a system call. */
+#define ATTEMPTS_MAX 8
+
+/* All fields: [lock: page heap]; tcmi_holes_close() also looks without it
+ * whether there is any. */
+static struct {
+  struct list spans; /* all of them, those tried last at the end */
+  size_t count;      /* of the list */
+  size_t npages;     /* of those in the list */
+} holes;
+
+static void
+add(struct span *hole)
+{
+  lock_acquire(&tcmi_page_heap_lock);
+  counter_sub(&tcmi_page_counts.used, hole->npages);
+  list_push_back(&holes.spans, &hole->link);
+  holes.npages += hole->npages;
+  counter_add(&holes.count, 1);
+  lock_release(&tcmi_page_heap_lock);
+}
+
+/* The oldest, whose pages count as used from now on, or NULL. */
+static struct span *
+take(void)
+{
+  struct list *first;
+  struct span *hole = NULL;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  first = list_first(&holes.spans);
+  if (first != NULL) {
+    hole = list_entry(first, struct span, link);
+    list_remove(first);
+    counter_sub(&holes.count, 1);
+    holes.npages -= hole->npages;
+    counter_add(&tcmi_page_counts.used, hole->npages);
+  }
+  lock_release(&tcmi_page_heap_lock);
+  return hole;
+}
+
+void
+tcmi_hole_close(struct span *spare, uintptr_t start, size_t npages)
+{
+  spare->start = start;
+  spare->npages = npages;
+  if (tcmi_system_refill((void *)start, span_bytes(spare)) != 0) {
+    add(spare);
+    return;
+  }
+  tcmi_page_heap_free(start, npages, RESIDENCY_NONE);
+  tcmi_span_delete(spare);
+}
+
+void
+tcmi_holes_close(void)
+{
+  size_t n = atomic_load_relaxed(&holes.count);
+  struct span *hole;
+
+  for (n = n < ATTEMPTS_MAX ? n : ATTEMPTS_MAX; n > 0; n--)
+    if ((hole = take()) != NULL)
+      tcmi_hole_close(hole, hole->start, hole->npages);
+}
+
+size_t
+tcmi_hole_pages_locked(void)
+{
+  return holes.npages;
+}

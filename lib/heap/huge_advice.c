@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "heap/huge_advice.h"
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/lock.h"
+#include "base/options.h"
+#include "base/params.h"
+#include "base/system.h"
+#include "heap/page_heap.h"
+#include "heap/page_heap_state.h"
+#include "heap/page_range.h"
+
+/* Of a heap that holds so much, a huge page that is half filled is 3 %. */
+#define HEAP_MIN ((size_t)32 << 20)
+/* Each border between advised and other memory is one between mappings, of which
+ * Linux allows a process 65,530. */
+#define BROKEN_MAX 8192
+/* Idle pages that are not worth a huge page: an eighth of it. */
+#define IDLE_MIN (HUGE_PAGE_PAGES / 8)
+/* Of how many huge pages the policy remembers what became of them. */
+#define MEMORY 64
+
+/* All fields: [lock: page heap] */
+static struct {
+  size_t asked;    /* of the last ones that were asked for */
+  size_t unfilled; /* those of them that broke before they were filled */
+  size_t broken;   /* ever */
+} advice;
+
+bool
+tcmi_huge_is_fresh_locked(const struct arena *arena, size_t first, size_t n)
+{
+  size_t h = first / HUGE_PAGE_PAGES;
+
+  return n < HUGE_PAGE_PAGES && (first + n - 1) / HUGE_PAGE_PAGES == h &&
+         !bit_get(arena->busy, h) && !bit_get(arena->warm, h);
+}
+
+static bool
+is_wanted(void)
+{
+  uint64_t option = tcmi_option(OPTION_huge_pages);
+
+  if (advice.broken >= BROKEN_MAX || option != 1)
+    return advice.broken < BROKEN_MAX && option == 2;
+  return tcmi_page_heap_held_bytes() >= HEAP_MIN &&
+         2 * advice.unfilled <= advice.asked + MEMORY / 8;
+}
+
+/* Older experience counts half. */
+static void
+note_asked(void)
+{
+  if (++advice.asked < MEMORY)
+    return;
+  advice.asked /= 2;
+  advice.unfilled /= 2;
+}
+
+void
+tcmi_huge_advise_locked(struct arena *arena, size_t h)
+{
+  struct huge_page *huge = &arena->huge_pages[h];
+  size_t first = h * HUGE_PAGE_PAGES;
+
+  if (!is_wanted() || tcmi_over_hard_limit(HUGE_PAGE_SIZE) ||
+      !tcmi_arena_commit_locked(arena, first, HUGE_PAGE_PAGES) ||
+      tcmi_system_advise_huge((void *)arena_address(arena, first),
+                              HUGE_PAGE_SIZE, /*want=*/true) != 0)
+    return;
+  note_asked();
+  if (!bit_get(arena->advised, h))
+    counter_add(&tcmi_arena_counts.advised, 1);
+  bit_set(arena->advised, h);
+  bits_set_range(huge->resident, 0, HUGE_PAGE_PAGES);
+  counter_add(&tcmi_page_counts.idle, HUGE_PAGE_PAGES - huge->nused);
+  counter_add(&tcmi_page_counts.faulted, HUGE_PAGE_PAGES - huge->nused);
+}
+
+/* Whether the huge page was advised and is so no more. */
+static bool
+forget(struct arena *arena, size_t h)
+{
+  const struct huge_page *huge = &arena->huge_pages[h];
+  bool advised;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  advised = bit_get(arena->advised, h);
+  if (advised) {
+    bit_clear(arena->advised, h);
+    counter_sub(&tcmi_arena_counts.advised, 1);
+    advice.broken++;
+    advice.unfilled +=
+        bit_get(arena->busy, h) && huge->nused < HUGE_PAGE_PAGES / 2;
+  }
+  lock_release(&tcmi_page_heap_lock);
+  return advised;
+}
+
+/* The advice goes first: the kernel could make a huge page of what is left, and
+ * so take back memory that was just returned. */
+int
+tcmi_huge_discard(struct arena *arena, uintptr_t start, size_t size)
+{
+  size_t h = arena_page(arena, start) / HUGE_PAGE_PAGES;
+
+  if (forget(arena, h))
+    (void)!tcmi_system_advise_huge(
+        (void *)arena_address(arena, h * HUGE_PAGE_PAGES), HUGE_PAGE_SIZE,
+        /*want=*/false);
+  return tcmi_system_discard((void *)start, size);
+}
+
+bool
+tcmi_huge_is_worth_keeping_locked(const struct arena *arena, size_t h,
+                                  size_t idle)
+{
+  return bit_get(arena->advised, h) && bit_get(arena->busy, h) &&
+         idle < IDLE_MIN;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which memory the kernel may back by huge pages, as it tells itself in
+ * /proc/self/smaps: that of a heap that grows, until it is returned.
+ */
+#include "../support/child.h"
+#include "../support/memory.h"
+
+#include <dlfcn.h>
+#include <malloc.h>
+#include <stdlib.h>
+
+#define MIB ((size_t)1 << 20)
+#define SIZE 1000
+#define SMALL (12 * MIB)
+#define LARGE (160 * MIB)
+
+static char *blocks[LARGE / SIZE];
+
+static void
+fill(size_t bytes)
+{
+  for (size_t i = 0; i < bytes / SIZE; i++) {
+    blocks[i] = malloc(harness_size(SIZE));
+    REQUIRE(blocks[i] != NULL);
+    memset(blocks[i], 1, SIZE);
+  }
+}
+
+/* Bytes of mappings with the flag. */
+static size_t
+flagged(const char *flag)
+{
+  FILE *smaps = fopen("/proc/self/smaps", "re");
+  unsigned long kib = 0;
+  size_t bytes = 0;
+  char line[512];
+
+  REQUIRE(smaps != NULL);
+  while (fgets(line, sizeof line, smaps) != NULL) {
+    (void)sscanf(line, "Rss: %lu", &kib);
+    if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, flag) != NULL)
+      bytes += kib << 10;
+  }
+  fclose(smaps);
+  return bytes;
+}
+
+static size_t
+huge_bytes(void)
+{
+  return (size_t)memory_proc_field("/proc/self/smaps_rollup", "AnonHugePages:")
+         << 10;
+}
+
+static int
+machine_has_them(void)
+{
+  FILE *setting = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+  char line[100] = "";
+
+  if (setting == NULL)
+    return 0;
+  (void)!fgets(line, sizeof line, setting);
+  fclose(setting);
+  return strstr(line, "[never]") == NULL;
+}
+
+static long
+faults(void)
+{
+  struct rusage usage;
+
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+static void
+grow_large(void)
+{
+  long before = faults();
+
+  fill(LARGE);
+  harness_say("  %ld faults for %zu small pages; advised %zu MiB, huge %zu",
+              faults() - before, LARGE / 4096, flagged(" hg") / MIB,
+              huge_bytes() / MIB);
+  CHILD_EXPECT(flagged(" hg") >= LARGE / 2);
+  /* A machine may have no free huge page. */
+  CHILD_EXPECT(huge_bytes() < LARGE / 2 ||
+               faults() - before < (long)(LARGE / 4096 / 2));
+}
+
+static void
+growth_asks_for_them(void)
+{
+  if (!machine_has_them()) {
+    harness_skip("there are no transparent huge pages");
+    return;
+  }
+  EXPECT(child_run(grow_large));
+}
+
+static void
+grow_small(void)
+{
+  fill(SMALL);
+  CHILD_EXPECT(flagged(" hg") == 0);
+}
+
+static void
+small_heap_asks_for_none(void)
+{
+  EXPECT(child_run(grow_small));
+}
+
+static void
+grow_without(void)
+{
+  int (*set)(const char *, unsigned long long) = NULL;
+
+  *(void **)&set = dlsym(RTLD_DEFAULT, "tcm_option_set");
+  if (set == NULL)
+    _exit(HARNESS_SKIP);
+  CHILD_EXPECT(set("huge_pages", 0) == 0);
+  fill(LARGE);
+  CHILD_EXPECT(flagged(" hg") == 0);
+}
+
+static void
+option_forbids_them(void)
+{
+  EXPECT(child_run(grow_without));
+}
+
+/* Of each huge page a few blocks stay. */
+static void
+thin_out(void)
+{
+  size_t left = 0, before;
+
+  fill(LARGE);
+  before = flagged(" hg");
+  for (size_t i = 0; i < LARGE / SIZE; i++)
+    if (i % 500 != 0)
+      free(blocks[i]);
+    else
+      left++;
+  (void)malloc_trim(0);
+  harness_say("  %zu blocks left; advised %zu MiB, then %zu; huge %zu MiB",
+              left, before / MIB, flagged(" hg") / MIB, huge_bytes() / MIB);
+  CHILD_EXPECT(flagged(" hg") <= 2 * 2 * MIB);
+  CHILD_EXPECT(huge_bytes() <= 2 * 2 * MIB);
+  CHILD_EXPECT(memory_resident_bytes() < (long)(LARGE / 8));
+  fill(LARGE / 2);
+}
+
+static void
+returned_memory_stays_away(void)
+{
+  EXPECT(child_run(thin_out));
+}
+
+int
+main(int argc, char **argv)
+{
+  static const struct harness_case cases[] = {
+      {"growth_asks_for_them", growth_asks_for_them},
+      {"small_heap_asks_for_none", small_heap_asks_for_none},
+      {"option_forbids_them", option_forbids_them},
+      {"returned_memory_stays_away", returned_memory_stays_away},
+  };
+
+  return harness_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}
