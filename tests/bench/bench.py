@@ -7,6 +7,7 @@ an order that is rotated from round to round.  All raw samples go to a JSON
 file, from which table.py and page.py make what people read.
 """
 import argparse
+import glob
 import datetime
 import json
 import os
@@ -38,6 +39,19 @@ def added_allocator(text):
         raise argparse.ArgumentTypeError(
             "expected NAME=PATH[,VARIABLE=VALUE...]")
     return name, os.path.abspath(path), variables
+
+
+def own_peers():
+    """What the person has built: (name, path, variables) of each lib*.so in
+    the folder that BENCH_PEERS names."""
+    folder = os.environ.get("BENCH_PEERS")
+    if not folder:
+        return []
+    paths = sorted(glob.glob(os.path.join(folder, "lib*.so")))
+    if not paths:
+        raise SystemExit(f"bench: BENCH_PEERS: no lib*.so in {folder}")
+    return [(os.path.basename(path)[3:-3], os.path.abspath(path), {})
+            for path in paths]
 
 
 def options(arguments):
@@ -80,7 +94,7 @@ def note(text):
 def choose_allocators(chosen, bench):
     found, missing = machine.find_allocators(
         bench.workload, chosen.tcm and os.path.abspath(chosen.tcm),
-        chosen.without, chosen.add, bench.directory)
+        chosen.without, chosen.add + own_peers(), bench.directory)
     bench.libc = machine.Allocator("glibc", None)
     bench.libc.path = machine.served_by(bench.workload, bench.libc,
                                         bench.directory)

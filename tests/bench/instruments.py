@@ -142,9 +142,16 @@ def check_known_calls():
 
 
 def check_idle(directory):
+    """And that a peer which somebody has built is measured, too."""
+    peers = os.path.join(directory, "peers")
+    os.mkdir(peers)
+    os.symlink(os.environ["TEST_DEBUG_SO"], os.path.join(peers, "libown.so"))
+    os.environ["BENCH_PEERS"] = peers
     result, said = run(directory, "idle")
+    del os.environ["BENCH_PEERS"]
     if result is None:
         return
+    expect("own" in result["allocators"], "BENCH_PEERS added nothing")
     for row in result["rows"]:
         expect(list(row["samples"]) == list(result["allocators"]),
                f"{row['name']}: {list(row['samples'])}")
