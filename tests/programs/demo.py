@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs real programs under glibc's malloc and under tcm in turn, and prints
-one table.
+"""Runs real programs under glibc's malloc and under tcm in turn, and prints a
+summary, what processes keep of memory that they freed, a look into one of them,
+and a table of the programs.
 
 A first round compares the output of both runs of each job and proves that tcm
 served every process.  In the measured rounds the two take turns at going
@@ -21,6 +22,7 @@ sys.dont_write_bytecode = True
 import compilers  # noqa: E402
 import git  # noqa: E402
 import harness  # noqa: E402
+import keeping  # noqa: E402
 import nginx  # noqa: E402
 import node  # noqa: E402
 import perl  # noqa: E402
@@ -106,7 +108,8 @@ class Demo:
         self.bench.interval = MEASURED_INTERVAL
         for turn in range(self.rounds):
             began = time.monotonic()
-            tell("round %d of at most %d" % (turn + 1, self.rounds))
+            tell("round %d; %d seconds left" % (
+                turn + 1, max(0, self.budget_s - (began - self.started))))
             for program in chosen:
                 self.measure(program, turn)
             now = time.monotonic()
@@ -141,8 +144,14 @@ def row(name, measure, plain, tried, form):
         verdict(plain, tried, ratio))
 
 
+def means(ratios):
+    """{measure: the geometric mean}."""
+    return {measure: math.exp(statistics.fmean(math.log(r) for r in several))
+            for measure, several in ratios.items()}
+
+
 def table(demo, chosen):
-    """The lines of the table."""
+    """The lines of the table, and the mean of each measure."""
     lines = [HEAD, RULE]
     ratios = {}
     for program in chosen:
@@ -155,12 +164,10 @@ def table(demo, chosen):
             ratios.setdefault(measure, []).append(ratio)
             lines.append(line)
     lines.append(RULE)
-    for number, (measure, _, _) in enumerate(MEASURES):
-        mean = math.exp(statistics.fmean(math.log(r)
-                                         for r in ratios[measure]))
+    for number, (measure, mean) in enumerate(means(ratios).items()):
         lines.append("%-12s%-13s%36s%10.2f" % (
             "all" if number == 0 else "", measure, "geometric mean", mean))
-    return lines
+    return lines, means(ratios)
 
 
 def notes(chosen):
@@ -198,9 +205,14 @@ def present_programs(options):
     return chosen, absent
 
 
-def show(demo, chosen, absent, rounds, library):
-    print()
-    for line in table(demo, chosen):
+def show(demo, chosen, absent, rounds, library, kept):
+    lines, mean = table(demo, chosen)
+    print("\n%d programs on tcm, beside glibc's malloc: %.2f of the wall time, "
+          "%.2f of the peak\nmemory, %.2f of the page faults." % (
+              len(chosen), mean["wall s"], mean["peak MiB"],
+              mean["page faults"]))
+    print("\n".join(kept))
+    for line in lines:
         print(line.rstrip())
     print()
     print(LEGEND % dict(rounds=rounds))
@@ -223,10 +235,13 @@ def main():
     parser = harness.parse("Real programs under glibc's malloc and under tcm")
     parser.add_argument("--rounds", type=int, default=5,
                         help="measured rounds, if the time allows")
-    parser.add_argument("--seconds", type=float, default=210,
+    parser.add_argument("--seconds", type=float, default=100,
                         help="about how long the whole may take")
     parser.add_argument("--only", action="append", metavar="NAME",
                         help="this program; again for more of them")
+    parser.add_argument("--idle", metavar="FILE",
+                        help="tests/bench/idle, for memory that is kept")
+    parser.add_argument("--stat", metavar="FILE", help="tcm-stat")
     options = parser.parse_args()
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
         signal.signal(signum, harness.bad_end)
@@ -239,11 +254,14 @@ def main():
     try:
         with harness.Bench(options) as bench:
             demo = Demo(bench, options)
-            for program in chosen:
+            for number, program in enumerate(chosen):
+                tell("%d of %d: %s" % (number + 1, len(chosen), program.name))
                 demo.check(program)
             rounds = demo.measure_all(chosen)
+            tell("memory ten seconds after the peak")
+            kept = keeping.lines(options.idle, options.stat, options.so[0])
             return show(demo, chosen, absent, rounds,
-                        os.path.abspath(options.so[0]))
+                        os.path.abspath(options.so[0]), kept)
     except harness.Failure as failure:
         print("demo: %s" % failure)
         return 1

@@ -26,6 +26,7 @@ programs_tests = \
 TESTS += $(programs_tests)
 EXTRA_DIST += $(programs_tests) \
 	tests/programs/demo.py \
+	tests/programs/keeping.py \
 	tests/programs/harness.py \
 	tests/programs/load.py \
 	tests/programs/witness.py
