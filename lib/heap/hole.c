@@ -18,16 +18,14 @@
 static struct {
   struct list spans; /* all of them, those tried last at the end */
   size_t count;      /* of the list */
-  size_t npages;     /* of those in the list */
 } holes;
 
 static void
 add(struct span *hole)
 {
   lock_acquire(&tcmi_page_heap_lock);
-  counter_sub(&tcmi_page_counts.used, hole->npages);
+  range_set_aside(hole->npages);
   list_push_back(&holes.spans, &hole->link);
-  holes.npages += hole->npages;
   counter_add(&holes.count, 1);
   lock_release(&tcmi_page_heap_lock);
 }
@@ -45,8 +43,7 @@ take(void)
     hole = list_entry(first, struct span, link);
     list_remove(first);
     counter_sub(&holes.count, 1);
-    holes.npages -= hole->npages;
-    counter_add(&tcmi_page_counts.used, hole->npages);
+    range_set_back(hole->npages);
   }
   lock_release(&tcmi_page_heap_lock);
   return hole;
@@ -74,10 +71,4 @@ tcmi_holes_close(void)
   for (n = n < ATTEMPTS_MAX ? n : ATTEMPTS_MAX; n > 0; n--)
     if ((hole = take()) != NULL)
       tcmi_hole_close(hole, hole->start, hole->npages);
-}
-
-size_t
-tcmi_hole_pages_locked(void)
-{
-  return holes.npages;
 }

@@ -12,7 +12,7 @@
  * Invariants
  *   O1  the pages of a hole are taken in the arena, and no span is entered for
  *       them: nothing uses them.
- *   O2  they do not count as used: there is no memory.
+ *   O2  they are set aside, and do not count as used: there is no memory.
  *   O3  one thread at a time tries to reserve a hole; meanwhile it is in no
  *       list.
  *
@@ -29,8 +29,5 @@ void tcmi_hole_close(struct span *spare, uintptr_t start, size_t npages);
 
 /* Tries again for the holes that there are, a bounded number of them. */
 void tcmi_holes_close(void);
-
-/* Pages of all holes.  Caller holds LOCK_PAGE_HEAP. */
-size_t tcmi_hole_pages_locked(void);
 
 #endif /* TCM_HEAP_HOLE_H */

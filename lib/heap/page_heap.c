@@ -24,7 +24,6 @@
 #include "base/system.h"
 #include "heap/arena.h"
 #include "heap/clear.h"
-#include "heap/hole.h"
 #include "heap/huge_advice.h"
 #include "heap/huge_page_filler.h"
 #include "heap/mapped.h"
@@ -552,7 +551,7 @@ tcmi_page_heap_verify(void)
         idle += tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
     }
   }
-  CHECK(used == tcmi_page_counts.used + tcmi_hole_pages_locked());
+  CHECK(used == tcmi_page_counts.used + tcmi_page_counts.set_aside);
   CHECK(idle == tcmi_page_counts.idle);
   CHECK((used + idle) << PAGE_SHIFT <= tcmi_arena_committed_bytes());
   lock_release(&tcmi_page_heap_lock);

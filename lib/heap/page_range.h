@@ -16,6 +16,7 @@
 #ifndef TCM_HEAP_PAGE_RANGE_H
 #define TCM_HEAP_PAGE_RANGE_H
 
+#include "base/atomics.h"
 #include "base/bits.h"
 #include "base/compiler.h"
 #include "heap/arena.h"
@@ -35,6 +36,7 @@ struct page_counts {
   size_t soft_hits;  /* times that the soft limit made the heap return memory */
   size_t hard_hits;  /* runs of pages that the hard limit refused */
   size_t least_idle; /* the fewest idle since tcmi_page_heap_unneeded() */
+  size_t set_aside;  /* pages that are taken, but in no run: see below */
 };
 
 extern struct page_counts tcmi_page_counts;
@@ -46,6 +48,22 @@ void tcmi_range_take(struct arena *arena, size_t first, size_t n,
 /* Marks them as free. */
 void tcmi_range_give(struct arena *arena, size_t first, size_t n,
                      enum residency residency);
+/* Counts taken pages as in no run, while they are on their way to the system or a
+ * hole; and as in one again. */
+static inline void
+range_set_aside(size_t npages)
+{
+  counter_sub(&tcmi_page_counts.used, npages);
+  tcmi_page_counts.set_aside += npages;
+}
+
+static inline void
+range_set_back(size_t npages)
+{
+  counter_add(&tcmi_page_counts.used, npages);
+  tcmi_page_counts.set_aside -= npages;
+}
+
 /* Whether they are all free and inside the arena. */
 bool tcmi_range_is_free(const struct arena *arena, size_t first, size_t n);
 

@@ -61,9 +61,11 @@ next_run(const uint64_t *pages, size_t *first, size_t *end)
 static void
 mark_leaving_locked(struct leaving *leaving)
 {
-  for (size_t first, end = 0; next_run(leaving->pages, &first, &end);)
+  for (size_t first, end = 0; next_run(leaving->pages, &first, &end);) {
     tcmi_range_take(leaving->arena, leaving->h * HUGE_PAGE_PAGES + first,
                     end - first, RUN_LARGE);
+    range_set_aside(end - first);
+  }
 }
 
 /* Bytes returned.  Adds what that cost to *@work. */
@@ -88,10 +90,12 @@ discard_leaving(struct leaving *leaving, size_t *work)
 static void
 give_back_locked(struct leaving *leaving)
 {
-  for (size_t first, end = 0; next_run(leaving->pages, &first, &end);)
+  for (size_t first, end = 0; next_run(leaving->pages, &first, &end);) {
+    range_set_back(end - first);
     tcmi_range_give(
         leaving->arena, leaving->h * HUGE_PAGE_PAGES + first, end - first,
         bit_get(leaving->failed, first) ? RESIDENCY_KEPT : RESIDENCY_NONE);
+  }
 }
 
 /* The arena made before @arena, or the last one for NULL.  NULL if there is

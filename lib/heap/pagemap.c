@@ -61,90 +61,128 @@ leaf_bytes(void)
   return round_up(sizeof(struct pagemap_leaf), tcmi_system_page_size());
 }
 
-/* Leaves that are mapped, and not yet in the root one by one. */
+/* Leaves that are mapped together; they come into the root one by one:
+ *
+ *     | tags of n leaves | head | leaf | leaf | ... | room for their chunks |
+ *
+ * The first leaf, the head, tells of the row: its window, and where the room
+ * begins. */
 struct row {
-  uint8_t *tags; /* [lock: page heap] of all its leaves, or NULL */
-  size_t first;  /* [lock: page heap] index in the root of the first leaf */
+  uint8_t *tags; /* [lock: page heap] where it begins, or NULL */
   size_t n;      /* [lock: page heap] leaves */
+  char *room;    /* [lock: page heap] for chunks, or NULL */
 };
 
-/* The row of the last arena. */
-static struct row row;
+/* The heads of the rows, for each leaf that is part of one. [lock: page heap] */
+static struct pagemap_leaf *heads[ROOT_LENGTH];
 
 /* What the next block that moves may need. */
 static struct {
-  struct row row;              /* [lock: page heap] of one leaf */
+  struct row row;              /* [lock: page heap] without a place */
   struct pagemap_chunk *chunk; /* [lock: page heap] or NULL */
 } spare;
 
+/* In a large heap the chunks of a leaf get room together, so that they do not
+ * become a mapping each; a small one may be short of address space. */
 static bool
-row_map(struct row *out, size_t n)
+row_map(struct row *row, size_t n)
 {
-  out->tags = map_plane(n * (LEAF_PAGES + leaf_bytes()));
-  out->n = n;
-  return out->tags != NULL;
+  size_t leaves = n * (LEAF_PAGES + leaf_bytes());
+  bool has_room = tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE;
+  size_t room = has_room ? n * LEAF_CHUNKS * sizeof(struct pagemap_chunk) : 0;
+
+  row->n = n;
+  row->tags = map_plane(leaves + room);
+  row->room = has_room ? (char *)row->tags + leaves : NULL;
+  return row->tags != NULL;
 }
 
-/* Leaf number @i of the root, which lies in the row; NULL when it cannot be made
- * writable. */
-static struct pagemap_leaf *
-row_leaf(const struct row *from, size_t i)
+/* How many leaves a row gets: more as the heap grows, one where address space is
+ * short. */
+static size_t
+row_length(void)
 {
-  size_t k = i - from->first;
-  struct pagemap_leaf *leaf =
-      (struct pagemap_leaf *)(void *)(from->tags + from->n * LEAF_PAGES +
-                                      k * leaf_bytes());
+  return tcmi_system_address_space_is_limited()
+             ? 1
+             : max_size(ROW_LEAVES, tcmi_arena_reserved_bytes() >> LEAF_SHIFT);
+}
 
+static bool
+is_missing(size_t i)
+{
+  return i < ROOT_LENGTH && heads[i] == NULL;
+}
+
+/* Gives a row its place: leaf @i, and as many before it, or after it, as are in no
+ * row yet.  The head, or NULL when it cannot be made writable. */
+static struct pagemap_leaf *
+row_place(const struct row *row, size_t i, bool downwards)
+{
+  struct pagemap_leaf *head =
+      (struct pagemap_leaf *)(void *)(row->tags + row->n * LEAF_PAGES);
+  size_t first = i, end = i + 1;
+
+  if (!plane_commit(head, sizeof *head))
+    return NULL;
+  while (downwards && end - first < row->n && is_missing(first - 1))
+    first--;
+  while (end - first < row->n && is_missing(end))
+    end++;
+  head->window = (struct pagemap_window){(uintptr_t)first << (LEAF_SHIFT - 3),
+                                         (end - first) * LEAF_PAGES, row->tags};
+  head->row_room = row->room;
+  for (; first < end; first++)
+    heads[first] = head;
+  return head;
+}
+
+/* A small process may have a single large block. */
+static bool
+spare_row_ensure(void)
+{
+  bool large = tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE;
+
+  return spare.row.tags != NULL ||
+         row_map(&spare.row, large ? row_length() : 1) ||
+         row_map(&spare.row, 1);
+}
+
+/* The head of the row of leaf @i.  Arenas follow each other upwards, while the
+ * system places mappings downwards. */
+static struct pagemap_leaf *
+head_ensure(size_t i, bool for_arena)
+{
+  struct pagemap_leaf *head = heads[i];
+
+  if (head != NULL)
+    return head;
+  if (!(for_arena && spare.row.tags == NULL &&
+        row_map(&spare.row, row_length())) &&
+      !spare_row_ensure())
+    return NULL;
+  head = row_place(&spare.row, i, /*downwards=*/!for_arena);
+  if (head != NULL)
+    spare.row.tags = NULL;
+  return head;
+}
+
+static struct pagemap_leaf *
+leaf_make(size_t i, bool for_arena)
+{
+  struct pagemap_leaf *head = head_ensure(i, for_arena), *leaf;
+  size_t k;
+
+  if (head == NULL)
+    return NULL;
+  k = i - (head->window.start >> (LEAF_SHIFT - 3));
+  leaf = (struct pagemap_leaf *)(void *)((char *)head + k * leaf_bytes());
   if (!plane_commit(leaf, sizeof *leaf))
     return NULL;
-  leaf->tags = from->tags + k * LEAF_PAGES;
-  leaf->window =
-      (struct pagemap_window){(uintptr_t)from->first << (LEAF_SHIFT - 3),
-                              from->n * LEAF_PAGES, from->tags};
-  return leaf;
-}
-
-/* How many leaves from @i on are in no row yet, up to @most. */
-static size_t
-leaves_missing(size_t i, size_t most)
-{
-  size_t n = 0;
-
-  while (n < most && i + n < ROOT_LENGTH &&
-         atomic_load_relaxed(&tcmi_pagemap_root[i + n]) == NULL)
-    n++;
-  return n;
-}
-
-/* Makes @i a leaf of the current row.  Arenas follow upwards, so a row begins
- * with the leaf that is needed; rows grow with the heap. */
-static bool
-row_ensure(size_t i)
-{
-  size_t n = max_size(ROW_LEAVES, tcmi_arena_reserved_bytes() >> LEAF_SHIFT);
-  struct row next = {.first = i};
-
-  if (i - row.first < row.n)
-    return true;
-  if (tcmi_system_address_space_is_limited() ||
-      !row_map(&next, leaves_missing(i, n)))
-    return false;
-  row = next;
-  return true;
-}
-
-/* A leaf on its own, out of the row that waits. */
-static struct pagemap_leaf *
-leaf_alone(size_t i)
-{
-  struct pagemap_leaf *leaf;
-
-  if (spare.row.tags == NULL && !row_map(&spare.row, 1))
-    return NULL;
-  spare.row.first = i;
-  leaf = row_leaf(&spare.row, i);
-  if (leaf != NULL)
-    spare.row.tags = NULL;
+  leaf->window = head->window;
+  leaf->tags = (uint8_t *)(uintptr_t)head->window.tags + k * LEAF_PAGES;
+  if (head->row_room != NULL)
+    leaf->room =
+        head->row_room + k * LEAF_CHUNKS * sizeof(struct pagemap_chunk);
   return leaf;
 }
 
@@ -156,18 +194,14 @@ leaf_ensure_locked(uintptr_t address, bool for_arena)
 
   if (leaf != NULL || i >= ROOT_LENGTH)
     return leaf;
-  if (i - row.first < row.n || (for_arena && row_ensure(i)))
-    leaf = row_leaf(&row, i);
-  else
-    leaf = leaf_alone(i);
+  leaf = leaf_make(i, for_arena);
   /* Pairs with the acquire in pagemap_leaf_of(). */
   if (leaf != NULL)
     atomic_store_release(&tcmi_pagemap_root[i], leaf);
   return leaf;
 }
 
-/* In a large heap the chunks of a leaf get room together, so that they do not
- * become a mapping each; a small one may be short of address space. */
+/* The same for a leaf of a row that was made while the heap was small. */
 static void
 room_ensure_locked(struct pagemap_leaf *leaf)
 {
@@ -220,8 +254,7 @@ tcmi_pagemap_prepare_locked(void)
 {
   if (spare.chunk == NULL)
     spare.chunk = map_plane(sizeof *spare.chunk);
-  return (spare.row.tags != NULL || row_map(&spare.row, 1)) &&
-         spare.chunk != NULL;
+  return spare_row_ensure() && spare.chunk != NULL;
 }
 
 bool

@@ -67,7 +67,8 @@ struct pagemap_leaf {
   struct pagemap_window window; /* [const] that of its row */
   struct pagemap_chunk
       *chunks[LEAF_CHUNKS]; /* [atomic: release, acquire by pagemap_span] */
-  char *room;               /* [lock: page heap] for the chunks, or NULL */
+  char *room;               /* [lock: page heap] for its chunks, or NULL */
+  char *row_room;    /* [const] of a head: for those of all its row, or NULL */
   uint32_t writable; /* [lock: page heap] bit per chunk that is so whole */
   struct arena *arenas[LEAF_HUGE_PAGES]; /* [atomic: relaxed] */
   struct span *covers[LEAF_HUGE_PAGES];  /* [atomic: relaxed] */
