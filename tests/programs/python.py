@@ -15,23 +15,22 @@ import harness  # noqa: E402
 FEWEST_MODULES = 60
 
 # Quick modules whose results do not hang on the clock or the machine.
+# Those that allocate, fork or use threads.
 MODULES = """
 test_array test_asyncgen test_atexit test_base64 test_binascii test_bisect
 test_bool test_codecs test_collections test_configparser test_contextlib
 test_csv test_ctypes test_dataclasses test_deque test_descr test_dict
-test_difflib test_enumerate test_fileio test_fstring test_functools test_gc
-test_generators test_glob test_gzip test_hash test_hashlib test_heapq
-test_inspect test_ipaddress test_json test_list test_long test_marshal
-test_math test_memoryio test_memoryview test_mmap test_ordered_dict
-test_plistlib test_random test_re test_richcmp test_shlex test_slice test_sort
-test_str test_struct test_tempfile test_thread test_threading
-test_threading_local test_tokenize test_traceback test_tuple test_typing
-test_unicode test_userstring test_weakset test_xml_etree test_zlib
+test_enumerate test_fileio test_fstring test_functools test_gc test_generators
+test_glob test_gzip test_hash test_heapq test_inspect test_json test_list
+test_marshal test_memoryio test_memoryview test_mmap test_ordered_dict test_re
+test_richcmp test_shlex test_slice test_struct test_tempfile test_thread
+test_threading test_threading_local test_traceback test_tuple test_typing
+test_userstring test_weakset
 """.split()
 
 # Only parts of these, because the whole takes minutes.
 SLOW_MODULES = """
-test_concurrent_futures test_multiprocessing_fork test_multiprocessing_spawn
+test_concurrent_futures test_multiprocessing_fork
 """.split()
 PARTS = """
 WithProcessesTestArray WithProcessesTestQueue WithProcessesTestSharedMemory
