@@ -15,9 +15,13 @@ tools_tcm_stat_SOURCES = \
 	tools/diff.c \
 	tools/heap.c \
 	tools/json.c \
+	tools/look.c \
+	tools/look.h \
 	tools/main.c \
 	tools/metrics.c \
+	tools/outside.c \
 	tools/overview.c \
+	tools/pages.c \
 	tools/ps.c \
 	tools/request.c \
 	tools/spans.c \
@@ -27,6 +31,7 @@ tools_tcm_stat_SOURCES = \
 	tools/text.c \
 	tools/value.c \
 	tools/value.h \
+	tools/verdict.c \
 	tools/view.c \
 	tools/watch.c
 tools_tcm_stat_CFLAGS = $(tcm_tool_cflags) $(JANSSON_CFLAGS)

@@ -9,13 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-struct settings settings = {.interval = 1, .timeout = 5};
+struct settings settings = {.interval = 1, .timeout = 5, .seconds = 1};
 
 enum {
   LONG_JSON = 256,
   LONG_OPENMETRICS,
   LONG_COLOR,
   LONG_PAGES,
+  LONG_SECONDS,
   LONG_TIMEOUT,
   LONG_VERSION
 };
@@ -29,6 +30,7 @@ static const struct option long_options[] = {
     {"json", no_argument, NULL, LONG_JSON},
     {"openmetrics", no_argument, NULL, LONG_OPENMETRICS},
     {"pages", no_argument, NULL, LONG_PAGES},
+    {"seconds", required_argument, NULL, LONG_SECONDS},
     {"timeout", required_argument, NULL, LONG_TIMEOUT},
     {"version", no_argument, NULL, LONG_VERSION},
     {NULL, 0, NULL, 0},
@@ -57,6 +59,7 @@ static const char usage_text[] =
     "      --json          one JSON document for each reading\n"
     "      --openmetrics   samples for Prometheus\n"
     "      --pages         spans: page by page\n"
+    "      --seconds=S     show: how long to look, 1 by default, 0 for once\n"
     "      --timeout=S     release, set: seconds to wait, 5 by default\n"
     "  -h, --help          this text\n"
     "      --version       the version\n"
@@ -132,6 +135,10 @@ take_option(int option)
     return usage_error("no interval", optarg);
   else if (option == LONG_TIMEOUT && !parse_seconds(optarg, &settings.timeout))
     return usage_error("no time", optarg);
+  else if (option == LONG_SECONDS && strcmp(optarg, "0") == 0)
+    settings.seconds = 0;
+  else if (option == LONG_SECONDS && !parse_seconds(optarg, &settings.seconds))
+    return usage_error("no time", optarg);
   else if (option == LONG_COLOR && !parse_color(optarg))
     return usage_error("--color is always, never or auto", optarg);
   else if (option == '?')
@@ -170,7 +177,7 @@ run_on(const char *argument, enum status (*run)(struct target *target))
   if (status != STATUS_OK)
     return status;
   if (wants_document() && run != show_watch && run != request_release)
-    run = show_overview;
+    run = show_document;
   status = run(&target);
   target_close(&target);
   return status;

@@ -3,9 +3,10 @@
  * The overview: where the memory is, what the kernel says of it, and what can
  * be done, in sentences.
  */
-#include "tcm-stat.h"
+#include "look.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void
@@ -129,63 +130,163 @@ put_options(const struct view *view)
   printf(any ? "  the others have their defaults\n" : "  all defaults\n");
 }
 
-/* ---- What it means ------------------------------------------------------- */
+/* ---- The verdict and the picture ---------------------------------------- */
 
+/* Words, broken into lines, with an indent from the second line on. */
 static void
-put_advice(const struct view *view, const struct heap_view *heap)
+put_wrapped(const char *text)
 {
-  const struct tcm_stats *s = &view->stats;
-  uint64_t backed = s->mapped_bytes - s->returned_bytes;
-  uint64_t cached = s->thread_cache_bytes + s->transfer_cache_bytes;
-  uint64_t little = backed / 20;
-  char a[32], b[32];
+  size_t width = screen_width() - 1, column = 0;
 
-  printf("\n%sIn short%s\n", bold(), plain());
-  printf("  Of %s that the heap holds, the program uses %s.\n",
-         size_text(a, backed), size_text(b, s->in_use_bytes));
-  if (s->central_list_bytes > little)
-    printf("  %s is free between blocks in use: pages that cannot go back\n"
-           "  whole.  tcm-stat classes shows which sizes keep them.\n",
-           size_text(a, s->central_list_bytes));
-  if (cached > little)
-    printf("  %s waits in caches for the next allocations; tcm-stat threads.\n",
-           size_text(a, cached));
-  if (s->page_heap_bytes > little)
-    printf(
-        "  %s is in free pages: tcm-stat release gives them to the system.\n",
-        size_text(a, s->page_heap_bytes));
-  if (heap->known && heap->process_resident > heap->resident + backed / 2)
-    printf(
-        "  %s of the process is outside of this heap: code, stacks, and what\n"
-        "  the program maps by itself.\n",
-        size_text(a, heap->process_resident - heap->resident));
-  if (s->page_heap_bytes <= little && cached <= little &&
-      s->central_list_bytes <= little)
-    printf("  Little is free: what grows here is the program's own use.\n");
+  while (*text != '\0') {
+    size_t length = strcspn(text, " ");
+    if (column > 0 && column + 1 + length > width) {
+      printf("\n  ");
+      column = 2;
+    } else if (column > 0) {
+      putchar(' ');
+      column++;
+    }
+    printf("%.*s", (int)length, text);
+    column += length;
+    text += length + (text[length] == ' ');
+  }
+  putchar('\n');
 }
 
 static void
-put_overview(const struct target *target, const struct view *view,
-             const struct heap_view *heap)
+put_verdict(const struct verdict *verdict)
 {
-  printf("%s%s%s (%s%d), tcm %.15s%s\n\n", bold(), target->command, plain(),
+  char action[sizeof verdict->action + 8];
+
+  snprintf(action, sizeof action, "Do: %s", verdict->action);
+  printf("%s", verdict->cause == CAUSE_NONE ? good() : bad());
+  put_wrapped(verdict->diagnosis);
+  printf("%s", plain());
+  put_wrapped(action);
+}
+
+/* All memory of the heap as one bar, and what its letters mean. */
+static void
+put_picture(const struct tcm_stats *s)
+{
+  const struct {
+    char letter;
+    const char *color, *label;
+    uint64_t bytes;
+  } parts[] = {
+      {'#', "34", "in use", s->in_use_bytes},
+      {'=', "33", "cached", s->thread_cache_bytes + s->transfer_cache_bytes},
+      {'+', "35", "free in spans", s->central_list_bytes},
+      {'o', "36", "free pages", s->page_heap_bytes},
+      {'t', "37", "tcm's own", s->metadata_bytes},
+      {'.', "90", "returned or unused", s->returned_bytes},
+  };
+  size_t n = sizeof parts / sizeof *parts, width = screen_width() - 4;
+  size_t put = 0;
+  uint64_t sum = 0;
+  char text[32];
+
+  printf("[");
+  for (size_t i = 0; i < n && s->mapped_bytes > 0; i++) {
+    sum += parts[i].bytes;
+    color_on(parts[i].color);
+    for (;
+         put < (size_t)((double)sum / (double)s->mapped_bytes * (double)width);
+         put++)
+      putchar(parts[i].letter);
+    printf("%s", plain());
+  }
+  printf("]\n");
+  for (size_t i = 0; i < n; i++) {
+    color_on(parts[i].color);
+    printf(" %c", parts[i].letter);
+    printf("%s %-19s%10s%s", plain(), parts[i].label,
+           size_text(text, parts[i].bytes), i % 2 == 1 ? "\n" : "    ");
+  }
+}
+
+static void
+put_outside(const struct outside_view *outside)
+{
+  const char *name;
+
+  if (!outside->known)
+    return;
+  printf("\n%sOutside of the heap, resident%s\n", bold(), plain());
+  for (int i = 0; i < OUTSIDE_KINDS; i++) {
+    name = strrchr(outside->name[i], '/');
+    name = name == NULL ? outside->name[i] : name + 1;
+    put_size(outside_names[i], outside->bytes[i],
+             strlen(name) < 26 ? name : "");
+  }
+}
+
+/* What the words above mean. */
+static void
+put_legend(void)
+{
+  printf("\n%sLegend%s\n"
+         "  in use: blocks that the program has not freed.  cached: freed, "
+         "kept by a\n"
+         "  thread for its next allocations.  free in spans: freed, on pages "
+         "that other\n"
+         "  blocks share.  free pages: freed whole.  returned or unused: takes "
+         "no memory.\n",
+         bold(), plain());
+}
+
+static void
+put_overview(const struct target *target, const struct look *look)
+{
+  const struct view *view = &look->now;
+  struct verdict verdict;
+
+  verdict_reach(target, look, &verdict);
+  put_verdict(&verdict);
+  printf("\n%s%s%s (%s%d), tcm %.15s%s\n", bold(), target->command, plain(),
          target->core != NULL ? "core file, once " : "PID ", (int)target->pid,
          target->page.library,
          view->page.started ? "" : ", which has not allocated yet");
+  put_picture(&view->stats);
+  printf("\n");
   put_parts(&view->stats);
   if (target->core == NULL)
-    put_residency(&view->stats, heap);
-  put_advice(view, heap);
+    put_residency(&view->stats, &look->heap);
+  put_outside(&look->outside);
   put_sundries(view);
   put_counters(view);
   put_options(view);
+  put_legend();
   if (!view->exact)
-    printf("\nApproximate: the process did not stand still, or is in the midst "
-           "of something.\n");
+    printf("\nApproximate: the process did not stand still, or is inside "
+           "a call of tcm.\n");
 }
 
 enum status
 show_overview(struct target *target)
+{
+  struct look *look;
+  enum status status;
+
+  if (wants_document())
+    return show_document(target);
+  look = calloc(1, sizeof *look);
+  if (look == NULL) {
+    complain("no memory");
+    return STATUS_FAILED;
+  }
+  status = look_read(target, settings.seconds, look);
+  if (status == STATUS_OK) {
+    put_overview(target, look);
+    look_free(look);
+  }
+  free(look);
+  return status;
+}
+
+enum status
+show_document(struct target *target)
 {
   struct view view;
   struct heap_view heap;
@@ -194,15 +295,10 @@ show_overview(struct target *target)
   if (status != STATUS_OK)
     return status;
   status = heap_read(target, &heap);
-  if (status == STATUS_OK) {
-    if (settings.json)
-      status = json_write(target, &view, &heap);
-    else if (settings.openmetrics)
-      status = metrics_write(target, &view, &heap);
-    else
-      put_overview(target, &view, &heap);
-    heap_free(&heap);
-  }
+  if (status == STATUS_OK)
+    status = settings.json ? json_write(target, &view, &heap)
+                           : metrics_write(target, &view, &heap);
+  heap_free(&heap);
   view_free(&view);
   return status;
 }

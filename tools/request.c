@@ -3,7 +3,7 @@
  * Requests: the only writes of tcm-stat into a process, see
  * lib/observe/stats_page.h.
  */
-#include "tcm-stat.h"
+#include "look.h"
 #include "value.h"
 
 #include <errno.h>
@@ -14,15 +14,6 @@
 #include <unistd.h>
 
 #define PAUSE_NS 5000000
-
-static double
-seconds_now(void)
-{
-  struct timespec time;
-
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 /* A number that no other request has; never 0. */
 static uint64_t

@@ -2,7 +2,7 @@
 /*
  * A map of the heap: a letter for each huge page, or for each page.
  */
-#include "tcm-stat.h"
+#include "look.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,20 +11,13 @@
 
 #define COLUMNS 64
 
-/* The tables of an arena, copied. */
-struct tables {
-  uint64_t *busy, *whole, *warm;
-  uint16_t *committed;
-  struct huge_page *huge;
-};
-
 /* How many huge pages there are of each kind. */
 struct tally_of_pages {
   uint64_t full, part, idle, returned, unused;
   uint64_t used_pages, idle_pages;
 };
 
-static void
+void
 tables_free(struct tables *tables)
 {
   free(tables->busy);
@@ -47,7 +40,7 @@ copy_table(const struct target *target, const void *from, size_t size,
   return table;
 }
 
-static int
+int
 tables_read(const struct target *target, const struct arena *arena,
             struct tables *tables)
 {
@@ -65,8 +58,8 @@ tables_read(const struct target *target, const struct arena *arena,
   return error;
 }
 
-static bool
-bit(const uint64_t *words, size_t i)
+bool
+table_bit(const uint64_t *words, size_t i)
 {
   return words[i / 64] >> i % 64 & 1;
 }
@@ -97,7 +90,7 @@ letter_of(const struct tables *t, size_t h, struct tally_of_pages *tally)
 {
   unsigned used, idle;
 
-  if (bit(t->whole, h)) {
+  if (table_bit(t->whole, h)) {
     tally->full++;
     tally->used_pages += HUGE_PAGE_PAGES;
     return '#';
@@ -132,9 +125,9 @@ letter_of_page(const struct tables *t, size_t h, size_t page)
 {
   const struct huge_page *huge = &t->huge[h];
 
-  if (bit(t->whole, h) || bit(huge->used, page))
+  if (table_bit(t->whole, h) || table_bit(huge->used, page))
     return '#';
-  if (bit(huge->resident, page))
+  if (table_bit(huge->resident, page))
     return 'o';
   return page < t->committed[h] ? '.' : ' ';
 }

@@ -46,6 +46,7 @@ struct settings {
   double interval;     /* -i, seconds */
   unsigned long count; /* -c, 0: for ever */
   double timeout;      /* --timeout, seconds */
+  double seconds;      /* --seconds, how long to look */
 };
 
 extern struct settings settings;
@@ -153,6 +154,8 @@ void heap_free(struct heap_view *heap);
 
 /* ---- Ways to show ------------------------------------------------------ */
 enum status show_overview(struct target *target);
+/* As JSON or OpenMetrics. */
+enum status show_document(struct target *target);
 enum status show_classes(struct target *target);
 enum status show_threads(struct target *target);
 enum status show_spans(struct target *target);
@@ -185,5 +188,11 @@ const char *size_text(char *text, uint64_t bytes);
 bool wants_document(void);
 const char *bold(void);
 const char *plain(void);
+const char *good(void);
+const char *bad(void);
+/* Starts a color, the number of an escape sequence, until plain(). */
+void color_on(const char *number);
+/* Columns of the terminal; 80 for a file. */
+size_t screen_width(void);
 
 #endif /* TOOLS_TCM_STAT_H */

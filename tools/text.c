@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 void
 complain(const char *format, ...)
@@ -52,4 +54,33 @@ const char *
 plain(void)
 {
   return settings.color ? "\033[0m" : "";
+}
+
+const char *
+good(void)
+{
+  return settings.color ? "\033[1;32m" : "";
+}
+
+const char *
+bad(void)
+{
+  return settings.color ? "\033[1;31m" : "";
+}
+
+void
+color_on(const char *number)
+{
+  if (settings.color)
+    printf("\033[%sm", number);
+}
+
+size_t
+screen_width(void)
+{
+  struct winsize size;
+
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+    return 80;
+  return size.ws_col < 40 ? 40 : size.ws_col;
 }

@@ -3,34 +3,12 @@
  * A row for each interval, as vmstat(8) writes them: sizes as they are, events
  * by the second.
  */
-#include "tcm-stat.h"
+#include "look.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 /* Rows between two headings. */
 #define ROWS 20
-
-static void
-sleep_interval(void)
-{
-  struct timespec time = {
-      .tv_sec = (time_t)settings.interval,
-      .tv_nsec =
-          (long)((settings.interval - (double)(time_t)settings.interval) * 1e9),
-  };
-
-  nanosleep(&time, NULL);
-}
-
-static double
-seconds_now(void)
-{
-  struct timespec time;
-
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static void
 put_rate(uint64_t before, uint64_t now, double seconds)
@@ -111,7 +89,7 @@ show_watch(struct target *target)
     if (fflush(stdout) != 0 ||
         (settings.count != 0 && row + 1 >= settings.count))
       break;
-    sleep_interval();
+    sleep_seconds(settings.interval);
   }
   return status;
 }

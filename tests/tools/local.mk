@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # tcm-stat and tcm-run on real targets.
-check_PROGRAMS += tests/tools/other_version tests/tools/target
+check_PROGRAMS += \
+	tests/tools/other_version \
+	tests/tools/sick \
+	tests/tools/target
 
 tools_tests = \
 	tests/tools/programs.py \
 	tests/tools/tcm_run.py \
 	tests/tools/tcm_stat.py \
-	tests/tools/torture.py
+	tests/tools/torture.py \
+	tests/tools/verdict.py
 
 TESTS += $(tools_tests)
 LONG_TESTS += tests/tools/torture_long.sh

@@ -71,7 +71,9 @@ class Target:
 
 
 def stat(*arguments, env=None, **keywords):
-    """tcm-stat, as a finished process."""
+    """tcm-stat, as a finished process.  An overview is not waited for."""
+    if len(arguments) == 1 and not str(arguments[0]).startswith("-"):
+        arguments = ("--seconds=0",) + arguments
     return subprocess.run([STAT] + [str(a) for a in arguments],
                           env=environment(False, **(env or {})),
                           capture_output=True, text=True, timeout=120,

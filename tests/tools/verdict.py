@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The first two sentences of tcm-stat name what is the matter with a process."""
+import os
+import re
+
+import toolbox
+from toolbox import BUILD, Target, stat
+
+SICK = os.path.join(BUILD, "tests/tools/sick")
+LIMIT = {"TCM_HARD_LIMIT_BYTES": "32M"}
+
+# What each process has: how the diagnosis begins and what it names, and what
+# the action does.
+CASES = [
+    ("leak", None, r"^Growth: the program's own use rose by [\d.]+ \w+ in .* "
+     r"of it in blocks of \d+ to 1024 bytes\.", "^Do: Find who allocates"),
+    ("large-leak", None, r"^Growth: .* in large blocks\.", "--seconds=60"),
+    ("fragmented", None, r"^Fragmentation: 1\d\.\d MiB .* beside 40\d\d blocks "
+     r"of 481 to 512 bytes", "would let 1.* go back"),
+    ("caches", None, r"^Caches: .* in the caches of 201 threads, 20\d of them "
+     "idle", r"tcm_thread_idle\(3\)"),
+    ("goes-back", {"TCM_BACKGROUND": "0"}, r"^About to go back: 6\d.* MiB is "
+     "free in whole pages", "tcm-stat release"),
+    ("outside", None, r"^Outside of the heap: 6\d.* MiB of mappings of the "
+     r"program's own", r"mmap\(2\)"),
+    ("stacks", None, r"^Outside of the heap: 4\d.* MiB of stacks of threads",
+     "fewer threads"),
+    ("limit", LIMIT, r"^Limit: the hard limit, hard_limit_bytes is used by .* "
+     r"of 32.0 MiB \(9\d %\)", "Raise it"),
+    ("huge", None, r"^Huge block: a single block of 64.0 MiB makes up \d+ %",
+     "one buffer"),
+    ("churn", None, "^Churn: in each second .* pages come from the system",
+     "Keep blocks"),
+    ("healthy", None, r"^Nothing wrong: of .* the program uses .* rose by 0 B",
+     "^Do: Nothing"),
+]
+
+
+def two_sentences(text):
+    """The diagnosis and the action, each of them on one line again."""
+    head = re.sub("\n  ", " ", text.split("\n\n")[0])
+    return head.split("\n")
+
+
+def the_matter_is_named():
+    wrong = []
+    for what, env, diagnosis, action in CASES:
+        with Target([SICK, what], env=env) as target:
+            done = stat("--seconds=0.5", target.pid)
+            assert done.returncode == toolbox.OK, done
+            lines = two_sentences(done.stdout)
+            print(what, *lines, sep="\n  ")
+            if not (len(lines) == 2 and re.search(diagnosis, lines[0]) and
+                    re.search(action, lines[1])):
+                wrong.append(what)
+    assert not wrong, wrong
+
+
+def one_reading_does_not_tell():
+    with Target([SICK, "healthy"]) as target:
+        text = stat("--seconds=0", target.pid).stdout
+        assert "a single reading cannot tell" in two_sentences(text)[0], text
+
+
+def lines_are_narrow():
+    for what in ["leak", "caches", "outside"]:
+        with Target([SICK, what]) as target:
+            for line in stat("--seconds=0.1", target.pid).stdout.splitlines():
+                assert len(line) <= 80, line
+
+
+toolbox.main([the_matter_is_named, one_reading_does_not_tell,
+              lines_are_narrow])

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A whole look at a target: several readings of its numbers, and one of its
+ * pages and of what is around it.
+ */
+#include "look.h"
+
+#include <string.h>
+#include <time.h>
+
+/* Readings between the first and the last, to see whether use ever fell. */
+#define STEPS 5
+
+double
+seconds_now(void)
+{
+  struct timespec time;
+
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+void
+sleep_seconds(double seconds)
+{
+  struct timespec time = {
+      .tv_sec = (time_t)seconds,
+      .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
+
+  nanosleep(&time, NULL);
+}
+
+/* Reads again in steps; look->now is the last reading. */
+static enum status
+read_again(struct target *target, double seconds, struct look *look)
+{
+  double start = seconds_now();
+  enum status status = STATUS_OK;
+  uint64_t last = look->before.stats.in_use_bytes;
+
+  look->rises = true;
+  for (int i = 1; i <= STEPS && status == STATUS_OK; i++) {
+    sleep_seconds(seconds / STEPS);
+    view_free(&look->now);
+    status = view_read(target, &look->now);
+    look->rises = look->rises && look->now.stats.in_use_bytes >= last;
+    last = look->now.stats.in_use_bytes;
+  }
+  look->seconds = seconds_now() - start;
+  return status;
+}
+
+enum status
+look_read(struct target *target, double seconds, struct look *look)
+{
+  enum status status;
+  int error;
+
+  memset(look, 0, sizeof *look);
+  if (target->core != NULL)
+    seconds = 0;
+  status = view_read(target, &look->before);
+  if (status == STATUS_OK && seconds > 0) {
+    status = heap_read(target, &look->heap);
+    if (status == STATUS_OK)
+      outside_read(target, &look->heap, &look->outside_before);
+    heap_free(&look->heap);
+    if (status == STATUS_OK)
+      status = read_again(target, seconds, look);
+  } else if (status == STATUS_OK) {
+    status = view_read(target, &look->now);
+  }
+  if (status == STATUS_OK)
+    status = heap_read(target, &look->heap);
+  if (status == STATUS_OK) {
+    error = pages_read(target, &look->heap, &look->pages, NULL, NULL);
+    if (error != 0)
+      status = target_failed(target, error);
+  }
+  if (status == STATUS_OK && target->core == NULL)
+    outside_read(target, &look->heap, &look->outside);
+  if (status == STATUS_OK)
+    limits_read(target, &look->now, look->limits);
+  else
+    look_free(look);
+  return status;
+}
+
+void
+look_free(struct look *look)
+{
+  view_free(&look->before);
+  view_free(&look->now);
+  heap_free(&look->heap);
+}

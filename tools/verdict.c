@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is the matter, and what to do about it: the first cause that applies, in
+ * the order of what a person must know first.
+ *
+ * Rejected: a list of all causes.  Who does not know allocators cannot choose
+ * from it; the tables below the verdict have the rest.
+ */
+#include "look.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* A part of the heap is the matter from a fifth of it on, and from this on. */
+#define MUCH_MIN ((uint64_t)1 << 20)
+/* Growth that is less in a look may be a few spans of a program at rest. */
+#define GROWTH_MIN ((uint64_t)64 << 10)
+/* Memory outside is the matter where it exceeds the heap, and this. */
+#define OUTSIDE_MIN ((uint64_t)16 << 20)
+/* Code and libraries of large programs take as much as this. */
+#define FILES_MIN ((uint64_t)256 << 20)
+/* A fault takes about two microseconds: these take a hundredth of a
+ * processor; and so do slow paths, at a tenth of a microsecond. */
+#define FAULTS_MANY 5000.0
+#define SLOW_PATHS_MANY 100000.0
+#define LIMIT_CLOSE 0.9
+
+const char *const cause_names[CAUSES] = {"limit",  "growth",     "outside",
+                                         "churn",  "goes_back",  "fragmented",
+                                         "caches", "huge_block", "none"};
+
+/* What the sentences are about.  All fields: [const] */
+struct facts {
+  const struct target *target;
+  const struct look *look;
+  const struct tcm_stats *s;
+  uint64_t backed; /* bytes that the heap holds */
+  uint64_t much;   /* from this on, a part of it is the matter */
+};
+
+static uint64_t
+plus(uint64_t now, uint64_t before)
+{
+  return now > before ? now - before : 0;
+}
+
+static uint64_t
+page_bytes(const struct facts *f, enum page_kind kind)
+{
+  return f->look->pages.count[kind] << PAGE_SHIFT;
+}
+
+/* "blocks of 897 to 1024 bytes" */
+static const char *
+class_text(char text[64], unsigned c)
+{
+  snprintf(text, 64, "blocks of %zu to %zu bytes",
+           (size_t)(c == 1 ? 1 : size_class_size(c - 1) + 1),
+           (size_t)size_class_size(c));
+  return text;
+}
+
+static double
+rate(const struct facts *f, uint64_t now, uint64_t before)
+{
+  return f->look->seconds > 0 ? (double)plus(now, before) / f->look->seconds
+                              : 0;
+}
+
+/* ---- A limit ------------------------------------------------------------------ */
+static bool
+limit_is_close(const struct facts *f, struct verdict *verdict)
+{
+  const struct limit_view *limit = NULL;
+  uint64_t hits = f->s->hard_limit_hits;
+  char a[32], b[32], more[96] = "";
+
+  for (int i = LIMITS - 1; i >= 0; i--) {
+    const struct limit_view *l = &f->look->limits[i];
+    if (l->most > 0 && (double)l->used >= LIMIT_CLOSE * (double)l->most)
+      limit = l;
+  }
+  if (hits > 0)
+    limit = &f->look->limits[LIMIT_HARD];
+  if (limit == NULL)
+    return false;
+  if (hits > 0)
+    snprintf(more, sizeof more, "; it refused %" PRIu64 " allocations so far",
+             hits);
+  else if (limit == &f->look->limits[LIMIT_SOFT])
+    snprintf(more, sizeof more,
+             "; %" PRIu64 " allocations so far had to return memory first",
+             f->s->soft_limit_hits);
+  snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
+           "Limit: %s is used by %s of %s (%.0f %%)%s.", limit->name,
+           size_text(a, limit->used), size_text(b, limit->most),
+           limit->most == 0 ? 0.0
+                            : 100.0 * (double)limit->used / (double)limit->most,
+           more);
+  snprintf(verdict->action, sizeof verdict->action,
+           "Raise it, or let the program use less: of the heap it uses %s; "
+           "tcm-stat release can return %s.",
+           size_text(a, f->s->in_use_bytes),
+           size_text(b, page_bytes(f, PAGE_IDLE) + page_bytes(f, PAGE_FREE)));
+  return true;
+}
+
+/* ---- Growth -------------------------------------------------------------------- */
+
+/* The class that grew most, 0 for large blocks, and by how much. */
+static unsigned
+find_growth(const struct facts *f, uint64_t *grown)
+{
+  unsigned most = 0;
+
+  *grown =
+      plus(f->look->now.stats.large_bytes, f->look->before.stats.large_bytes);
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
+    struct class_stats before, now;
+    tcmi_stats_sum_class(&f->look->before.raw, c, &before);
+    tcmi_stats_sum_class(&f->look->now.raw, c, &now);
+    if (plus(now.live, before.live) * now.size > *grown) {
+      *grown = (now.live - before.live) * now.size;
+      most = c;
+    }
+  }
+  return most;
+}
+
+static bool
+use_grows(const struct facts *f, struct verdict *verdict)
+{
+  uint64_t grown =
+      plus(f->look->now.stats.in_use_bytes, f->look->before.stats.in_use_bytes);
+  uint64_t part;
+  char a[32], b[32], text[64];
+  unsigned c;
+
+  if (!f->look->rises || grown < GROWTH_MIN)
+    return false;
+  c = find_growth(f, &part);
+  snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
+           "Growth: the program's own use rose by %s in %.1f s and never "
+           "fell: %s of it in %s.",
+           size_text(a, grown), f->look->seconds, size_text(b, part),
+           c == 0 ? "large blocks" : class_text(text, c));
+  snprintf(verdict->action, sizeof verdict->action,
+           "Find who allocates and does not free these; whether it goes on, "
+           "tcm-stat --seconds=60 %d tells.",
+           (int)f->target->pid);
+  return true;
+}
+
+/* ---- Outside ---------------------------------------------------------------------- */
+static bool
+is_outside(const struct facts *f, struct verdict *verdict)
+{
+  const struct outside_view *now = &f->look->outside;
+  const struct outside_view *before = &f->look->outside_before;
+  uint64_t grown = 0, heap = f->look->heap.resident;
+  char a[32], b[32], c[32], more[96] = ", unknown whether it grows";
+  int kind = OUTSIDE_ANONYMOUS;
+
+  if (!now->known)
+    return false;
+  for (int i = 0; i < OUTSIDE_KINDS; i++)
+    if (i != OUTSIDE_FILES && now->bytes[i] > now->bytes[kind])
+      kind = i;
+  if (now->bytes[OUTSIDE_FILES] >= FILES_MIN &&
+      now->bytes[OUTSIDE_FILES] > now->bytes[kind])
+    kind = OUTSIDE_FILES;
+  if (now->bytes[kind] < OUTSIDE_MIN || now->bytes[kind] <= heap)
+    return false;
+  if (before->known) {
+    grown = plus(now->bytes[kind], before->bytes[kind]);
+    snprintf(more, sizeof more, ", %s more than %.1f s ago",
+             size_text(c, grown), f->look->seconds);
+  }
+  snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
+           "Outside of the heap: %s of %s%s, the largest %s (%s); the heap has "
+           "%s.",
+           size_text(a, now->bytes[kind]), outside_names[kind], more,
+           now->name[kind], size_text(b, now->most[kind]), size_text(c, heap));
+  snprintf(verdict->action, sizeof verdict->action, "%s",
+           kind == OUTSIDE_STACKS
+               ? "Start fewer threads, or give them smaller stacks; tcm has no "
+                 "part in this memory."
+           : kind == OUTSIDE_FILES
+               ? "The kernel drops these pages when memory is short, unless "
+                 "they were written; tcm has no part in them."
+               : "Look for mmap(2) in the program and its libraries; tcm has "
+                 "no part in this memory.");
+  return true;
+}
+
+/* ---- Churn -------------------------------------------------------------------------- */
+static bool
+is_churn(const struct facts *f, struct verdict *verdict)
+{
+  const struct stats_page *now = &f->look->now.page;
+  const struct stats_page *before = &f->look->before.page;
+  double slow = rate(f, now->slow_mallocs + now->slow_frees,
+                     before->slow_mallocs + before->slow_frees);
+  double large = rate(f, now->large_mallocs, before->large_mallocs);
+  double faults = rate(f, f->look->now.raw.shared.faulted_pages,
+                       f->look->before.raw.shared.faulted_pages);
+
+  if (faults < FAULTS_MANY && slow < SLOW_PATHS_MANY)
+    return false;
+  snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
+           "Churn: in each second %.0f calls pass the thread caches by, %.0f "
+           "of them for large blocks, and %.0f pages come from the system; the "
+           "heap does not grow.",
+           slow + large, large, faults);
+  snprintf(verdict->action, sizeof verdict->action,
+           faults >= FAULTS_MANY
+               ? "Keep blocks instead of freeing and allocating them again, "
+                 "above all large ones."
+               : "Raise thread_cache_bytes (tcm-stat set %d "
+                 "thread_cache_bytes=32M), or keep blocks instead of freeing "
+                 "them.",
+           (int)f->target->pid);
+  return true;
+}
+
+/* ---- Free memory ------------------------------------------------------------------- */
+static void
+say_goes_back(const struct facts *f, struct verdict *verdict)
+{
+  uint64_t bytes = page_bytes(f, PAGE_IDLE) + page_bytes(f, PAGE_FREE);
+  uint64_t gone = plus(f->look->now.stats.released_total_bytes,
+                       f->look->before.stats.released_total_bytes);
+  char a[32], b[32];
+
+  snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
+           "About to go back: %s is free in whole pages, and nothing keeps it; "
+           "%s went back in the last %.1f s.",
+           size_text(a, bytes), size_text(b, gone), f->look->seconds);
+  if (f->look->now.options[OPTION_background].value == 0)
+    snprintf(verdict->action, sizeof verdict->action,
+             "The option background is 0, so that only calls of the program "
+             "return it; tcm-stat release %d asks for it.",
+             (int)f->target->pid);
+  else
+    snprintf(verdict->action, sizeof verdict->action,
+             "Nothing: tcm returns what stays unused for some seconds, down to "
+             "8 MiB; tcm-stat release %d does so now.",
+             (int)f->target->pid);
+}
+
+static void
+say_fragmented(const struct facts *f, uint64_t free_bytes,
+               struct verdict *verdict)
+{
+  const uint64_t *parts = f->look->pages.partly_free;
+  struct class_stats s;
+  char a[32], b[32], text[64];
+  unsigned most = 1;
+
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    if (parts[c] > parts[most])
+      most = c;
+  tcmi_stats_sum_class(&f->look->now.raw, most, &s);
+  snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
+           "Fragmentation: %s is free but cannot be returned, since blocks in "
+           "use lie on the same pages: %s of it beside %" PRIu64 " %s.",
+           size_text(a, free_bytes), size_text(b, parts[most]), s.live,
+           class_text(text, most));
+  snprintf(verdict->action, sizeof verdict->action,
+           "Free these long-lived blocks, or allocate them together: side by "
+           "side they would let %s go back.",
+           size_text(a, parts[most] & ~(uint64_t)(PAGE_SIZE - 1)));
+}
+
+/* Threads whose caches did nothing between the readings. */
+static size_t
+count_idle(const struct look *look)
+{
+  size_t n = 0;
+
+  for (size_t i = 0; i < look->now.nthreads; i++)
+    for (size_t j = 0; j < look->before.nthreads; j++) {
+      const struct thread_view *now = &look->now.threads[i];
+      const struct thread_view *before = &look->before.threads[j];
+      if (now->thread != 0 && now->thread == before->thread) {
+        n += now->bytes == before->bytes &&
+             memcmp(&now->traffic, &before->traffic, sizeof now->traffic) == 0;
+        break;
+      }
+    }
+  return n;
+}
+
+static void
+say_caches(const struct facts *f, struct verdict *verdict)
+{
+  uint64_t cached = f->s->thread_cache_bytes + f->s->transfer_cache_bytes;
+  char a[32], b[32], more[80] = "; whether they are idle is unknown";
+
+  if (f->look->seconds > 0)
+    snprintf(more, sizeof more, ", %zu of them idle for %.1f s",
+             count_idle(f->look), f->look->seconds);
+  snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
+           "Caches: %s is kept by free blocks alone, %s that wait in the "
+           "caches of %" PRIu64 " threads%s.",
+           size_text(a, page_bytes(f, PAGE_CACHED)), size_text(b, cached),
+           f->s->thread_cache_count, more);
+  snprintf(verdict->action, sizeof verdict->action,
+           "Let threads call tcm_thread_idle(3) before they wait for long, or "
+           "start fewer; or start the program with "
+           "TCM_THREAD_CACHE_BYTES=64K.");
+}
+
+/* The largest part of what is free, if it is much. */
+static bool
+much_is_free(const struct facts *f, struct verdict *verdict)
+{
+  uint64_t back = page_bytes(f, PAGE_IDLE) + page_bytes(f, PAGE_FREE);
+  uint64_t cached = page_bytes(f, PAGE_CACHED), beside = 0;
+
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    beside += f->look->pages.partly_free[c];
+  if (back < f->much && cached < f->much && beside < f->much)
+    return false;
+  if (back >= cached && back >= beside) {
+    verdict->cause = CAUSE_GOES_BACK;
+    say_goes_back(f, verdict);
+  } else if (beside >= cached) {
+    verdict->cause = CAUSE_FRAGMENTED;
+    say_fragmented(f, beside, verdict);
+  } else {
+    verdict->cause = CAUSE_CACHES;
+    say_caches(f, verdict);
+  }
+  return true;
+}
+
+static bool
+is_huge_block(const struct facts *f, struct verdict *verdict)
+{
+  uint64_t bytes = f->look->pages.largest_bytes;
+  char a[32], b[32];
+
+  if (bytes < OUTSIDE_MIN || bytes < f->s->in_use_bytes / 2)
+    return false;
+  snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
+           "Huge block: a single block of %s makes up %.0f %% of the %s that "
+           "the program uses.",
+           size_text(a, bytes),
+           100.0 * (double)bytes / (double)f->s->in_use_bytes,
+           size_text(b, f->s->in_use_bytes));
+  snprintf(verdict->action, sizeof verdict->action,
+           "Look for the one buffer of that size in the program; freeing it "
+           "returns its memory.");
+  return true;
+}
+
+static void
+say_none(const struct facts *f, struct verdict *verdict)
+{
+  char a[32], b[32], c[32], more[96];
+
+  if (f->look->seconds > 0)
+    snprintf(more, sizeof more, "in %.1f s its use rose by %s",
+             f->look->seconds,
+             size_text(c, plus(f->look->now.stats.in_use_bytes,
+                               f->look->before.stats.in_use_bytes)));
+  else
+    snprintf(more, sizeof more,
+             "whether its use grows, a single reading cannot tell");
+  snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
+           "Nothing wrong: of %s that the heap holds, the program uses %s "
+           "(%.0f %%); %s.",
+           size_text(a, f->backed), size_text(b, f->s->in_use_bytes),
+           f->backed == 0
+               ? 0.0
+               : 100.0 * (double)f->s->in_use_bytes / (double)f->backed,
+           more);
+  snprintf(verdict->action, sizeof verdict->action,
+           "Nothing; for slow growth look longer: tcm-stat --seconds=600 %d.",
+           (int)f->target->pid);
+}
+
+void
+verdict_reach(const struct target *target, const struct look *look,
+              struct verdict *verdict)
+{
+  const struct tcm_stats *s = &look->now.stats;
+  struct facts f = {target, look, s, s->mapped_bytes - s->returned_bytes, 0};
+
+  f.much = f.backed / 5 > MUCH_MIN ? f.backed / 5 : MUCH_MIN;
+  memset(verdict, 0, sizeof *verdict);
+  if (limit_is_close(&f, verdict)) {
+    verdict->cause = CAUSE_LIMIT;
+  } else if (use_grows(&f, verdict)) {
+    verdict->cause = CAUSE_GROWTH;
+  } else if (is_outside(&f, verdict)) {
+    verdict->cause = CAUSE_OUTSIDE;
+  } else if (is_churn(&f, verdict)) {
+    verdict->cause = CAUSE_CHURN;
+  } else if (much_is_free(&f, verdict)) {
+    return;
+  } else if (is_huge_block(&f, verdict)) {
+    verdict->cause = CAUSE_HUGE_BLOCK;
+  } else {
+    verdict->cause = CAUSE_NONE;
+    say_none(&f, verdict);
+  }
+}
