@@ -58,14 +58,22 @@ must_leave(void)
   return atomic_load_relaxed(&background.leave) != 0;
 }
 
-/* Sleeps until a round is due; false if the thread must end. */
+/* Sleeps until a round is due; false if the thread must end.
+ *
+ * Who writes a request from outside cannot wake it: the futex of a word in
+ * private memory is found by the address space.  So it looks now and then.
+ * Rejected: a word in a shared mapping, which a file would have to name, and
+ * which forks would share. */
 static bool
 wait_for_round(void)
 {
   unsigned wait;
 
-  while (!must_leave() && (wait = tcmi_rounds_wait()) > 0)
-    tcmi_system_wait_for(&background.leave, 0, wait);
+  while (!must_leave() && (wait = tcmi_rounds_wait()) > 0) {
+    tcmi_system_wait_for(&background.leave, 0,
+                         (unsigned)min_size(wait, REQUEST_LOOK_MS));
+    request_look();
+  }
   return !must_leave();
 }
 

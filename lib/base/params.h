@@ -116,6 +116,10 @@
 #define BACKGROUND_PAUSE_MAX_MS 64000
 /* A call that needs the process alone waits so long for the thread to end. */
 #define BACKGROUND_LEAVE_MAX_MS 10
+/* While there is a thread, it looks for a request so often: tcm-stat(1) shall
+ * not wait for a second, and four wake-ups a second of a thread that lives for
+ * seconds cost nothing that can be measured. */
+#define REQUEST_LOOK_MS 250
 
 /* Memory of at least this size is cleared by the system, page by page as it is
  * touched, if few of its pages seem to have been used before: touching all of
