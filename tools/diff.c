@@ -3,9 +3,10 @@
  * Two readings side by side: of processes, core files or documents that --json
  * wrote.
  */
-#include "tcm-stat.h"
+#include "names.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -36,6 +37,8 @@ static const struct {
 struct reading {
   uint64_t value[NROWS];
   bool there[NROWS];
+  struct class_stats classes[SIZE_CLASS_COUNT]; /* of those that there are */
+  size_t nclasses;
 };
 
 static void
@@ -73,6 +76,10 @@ fill(struct reading *reading, const struct view *view,
   SET(reading, &view->page, slow_frees);
   if (heap->known)
     set(reading, "resident_bytes", heap->resident);
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
+    tcmi_stats_sum_class(&view->raw, c, &reading->classes[reading->nclasses]);
+    reading->nclasses += reading->classes[reading->nclasses].spans > 0;
+  }
 }
 
 static enum status
@@ -80,8 +87,15 @@ read_target(const char *argument, struct reading *reading)
 {
   struct target target;
   struct heap_view heap = {0};
+  struct names names;
   struct view view;
-  enum status status = target_open(&target, argument);
+  enum status status = names_find(argument, &names);
+
+  if (status == STATUS_OK && names.n > 1)
+    status = names_choice(argument, &names);
+  if (status == STATUS_OK)
+    status = target_open(&target, names.n == 1 ? names.pids[0] : argument);
+  names_free(&names);
 
   if (status != STATUS_OK)
     return status;
@@ -97,8 +111,7 @@ read_target(const char *argument, struct reading *reading)
   return status;
 }
 
-/* A document begins with a brace. */
-static bool
+bool
 is_document(const char *path)
 {
   FILE *file;
@@ -129,6 +142,7 @@ read_side(const char *argument, struct reading *reading)
     return status;
   for (size_t i = 0; i < NROWS; i++)
     reading->value[i] = tally_get(tally, rows[i].name, &reading->there[i]);
+  reading->nclasses = tally_classes(tally, reading->classes);
   tally_free(tally);
   return STATUS_OK;
 }
@@ -155,24 +169,80 @@ put_row(size_t row, uint64_t a, uint64_t b)
          value_text(change, row, b > a ? b - a : a - b));
 }
 
+/* ---- By size class ---------------------------------------------------------- */
+struct growth {
+  uint64_t size, before, after; /* live blocks */
+  int64_t bytes;                /* of growth */
+};
+
+static int
+by_growth(const void *a, const void *b)
+{
+  const struct growth *x = a, *y = b;
+
+  return (x->bytes < y->bytes) - (x->bytes > y->bytes);
+}
+
+static uint64_t
+live_of(const struct reading *reading, uint64_t size)
+{
+  for (size_t i = 0; i < reading->nclasses; i++)
+    if (reading->classes[i].size == size)
+      return reading->classes[i].live;
+  return 0;
+}
+
+static void
+add_growth(struct growth *rows, size_t *n, const struct reading *a,
+           const struct reading *b, uint64_t size)
+{
+  struct growth row = {size, live_of(a, size), live_of(b, size), 0};
+
+  for (size_t i = 0; i < *n; i++)
+    if (rows[i].size == size)
+      return;
+  row.bytes = (int64_t)(row.after - row.before) * (int64_t)size;
+  if (row.bytes != 0)
+    rows[(*n)++] = row;
+}
+
+/* The classes whose live blocks changed, those that grew most first. */
+static void
+put_growth(const struct reading *a, const struct reading *b)
+{
+  struct growth rows[2 * SIZE_CLASS_COUNT];
+  size_t n = 0;
+  char text[32];
+
+  for (size_t i = 0; i < b->nclasses; i++)
+    add_growth(rows, &n, a, b, b->classes[i].size);
+  for (size_t i = 0; i < a->nclasses; i++)
+    add_growth(rows, &n, a, b, a->classes[i].size);
+  if (n > 0)
+    printf("\n%s%-28s %14s %14s  %s%s\n", bold(), "BLOCKS IN USE, BY SIZE",
+           "BEFORE", "AFTER", "BYTES", plain());
+  qsort(rows, n, sizeof *rows, by_growth);
+  for (size_t i = 0; i < n; i++)
+    printf("%-28" PRIu64 " %14" PRIu64 " %14" PRIu64 "  %c%s\n", rows[i].size,
+           rows[i].before, rows[i].after, rows[i].bytes < 0 ? '-' : '+',
+           size_text(text, (uint64_t)llabs(rows[i].bytes)));
+}
+
 enum status
 show_diff(const char *before, const char *after)
 {
-  struct reading a, b;
+  static struct reading a, b;
   enum status status = read_side(before, &a);
 
   if (status == STATUS_OK)
     status = read_side(after, &b);
   if (status != STATUS_OK)
     return status;
-  if (wants_document()) {
-    complain("diff writes a table only");
-    return STATUS_USAGE;
-  }
   printf("%s%-28s %14s %14s  %s%s\n", bold(), "", "BEFORE", "AFTER", "CHANGE",
          plain());
   for (size_t i = 0; i < NROWS; i++)
     if (a.there[i] && b.there[i])
       put_row(i, a.value[i], b.value[i]);
+  put_growth(&a, &b);
   return STATUS_OK;
 }

@@ -110,6 +110,7 @@ make_classes(const struct view *view)
     PUT(class, &s, free_thread);
     PUT(class, &s, free_transfer);
     PUT(class, &s, free_central);
+    PUT(class, &s, clean_bytes);
     json_array_append_new(classes, class);
   }
   return classes;
@@ -157,6 +158,7 @@ json_write(const struct target *target, const struct view *view,
   json_t *root = json_object();
   bool written;
 
+  put(root, "schema", JSON_SCHEMA);
   put_string(root, "version", PACKAGE_VERSION);
   json_object_set_new(root, "pid",
                       target->core != NULL ? json_null()
@@ -211,6 +213,38 @@ tally_get(const struct tally *tally, const char *name, bool *there)
   return *there ? (uint64_t)json_integer_value(value) : 0;
 }
 
+static uint64_t
+member(const json_t *object, const char *name)
+{
+  json_int_t value = json_integer_value(json_object_get(object, name));
+
+  return value > 0 ? (uint64_t)value : 0;
+}
+
+size_t
+tally_classes(const struct tally *tally, struct class_stats *classes)
+{
+  const json_t *array = json_object_get(tally->root, "classes");
+  size_t n = json_array_size(array);
+
+  if (n > SIZE_CLASS_COUNT)
+    n = SIZE_CLASS_COUNT;
+  for (size_t i = 0; i < n; i++) {
+    const json_t *class = json_array_get(array, i);
+    classes[i] = (struct class_stats){
+        .size = member(class, "size_bytes"),
+        .spans = member(class, "spans"),
+        .span_bytes = member(class, "span_bytes"),
+        .live = member(class, "live"),
+        .free_central = member(class, "free_central"),
+        .free_transfer = member(class, "free_transfer"),
+        .free_thread = member(class, "free_thread"),
+        .clean_bytes = member(class, "clean_bytes"),
+    };
+  }
+  return n;
+}
+
 void
 tally_free(struct tally *tally)
 {
@@ -251,6 +285,14 @@ tally_get(const struct tally *tally, const char *name, bool *there)
   (void)tally;
   (void)name;
   *there = false;
+  return 0;
+}
+
+size_t
+tally_classes(const struct tally *tally, struct class_stats *classes)
+{
+  (void)tally;
+  (void)classes;
   return 0;
 }
 

@@ -19,6 +19,8 @@ tools_tcm_stat_SOURCES = \
 	tools/look.h \
 	tools/main.c \
 	tools/metrics.c \
+	tools/names.c \
+	tools/names.h \
 	tools/outside.c \
 	tools/overview.c \
 	tools/pages.c \

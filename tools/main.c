@@ -2,6 +2,7 @@
 /*
  * tcm-stat(1): what its command line says.
  */
+#include "names.h"
 #include "tcm-stat.h"
 
 #include <getopt.h>
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-struct settings settings = {.interval = 1, .timeout = 5, .seconds = 1};
+struct settings settings = {.interval = 1, .timeout = 1, .seconds = 1};
 
 enum {
   LONG_JSON = 256,
@@ -37,16 +38,19 @@ static const struct option long_options[] = {
 };
 
 static const char usage_text[] =
-    "Usage: tcm-stat [OPTION]... [COMMAND] PID|CORE\n"
+    "Usage: tcm-stat [OPTION]... [COMMAND] PID|NAME|CORE\n"
     "See inside a process that runs tcm, from outside.\n"
     "\n"
     "Commands\n"
-    "  show PID            where its memory is (the default command)\n"
-    "  classes PID         blocks and spans by size, with fragmentation\n"
+    "  show PID            what is the matter, and where its memory is\n"
+    "                      (the default command)\n"
+    "  classes PID         blocks and spans by size, the most wasteful first;\n"
+    "                      of a saved --json too\n"
     "  spans PID           a map of the heap by huge pages\n"
     "  threads PID         what each thread keeps for itself\n"
     "  watch PID           a row for each interval\n"
     "  diff A B            what changed; PIDs, core files, or saved --json\n"
+    "  json PID            all numbers as one JSON document\n"
     "  ps                  all processes that run tcm\n"
     "  release PID         ask it to return free memory to the system\n"
     "  set PID NAME=VALUE  ask it to change an option\n"
@@ -60,7 +64,7 @@ static const char usage_text[] =
     "      --openmetrics   samples for Prometheus\n"
     "      --pages         spans: page by page\n"
     "      --seconds=S     show: how long to look, 1 by default, 0 for once\n"
-    "      --timeout=S     release, set: seconds to wait, 5 by default\n"
+    "      --timeout=S     release, set: seconds to wait, 1 by default\n"
     "  -h, --help          this text\n"
     "      --version       the version\n"
     "\n"
@@ -72,6 +76,25 @@ static enum status
 usage_error(const char *what, const char *value)
 {
   complain("%s: %s; tcm-stat --help shows what there is", what, value);
+  return STATUS_USAGE;
+}
+
+/* The option that the user meant is among those that there are. */
+static enum status
+unknown_option(const char *word)
+{
+  const char *names[sizeof long_options / sizeof *long_options];
+  size_t n = sizeof names / sizeof *names - 1;
+  const char *found;
+
+  for (size_t i = 0; i < n; i++)
+    names[i] = long_options[i].name;
+  found = strncmp(word, "--", 2) == 0 ? nearest(word + 2, names, n) : NULL;
+  if (found == NULL)
+    return usage_error("there is no such option, or its value lacks", word);
+  complain("%s: there is no such option, or its value lacks; did you mean "
+           "--%s?  See tcm-stat --help",
+           word, found);
   return STATUS_USAGE;
 }
 
@@ -117,104 +140,235 @@ parse_color(const char *when)
   return true;
 }
 
+/* Options that only some commands take. */
+enum {
+  TAKES_JSON = 1,
+  TAKES_METRICS = 2,
+  TAKES_PAGES = 4,
+  TAKES_COUNT = 8,
+  TAKES_INTERVAL = 16,
+  TAKES_TIMEOUT = 32,
+  TAKES_SECONDS = 64,
+  TAKES_BYTES = 128
+};
+
+static const char *const given_names[] = {
+    "--json",     "--openmetrics", "--pages",   "--count",
+    "--interval", "--timeout",     "--seconds", "--bytes"};
+
+/* Those that were given. */
+static unsigned given;
+
+static void
+give(bool *setting, unsigned option)
+{
+  if (setting != NULL)
+    *setting = true;
+  given |= option;
+}
+
+/* The options that have a value; false if it is none of theirs. */
+static bool
+take_value(int option, const char **what)
+{
+  if (option == 'c') {
+    give(NULL, TAKES_COUNT);
+    *what = "no count";
+    return parse_count(optarg, &settings.count);
+  }
+  if (option == 'i') {
+    give(NULL, TAKES_INTERVAL);
+    *what = "no interval";
+    return parse_seconds(optarg, &settings.interval);
+  }
+  if (option == LONG_TIMEOUT) {
+    give(NULL, TAKES_TIMEOUT);
+    *what = "no time";
+    return parse_seconds(optarg, &settings.timeout);
+  }
+  if (option == LONG_SECONDS) {
+    give(NULL, TAKES_SECONDS);
+    *what = "no time";
+    if (strcmp(optarg, "0") != 0)
+      return parse_seconds(optarg, &settings.seconds);
+    settings.seconds = 0;
+    return true;
+  }
+  *what = "--color is always, never or auto";
+  return parse_color(optarg);
+}
+
 /* Takes one option; STATUS_OK to go on. */
 static enum status
-take_option(int option)
+take_option(int option, const char *word)
 {
+  const char *what;
+
+  if (option == '?')
+    return unknown_option(word);
   if (option == 'b')
-    settings.bytes = true;
+    give(&settings.bytes, TAKES_BYTES);
   else if (option == LONG_JSON)
-    settings.json = true;
+    give(&settings.json, TAKES_JSON);
   else if (option == LONG_OPENMETRICS)
-    settings.openmetrics = true;
+    give(&settings.openmetrics, TAKES_METRICS);
   else if (option == LONG_PAGES)
-    settings.pages = true;
-  else if (option == 'c' && !parse_count(optarg, &settings.count))
-    return usage_error("no count", optarg);
-  else if (option == 'i' && !parse_seconds(optarg, &settings.interval))
-    return usage_error("no interval", optarg);
-  else if (option == LONG_TIMEOUT && !parse_seconds(optarg, &settings.timeout))
-    return usage_error("no time", optarg);
-  else if (option == LONG_SECONDS && strcmp(optarg, "0") == 0)
-    settings.seconds = 0;
-  else if (option == LONG_SECONDS && !parse_seconds(optarg, &settings.seconds))
-    return usage_error("no time", optarg);
-  else if (option == LONG_COLOR && !parse_color(optarg))
-    return usage_error("--color is always, never or auto", optarg);
-  else if (option == '?')
-    return STATUS_USAGE;
+    give(&settings.pages, TAKES_PAGES);
+  else if (!take_value(option, &what))
+    return usage_error(what, optarg);
   return STATUS_OK;
 }
 
 /* ---- Commands --------------------------------------------------------------- */
+static enum status
+show_json(struct target *target)
+{
+  settings.json = true;
+  return show_document(target);
+}
+
+static enum status
+run_set(struct target *target)
+{
+  return request_set(target, settings.assignment);
+}
+
 struct command {
   const char *name;
-  enum status (*run)(struct target *target);
+  enum status (*run)(struct target *target); /* NULL: it takes no target */
+  int arguments;                             /* beside the command */
+  unsigned takes;                            /* options */
+  bool each; /* several processes of a name are shown one after the other */
 };
 
 static const struct command commands[] = {
-    {"show", show_overview}, {"classes", show_classes},
-    {"spans", show_spans},   {"threads", show_threads},
-    {"watch", show_watch},   {"release", request_release},
+    {"show", show_overview, 1,
+     TAKES_JSON | TAKES_METRICS | TAKES_SECONDS | TAKES_BYTES, true},
+    {"classes", show_classes, 1, TAKES_JSON | TAKES_BYTES, true},
+    {"spans", show_spans, 1, TAKES_JSON | TAKES_BYTES | TAKES_PAGES, true},
+    {"threads", show_threads, 1, TAKES_JSON | TAKES_BYTES, true},
+    {"json", show_json, 1, TAKES_JSON, true},
+    {"watch", show_watch, 1,
+     TAKES_JSON | TAKES_BYTES | TAKES_COUNT | TAKES_INTERVAL, false},
+    {"release", request_release, 1, TAKES_BYTES | TAKES_TIMEOUT, false},
+    {"set", run_set, 2, TAKES_TIMEOUT, false},
+    {"diff", NULL, 2, TAKES_BYTES, false},
+    {"ps", NULL, 0, TAKES_JSON | TAKES_METRICS | TAKES_BYTES, false},
 };
+#define NCOMMANDS (sizeof commands / sizeof *commands)
 
 static const struct command *
 find_command(const char *name)
 {
-  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+  for (size_t i = 0; i < NCOMMANDS; i++)
     if (strcmp(commands[i].name, name) == 0)
       return &commands[i];
   return NULL;
 }
 
-/* Runs a command on one target.  As a document each of them is the same. */
+/* Runs a command on one target.  As a document most of them are the same. */
 static enum status
-run_on(const char *argument, enum status (*run)(struct target *target))
+run_on(const char *argument, const struct command *command)
 {
+  enum status (*run)(struct target * target) = command->run;
   struct target target;
-  enum status status = target_open(&target, argument);
+  enum status status;
 
+  if (run == show_classes && !settings.json && is_document(argument))
+    return show_saved_classes(argument);
+  status = target_open(&target, argument);
   if (status != STATUS_OK)
     return status;
-  if (wants_document() && run != show_watch && run != request_release)
+  if (wants_document() && run != show_watch)
     run = show_document;
   status = run(&target);
   target_close(&target);
   return status;
 }
 
+/* The same on all processes of a name. */
 static enum status
-run_set(char **arguments)
+run_on_named(const char *argument, const struct command *command)
 {
-  struct target target;
-  enum status status = target_open(&target, arguments[0]);
+  struct names names;
+  enum status status = names_find(argument, &names), one;
 
   if (status != STATUS_OK)
     return status;
-  status = request_set(&target, arguments[1]);
-  target_close(&target);
+  if (names.n == 0)
+    return run_on(argument, command);
+  if (names.n > 1 && !command->each)
+    status = names_choice(argument, &names);
+  for (size_t i = 0; i < names.n && (names.n == 1 || command->each); i++) {
+    if (i > 0 && !wants_document())
+      putchar('\n');
+    one = run_on(names.pids[i], command);
+    status = one == STATUS_OK ? status : one;
+  }
+  names_free(&names);
   return status;
+}
+
+static enum status
+refuse_options(const struct command *command)
+{
+  unsigned wrong = given & ~command->takes;
+
+  for (size_t i = 0; i < sizeof given_names / sizeof *given_names; i++)
+    if (wrong >> i & 1) {
+      complain("%s does not take %s; tcm-stat --help shows what there is",
+               command->name, given_names[i]);
+      return STATUS_USAGE;
+    }
+  return STATUS_OK;
+}
+
+static enum status
+unknown_command(const char *word)
+{
+  const char *names[NCOMMANDS], *found;
+
+  for (size_t i = 0; i < NCOMMANDS; i++)
+    names[i] = commands[i].name;
+  found = nearest(word, names, NCOMMANDS);
+  if (found == NULL)
+    return usage_error("there is no such command", word);
+  complain("%s: there is no such command; did you mean %s?  See tcm-stat "
+           "--help",
+           word, found);
+  return STATUS_USAGE;
 }
 
 static enum status
 run(int n, char **arguments)
 {
   const struct command *command;
+  enum status status;
 
   if (n == 0)
-    return usage_error("no process", "nothing was named");
-  if (n == 1 && strcmp(arguments[0], "ps") == 0)
-    return show_ps();
-  if (n == 3 && strcmp(arguments[0], "diff") == 0)
-    return show_diff(arguments[1], arguments[2]);
-  if (n == 3 && strcmp(arguments[0], "set") == 0)
-    return run_set(arguments + 1);
+    return usage_error("no process", "name one, or see tcm-stat ps");
   command = find_command(arguments[0]);
-  if (command != NULL && n == 2)
-    return run_on(arguments[1], command->run);
-  if (command == NULL && n == 1)
-    return run_on(arguments[0], show_overview);
-  return usage_error("what to do is not clear", arguments[0]);
+  if (command != NULL) {
+    n--;
+    arguments++;
+  } else if (n > 1) {
+    return unknown_command(arguments[0]);
+  } else {
+    command = &commands[0];
+  }
+  if (n != command->arguments) {
+    complain("%s takes %d arguments, not %d; see tcm-stat --help",
+             command->name, command->arguments, n);
+    return STATUS_USAGE;
+  }
+  status = refuse_options(command);
+  if (status != STATUS_OK)
+    return status;
+  if (command->run != NULL) {
+    settings.assignment = arguments[n - 1];
+    return run_on_named(arguments[0], command);
+  }
+  return n == 2 ? show_diff(arguments[0], arguments[1]) : show_ps();
 }
 
 /* A reader that has gone away, or a full disk. */
@@ -237,6 +391,7 @@ main(int argc, char **argv)
   int option;
 
   settings.color = color_by_default();
+  opterr = 0;
   while ((option = getopt_long(argc, argv, "bc:hi:", long_options, NULL)) !=
          -1) {
     if (option == 'h' || option == LONG_VERSION) {
@@ -244,7 +399,7 @@ main(int argc, char **argv)
             stdout);
       return finish(STATUS_OK);
     }
-    status = take_option(option);
+    status = take_option(option, argv[optind - 1]);
     if (status != STATUS_OK)
       return status;
   }

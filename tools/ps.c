@@ -2,18 +2,15 @@
 /*
  * All processes that run tcm, the largest first.
  */
-#include "tcm-stat.h"
+#include "names.h"
 
-#include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A row of the table. */
 struct row {
   pid_t pid;
-  char command[64];
+  char command[1024]; /* and what it was started with */
   char version[16];
   bool known; /* the numbers are there: a version that can be read */
   struct tcm_stats stats;
@@ -35,7 +32,10 @@ add_row(const struct target *target)
   }
   rows = more;
   rows[nrows] = (struct row){.pid = target->pid};
-  snprintf(rows[nrows].command, sizeof rows->command, "%s", target->command);
+  if (arguments_read(target->argument, rows[nrows].command,
+                     sizeof rows->command) == 0)
+    snprintf(rows[nrows].command, sizeof rows->command, "[%s]",
+             target->command);
   snprintf(rows[nrows].version, sizeof rows->version, "%.15s",
            target->page.version == TCM_STATS_PAGE_VERSION ? target->page.library
                                                           : "other");
@@ -108,24 +108,20 @@ put_row(const struct row *row)
     printf(" %11s", size_text(text, s->page_heap_bytes));
     printf(" %9s", row->version);
   }
-  printf(" %s\n", row->command);
+  printf(" %.*s\n", (int)(screen_width() - 67), row->command);
 }
 
 enum status
 show_ps(void)
 {
-  DIR *proc = opendir("/proc");
-  struct dirent *entry;
+  struct names names;
 
-  if (proc == NULL) {
-    complain("/proc: %s", strerror(errno));
+  if (!names_all(&names))
     return STATUS_FAILED;
-  }
   settings.quiet = true;
-  while ((entry = readdir(proc)) != NULL)
-    if (isdigit((unsigned char)entry->d_name[0]))
-      look_at(entry->d_name);
-  closedir(proc);
+  for (size_t i = 0; i < names.n; i++)
+    look_at(names.pids[i]);
+  names_free(&names);
   settings.quiet = false;
   if (wants_document())
     return STATUS_OK;
@@ -137,7 +133,7 @@ show_ps(void)
     put_row(&rows[i]);
   fflush(stdout);
   if (barred > 0)
-    complain("processes that could not be looked at: %zu", barred);
+    complain("processes that could not be looked at: %zu; root may", barred);
   free(rows);
   return STATUS_OK;
 }

@@ -4,6 +4,7 @@
  * lib/observe/stats_page.h.
  */
 #include "look.h"
+#include "names.h"
 #include "value.h"
 
 #include <errno.h>
@@ -118,20 +119,35 @@ check_target(const struct target *target)
   return STATUS_OK;
 }
 
+/* tcm's own thread hears a request in an idle process, if there is one. */
 static enum status
-say_waits(const struct target *target, bool other)
+say_waits(struct target *target, bool other)
 {
-  complain(other ? "an earlier request waits in process %s (%s), which has not "
-                   "allocated for a while"
-                 : "the request waits: process %s (%s) will see it with one of "
-                   "its next allocations",
-           target->argument, target->command);
+  struct view view;
+  char text[32], why[160] = "";
+
+  if (view_read(target, &view) == STATUS_OK) {
+    uint64_t bytes = view.stats.page_heap_bytes;
+    bool little = bytes < BACKGROUND_MIN;
+    snprintf(why, sizeof why,
+             little ? ": it is idle, and %s of free pages is too little for a "
+                      "thread of tcm's"
+                    : ": it is idle, and has no thread of tcm's that would "
+                      "return the %s of free pages",
+             size_text(text, bytes));
+    view_free(&view);
+  }
+  complain(other ? "an earlier request waits in process %s (%s)%s; one of its "
+                   "next allocations serves it"
+                 : "the request waits in process %s (%s)%s; one of its next "
+                   "allocations serves it",
+           target->argument, target->command, why);
   return STATUS_WAITS;
 }
 
 /* Asks and waits; the answer is in *@result. */
 static enum status
-ask(const struct target *target, struct stats_request *request, int64_t *result)
+ask(struct target *target, struct stats_request *request, int64_t *result)
 {
   uint64_t id = make_id();
   enum status status = check_target(target);
@@ -192,6 +208,20 @@ find_option(const char *name, size_t length)
 }
 
 static enum status
+complain_of_option(const char *assignment, size_t length)
+{
+  char word[64];
+  const char *found;
+
+  snprintf(word, sizeof word, "%.*s", (int)length, assignment);
+  found = nearest(word, option_names, OPTION_COUNT);
+  complain("%s is no option with a value%s%s; tcm(7) lists them, and set takes "
+           "NAME=VALUE",
+           word, found == NULL ? "" : ", perhaps ", found == NULL ? "" : found);
+  return STATUS_USAGE;
+}
+
+static enum status
 parse_assignment(const char *assignment, struct stats_request *request)
 {
   const char *equals = strchr(assignment, '=');
@@ -200,9 +230,7 @@ parse_assignment(const char *assignment, struct stats_request *request)
   int id = find_option(assignment, length);
 
   if (equals == NULL || id < 0) {
-    complain("%.*s is no option; tcm(7) lists them, and set takes NAME=VALUE",
-             (int)length, assignment);
-    return STATUS_USAGE;
+    return complain_of_option(assignment, length);
   }
   if (option_is_fixed[id]) {
     complain("%s is fixed when the program starts", option_names[id]);

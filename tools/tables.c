@@ -20,48 +20,122 @@ put_notice(const struct view *view)
     printf("The process did not stand still: approximate.\n");
 }
 
-/* Of the memory of the class's spans, how much no block in use needs. */
-static double
+/* What the classes take and hold, together. */
+struct class_sum {
+  uint64_t spans, bytes, live;
+};
+
+/* Of the memory of the class's spans, the bytes that no block in use needs. */
+static uint64_t
 waste(const struct class_stats *s)
 {
-  double backed = (double)(s->span_bytes - s->clean_bytes);
-  double live = (double)s->live * (double)s->size;
+  uint64_t backed = s->span_bytes - s->clean_bytes;
+  uint64_t live = s->live * s->size;
 
-  return backed > live && backed > 0 ? 100 * (backed - live) / backed : 0;
+  return backed > live ? backed - live : 0;
+}
+
+static int
+by_waste(const void *a, const void *b)
+{
+  uint64_t x = waste(a), y = waste(b);
+
+  return (x < y) - (x > y);
+}
+
+/* How much of the class's memory is in use, of eight letters. */
+static void
+put_bar(const struct class_stats *s)
+{
+  uint64_t backed = s->span_bytes - s->clean_bytes;
+  uint64_t live = s->live * s->size;
+  int full = backed == 0 ? 0 : (int)(8 * live / backed);
+
+  putchar('[');
+  color_on("34");
+  for (int i = 0; i < 8; i++) {
+    if (i == full)
+      color_on("35");
+    putchar(i < full ? '#' : '+');
+  }
+  printf("%s]", plain());
+}
+
+static void
+put_class(const struct class_stats *s)
+{
+  char a[32], b[32], c[32];
+
+  printf("%6" PRIu64 " %7" PRIu64 " %10s %9" PRIu64 " %10s %8" PRIu64 " %10s ",
+         s->size, s->spans, size_text(a, s->span_bytes), s->live,
+         size_text(b, s->live * s->size),
+         s->free_thread + s->free_transfer + s->free_central,
+         size_text(c, waste(s)));
+  put_bar(s);
+  putchar('\n');
+}
+
+/* Sorts the classes and writes a row for each. */
+static void
+put_classes(struct class_stats *classes, size_t n, uint64_t large_count,
+            uint64_t large_bytes)
+{
+  struct class_sum sum = {0, 0, 0};
+  char a[32], b[32];
+
+  qsort(classes, n, sizeof *classes, by_waste);
+  put_heading("  SIZE   SPANS SPAN BYTES      LIVE LIVE BYTES     FREE      "
+              "WASTE IN USE");
+  for (size_t i = 0; i < n; i++) {
+    put_class(&classes[i]);
+    sum.live += classes[i].live * classes[i].size;
+    sum.spans += classes[i].spans;
+    sum.bytes += classes[i].span_bytes;
+  }
+  printf("   sum %7" PRIu64 " %10s %9s %10s\n", sum.spans,
+         size_text(a, sum.bytes), "", size_text(b, sum.live));
+  printf(" large %7s %10s %9" PRIu64 " %10s\n", "", "", large_count,
+         size_text(a, large_bytes));
+  printf("SPANS: runs of pages cut into blocks of SIZE.  LIVE: blocks in use.  "
+         "FREE:\nblocks in caches and spans.  WASTE: memory that no block in "
+         "use needs.\n");
 }
 
 enum status
 show_classes(struct target *target)
 {
-  uint64_t live = 0, spans = 0, bytes = 0;
-  char a[32], b[32], c[32];
+  struct class_stats classes[SIZE_CLASS_COUNT];
+  size_t n = 0;
   struct view view;
   enum status status = view_read(target, &view);
 
   if (status != STATUS_OK)
     return status;
-  put_heading("  SIZE   SPANS SPAN BYTES      LIVE LIVE BYTES  THREAD TRANSFER "
-              " CENTRAL  WASTE");
   for (unsigned i = 1; i < SIZE_CLASS_COUNT; i++) {
-    struct class_stats s;
-    tcmi_stats_sum_class(&view.raw, i, &s);
-    if (s.spans == 0)
-      continue;
-    printf("%6" PRIu64 " %7" PRIu64 " %10s %9" PRIu64 " %10s %7" PRIu64
-           " %8" PRIu64 " %8" PRIu64 " %4.0f %%\n",
-           s.size, s.spans, size_text(a, s.span_bytes), s.live,
-           size_text(b, s.live * s.size), s.free_thread, s.free_transfer,
-           s.free_central, waste(&s));
-    live += s.live * s.size;
-    spans += s.spans;
-    bytes += s.span_bytes;
+    tcmi_stats_sum_class(&view.raw, i, &classes[n]);
+    n += classes[n].spans > 0;
   }
-  printf("   sum %7" PRIu64 " %10s %9s %10s\n", spans, size_text(a, bytes), "",
-         size_text(b, live));
-  printf(" large %7s %10s %9" PRIu64 " %10s\n", "", "", view.stats.large_count,
-         size_text(c, view.stats.large_bytes));
+  put_classes(classes, n, view.stats.large_count, view.stats.large_bytes);
   put_notice(&view);
   view_free(&view);
+  return STATUS_OK;
+}
+
+enum status
+show_saved_classes(const char *path)
+{
+  struct class_stats classes[SIZE_CLASS_COUNT];
+  enum status status = STATUS_OK;
+  struct tally *tally = tally_read(path, &status);
+  bool there;
+  size_t n;
+
+  if (tally == NULL)
+    return status;
+  n = tally_classes(tally, classes);
+  put_classes(classes, n, tally_get(tally, "large_count", &there),
+              tally_get(tally, "large_bytes", &there));
+  tally_free(tally);
   return STATUS_OK;
 }
 
@@ -96,6 +170,9 @@ show_threads(struct target *target)
            size_text(a, t->bytes), t->objects, size_text(b, t->capacity),
            size_text(c, t->held), t->traffic.refills, t->traffic.flushes);
   }
+  printf("CACHED: free blocks that the thread keeps, HELD of them one large "
+         "block.\nMAY HOLD: room of its small blocks.  REFILLS, FLUSHES: "
+         "it ran empty, full.\n");
   put_notice(&view);
   view_free(&view);
   return STATUS_OK;

@@ -254,11 +254,12 @@ check_version(const struct target *target)
     return STATUS_OK;
   if (page->version == TCM_STATS_PAGE_VERSION)
     complain("%s runs another version of tcm, %.15s; "
-             "this tcm-stat reads %s as it was built with it",
+             "this tcm-stat reads %s as it was built with it; use the tcm-stat "
+             "of its package",
              target->argument, page->library, PACKAGE_VERSION);
   else
     complain("%s runs another version of tcm, with page format %u; "
-             "this tcm-stat reads format %d",
+             "this tcm-stat reads format %d; use the tcm-stat of its package",
              target->argument, page->version, TCM_STATS_PAGE_VERSION);
   return STATUS_OTHER_VERSION;
 }
@@ -270,7 +271,8 @@ open_process(struct target *target)
   int error;
 
   if (target->pid <= 0 || !read_stat(target->pid, &stat)) {
-    complain("there is no process %s", target->argument);
+    complain("there is no process %s; tcm-stat ps lists what runs tcm",
+             target->argument);
     return STATUS_NO_PROCESS;
   }
   memcpy(target->command, stat.command, sizeof target->command);
@@ -286,8 +288,8 @@ open_process(struct target *target)
     return check_version(target);
   if (!target_is_same(target))
     return target_failed(target, -ESRCH);
-  complain("process %s (%s) does not run tcm", target->argument,
-           target->command);
+  complain("process %s (%s) does not run tcm; tcm-run starts a program on it",
+           target->argument, target->command);
   return STATUS_NOT_TCM;
 }
 

@@ -37,16 +37,17 @@ enum status {
 
 /* What the command line says. */
 struct settings {
-  bool json;           /* --json */
-  bool openmetrics;    /* --openmetrics */
-  bool bytes;          /* --bytes: exact sizes */
-  bool color;          /* --color, NO_COLOR, isatty */
-  bool pages;          /* spans --pages */
-  bool quiet;          /* no complaint about a target; for ps */
-  double interval;     /* -i, seconds */
-  unsigned long count; /* -c, 0: for ever */
-  double timeout;      /* --timeout, seconds */
-  double seconds;      /* --seconds, how long to look */
+  bool json;              /* --json */
+  bool openmetrics;       /* --openmetrics */
+  bool bytes;             /* --bytes: exact sizes */
+  bool color;             /* --color, NO_COLOR, isatty */
+  bool pages;             /* spans --pages */
+  bool quiet;             /* no complaint about a target; for ps */
+  double interval;        /* -i, seconds */
+  unsigned long count;    /* -c, 0: for ever */
+  double timeout;         /* --timeout, seconds */
+  const char *assignment; /* set: NAME=VALUE */
+  double seconds;         /* --seconds, how long to look */
 };
 
 extern struct settings settings;
@@ -157,6 +158,8 @@ enum status show_overview(struct target *target);
 /* As JSON or OpenMetrics. */
 enum status show_document(struct target *target);
 enum status show_classes(struct target *target);
+/* Of a file that --json wrote. */
+enum status show_saved_classes(const char *path);
 enum status show_threads(struct target *target);
 enum status show_spans(struct target *target);
 enum status show_watch(struct target *target);
@@ -164,6 +167,10 @@ enum status show_diff(const char *before, const char *after);
 enum status show_ps(void);
 enum status request_release(struct target *target);
 enum status request_set(struct target *target, const char *assignment);
+
+/* Of the documents of --json.  It grows when a member goes or gets another
+ * meaning; new ones may come without. */
+#define JSON_SCHEMA 1
 
 /* One document or block of samples for a target that was read. */
 enum status json_write(const struct target *target, const struct view *view,
@@ -177,6 +184,10 @@ void metrics_end(void);
 struct tally;
 struct tally *tally_read(const char *path, enum status *status);
 uint64_t tally_get(const struct tally *tally, const char *name, bool *there);
+/* The classes that it has, up to SIZE_CLASS_COUNT: how many. */
+size_t tally_classes(const struct tally *tally, struct class_stats *classes);
+/* Whether a file may be such a one: it begins with a brace. */
+bool is_document(const char *path);
 void tally_free(struct tally *tally);
 
 /* ---- Text -------------------------------------------------------------- */

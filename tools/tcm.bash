@@ -19,7 +19,7 @@ _tcm_targets()
 
 _tcm_stat()
 {
-  local commands='show classes spans threads watch diff ps release set'
+  local commands='show classes spans threads watch json diff ps release set'
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
   COMPREPLY=()
   case $before in
@@ -27,7 +27,7 @@ _tcm_stat()
     mapfile -t COMPREPLY < <(compgen -W 'always never auto' -- "$word")
     return
     ;;
-  -c | -i | --count | --interval | --timeout) return ;;
+  -c | -i | --count | --interval | --seconds | --timeout) return ;;
   esac
   if [[ $word == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_tcm_options "$1")" -- "$word")

@@ -6,6 +6,7 @@
 #include "look.h"
 
 #include <inttypes.h>
+#include <unistd.h>
 
 /* Rows between two headings. */
 #define ROWS 20
@@ -47,6 +48,14 @@ put_heading(void)
          bold(), plain());
 }
 
+static void
+put_legend(void)
+{
+  printf(
+      "MISS/S, FULL/S: calls a second that found a thread cache empty, full.  "
+      "FAULT/S,\nBACK/S: pages a second from and to the system.\n");
+}
+
 static enum status
 put_reading(const struct target *target, const struct view *before,
             const struct view *now, const struct heap_view *heap,
@@ -66,10 +75,6 @@ show_watch(struct target *target)
   enum status status = STATUS_OK;
   double last = seconds_now(), time;
 
-  if (settings.openmetrics) {
-    complain("watch writes rows or JSON, no OpenMetrics");
-    return STATUS_USAGE;
-  }
   for (unsigned long row = 0; status == STATUS_OK; row++) {
     status = view_read(target, &now);
     if (status != STATUS_OK)
@@ -78,6 +83,8 @@ show_watch(struct target *target)
     time = seconds_now();
     if (row == 0)
       before = now;
+    if (!settings.json && row == 0 && isatty(STDOUT_FILENO))
+      put_legend();
     if (!settings.json && row % ROWS == 0)
       put_heading();
     if (status == STATUS_OK)

@@ -112,7 +112,8 @@ put_classes(const struct output *out, const struct stats_raw *raw)
     add_member(&line, "live", s.live, ", ");
     add_member(&line, "free_thread", s.free_thread, ", ");
     add_member(&line, "free_transfer", s.free_transfer, ", ");
-    add_member(&line, "free_central", s.free_central, "}");
+    add_member(&line, "free_central", s.free_central, ", ");
+    add_member(&line, "clean_bytes", s.clean_bytes, "}");
     put_line(out, &line);
     first = false;
   }

@@ -467,6 +467,82 @@ def metrics():
         assert sum(map(int, parts)) == int(whole.group(1))
 
 
+# ---- What people type ------------------------------------------------------------
+def by_name():
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "tcm-named")
+        shutil.copy(PROGRAM, program)
+        with Target([program]) as one:
+            assert "PID %d" % one.pid in stat("tcm-named").stdout
+            with Target([program]) as two:
+                text = stat("show", "--seconds=0", "tcm-named").stdout
+                assert "PID %d" % one.pid in text, text
+                assert "PID %d" % two.pid in text, text
+                done = stat("watch", "tcm-named")
+                assert done.returncode == toolbox.USAGE, done
+                assert re.search("%d  %s" % (two.pid, program), done.stderr)
+        with Target([program], preload=False):
+            expect(toolbox.NOT_TCM, "none of the 1 processes named tcm-named",
+                   "tcm-named")
+    expect(toolbox.NO_PROCESS, "no process named tcm-named", "tcm-named")
+
+
+def hints():
+    for wrong, right in [("--jsn", "--json"), ("--secnds=1", "--seconds")]:
+        expect(toolbox.USAGE, "mean %s" % right, wrong, "1")
+    expect(toolbox.USAGE, "no such option", "--zzzzzz", "1")
+    expect(toolbox.USAGE, "did you mean classes", "clases", "1")
+    with Target() as target:
+        expect(toolbox.USAGE, "perhaps messages", "set", target.pid,
+               "mesages=1")
+
+
+def options_that_do_not_apply():
+    for command, option in [("classes", "--seconds=1"), ("ps", "--pages"),
+                            ("release", "--json"), ("watch", "--timeout=1"),
+                            ("watch", "--openmetrics"), ("show", "--count=2")]:
+        expect(toolbox.USAGE, "%s does not take %s"
+               % (command, option.split("=", maxsplit=1)[0]), option, command,
+               *([] if command == "ps" else ["1"]))
+
+
+def arguments_in_ps():
+    with Target([PROGRAM], env={}) as target:
+        text = stat("ps").stdout
+        assert re.search("%d .*%s" % (target.pid, PROGRAM[:10]), text), text
+
+
+def classes_by_waste():
+    need_json()
+    with Target() as target, tempfile.TemporaryDirectory() as folder:
+        target.do("fill 20000 500")
+        target.do("sparse")
+        target.do("fill 1000 3000")
+        rows = stat("classes", target.pid).stdout.splitlines()
+        assert rows[1].split()[0] == "512", rows
+        assert re.search(r"\[#*\++\]", rows[1]), rows
+        path = os.path.join(folder, "saved")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(stat("json", target.pid).stdout)
+        assert stat("classes", path).stdout.splitlines() == rows
+
+
+def growth_by_class():
+    need_json()
+    with Target() as target, tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "saved")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(stat("--json", target.pid).stdout)
+        target.do("fill 2000 1024")
+        target.do("fill 9000 100")
+        text = stat("--bytes", "diff", path, target.pid).stdout
+        rows = text.split("BLOCKS IN USE")[1].splitlines()[1:]
+        assert rows[0].split()[0] == "1024", text
+        growth = rows[0].split()
+        assert int(growth[3]) == 1024 * (int(growth[2]) - int(growth[1]))
+        assert int(growth[3]) >= 2000 * 1024, text
+
+
 # ---- Requests ------------------------------------------------------------------------
 def release_when_it_allocates():
     need_json()
@@ -490,10 +566,25 @@ def release_when_it_allocates():
 def an_idle_process_is_waited_for():
     with Target() as target:
         target.do("fill 100 100")
-        expect(toolbox.WAITS, "the request waits", "release", target.pid,
+        expect(toolbox.WAITS, "the request waits in", "release", target.pid,
                "--timeout=0.2")
         expect(toolbox.WAITS, "an earlier request waits", "release",
                target.pid, "--timeout=0.2")
+
+
+def an_idle_process_returns_what_it_has():
+    """Within a second: tcm's own thread hears of it."""
+    need_json()
+    with Target() as target:
+        target.do("fill 20000 2000")
+        target.do("empty")
+        began = time.monotonic()
+        done = stat("release", target.pid)
+        took = time.monotonic() - began
+        assert done.returncode == toolbox.OK, done
+        # Machines that are busy may be late, but not by the round's seconds.
+        assert took < 1.5, took
+        assert read(target.pid)["page_heap_bytes"] < MIB
 
 
 def set_an_option():
@@ -535,5 +626,8 @@ toolbox.main([
     no_such_process, a_zombie, not_tcm, another_version, no_permission, usage,
     a_full_disk, lines_are_narrow, colors, spans_map, watch_counts,
     watch_ends_with_the_target, differences, all_processes, metrics,
-    release_when_it_allocates, an_idle_process_is_waited_for, set_an_option,
+    release_when_it_allocates, an_idle_process_is_waited_for,
+    an_idle_process_returns_what_it_has, set_an_option, by_name, hints,
+    options_that_do_not_apply, arguments_in_ps, classes_by_waste,
+    growth_by_class,
     many_at_once])
