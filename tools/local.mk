@@ -31,13 +31,17 @@ tools_tcm_stat_SOURCES = \
 	tools/target.c \
 	tools/tcm-stat.h \
 	tools/text.c \
+	tools/top.c \
+	tools/top.h \
+	tools/top_draw.c \
 	tools/value.c \
 	tools/value.h \
 	tools/verdict.c \
 	tools/view.c \
 	tools/watch.c
-tools_tcm_stat_CFLAGS = $(tcm_tool_cflags) $(JANSSON_CFLAGS)
-tools_tcm_stat_LDADD = $(JANSSON_LIBS)
+tools_tcm_stat_CFLAGS = $(tcm_tool_cflags) $(JANSSON_CFLAGS) \
+	$(NCURSES_CFLAGS)
+tools_tcm_stat_LDADD = $(JANSSON_LIBS) $(NCURSES_LIBS)
 
 if RUNNER
 bin_PROGRAMS += tools/tcm-run

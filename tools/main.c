@@ -49,6 +49,7 @@ static const char usage_text[] =
     "  spans PID           a map of the heap by huge pages\n"
     "  threads PID         what each thread keeps for itself\n"
     "  watch PID           a row for each interval\n"
+    "  top [PID]           a live screen; ? shows its keys\n"
     "  diff A B            what changed; PIDs, core files, or saved --json\n"
     "  json PID            all numbers as one JSON document\n"
     "  ps                  all processes that run tcm\n"
@@ -57,8 +58,8 @@ static const char usage_text[] =
     "\n"
     "Options\n"
     "  -b, --bytes         exact sizes\n"
-    "  -c, --count=N       watch: stop after N rows\n"
-    "  -i, --interval=S    watch: seconds between rows, 1 by default\n"
+    "  -c, --count=N       watch, top: stop after N rows\n"
+    "  -i, --interval=S    watch, top: seconds between rows, 1 by default\n"
     "      --color=WHEN    always, never, or auto (the default)\n"
     "      --json          one JSON document for each reading\n"
     "      --openmetrics   samples for Prometheus\n"
@@ -228,6 +229,12 @@ show_json(struct target *target)
 }
 
 static enum status
+top_of_one(struct target *target)
+{
+  return show_top(target->argument);
+}
+
+static enum status
 run_set(struct target *target)
 {
   return request_set(target, settings.assignment);
@@ -250,6 +257,7 @@ static const struct command commands[] = {
     {"json", show_json, 1, TAKES_JSON, true},
     {"watch", show_watch, 1,
      TAKES_JSON | TAKES_BYTES | TAKES_COUNT | TAKES_INTERVAL, false},
+    {"top", top_of_one, 1, TAKES_INTERVAL | TAKES_COUNT, false},
     {"release", request_release, 1, TAKES_BYTES | TAKES_TIMEOUT, false},
     {"set", run_set, 2, TAKES_TIMEOUT, false},
     {"diff", NULL, 2, TAKES_BYTES, false},
@@ -356,6 +364,8 @@ run(int n, char **arguments)
   } else {
     command = &commands[0];
   }
+  if (n == 0 && command->run == top_of_one)
+    return refuse_options(command) != STATUS_OK ? STATUS_USAGE : show_top(NULL);
   if (n != command->arguments) {
     complain("%s takes %d arguments, not %d; see tcm-stat --help",
              command->name, command->arguments, n);

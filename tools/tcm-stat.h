@@ -165,6 +165,8 @@ enum status show_spans(struct target *target);
 enum status show_watch(struct target *target);
 enum status show_diff(const char *before, const char *after);
 enum status show_ps(void);
+/* The live screen, of one process or, for NULL, of all. */
+enum status show_top(const char *pid);
 enum status request_release(struct target *target);
 enum status request_set(struct target *target, const char *assignment);
 

@@ -9,11 +9,13 @@ tools_tests = \
 	tests/tools/programs.py \
 	tests/tools/tcm_run.py \
 	tests/tools/tcm_stat.py \
+	tests/tools/top.py \
 	tests/tools/torture.py \
 	tests/tools/verdict.py
 
 TESTS += $(tools_tests)
 LONG_TESTS += tests/tools/torture_long.sh
 EXTRA_DIST += $(tools_tests) \
+	tests/tools/terminal.py \
 	tests/tools/toolbox.py \
 	tests/tools/torture_long.sh

@@ -73,7 +73,7 @@ class Target:
 
 def stat(*arguments, env=None, **keywords):
     """tcm-stat, as a finished process.  An overview is not waited for."""
-    if len(arguments) == 1 and not re.match("-|ps$", str(arguments[0])):
+    if len(arguments) == 1 and re.match(r"\d+$|/", str(arguments[0])):
         arguments = ("--seconds=0",) + arguments
     return subprocess.run([STAT] + [str(a) for a in arguments],
                           env=environment(False, **(env or {})),
