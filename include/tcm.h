@@ -391,6 +391,38 @@ enum tcm_stats_format {
 int tcm_stats_print(int fd, enum tcm_stats_format format) TCM_NOTHROW;
 
 /**
+ * Take samples of the blocks that are allocated from now on, with the stacks
+ * that allocate them: the heap profile.
+ *
+ * @bytes: from one sample to the next on average; 524288 costs little.
+ * Returns: 0, or -1 with errno ERANGE where @bytes is 0 or above 2^40.
+ * Cost: some twenty instructions more for each allocation while samples are
+ *       taken, and a stack and a page of memory for each sample.
+ * Source: lib/api/profile.c.  Since 0.1.
+ */
+int tcm_profile_start(uint64_t bytes) TCM_NOTHROW;
+
+/**
+ * Take no more samples.  Those that were taken stay in the profile; a block
+ * among them leaves it when it is freed.
+ *
+ * Source: lib/api/profile.c.  Since 0.1.
+ */
+void tcm_profile_stop(void) TCM_NOTHROW;
+
+/**
+ * Write the heap profile to a file descriptor, in the text form of pprof.
+ *
+ * @fd: open for writing.
+ * Returns: 0, or -1 with errno ENOENT where no sample was ever taken.
+ * Cost: that of formatting a line per stack; allocates nothing and takes no
+ *       lock.
+ * Signals: async-signal-safe.
+ * Source: lib/api/profile.c.  Since 0.1.
+ */
+int tcm_profile_write(int fd) TCM_NOTHROW;
+
+/**
  * The version of the library that runs, for example "0.1.0".
  *
  * Signals: async-signal-safe.

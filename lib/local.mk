@@ -27,7 +27,8 @@ tcm_base = \
 	lib/base/system_linux.c \
 	lib/base/system_linux.h \
 	lib/base/system_move_linux.c \
-	lib/base/system_thread_linux.c
+	lib/base/system_thread_linux.c \
+	lib/base/system_unwind_linux.c
 
 tcm_heap = \
 	lib/heap/arena.c \
@@ -74,6 +75,18 @@ tcm_cache = \
 	lib/cache/thread_registry.c \
 	lib/cache/transfer_cache.h
 
+tcm_profile = \
+	lib/profile/profile.c \
+	lib/profile/profile.h \
+	lib/profile/sample_math.c \
+	lib/profile/sample_math.h \
+	lib/profile/unwind.c \
+	lib/profile/unwind.h \
+	lib/profile/unwind_cfi.c \
+	lib/profile/unwind_cfi.h \
+	lib/profile/unwind_expr.c \
+	lib/profile/unwind_table.c
+
 tcm_observe = \
 	lib/observe/layout.h \
 	lib/observe/stats.c \
@@ -105,6 +118,7 @@ tcm_api = \
 	lib/api/names.h \
 	lib/api/pin.c \
 	lib/api/pin.h \
+	lib/api/profile.c \
 	lib/api/reallocate.c \
 	lib/api/reallocate.h \
 	lib/api/release.c \
@@ -143,10 +157,11 @@ tcm_tables = \
 	lib/heap/pagemap.c \
 	lib/cache/central_list.c \
 	lib/cache/transfer_cache.c \
+	lib/profile/profile_table.c \
 	lib/observe/stats_room.c
 
-tcm_core = $(tcm_base) $(tcm_heap) $(tcm_cache) $(tcm_observe) $(tcm_api) \
-	$(tcm_tables)
+tcm_core = $(tcm_base) $(tcm_heap) $(tcm_cache) $(tcm_profile) $(tcm_observe) \
+	$(tcm_api) $(tcm_tables)
 
 EXTRA_DIST += \
 	lib/api/tcm.map \

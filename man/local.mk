@@ -11,6 +11,7 @@ dist_man_MANS += \
 	man/tcm_malloc_batch.3 \
 	man/tcm_malloc_usable_size.3 \
 	man/tcm_option_get.3 \
+	man/tcm_profile.3 \
 	man/tcm_release_free_memory.3 \
 	man/tcm_stats.3 \
 	man/tcm_version.3
@@ -31,6 +32,9 @@ dist_man_MANS += \
 	man/tcm_option_set.3 \
 	man/tcm_owns.3 \
 	man/tcm_posix_memalign.3 \
+	man/tcm_profile_start.3 \
+	man/tcm_profile_stop.3 \
+	man/tcm_profile_write.3 \
 	man/tcm_pvalloc.3 \
 	man/tcm_realloc.3 \
 	man/tcm_reallocarray.3 \

@@ -19,6 +19,7 @@
 #include "heap/large.h"
 #include "heap/pagemap.h"
 #include "observe/stats.h"
+#include "profile/profile.h"
 
 /* The seam: everything that is not the fast path begins here. */
 static ALWAYS_INLINE void
@@ -27,6 +28,7 @@ enter_slow_path(enum start_from from)
   if (unlikely(tcmi_thread_cache_state == CACHE_NONE))
     tcmi_thread_start(from);
   request_look();
+  profile_look();
 }
 
 static ALWAYS_INLINE void
@@ -115,13 +117,44 @@ or_enomem(void *block)
   return block;
 }
 
+/* The class for an alignment and a size, or 0: a large block. */
+static unsigned
+class_for(size_t align, size_t size)
+{
+  if (align > PAGE_SIZE || size > SIZE_CLASS_MAX)
+    return 0;
+  if (align <= 8 || (align == 16 && size > 8))
+    return size_class_of(size);
+  return tcmi_size_class_aligned(size, align);
+}
+
+/* The block, if the thread takes samples and this is one. */
+static NOINLINE void *
+allocate_sampled(size_t align, size_t size, bool zero)
+{
+  unsigned class_id;
+
+  if (align > PTRDIFF_MAX || size > PTRDIFF_MAX - align)
+    return NULL;
+  class_id = class_for(align, size);
+  return tcmi_profile_allocate(align, size,
+                               class_id != 0 ? size_class_size(class_id)
+                                             : tcmi_large_usable(size),
+                               zero);
+}
+
 /* Apart, so that the steps before it need no stack frame. */
 static NOINLINE void *
 allocate_slower(size_t size, const void *from)
 {
+  void *block;
+
   tcmi_enter_allocation();
   if (guard_is_on())
     return or_enomem(tcmi_guard_allocate(from, 1, size, /*zero=*/false));
+  if (profile_counts() &&
+      (block = allocate_sampled(1, size, /*zero=*/false)) != NULL)
+    return block;
   if (likely(size <= SIZE_CLASS_MAX))
     return or_enomem(class_allocate(size_class_of(size)));
   return or_enomem(large_allocate(size, PAGE_SIZE, /*zero=*/false));
@@ -130,7 +163,8 @@ allocate_slower(size_t size, const void *from)
 NOINLINE void *
 tcmi_allocate_slow(size_t size)
 {
-  void *block = size > SIZE_CLASS_MAX ? thread_cache_pop_large(size) : NULL;
+  void *block = size > SIZE_CLASS_MAX ? thread_cache_pop_large(size)
+                                      : thread_cache_pop_counted(size);
 
   return likely(block != NULL)
              ? block
@@ -162,10 +196,15 @@ allocate_zeroed_slow(size_t bytes)
   unsigned class_id;
   void *block;
 
+  if (bytes < PAGE_SIZE && (block = thread_cache_pop_counted(bytes)) != NULL)
+    return memset(block, 0, size_class_size(size_class_of(bytes)));
   enter_allocation(START_MAYBE_TSD);
   if (guard_is_on())
     return or_enomem(tcmi_guard_allocate(__builtin_return_address(0), 1, bytes,
                                          /*zero=*/true));
+  if (profile_counts() &&
+      (block = allocate_sampled(1, bytes, /*zero=*/true)) != NULL)
+    return block;
   if (bytes > SIZE_CLASS_MAX)
     return or_enomem(large_allocate(bytes, PAGE_SIZE, /*zero=*/true));
   if (bytes >= PAGE_SIZE)
@@ -192,17 +231,6 @@ tcmi_allocate_zeroed(size_t count, size_t size)
   return allocate_zeroed_slow(bytes);
 }
 
-/* The class for an alignment and a size, or 0: a large block. */
-static unsigned
-class_for(size_t align, size_t size)
-{
-  if (align > PAGE_SIZE || size > SIZE_CLASS_MAX)
-    return 0;
-  if (align <= 8 || (align == 16 && size > 8))
-    return size_class_of(size);
-  return tcmi_size_class_aligned(size, align);
-}
-
 void *
 tcmi_raw_allocate(size_t align, size_t size, bool zero)
 {
@@ -223,11 +251,16 @@ tcmi_allocate_for(const void *from, size_t align, size_t size)
   /* Above 8 bytes every block is aligned to 16. */
   if (align <= 8 || (align == 16 && size > 8)) {
     block = thread_cache_pop(size);
+    if (unlikely(block == NULL))
+      block = thread_cache_pop_counted(size);
     return likely(block != NULL) ? block : allocate_slower(size, from);
   }
   tcmi_enter_allocation();
   if (guard_is_on())
     return or_enomem(tcmi_guard_allocate(from, align, size, /*zero=*/false));
+  if (profile_counts() &&
+      (block = allocate_sampled(align, size, /*zero=*/false)) != NULL)
+    return block;
   return or_enomem(tcmi_raw_allocate(align, size, /*zero=*/false));
 }
 
@@ -295,7 +328,10 @@ large_free(struct call call, uintptr_t address, struct span *span)
 {
   if (unlikely(!pagemap_claim(address, span)))
     tcmi_misuse(call, "double free", address);
+  if (unlikely(span->sample != 0))
+    tcmi_profile_freed(span);
   if (tcmi_thread_cache_state == CACHE_OPEN && !span->mapped &&
+      !profile_counts() &&
       tcmi_thread_cache_keep_large(tcmi_thread_cache, span))
     pagemap_unclaim(address, span);
   else
@@ -376,6 +412,7 @@ tcmi_usable_size(struct call call, void *block)
 {
   uintptr_t address = (uintptr_t)block;
   unsigned class_id = pagemap_tag(address) >> 1;
+  struct span *span;
 
   enter_slow_path(START_OTHER);
   if (guard_is_on())
@@ -385,7 +422,9 @@ tcmi_usable_size(struct call call, void *block)
     check_object(call, class_id, address);
     return size_class_size(class_id);
   }
-  return span_bytes(large_span(call, address, "block is free"));
+  span = large_span(call, address, "block is free");
+  return unlikely(span->sample != 0) ? tcmi_profile_usable(span)
+                                     : span_bytes(span);
 }
 
 void

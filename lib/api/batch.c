@@ -10,6 +10,7 @@
 #include "api/allocate.h"
 #include "base/bits.h"
 #include "cache/transfer_cache.h"
+#include "profile/profile.h"
 #include "tcm.h"
 
 EXPORT size_t
@@ -23,7 +24,7 @@ tcm_malloc_batch(size_t size, void **ptrs, size_t count) TCM_NOTHROW
     unsigned want = (unsigned)min_size(count - n, SIZE_CLASS_BATCH_MAX);
     unsigned got = 0;
     tcmi_enter_allocation();
-    if (tcmi_thread_cache_state == CACHE_OPEN)
+    if (tcmi_thread_cache_state == CACHE_OPEN && !profile_counts())
       got = tcmi_transfer_remove(size_class_of(size), ptrs + n, want);
     if (got == 0)
       break;

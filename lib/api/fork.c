@@ -16,6 +16,7 @@
 #include "cache/transfer_cache.h"
 #include "heap/page_heap.h"
 #include "observe/stats.h"
+#include "profile/profile.h"
 
 /* glibc's list of open streams has a lock that fork takes among threads, after
  * the handlers here: a thread inside fclose holds it and frees.  So it comes
@@ -26,7 +27,7 @@ extern void _IO_list_unlock(void) WEAK;
 extern void _IO_list_resetlock(void) WEAK;
 extern char __libc_single_threaded WEAK;
 
-#define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + 6)
+#define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + 7)
 
 /* Keeps the compiler from moving what a signal handler may look at. */
 #define SIGNAL_FENCE() __asm__ volatile("" ::: "memory")
@@ -59,7 +60,9 @@ nth_lock(unsigned i)
     return &tcmi_registry_lock;
   if (i == 3)
     return &tcmi_guard_lock;
-  i -= 4;
+  if (i == 4)
+    return &tcmi_profile_lock;
+  i -= 5;
   if (i < classes)
     return &tcmi_transfer_caches[i + 1].lock;
   i -= classes;

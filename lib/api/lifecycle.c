@@ -29,6 +29,7 @@
 #include "base/system.h"
 #include "cache/thread_cache.h"
 #include "observe/stats.h"
+#include "profile/profile.h"
 
 struct lock tcmi_init_lock = LOCK_INITIALIZER(LOCK_INIT);
 
@@ -126,6 +127,7 @@ process_start_locked(void)
   tcmi_surroundings_heed_locked();
   key_create_locked();
   tcmi_fork_init();
+  tcmi_profile_heed();
   atomic_store_relaxed(&tcmi_stats_page.takes_requests,
                        !tcmi_system_is_secure_mode());
   atomic_store_relaxed(&tcmi_stats_page.started, 1);

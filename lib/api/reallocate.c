@@ -15,6 +15,7 @@
 #include "cache/size_class.h"
 #include "heap/large.h"
 #include "heap/pagemap.h"
+#include "profile/profile.h"
 
 /* Whether a block of @usable bytes should stay what it is for @size bytes:
  * when it fits and at least half of it stays in use.  Never for 0 bytes. */
@@ -41,6 +42,7 @@ reallocate_large(void *block, size_t size)
 {
   struct span *span = pagemap_span((uintptr_t)block);
   size_t usable = span_bytes(span);
+  bool seen = profile_counts() || span->sample != 0;
 
   if (size > PTRDIFF_MAX) {
     errno = ENOMEM;
@@ -49,11 +51,16 @@ reallocate_large(void *block, size_t size)
   /* A mapped block grows in place by the same call that moves it. */
   if (size > SIZE_CLASS_MAX && (size <= usable || !span->mapped) &&
       tcmi_large_resize(span, size)) {
+    if (unlikely(seen && span_bytes(span) != usable))
+      tcmi_profile_resized(span);
     background_look();
     return block;
   }
-  if (size > usable && tcmi_large_move(span, size))
+  if (size > usable && tcmi_large_move(span, size)) {
+    if (unlikely(seen))
+      tcmi_profile_resized(span);
     return (void *)span->start;
+  }
   return move_by_copy(block, usable, size);
 }
 
@@ -78,6 +85,15 @@ guarded(struct call call, void *block, size_t size)
   return moved;
 }
 
+/* A block with a span of its own that is not there for a sample alone. */
+static bool
+is_large(const void *block, size_t usable)
+{
+  return pagemap_tag((uintptr_t)block) == 0 &&
+         (usable > SIZE_CLASS_MAX ||
+          pagemap_span((uintptr_t)block)->sample == 0);
+}
+
 static NOINLINE void *
 reallocate_slow(void *block, size_t size)
 {
@@ -94,7 +110,7 @@ reallocate_slow(void *block, size_t size)
   if (guard_is_on())
     return guarded(call, block, size);
   usable = tcmi_usable_size(call, block);
-  if (pagemap_tag((uintptr_t)block) == 0)
+  if (is_large(block, usable))
     return reallocate_large(block, size);
   if (fits_as_it_is(usable, size))
     return block;

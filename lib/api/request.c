@@ -8,10 +8,13 @@
 #include "api/release.h"
 #include "base/options.h"
 #include "base/system.h"
+#include "profile/profile.h"
 
 static int64_t
 request_act(const struct stats_request *request, uint64_t id)
 {
+  int error;
+
   /* Not by the page's takes_requests, which is for the tool to read. */
   if (tcmi_system_is_secure_mode())
     return -EPERM;
@@ -23,8 +26,10 @@ request_act(const struct stats_request *request, uint64_t id)
     return -EINVAL;
   if (request->option >= OPTION_COUNT)
     return -ENOENT;
-  return tcmi_option_change((enum option_id)request->option, request->value,
-                            SOURCE_REQUEST);
+  error = tcmi_option_change((enum option_id)request->option, request->value,
+                             SOURCE_REQUEST);
+  tcmi_profile_heed();
+  return error;
 }
 
 void

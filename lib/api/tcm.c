@@ -12,6 +12,7 @@
 #include "api/release.h"
 #include "heap/pagemap.h"
 #include "observe/stats.h"
+#include "profile/profile.h"
 
 EXPORT void *
 tcm_malloc(size_t size)
@@ -157,6 +158,7 @@ tcm_option_set(const char *name, uint64_t value)
   tcmi_process_start();
   error =
       id == OPTION_COUNT ? -ENOENT : tcmi_option_change(id, value, SOURCE_API);
+  tcmi_profile_heed();
   if (error == 0)
     return 0;
   errno = -error;

@@ -2,8 +2,8 @@
 /*
  * lock.h - the locks of tcm and the one place where their order stands.
  *
- *     INIT < TRIM < REGISTRY < GUARD < TRANSFER[c] < CENTRAL[c] < PAGE_HEAP
- *          < METADATA
+ *     INIT < TRIM < REGISTRY < GUARD < PROFILE < TRANSFER[c] < CENTRAL[c]
+ *          < PAGE_HEAP < METADATA
  *
  * A thread takes locks in this order, left to right; TRANSFER is dropped
  * before CENTRAL is taken.  Two locks of one rank are held only across a fork,
@@ -35,6 +35,7 @@ enum lock_rank {
   LOCK_TRIM,
   LOCK_REGISTRY,
   LOCK_GUARD,
+  LOCK_PROFILE,
   LOCK_TRANSFER,
   LOCK_CENTRAL,
   LOCK_PAGE_HEAP,

@@ -31,3 +31,10 @@ tcmi_random(enum random_use use)
   key = permute((uint64_t)use + 1);
   return permute(word[0] ^ key) + permute(word[1] + key);
 }
+
+uint64_t
+tcmi_random_next(uint64_t *state)
+{
+  *state += 0x9e3779b97f4a7c15u;
+  return permute(*state);
+}

@@ -19,11 +19,14 @@
 #include "base/compiler.h"
 
 /* What is random. */
-enum random_use { RANDOM_FIRST_ARENA };
+enum random_use { RANDOM_FIRST_ARENA, RANDOM_SAMPLES };
 
 /* The same for the life of the process, also after a fork, and another for each
  * @use.  Where the kernel gives no random bytes, the places of the stack and of
  * the library stand in for them. */
 uint64_t tcmi_random(enum random_use use);
+
+/* The next of a sequence of random words; any *@state begins one. */
+uint64_t tcmi_random_next(uint64_t *state);
 
 #endif /* TCM_BASE_RANDOM_H */

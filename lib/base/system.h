@@ -34,6 +34,14 @@ struct system_file_id {
   uint64_t inode;  /* [const] */
 };
 
+/* A program or a library as it was loaded. */
+struct system_object {
+  uintptr_t start;      /* [const] of its mapping */
+  uintptr_t end;        /* [const] of its mapping */
+  const uint8_t *table; /* [const] its .eh_frame_hdr, or NULL */
+  bool is_tcm;          /* [const] a library that is tcm itself */
+};
+
 /* The calls that a debug build can make fail, see tcmi_system_fail(). */
 enum system_call {
   SYSTEM_RESERVE,
@@ -147,11 +155,18 @@ char **tcmi_system_environment(void);
  * tcm itself is NULL.  Takes no lock: asks what the loader keeps for
  * unwinders. */
 bool tcmi_system_module(const void *pc, const char **file, uintptr_t *address);
+/* The loaded object that holds the code at @pc, without a lock; false if that
+ * is not known. */
+bool tcmi_system_object(uintptr_t pc, struct system_object *object);
+/* Whether the 8 bytes at @at can be read. */
+bool tcmi_system_is_readable(uintptr_t at);
 /* The file behind a descriptor; false if it is not open. */
 bool tcmi_system_file_id(int descriptor, struct system_file_id *id);
 /* Reads the beginning of a file, without libc's part in it; returns how many
  * bytes, or a negative errno. */
 long tcmi_system_read_file(const char *path, char *text, size_t size);
+/* Writes all of a file to a descriptor; false if it cannot be read. */
+bool tcmi_system_copy_file(const char *path, int descriptor);
 /* Another descriptor of the file, out of the way of the program and closed by
  * exec; negative if there is none left. */
 int tcmi_system_duplicate(int descriptor);

@@ -6,6 +6,7 @@
  *     system_move_linux.c    memory that moves
  *     system_thread_linux.c  a thread of tcm's own
  *     system_confine_linux.c what that thread can do
+ *     system_unwind_linux.c  code and stacks, for an unwinder
  *
  * Invariants: S1 to S4 of system.h.
  */

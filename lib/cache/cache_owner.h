@@ -51,7 +51,9 @@ struct cache_owner {
   unsigned large_frees;  /* [owner thread] with no large allocation between */
   uint32_t thread;       /* [atomic: relaxed] id of the thread; 0: an orphan */
   struct cache_traffic traffic; /* [owner thread] others read it */
-  bool is_told; /* [owner thread] see stats_count_slow_malloc() */
+  uint64_t sample_random; /* [owner thread] where its random words stand */
+  uint64_t sample_mean;   /* [owner thread] bytes, for the next sample */
+  bool is_told;           /* [owner thread] see stats_count_slow_malloc() */
 };
 
 struct cache_registry {

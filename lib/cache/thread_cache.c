@@ -344,9 +344,11 @@ begin_to_allocate(struct cache_owner *owner, unsigned c)
   unsigned count = state->base == NULL ? 0 : bin_count(owner, c);
   size_t i = size_class_size(c) >> 3;
 
-  do
-    owner->hot.small_tags[i] = (uint8_t)(2 * c);
-  while (i-- > 0 && tcmi_small_tags[i] == 2 * c);
+  owner->hot.begun |= (uint8_t)(1 << c);
+  if (owner->hot.sample_left == 0)
+    do
+      owner->hot.small_tags[i] = (uint8_t)(2 * c);
+    while (i-- > 0 && tcmi_small_tags[i] == 2 * c);
   if (count <= state->inherited)
     return;
   bin_to_central(owner, c, state->inherited);

@@ -32,6 +32,9 @@
  *   T4  a cache is used by one thread, or waits as an orphan in the registry.
  *   T5  the tags of the classes up to LINE_CLASS_MAX are 0 until the thread has
  *       allocated of the class.
+ *   T6  while sample_left is not 0 all tags are 0: each malloc takes the slow
+ *       path, whose first step counts the bytes, see thread_cache_pop_counted().
+ *       Another thread may set tags to 0 at any time, and nothing else.
  *
  * A cache is closed when its tags are all 0 and its window is empty: then each
  * operation takes the slow path.  That is the seam for checks, and the only
@@ -65,6 +68,9 @@ struct thread_cache {
   struct span *large;  /* a held large block, or NULL */
   size_t large_charge; /* its size, or that of the last one: what is charged */
   size_t large_step;   /* a request less than this below it fits, see pop */
+  size_t sample_left;  /* bytes until the next sample; 0: none is taken */
+  uint32_t sample_epoch; /* of the profile, when that was last looked at */
+  uint8_t begun;         /* bit per class up to LINE_CLASS_MAX: allocated of */
 };
 
 enum cache_state {
@@ -119,6 +125,13 @@ unsigned tcmi_thread_cache_flush_class(struct thread_cache *cache,
 void tcmi_thread_cache_flush_large(struct thread_cache *cache);
 /* Makes the next free of the calling thread take the slow path. */
 void tcmi_thread_cache_divert(struct thread_cache *cache);
+
+/* Lets mallocs of the calling thread take the slow path, and count; and lets
+ * them be fast again. */
+void tcmi_thread_cache_close_tags(struct thread_cache *cache);
+void tcmi_thread_cache_open_tags(struct thread_cache *cache);
+/* The first for all caches, whoever uses them. */
+void tcmi_thread_cache_close_all_tags(void);
 
 /* Gives what one orphan holds to the transfer caches and deletes it; false if
  * there was none. */
@@ -178,8 +191,7 @@ void tcmi_thread_cache_verify(void);
 static inline bool
 thread_cache_has_allocated(const struct thread_cache *cache, unsigned class_id)
 {
-  return class_id > LINE_CLASS_MAX ||
-         cache->small_tags[size_class_size(class_id) >> 3] != 0;
+  return class_id > LINE_CLASS_MAX || (cache->begun >> class_id & 1) != 0;
 }
 
 static inline struct bin *

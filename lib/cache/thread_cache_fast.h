@@ -189,6 +189,31 @@ thread_cache_tag_of(const void *object)
   return tag;
 }
 
+/* The slow side's first step of a thread that takes samples: as
+ * thread_cache_pop(), with its tags replaced by those of the tables, and the
+ * bytes counted.  NULL too when the next sample is due. */
+static ALWAYS_INLINE void *
+thread_cache_pop_counted(size_t size)
+{
+  struct thread_cache *cache = tcmi_thread_cache;
+  struct bin *bin;
+  size_t tag, bytes;
+  void *object;
+
+  if (size >= cache->sample_left || size > SIZE_CLASS_MAX)
+    return NULL;
+  tag = 2 * (size_t)size_class_of(size);
+  bytes = thread_cache_tag_size(tag);
+  bin = thread_cache_bin(cache, tag);
+  object = bin->top[-1];
+  if (object == NULL || bytes >= cache->sample_left ||
+      !thread_cache_has_allocated(cache, (unsigned)tag >> 1))
+    return NULL;
+  cache->sample_left -= bytes;
+  bin->top--;
+  return object;
+}
+
 /* Large blocks of one size that come and go take these, on the slow side's
  * first steps: the held block for @size bytes, or NULL. */
 static ALWAYS_INLINE void *
@@ -212,9 +237,9 @@ thread_cache_try_push_large(void *block)
   struct thread_cache *cache = tcmi_thread_cache;
   struct span *span = pagemap_span((uintptr_t)block);
 
-  if (span == NULL || span->start != (uintptr_t)block || span->nobjs != 0 ||
-      span->held || span->mapped || cache->large != NULL ||
-      span_bytes(span) != cache->large_charge)
+  if (span == NULL || span->start != (uintptr_t)block ||
+      (span->nobjs | span->sample) != 0 || span->held || span->mapped ||
+      cache->large != NULL || span_bytes(span) != cache->large_charge)
     return false;
   if (!pagemap_claim((uintptr_t)block, span))
     return false;

@@ -98,9 +98,44 @@ static void
 forget_allocations(struct cache_owner *owner)
 {
   memset(owner->hot.small_tags, 0, (size_class_size(LINE_CLASS_MAX) >> 3) + 1);
+  owner->hot.begun = 0;
   for (unsigned c = 1; c <= LINE_CLASS_MAX; c++)
     owner->states[c].inherited =
         owner->states[c].base == NULL ? 0 : (uint16_t)bin_count(owner, c);
+}
+
+void
+tcmi_thread_cache_close_tags(struct thread_cache *cache)
+{
+  memset(cache->small_tags, 0, sizeof cache->small_tags);
+  memset(cache->middle_tags, 0, sizeof cache->middle_tags);
+}
+
+void
+tcmi_thread_cache_open_tags(struct thread_cache *cache)
+{
+  for (size_t i = 0; i < sizeof cache->small_tags; i++)
+    if (thread_cache_has_allocated(cache, tcmi_small_tags[i] >> 1))
+      cache->small_tags[i] = tcmi_small_tags[i];
+  memcpy(cache->middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
+}
+
+/* An owner may just be writing a tag, see begin_to_allocate(): the class stays
+ * open until the thread takes its next slow path. */
+__attribute__((no_sanitize("thread"))) void
+tcmi_thread_cache_close_all_tags(void)
+{
+  lock_acquire(&tcmi_registry_lock);
+  for (struct list *node = list_first(&tcmi_cache_registry.caches);
+       node != NULL; node = list_after(&tcmi_cache_registry.caches, node)) {
+    struct thread_cache *cache =
+        &list_entry(node, struct cache_owner, link)->hot;
+    for (size_t i = 0; i < sizeof cache->small_tags; i++)
+      *(volatile uint8_t *)&cache->small_tags[i] = 0;
+    for (size_t i = 0; i < sizeof cache->middle_tags; i++)
+      *(volatile uint8_t *)&cache->middle_tags[i] = 0;
+  }
+  lock_release(&tcmi_registry_lock);
 }
 
 bool

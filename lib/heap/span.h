@@ -44,7 +44,11 @@ struct span {
                        [lock: page heap] in that of mapped blocks */
   uintptr_t start;  /* [const] address of the first page */
   size_t npages;    /* [lock: central] or of the large block's user */
-  uint32_t dirty;   /* [lock: central] bit per page, see S3 */
+  union {
+    uint32_t dirty;  /* [lock: central] bit per page, see S3 */
+    uint32_t sample; /* [lock: central] or as npages: of a large block, the
+                        number of its record in the heap profile, or 0 */
+  };
   uint16_t nobjs;   /* [const] objects, 0 for a large block */
   uint16_t nfree;   /* [lock: central] set bits */
   uint16_t fresh;   /* [lock: central] first object never handed out */

@@ -22,6 +22,7 @@
 #include "heap/page_range.h"
 #include "heap/pagemap.h"
 #include "observe/stats_page.h"
+#include "profile/profile.h"
 
 /* Of the options: how many there are, and what they may be. */
 enum {
@@ -90,10 +91,14 @@ enum {
                                        released_bytes, mapped, released_bytes)),
   LAYOUT_16 = LAYOUT_CUT(
       LAYOUT_STRUCT(LAYOUT_15, struct span, link, start, npages, mapped)),
+  LAYOUT_17 = LAYOUT_CUT(
+      LAYOUT_STRUCT(LAYOUT_16, struct profile, mean, samples, records, stacks)),
+  LAYOUT_18 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_17, struct profile_stack, depth,
+                                       allocated, freed, pcs)),
 };
 
 #define STATS_LAYOUT                                                    \
-  LAYOUT_STRUCT((uint64_t)LAYOUT_16, struct pagemap_leaf, tags, chunks, \
+  LAYOUT_STRUCT((uint64_t)LAYOUT_18, struct pagemap_leaf, tags, chunks, \
                 arenas, covers)
 
 #endif /* TCM_OBSERVE_LAYOUT_H */

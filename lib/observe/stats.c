@@ -19,6 +19,7 @@
 #include "heap/page_range.h"
 #include "observe/layout.h"
 #include "observe/stats_room.h"
+#include "profile/profile.h"
 
 /* How often the numbers are read at most, see stats_raw.h. */
 #define LOOKS 8
@@ -46,6 +47,7 @@ struct stats_page tcmi_stats_page __attribute__((aligned(4096))) = {
             .pagemap_root = PLACE(tcmi_pagemap_root),
             .open_values = PLACE(tcmi_open_values),
             .fixed_values = PLACE(tcmi_fixed_values),
+            .profile = PLACE(tcmi_profile),
         },
 };
 

@@ -65,6 +65,7 @@ struct stats_places {
   uintptr_t pagemap_root;    /* [const] tcmi_pagemap_root */
   uintptr_t open_values;     /* [const] tcmi_open_values */
   uintptr_t fixed_values;    /* [const] tcmi_fixed_values, a pointer */
+  uintptr_t profile;         /* [const] tcmi_profile */
 };
 
 struct stats_page {

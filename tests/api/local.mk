@@ -108,7 +108,14 @@ api_tests = \
 	tests/api/page64-malloc.sh \
 	tests/api/page64-realloc.sh \
 	tests/api/page64-served.sh \
-	tests/api/page64-usable_size.sh
+	tests/api/page64-usable_size.sh \
+	tests/api/sampled-aligned.sh \
+	tests/api/sampled-calloc.sh \
+	tests/api/sampled-free.sh \
+	tests/api/sampled-malloc.sh \
+	tests/api/sampled-realloc.sh \
+	tests/api/sampled-served.sh \
+	tests/api/sampled-usable_size.sh
 TESTS += $(api_tests)
 
 # The operators of C++; the script compiles them, since nothing else of tcm

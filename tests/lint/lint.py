@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 
-FLOORS = ["base", "heap", "cache", "observe", "api"]
+FLOORS = ["base", "heap", "cache", "profile", "observe", "api"]
 
 PASS, FAIL, SKIP = 0, 1, 77
 

@@ -120,6 +120,13 @@ process_tests = \
 	tests/process/quarantine-stack.sh \
 	tests/process/quarantine-threads.sh \
 	tests/process/quarantine-tls_destructors.sh \
+	tests/process/sampled-deepbind.sh \
+	tests/process/sampled-early.sh \
+	tests/process/sampled-exit.sh \
+	tests/process/sampled-fork_signal.sh \
+	tests/process/sampled-fork_threads.sh \
+	tests/process/sampled-spawn.sh \
+	tests/process/sampled-tls_destructors.sh \
 	tests/process/glibc-late_dlopen.sh
 process_long_tests = \
 	tests/process/long-exit.sh \

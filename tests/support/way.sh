@@ -12,6 +12,7 @@
 #   checked   preload, with the option that checks every free at once
 #   bounds    preload, with red zones and the sizes of sized frees checked too
 #   quarantine  the same, with freed blocks kept back and checked
+#   sampled   debug, with each block a sample of the heap profile
 #   page16 page64   preload, behaving as on a kernel with such pages
 #   long      preload, in the long form of the test
 #   glibc tcmalloc jemalloc mimalloc   other allocators, for comparison
@@ -76,6 +77,12 @@ bounds)
 quarantine)
   preload=$so
   export TCM_CHECK=3
+  ;;
+sampled)
+  preload=$debug_so
+  TEST_SO=$debug_so
+  allocator=tcm-debug
+  export TCM_PROFILE_BYTES=1
   ;;
 page16 | page64)
   preload=$so

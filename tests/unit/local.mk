@@ -28,6 +28,7 @@ unit_tests = \
 	tests/unit/test_page_heap \
 	tests/unit/test_page_range \
 	tests/unit/test_pagemap \
+	tests/unit/test_profile \
 	tests/unit/test_reallocate \
 	tests/unit/test_limits \
 	tests/unit/test_release \
@@ -39,7 +40,8 @@ unit_tests = \
 	tests/unit/test_system \
 	tests/unit/test_thread_cache \
 	tests/unit/test_thread_registry \
-	tests/unit/test_transfer_cache
+	tests/unit/test_transfer_cache \
+	tests/unit/test_unwind
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
@@ -91,6 +93,8 @@ tests_unit_test_page_range_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_page_range_LDADD = $(unit_ldadd)
 tests_unit_test_pagemap_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_pagemap_LDADD = $(unit_ldadd)
+tests_unit_test_profile_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_profile_LDADD = $(unit_ldadd) -lm
 tests_unit_test_reallocate_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_reallocate_LDADD = $(unit_ldadd)
 tests_unit_test_limits_CPPFLAGS = $(unit_cppflags)
@@ -115,4 +119,6 @@ tests_unit_test_thread_registry_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_thread_registry_LDADD = $(unit_ldadd)
 tests_unit_test_transfer_cache_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_transfer_cache_LDADD = $(unit_ldadd)
+tests_unit_test_unwind_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_unwind_LDADD = $(unit_ldadd)
 endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The heap profile for the program itself.  The form is that of pprof's text
+ * profiles: counts and bytes in use, in brackets those ever allocated, and the
+ * return addresses; at the end the mappings.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "api/lifecycle.h"
+#include "base/format.h"
+#include "base/options.h"
+#include "base/system.h"
+#include "profile/profile.h"
+#include "tcm.h"
+
+EXPORT int
+tcm_profile_start(uint64_t bytes) TCM_NOTHROW
+{
+  int error;
+
+  tcmi_process_start();
+  error = bytes == 0
+              ? -ERANGE
+              : tcmi_option_change(OPTION_profile_bytes, bytes, SOURCE_API);
+  if (error != 0) {
+    errno = -error;
+    return -1;
+  }
+  tcmi_profile_heed();
+  return 0;
+}
+
+EXPORT void
+tcm_profile_stop(void) TCM_NOTHROW
+{
+  tcmi_process_start();
+  (void)!tcmi_option_change(OPTION_profile_bytes, 0, SOURCE_API);
+  tcmi_profile_heed();
+}
+
+/* The sums of one stack or of all.  All fields: [owner thread] */
+struct sums {
+  uint64_t live_blocks;
+  uint64_t live;
+  uint64_t blocks;
+  uint64_t bytes;
+};
+
+static struct sums
+sums_of(const struct profile_stack *stack)
+{
+  struct sums sums = {.blocks = atomic_load_relaxed(&stack->allocated_blocks),
+                      .bytes = atomic_load_relaxed(&stack->allocated)};
+  uint64_t freed = atomic_load_relaxed(&stack->freed);
+  uint64_t freed_blocks = atomic_load_relaxed(&stack->freed_blocks);
+
+  sums.live = sums.bytes > freed ? sums.bytes - freed : 0;
+  sums.live_blocks =
+      sums.blocks > freed_blocks ? sums.blocks - freed_blocks : 0;
+  return sums;
+}
+
+static void
+put_sums(struct line *line, const struct sums *sums)
+{
+  tcmi_line_decimal(line, sums->live_blocks / PROFILE_BLOCK);
+  tcmi_line_text(line, ": ");
+  tcmi_line_decimal(line, sums->live);
+  tcmi_line_text(line, " [");
+  tcmi_line_decimal(line, sums->blocks / PROFILE_BLOCK);
+  tcmi_line_text(line, ": ");
+  tcmi_line_decimal(line, sums->bytes);
+  tcmi_line_text(line, "] @");
+}
+
+static void
+write_line(int fd, struct line *line)
+{
+  tcmi_system_write(fd, line->text, line->length);
+  line->length = 0;
+}
+
+static NOINLINE void
+write_head(int fd)
+{
+  struct line line = {.length = 0};
+  const struct profile_stack *stack;
+  struct sums sum = {0}, one;
+  uint64_t place = 0;
+
+  while ((stack = tcmi_profile_next_stack(&place)) != NULL) {
+    one = sums_of(stack);
+    sum.live_blocks += one.live_blocks;
+    sum.live += one.live;
+    sum.blocks += one.blocks;
+    sum.bytes += one.bytes;
+  }
+  tcmi_line_text(&line, "heap profile: ");
+  put_sums(&line, &sum);
+  tcmi_line_text(&line, " heapprofile");
+  tcmi_line_end(&line);
+  write_line(fd, &line);
+}
+
+/* A stack may be longer than a line has room for. */
+static NOINLINE void
+write_stack(int fd, const struct profile_stack *stack)
+{
+  struct line line = {.length = 0};
+  struct sums sums = sums_of(stack);
+
+  put_sums(&line, &sums);
+  for (uint32_t i = 0; i < stack->depth; i++) {
+    tcmi_line_text(&line, " ");
+    tcmi_line_hex(&line, stack->pcs[i]);
+    if (line.length > sizeof line.text - 32)
+      write_line(fd, &line);
+  }
+  tcmi_line_end(&line);
+  write_line(fd, &line);
+}
+
+EXPORT int
+tcm_profile_write(int fd) TCM_NOTHROW
+{
+  static const char mappings[] = "\nMAPPED_LIBRARIES:\n";
+  const struct profile_stack *stack;
+  uint64_t place = 0;
+
+  if (tcmi_profile_next_stack(&place) == NULL) {
+    errno = ENOENT;
+    return -1;
+  }
+  write_head(fd);
+  place = 0;
+  while ((stack = tcmi_profile_next_stack(&place)) != NULL)
+    write_stack(fd, stack);
+  tcmi_system_write(fd, mappings, sizeof mappings - 1);
+  (void)tcmi_system_copy_file("/proc/self/maps", fd);
+  return 0;
+}

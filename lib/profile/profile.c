@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "profile/profile.h"
+
+#include "base/bits.h"
+#include "base/options.h"
+#include "base/params.h"
+#include "base/random.h"
+#include "base/system.h"
+#include "cache/cache_owner.h"
+#include "heap/large.h"
+#include "heap/pagemap.h"
+#include "profile/sample_math.h"
+#include "profile/unwind.h"
+
+void
+tcmi_profile_heed(void)
+{
+  uint64_t mean = tcmi_option(OPTION_profile_bytes);
+  bool changed;
+
+  lock_acquire(&tcmi_profile_lock);
+  changed = tcmi_profile.mean != mean;
+  if (changed) {
+    atomic_store_relaxed(&tcmi_profile.mean, mean);
+    atomic_add_relaxed(&tcmi_profile.epoch, 1);
+  }
+  lock_release(&tcmi_profile_lock);
+  /* Threads that take samples learn of the end by themselves. */
+  if (changed && mean != 0)
+    tcmi_thread_cache_close_all_tags();
+}
+
+static void
+draw_distance(struct cache_owner *owner)
+{
+  uint64_t random = tcmi_random_next(&owner->sample_random);
+
+  owner->hot.sample_left = tcmi_sample_distance(owner->sample_mean, random);
+}
+
+/* A mean that changes once more meanwhile changes the epoch too. */
+void
+tcmi_profile_follow(void)
+{
+  struct thread_cache *cache = tcmi_thread_cache;
+  struct cache_owner *owner = owner_of(cache);
+
+  if (tcmi_thread_cache_state != CACHE_OPEN)
+    return;
+  cache->sample_epoch = atomic_load_relaxed(&tcmi_profile.epoch);
+  owner->sample_mean = atomic_load_relaxed(&tcmi_profile.mean);
+  if (owner->sample_mean == 0) {
+    cache->sample_left = 0;
+    tcmi_thread_cache_open_tags(cache);
+    return;
+  }
+  if (owner->sample_random == 0)
+    owner->sample_random = tcmi_random(RANDOM_SAMPLES) +
+                           ((uint64_t)lock_self() << 32) + (uintptr_t)owner;
+  draw_distance(owner);
+  tcmi_thread_cache_close_tags(cache);
+  /* The next large blocks shall be counted too. */
+  tcmi_thread_cache_flush_large(cache);
+}
+
+/* Counts, and says whether a block of @usable bytes is sampled. */
+static bool
+is_due(struct cache_owner *owner, size_t usable)
+{
+  if (usable < owner->hot.sample_left) {
+    owner->hot.sample_left -= usable;
+    return false;
+  }
+  draw_distance(owner);
+  /* A handler came while its thread was in here. */
+  return (atomic_load_relaxed(&tcmi_profile_lock.word) & 0x7fffffff) !=
+         lock_self();
+}
+
+/* Apart, for the array; the number of the record, or 0. */
+static NOINLINE uint32_t
+add_here(size_t usable, uint64_t mean)
+{
+  uintptr_t pcs[UNWIND_FRAMES];
+  bool whole;
+  size_t depth = tcmi_unwind(pcs, UNWIND_FRAMES, &whole);
+
+  return tcmi_profile_add(pcs, depth, whole, usable, mean);
+}
+
+void *
+tcmi_profile_allocate(size_t align, size_t size, size_t usable, bool zero)
+{
+  struct cache_owner *owner = owner_of(tcmi_thread_cache);
+  uint64_t mean = owner->sample_mean;
+  uint32_t number;
+  void *block;
+
+  if (!is_due(owner, usable))
+    return NULL;
+  number = add_here(usable, mean);
+  if (number == 0)
+    return NULL;
+  block = tcmi_large_alloc(max_size(size, usable), max_size(align, PAGE_SIZE),
+                           zero);
+  if (block == NULL) {
+    tcmi_profile_remove(number, /*never=*/true);
+    return NULL;
+  }
+  tcmi_profile_place(number, (uintptr_t)block);
+  pagemap_span((uintptr_t)block)->sample = number;
+  return block;
+}
+
+void
+tcmi_profile_resized(struct span *span)
+{
+  struct cache_owner *owner = owner_of(tcmi_thread_cache);
+
+  if (span->sample != 0)
+    tcmi_profile_freed(span);
+  if (!profile_counts() || !is_due(owner, span_bytes(span)))
+    return;
+  span->sample = add_here(span_bytes(span), owner->sample_mean);
+  if (span->sample != 0)
+    tcmi_profile_place(span->sample, span->start);
+}
+
+void
+tcmi_profile_freed(struct span *span)
+{
+  tcmi_profile_remove(span->sample, /*never=*/false);
+  span->sample = 0;
+}
+
+size_t
+tcmi_profile_usable(const struct span *span)
+{
+  return tcmi_profile_record(span->sample)->size;
+}

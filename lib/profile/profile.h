@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * profile.h - which stacks hold the memory: a sample of all blocks.
+ *
+ *     bytes allocated by a thread:
+ *     |----block----|-block-|---block---|-- ...          sample_left counts
+ *                       ^ sample        ^ sample          down to the next
+ *
+ *     sampled block --span->sample--> record --> stack: pcs, sums
+ *
+ * While samples are taken a thread's tags are 0 (T6 of thread_cache.h), so that
+ * each malloc takes the slow path and counts; while none are, nothing differs.
+ * A sampled block is a large block of a page or more, whatever its size: its
+ * tag is 0, so its free takes the slow path by itself and finds the record in
+ * its span; frees of other blocks are as fast as ever.
+ *
+ * Invariants
+ *   F1  each byte begins a sample with the same probability, 1 / mean, in
+ *       every thread that has a cache and in every function that allocates.
+ *   F2  span->sample is the number of a record, counted from 1, while the block
+ *       is in use and sampled; the record names the block.
+ *   F3  a stack is stored once and never moves or goes away; what was
+ *       allocated with it and what of that was freed only grows.
+ *   F4  a record or stack that has no place is not taken, and counted as lost.
+ *
+ * A reader outside the process copies the stacks while they are in use: sums of
+ * one stack may be of slightly different moments.
+ *
+ * Locking: LOCK_PROFILE for records and stacks.  A thread that holds it already,
+ * in a signal handler, takes no sample.
+ *
+ * Cost: 20 instructions more for each malloc, some 20,000 for each sample.
+ * Rejected: limiting what a bin shows until the next sample.  What is freed
+ * comes on top of it, so that a thread that allocates and frees in turn never
+ * reaches the limit.
+ */
+#ifndef TCM_PROFILE_PROFILE_H
+#define TCM_PROFILE_PROFILE_H
+
+#include "base/atomics.h"
+#include "base/compiler.h"
+#include "base/lock.h"
+#include "cache/thread_cache.h"
+#include "heap/span.h"
+
+/* Records and stacks lie in chunks, which stay. */
+#define PROFILE_CHUNK_SHIFT 16
+#define PROFILE_CHUNK ((size_t)1 << PROFILE_CHUNK_SHIFT)
+/* 16 MiB of each: 260,000 sampled blocks and some 60,000 stacks. */
+#define PROFILE_CHUNKS 256
+#define PROFILE_BUCKETS 8192
+
+/* Sums of blocks are in parts of one, as weights are no whole numbers. */
+#define PROFILE_BLOCK 4096
+
+/* A sampled block in use.  All fields: [lock: profile] */
+struct profile_record {
+  uintptr_t block; /* its address; 0: the record is free */
+  size_t size;     /* usable bytes */
+  uint64_t bytes;  /* that it stands for */
+  uint64_t blocks; /* that it stands for, in parts of PROFILE_BLOCK */
+  uint64_t time;   /* tcmi_system_milliseconds() */
+  uint32_t stack;  /* its place, or the next free record's number */
+  uint32_t thread; /* id of the one that allocated it */
+};
+
+#define PROFILE_RECORDS (PROFILE_CHUNK / sizeof(struct profile_record))
+
+/* All fields: [lock: profile], read by anybody. */
+struct profile_stack {
+  uint32_t next; /* place of the next one of its bucket, or 0 */
+  uint32_t hash;
+  uint32_t depth;     /* number of pcs */
+  uint32_t whole;     /* 1 if the walk came to the outermost frame */
+  uint64_t samples;   /* taken */
+  uint64_t allocated; /* bytes, ever */
+  uint64_t allocated_blocks;
+  uint64_t freed; /* bytes, of those */
+  uint64_t freed_blocks;
+  uintptr_t pcs[]; /* return addresses, the innermost first */
+};
+
+/* All fields: [lock: profile], read by anybody, unless labelled otherwise. */
+struct profile {
+  uint32_t epoch; /* [atomic: relaxed] one more with each change of mean */
+  uint64_t mean;  /* [atomic: relaxed] bytes from sample to sample, or 0 */
+  uint64_t samples CACHE_ALIGNED; /* ever taken */
+  uint64_t lost;                  /* there was no place for them */
+  uint32_t nrecords;              /* ever used */
+  uint32_t first_free;            /* number of a record, or 0 */
+  uint64_t stack_bytes;           /* used by stacks, 0 is no place */
+  uint64_t nstacks;
+  uint64_t metadata_bytes; /* of all the following */
+  uint32_t *buckets;       /* places, by hash; NULL until first needed */
+  struct profile_record *records[PROFILE_CHUNKS];
+  char *stacks[PROFILE_CHUNKS];
+};
+
+extern struct profile tcmi_profile;
+extern struct lock tcmi_profile_lock;
+
+/* ---- The tables: profile_table.c ------------------------------------------- */
+
+/* Adds a sample of a block of @size bytes: the number of its record, or 0. */
+uint32_t tcmi_profile_add(const uintptr_t *pcs, size_t depth, bool whole,
+                          size_t size, uint64_t mean);
+/* The block came to be there. */
+void tcmi_profile_place(uint32_t number, uintptr_t block);
+/* It is no more; @never: nor was it ever. */
+void tcmi_profile_remove(uint32_t number, bool never);
+struct profile_record *tcmi_profile_record(uint32_t number);
+/* The stack at @place, which moves to the next one; NULL at the end. */
+const struct profile_stack *tcmi_profile_next_stack(uint64_t *place);
+
+/* ---- The sampler: profile.c ------------------------------------------------ */
+
+/* Puts the option profile_bytes into force. */
+void tcmi_profile_heed(void);
+/* Lets the calling thread follow a change. */
+COLD void tcmi_profile_follow(void);
+/* A sampled block; NULL if this one is not sampled.  @usable is what the block
+ * has to give, counted. */
+void *tcmi_profile_allocate(size_t align, size_t size, size_t usable,
+                            bool zero);
+/* A large block was resized, and is another to the profile. */
+void tcmi_profile_resized(struct span *span);
+/* The sampled block of a span is freed. */
+void tcmi_profile_freed(struct span *span);
+/* Usable bytes of it. */
+size_t tcmi_profile_usable(const struct span *span);
+
+static inline void
+profile_look(void)
+{
+  if (unlikely(atomic_load_relaxed(&tcmi_profile.epoch) !=
+               tcmi_thread_cache->sample_epoch))
+    tcmi_profile_follow();
+}
+
+/* Whether the calling thread takes samples. */
+static inline bool
+profile_counts(void)
+{
+  return unlikely(tcmi_thread_cache->sample_left != 0);
+}
+
+#endif /* TCM_PROFILE_PROFILE_H */

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The heap profile: what its estimates say of blocks that are known. */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <math.h>
+
+#include "api/allocate.h"
+#include "api/fork.h"
+#include "api/heap_check.h"
+#include "api/reallocate.h"
+#include "base/options.h"
+#include "base/random.h"
+#include "cache/cache_owner.h"
+#include "heap/pagemap.h"
+#include "profile/profile.h"
+#include "profile/sample_math.h"
+#include "tcm.h"
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+
+struct sums {
+  double live;
+  double bytes;
+  uint64_t samples;
+  size_t stacks;
+};
+
+static struct sums
+sum_all(void)
+{
+  const struct profile_stack *stack;
+  struct sums sums = {0};
+  uint64_t place = 0;
+
+  while ((stack = tcmi_profile_next_stack(&place)) != NULL) {
+    sums.live += (double)(stack->allocated - stack->freed);
+    sums.bytes += (double)stack->allocated;
+    sums.samples += stack->samples;
+    sums.stacks++;
+  }
+  must(sums.stacks == tcmi_profile.nstacks);
+  return sums;
+}
+
+/* Starts with a fixed sequence. */
+static void
+start(uint64_t bytes, uint64_t seed)
+{
+  tcmi_free(tcmi_allocate(1));
+  owner_of(tcmi_thread_cache)->sample_random = seed;
+  ck_assert_int_eq(tcm_profile_start(bytes), 0);
+  /* The thread follows. */
+  tcmi_free(tcmi_allocate(100000));
+  must(tcmi_thread_cache->sample_left > 0);
+}
+
+START_TEST(logarithms_and_weights)
+{
+  double x;
+
+  for (x = 1e-16; x < 1e3; x *= 1.01)
+    must_for(fabs(tcmi_sample_log(x) - log(x)) <= 1e-12 * (1 + fabs(log(x))),
+             "x %g", x);
+  for (uint64_t mean = 1; mean <= (uint64_t)1 << 40; mean *= 4)
+    for (size_t size = 8; size <= (size_t)1 << 36; size *= 2) {
+      double wanted = -1 / expm1(-(double)size / (double)mean);
+      must_for(fabs(tcmi_sample_weight(mean, size) - wanted) <= 1e-12 * wanted,
+               "size %zu", size);
+    }
+}
+END_TEST
+
+START_TEST(distances_have_their_mean)
+{
+  uint64_t state = unit_seed();
+  double sum = 0, squares = 0;
+  const int n = 200000;
+
+  for (int i = 0; i < n; i++) {
+    double d = (double)tcmi_sample_distance(4096, tcmi_random_next(&state));
+    must(d >= 1);
+    sum += d;
+    squares += d * d;
+  }
+  /* Mean and deviation are both 4096, here within three standard errors. */
+  must_for(fabs(sum / n - 4096.5) < 3 * 4096 / sqrt(n), "mean %g", sum / n);
+  must(fabs(sqrt(squares / n - sum / n * (sum / n)) - 4096) < 100);
+  ck_assert_uint_eq(tcmi_sample_distance(1, ~(uint64_t)0), 1);
+  must(tcmi_sample_distance((uint64_t)1 << 40, 0) > (size_t)1 << 44);
+}
+END_TEST
+
+/* What one call of these allocates is one stack. */
+typedef void *allocate(size_t size);
+
+static NOINLINE void *
+by_malloc(size_t size)
+{
+  return tcmi_allocate(size);
+}
+
+static NOINLINE void *
+by_calloc(size_t size)
+{
+  char *block = tcmi_allocate_zeroed(1, size);
+
+  must(block[0] == 0 && block[size - 1] == 0);
+  return block;
+}
+
+static NOINLINE void *
+by_aligned(size_t size)
+{
+  void *block = tcmi_allocate_aligned(256, size);
+
+  must((uintptr_t)block % 256 == 0);
+  return block;
+}
+
+static NOINLINE void *
+by_realloc(size_t size)
+{
+  return tcmi_reallocate(tcmi_allocate(8), size);
+}
+
+static NOINLINE void *
+by_batch(size_t size)
+{
+  void *block;
+
+  must(tcm_malloc_batch(size, &block, 1) == 1);
+  return block;
+}
+
+/* Blocks of one function and size, known and estimated. */
+struct known {
+  allocate *by;
+  size_t size;
+  size_t count;
+};
+
+static const struct known knowns[] = {
+    {by_malloc, 16, 40000},  {by_malloc, 3072, 1000}, {by_calloc, 100, 8000},
+    {by_calloc, 5000, 500},  {by_aligned, 200, 4000}, {by_aligned, 40000, 60},
+    {by_realloc, 64, 10000}, {by_batch, 48, 15000},   {by_malloc, 70000, 20},
+    {by_malloc, 3 * MIB, 2},
+};
+#define NKNOWNS (sizeof knowns / sizeof *knowns)
+
+static void **blocks;
+
+/* The estimate for one kind of blocks, in standard errors from the truth. */
+static double
+error_of(const struct known *known, uint64_t mean)
+{
+  double before = sum_all().live, usable, p, deviation, truth;
+
+  for (size_t i = 0; i < known->count; i++)
+    blocks[i] = known->by(known->size);
+  usable = (double)tcmi_usable_size(call_unknown("test"), blocks[0]);
+  truth = usable * (double)known->count;
+  p = -expm1(-usable / (double)mean);
+  deviation = usable * sqrt((double)known->count * (1 - p) / p);
+  return (sum_all().live - before - truth) / (deviation + truth / 1000 + 1);
+}
+
+static void
+free_known(const struct known *known)
+{
+  for (size_t i = 0; i < known->count; i++)
+    tcmi_free(blocks[i]);
+}
+
+/* 40 seeds: each estimate within 3.9 standard errors (one in ten thousand is
+ * not), three of a hundred beyond 3 at most, and their mean is none. */
+START_TEST(estimates)
+{
+  uint64_t seed = unit_seed();
+  double sum = 0;
+  int n = 0, far = 0;
+
+  blocks = calloc(40000, sizeof *blocks);
+  start(16 * KIB, seed);
+  for (int run = 0; run < 40; run++) {
+    owner_of(tcmi_thread_cache)->sample_random = seed + (uint64_t)run * 1000;
+    for (size_t i = 0; i < NKNOWNS; i++) {
+      double error = error_of(&knowns[i], 16 * KIB);
+      must_for(fabs(error) < 3.9, "kind %zu, run %d: %g", i, run, error);
+      sum += error;
+      far += fabs(error) > 3;
+      n++;
+      free_known(&knowns[i]);
+    }
+  }
+  printf("%d estimates, %d beyond three standard errors, mean %+.3f\n", n, far,
+         sum / n);
+  ck_assert_int_le(far, 12);
+  must_for(fabs(sum / n) < 3 / sqrt(n), "mean %g", sum / n);
+  must_for(sum_all().live < 1, "left %g", sum_all().live);
+  ck_assert_uint_eq(tcmi_profile.lost, 0);
+  free(blocks);
+  tcmi_heap_check();
+}
+END_TEST
+
+/* The sizes and contents of blocks do not show whether they are sampled. */
+START_TEST(every_block)
+{
+  uint64_t state = unit_seed();
+  void *kept[200] = {0};
+  size_t sizes[200];
+
+  start(1, state);
+  for (int i = 0; i < 20000; i++) {
+    size_t k = unit_below(&state, 200);
+    size_t size = 1 + unit_below(&state, i % 50 == 0 ? MIB : 3000);
+    if (kept[k] != NULL) {
+      must(unit_is_marked(kept[k], sizes[k], k));
+      if (i % 3 == 0) {
+        kept[k] = tcmi_reallocate(kept[k], size);
+        must(unit_is_marked(kept[k], size < sizes[k] ? size : sizes[k], k));
+      } else {
+        tcmi_free(kept[k]);
+        kept[k] = NULL;
+      }
+    }
+    if (kept[k] == NULL)
+      kept[k] = tcmi_allocate(size);
+    if (pagemap_tag((uintptr_t)kept[k]) == 0 && size <= 32 * KIB && i % 3 != 0)
+      must(tcmi_usable_size(call_unknown("test"), kept[k]) ==
+           tcmi_good_size(size));
+    unit_mark(kept[k], size, k);
+    sizes[k] = size;
+  }
+  for (size_t k = 0; k < 200; k++)
+    tcmi_free(kept[k]);
+  ck_assert_uint_gt(sum_all().samples, 10000);
+  must(sum_all().live < 1);
+  tcmi_heap_check();
+}
+END_TEST
+
+START_TEST(a_large_block_that_grows)
+{
+  void *block;
+  double live;
+
+  start(1, unit_seed());
+  block = tcmi_allocate(100000);
+  for (size_t size = 100000; size < 40 * MIB; size = size * 3 / 2) {
+    block = tcmi_reallocate(block, size);
+    live = sum_all().live;
+    must_for(live == (double)tcmi_usable_size(call_unknown("test"), block),
+             "%g for %zu", live, size);
+  }
+  block = tcmi_reallocate(block, 50000);
+  must(sum_all().live == (double)tcmi_usable_size(call_unknown("test"), block));
+  tcmi_free(block);
+  must(sum_all().live < 1);
+}
+END_TEST
+
+/* Off, on, off: the fast path is what it was, and frees find their records. */
+START_TEST(on_and_off)
+{
+  uint64_t slow;
+  void *block;
+
+  start(1, unit_seed());
+  block = tcmi_allocate(24);
+  ck_assert_uint_eq(pagemap_tag((uintptr_t)block), 0);
+  tcm_profile_stop();
+  tcmi_free(tcmi_allocate(200000));
+  ck_assert_uint_eq(tcmi_thread_cache->sample_left, 0);
+  tcmi_free(tcmi_allocate(24));
+  tcmi_free(tcmi_allocate(24));
+  slow = owner_of(tcmi_thread_cache)->traffic.slow_mallocs;
+  for (int i = 0; i < 1000; i++)
+    tcmi_free(tcmi_allocate(24));
+  ck_assert_uint_eq(owner_of(tcmi_thread_cache)->traffic.slow_mallocs, slow);
+  must(sum_all().live > 0);
+  tcmi_free(block);
+  must(sum_all().live < 1);
+}
+END_TEST
+
+static bool learned;
+
+static void *
+thread_that_is_fast(void *unused)
+{
+  (void)unused;
+  for (int i = 0; i < 100; i++)
+    tcmi_free(tcmi_allocate(24));
+  atomic_store_release(&learned, true);
+  while (atomic_load_relaxed(&tcmi_profile.samples) == 0)
+    tcmi_free(tcmi_allocate(24));
+  return NULL;
+}
+
+/* A thread that takes no slow path learns of a start all the same. */
+START_TEST(another_thread)
+{
+  pthread_t thread;
+
+  unit_thread(&thread, thread_that_is_fast, NULL);
+  while (!atomic_load_acquire(&learned))
+    ;
+  ck_assert_int_eq(tcm_profile_start(1000), 0);
+  unit_join(thread);
+}
+END_TEST
+
+START_TEST(in_a_child)
+{
+  void *block;
+  int status;
+  pid_t pid;
+
+  start(1, unit_seed());
+  block = tcmi_allocate(24);
+  pid = fork();
+  if (pid == 0) {
+    must(sum_all().live > 0);
+    tcmi_free(block);
+    must(sum_all().live < 1);
+    tcmi_free(tcmi_allocate(24));
+    _exit(0);
+  }
+  ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+  ck_assert_int_eq(status, 0);
+  must(sum_all().live > 0);
+}
+END_TEST
+
+START_TEST(what_is_written)
+{
+  char text[200] = "";
+  int pipes[2], fd;
+
+  errno = 0;
+  ck_assert_int_eq(tcm_profile_write(2), -1);
+  ck_assert_int_eq(errno, ENOENT);
+  errno = 0;
+  ck_assert_int_eq(tcm_profile_start(0), -1);
+  ck_assert_int_eq(errno, ERANGE);
+  start(1, unit_seed());
+  must(tcmi_allocate(24) != NULL);
+  ck_assert_int_eq(pipe(pipes), 0);
+  fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  ck_assert_int_eq(tcm_profile_write(fd), 0);
+  /* What fits a pipe. */
+  (void)fcntl(pipes[1], F_SETFL, O_NONBLOCK);
+  ck_assert_int_eq(tcm_profile_write(pipes[1]), 0);
+  must(read(pipes[0], text, sizeof text - 1) > 0);
+  must_for(strncmp(text, "heap profile: ", 14) == 0 &&
+               strstr(text, "] @ heapprofile\n") != NULL,
+           "%s", text);
+}
+END_TEST
+
+START_TEST(without_memory)
+{
+  start(1, unit_seed());
+  unit_fail_all(~0u);
+  for (int i = 0; i < 100; i++)
+    (void)tcmi_allocate(1000000);
+  ck_assert_uint_gt(unit_fail_none(), 0);
+  tcmi_free(tcmi_allocate(1000000));
+  tcmi_heap_check();
+}
+END_TEST
+
+int
+main(void)
+{
+  TCase *tests = unit_case("profile");
+
+  tcase_add_test(tests, logarithms_and_weights);
+  tcase_add_test(tests, distances_have_their_mean);
+  tcase_add_test(tests, estimates);
+  tcase_add_test(tests, every_block);
+  tcase_add_test(tests, a_large_block_that_grows);
+  tcase_add_test(tests, on_and_off);
+  tcase_add_test(tests, another_thread);
+  tcase_add_test(tests, in_a_child);
+  tcase_add_test(tests, what_is_written);
+  tcase_add_test(tests, without_memory);
+  return unit_run(tests);
+}
