@@ -4,7 +4,7 @@
  * call, no loop.
  *
  * Budget on x86-64, to the ret: malloc of a small size 14 instructions, free
- * 20, and 42 at most where the window moves; a test counts them in the built library.
+ * 20, and 42 at most where the window moves; a test counts them in the library.
  *
  * A tag addresses its bin directly: 2 * class * 8 bytes = class * 16, the size
  * of a bin.  The prefetch in free is for the malloc that will hand the object
@@ -137,12 +137,10 @@ leaf_of_rotated(uintptr_t rotated)
 }
 
 /* The slow side's first step: pushes an object outside the window, which then
- * moves to the object's row.  What a thread frees one after the other mostly
- * lies close together.  While there is no window each free takes the slow path,
+ * moves to the object's row.  With a closed window each free takes the slow path,
  * see tcmi_thread_cache_divert().
  *
- * Rejected: a second window, since a program with three rows would miss
- * both; a flat map, see pagemap.c. */
+ * Rejected: a second window, since a program with three rows misses both. */
 static ALWAYS_INLINE bool
 thread_cache_try_push_outside(void *object)
 {

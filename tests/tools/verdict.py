@@ -42,16 +42,23 @@ def two_sentences(text):
     return head.split("\n")
 
 
+def is_named(target, what, seconds, diagnosis, action):
+    done = stat("--seconds=%g" % seconds, target.pid)
+    assert done.returncode == toolbox.OK, done
+    lines = two_sentences(done.stdout)
+    print(what, *lines, sep="\n  ")
+    return len(lines) == 2 and re.search(diagnosis, lines[0]) and \
+        re.search(action, lines[1])
+
+
 def the_matter_is_named():
+    """On a busy machine a short look may see a process that churns only while
+    it allocates."""
     wrong = []
     for what, env, diagnosis, action in CASES:
         with Target([SICK, what], env=env) as target:
-            done = stat("--seconds=0.5", target.pid)
-            assert done.returncode == toolbox.OK, done
-            lines = two_sentences(done.stdout)
-            print(what, *lines, sep="\n  ")
-            if not (len(lines) == 2 and re.search(diagnosis, lines[0]) and
-                    re.search(action, lines[1])):
+            if not any(is_named(target, what, seconds, diagnosis, action)
+                       for seconds in (0.5, 3)):
                 wrong.append(what)
     assert not wrong, wrong
 
