@@ -151,12 +151,11 @@ make_options(const struct view *view)
   return options;
 }
 
-enum status
-json_write(const struct target *target, const struct view *view,
-           const struct heap_view *heap)
+static json_t *
+make_document(const struct target *target, const struct view *view,
+              const struct heap_view *heap)
 {
   json_t *root = json_object();
-  bool written;
 
   put(root, "schema", JSON_SCHEMA);
   put_string(root, "version", PACKAGE_VERSION);
@@ -171,7 +170,29 @@ json_write(const struct target *target, const struct view *view,
   json_object_set_new(root, "classes", make_classes(view));
   json_object_set_new(root, "threads", make_threads(view));
   json_object_set_new(root, "options", make_options(view));
-  written = json_dumpf(root, stdout, JSON_COMPACT) == 0;
+  return root;
+}
+
+char *
+json_text(const struct target *target, const struct view *view,
+          const struct heap_view *heap)
+{
+  json_t *root = make_document(target, view, heap);
+  char *text = json_dumps(root, JSON_COMPACT);
+
+  json_decref(root);
+  if (text == NULL)
+    complain("the JSON document could not be made");
+  return text;
+}
+
+enum status
+json_write(const struct target *target, const struct view *view,
+           const struct heap_view *heap)
+{
+  json_t *root = make_document(target, view, heap);
+  bool written = json_dumpf(root, stdout, JSON_COMPACT) == 0;
+
   putchar('\n');
   json_decref(root);
   if (written)
@@ -268,6 +289,14 @@ json_write(const struct target *target, const struct view *view,
   (void)heap;
   complain_of_lack();
   return STATUS_FAILED;
+}
+
+char *
+json_text(const struct target *target, const struct view *view,
+          const struct heap_view *heap)
+{
+  (void)json_write(target, view, heap);
+  return NULL;
 }
 
 struct tally *

@@ -21,10 +21,12 @@ tools_tcm_stat_SOURCES = \
 	tools/metrics.c \
 	tools/names.c \
 	tools/names.h \
+	tools/output.c \
 	tools/outside.c \
 	tools/overview.c \
 	tools/pages.c \
 	tools/ps.c \
+	tools/report.c \
 	tools/request.c \
 	tools/spans.c \
 	tools/tables.c \
@@ -42,6 +44,12 @@ tools_tcm_stat_SOURCES = \
 tools_tcm_stat_CFLAGS = $(tcm_tool_cflags) $(JANSSON_CFLAGS) \
 	$(NCURSES_CFLAGS)
 tools_tcm_stat_LDADD = $(JANSSON_LIBS) $(NCURSES_LIBS)
+
+# The page of tcm-stat report is a part of the program.
+tools_tcm_stat_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DREPORT_PAGE='"$(srcdir)/tools/report.html"'
+tools/tcm_stat-report.$(OBJEXT): $(srcdir)/tools/report.html
+EXTRA_DIST += tools/report.html
 
 if RUNNER
 bin_PROGRAMS += tools/tcm-run

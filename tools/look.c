@@ -10,6 +10,8 @@
 
 /* Readings between the first and the last, to see whether use ever fell. */
 #define STEPS 5
+/* Of a look over time: ten a second, but not more in all than this. */
+#define STEPS_MOST 120
 
 double
 seconds_now(void)
@@ -32,26 +34,32 @@ sleep_seconds(double seconds)
 
 /* Reads again in steps; look->now is the last reading. */
 static enum status
-read_again(struct target *target, double seconds, struct look *look)
+read_again(struct target *target, double seconds, struct look *look,
+           reading_sink *add, void *to)
 {
-  double start = seconds_now();
+  double start = seconds_now(), steps = STEPS;
   enum status status = STATUS_OK;
   uint64_t last = look->before.stats.in_use_bytes;
 
+  if (add != NULL && seconds * 10 > STEPS)
+    steps = seconds * 10 > STEPS_MOST ? STEPS_MOST : (int)(seconds * 10);
   look->rises = true;
-  for (int i = 1; i <= STEPS && status == STATUS_OK; i++) {
-    sleep_seconds(seconds / STEPS);
+  for (int i = 1; i <= (int)steps && status == STATUS_OK; i++) {
+    sleep_seconds(seconds / steps);
     view_free(&look->now);
     status = view_read(target, &look->now);
     look->rises = look->rises && look->now.stats.in_use_bytes >= last;
     last = look->now.stats.in_use_bytes;
+    if (add != NULL && status == STATUS_OK)
+      add(to, seconds_now() - start, &look->now);
   }
   look->seconds = seconds_now() - start;
   return status;
 }
 
 enum status
-look_read(struct target *target, double seconds, struct look *look)
+look_watch(struct target *target, double seconds, struct look *look,
+           reading_sink *add, void *to)
 {
   enum status status;
   int error;
@@ -60,13 +68,15 @@ look_read(struct target *target, double seconds, struct look *look)
   if (target->core != NULL)
     seconds = 0;
   status = view_read(target, &look->before);
+  if (add != NULL && status == STATUS_OK)
+    add(to, 0, &look->before);
   if (status == STATUS_OK && seconds > 0) {
     status = heap_read(target, &look->heap);
     if (status == STATUS_OK)
       outside_read(target, &look->heap, &look->outside_before);
     heap_free(&look->heap);
     if (status == STATUS_OK)
-      status = read_again(target, seconds, look);
+      status = read_again(target, seconds, look, add, to);
   } else if (status == STATUS_OK) {
     status = view_read(target, &look->now);
   }
@@ -84,6 +94,12 @@ look_read(struct target *target, double seconds, struct look *look)
   else
     look_free(look);
   return status;
+}
+
+enum status
+look_read(struct target *target, double seconds, struct look *look)
+{
+  return look_watch(target, seconds, look, NULL, NULL);
 }
 
 void

@@ -115,6 +115,10 @@ struct look {
 
 /* Reads a target, and again in @seconds if that is not 0. */
 enum status look_read(struct target *target, double seconds, struct look *look);
+/* The same in more steps; @add gets each reading and when it was. */
+typedef void reading_sink(void *to, double seconds, const struct view *view);
+enum status look_watch(struct target *target, double seconds, struct look *look,
+                       reading_sink *add, void *to);
 void look_free(struct look *look);
 double seconds_now(void);
 void sleep_seconds(double seconds);

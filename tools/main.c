@@ -30,6 +30,7 @@ static const struct option long_options[] = {
     {"interval", required_argument, NULL, 'i'},
     {"json", no_argument, NULL, LONG_JSON},
     {"openmetrics", no_argument, NULL, LONG_OPENMETRICS},
+    {"output", required_argument, NULL, 'o'},
     {"pages", no_argument, NULL, LONG_PAGES},
     {"seconds", required_argument, NULL, LONG_SECONDS},
     {"timeout", required_argument, NULL, LONG_TIMEOUT},
@@ -49,6 +50,7 @@ static const char usage_text[] =
     "  spans PID           a map of the heap by huge pages\n"
     "  threads PID         what each thread keeps for itself\n"
     "  watch PID           a row for each interval\n"
+    "  report PID -o FILE  a page for a browser: the heap as a map, and more\n"
     "  top [PID]           a live screen; ? shows its keys\n"
     "  diff A B            what changed; PIDs, core files, or saved --json\n"
     "  json PID            all numbers as one JSON document\n"
@@ -63,8 +65,10 @@ static const char usage_text[] =
     "      --color=WHEN    always, never, or auto (the default)\n"
     "      --json          one JSON document for each reading\n"
     "      --openmetrics   samples for Prometheus\n"
+    "  -o, --output=FILE   write there, all at once\n"
     "      --pages         spans: page by page\n"
-    "      --seconds=S     show: how long to look, 1 by default, 0 for once\n"
+    "      --seconds=S     show, report: how long to look, 1 by default,\n"
+    "                      0 for once\n"
     "      --timeout=S     release, set: seconds to wait, 1 by default\n"
     "  -h, --help          this text\n"
     "      --version       the version\n"
@@ -127,10 +131,14 @@ color_by_default(void)
          terminal != NULL && strcmp(terminal, "dumb") != 0;
 }
 
+/* --color=always */
+static bool color_is_forced;
+
 static bool
 parse_color(const char *when)
 {
-  if (strcmp(when, "always") == 0)
+  color_is_forced = strcmp(when, "always") == 0;
+  if (color_is_forced)
     settings.color = true;
   else if (strcmp(when, "never") == 0)
     settings.color = false;
@@ -215,6 +223,8 @@ take_option(int option, const char *word)
     give(&settings.openmetrics, TAKES_METRICS);
   else if (option == LONG_PAGES)
     give(&settings.pages, TAKES_PAGES);
+  else if (option == 'o')
+    settings.output = optarg;
   else if (!take_value(option, &what))
     return usage_error(what, optarg);
   return STATUS_OK;
@@ -257,6 +267,7 @@ static const struct command commands[] = {
     {"json", show_json, 1, TAKES_JSON, true},
     {"watch", show_watch, 1,
      TAKES_JSON | TAKES_BYTES | TAKES_COUNT | TAKES_INTERVAL, false},
+    {"report", show_report, 1, TAKES_SECONDS, false},
     {"top", top_of_one, 1, TAKES_INTERVAL | TAKES_COUNT, false},
     {"release", request_release, 1, TAKES_BYTES | TAKES_TIMEOUT, false},
     {"set", run_set, 2, TAKES_TIMEOUT, false},
@@ -388,9 +399,12 @@ finish(enum status status)
   if (settings.openmetrics && status == STATUS_OK)
     metrics_end();
   if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_OK) {
-    complain("standard output cannot be written");
-    return STATUS_FAILED;
+    complain("standard output cannot be written; is the disk full?");
+    status = STATUS_FAILED;
   }
+  if (settings.output != NULL &&
+      !output_end(settings.output, status == STATUS_OK) && status == STATUS_OK)
+    status = STATUS_FAILED;
   return status;
 }
 
@@ -402,9 +416,10 @@ main(int argc, char **argv)
 
   settings.color = color_by_default();
   opterr = 0;
-  while ((option = getopt_long(argc, argv, "bc:hi:", long_options, NULL)) !=
+  while ((option = getopt_long(argc, argv, "bc:hi:o:", long_options, NULL)) !=
          -1) {
     if (option == 'h' || option == LONG_VERSION) {
+      settings.output = NULL;
       fputs(option == 'h' ? usage_text : "tcm-stat " PACKAGE_VERSION "\n",
             stdout);
       return finish(STATUS_OK);
@@ -415,5 +430,10 @@ main(int argc, char **argv)
   }
   if (settings.json && settings.openmetrics)
     return usage_error("--json and --openmetrics", "one at a time");
+  if (settings.output != NULL) {
+    settings.color = settings.color && color_is_forced;
+    if (!output_begin(settings.output))
+      return STATUS_FAILED;
+  }
   return finish(run(argc - optind, argv + optind));
 }

@@ -46,6 +46,7 @@ struct settings {
   double interval;        /* -i, seconds */
   unsigned long count;    /* -c, 0: for ever */
   double timeout;         /* --timeout, seconds */
+  const char *output;     /* -o: a file instead of standard output */
   const char *assignment; /* set: NAME=VALUE */
   double seconds;         /* --seconds, how long to look */
 };
@@ -165,6 +166,8 @@ enum status show_spans(struct target *target);
 enum status show_watch(struct target *target);
 enum status show_diff(const char *before, const char *after);
 enum status show_ps(void);
+/* A page for a browser. */
+enum status show_report(struct target *target);
 /* The live screen, of one process or, for NULL, of all. */
 enum status show_top(const char *pid);
 enum status request_release(struct target *target);
@@ -177,6 +180,9 @@ enum status request_set(struct target *target, const char *assignment);
 /* One document or block of samples for a target that was read. */
 enum status json_write(const struct target *target, const struct view *view,
                        const struct heap_view *heap);
+/* The document as a text that is the caller's; NULL, with a complaint. */
+char *json_text(const struct target *target, const struct view *view,
+                const struct heap_view *heap);
 enum status metrics_write(const struct target *target, const struct view *view,
                           const struct heap_view *heap);
 /* Around the samples of all targets. */
@@ -191,6 +197,11 @@ size_t tally_classes(const struct tally *tally, struct class_stats *classes);
 /* Whether a file may be such a one: it begins with a brace. */
 bool is_document(const char *path);
 void tally_free(struct tally *tally);
+
+/* Standard output becomes a file that appears at the end, if it is to be kept;
+ * false, with a complaint, if it cannot be. */
+bool output_begin(const char *path);
+bool output_end(const char *path, bool keep);
 
 /* ---- Text -------------------------------------------------------------- */
 /* A line on standard error, unless settings.quiet. */

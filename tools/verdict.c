@@ -230,12 +230,15 @@ say_goes_back(const struct facts *f, struct verdict *verdict)
   uint64_t bytes = page_bytes(f, PAGE_IDLE) + page_bytes(f, PAGE_FREE);
   uint64_t gone = plus(f->look->now.stats.released_total_bytes,
                        f->look->before.stats.released_total_bytes);
-  char a[32], b[32];
+  char a[32], b[32], more[64] = "";
 
+  if (f->look->seconds > 0)
+    snprintf(more, sizeof more, "; %s went back in the last %.1f s",
+             size_text(b, gone), f->look->seconds);
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
-           "About to go back: %s is free in whole pages, and nothing keeps it; "
-           "%s went back in the last %.1f s.",
-           size_text(a, bytes), size_text(b, gone), f->look->seconds);
+           "About to go back: %s is free in whole pages, and nothing keeps "
+           "it%s.",
+           size_text(a, bytes), more);
   if (f->look->now.options[OPTION_background].value == 0)
     snprintf(verdict->action, sizeof verdict->action,
              "The option background is 0, so that only calls of the program "

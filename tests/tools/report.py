@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tcm-stat report: the figures of the page, and that a browser draws it."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+import toolbox
+from toolbox import MIB, Skip, Target, read, stat
+
+PAGE_MOST = 5 * MIB
+
+
+def report_of(target, folder, seconds="0"):
+    if not toolbox.has_json():
+        raise Skip("built without jansson")
+    path = os.path.join(folder, "heap.html")
+    done = stat("report", "--seconds=" + seconds, target.pid, "-o", path)
+    assert done.returncode == toolbox.OK and done.stdout == "", done
+    assert os.listdir(folder) == ["heap.html"], os.listdir(folder)
+    assert os.path.getsize(path) < PAGE_MOST
+    with open(path, encoding="utf-8") as file:
+        return path, file.read()
+
+
+def data_of(page):
+    text = re.search(r'type="application/json">(.*?)</script>', page, re.S)
+    return json.loads(text.group(1))
+
+
+def figures_are_those_of_the_document():
+    with Target() as target, tempfile.TemporaryDirectory() as folder:
+        target.do("fill 20000 700")
+        target.do("sparse")
+        target.do("fill 3 5000000")
+        data = data_of(report_of(target, folder)[1])
+        document = read(target.pid)
+        for key in toolbox.PARTS + ["mapped_bytes", "classes", "options"]:
+            assert data["document"][key] == document[key], key
+        counts = data["map"]["counts"]
+        sums = [sum(tile[1][kind] for tile in data["map"]["tiles"])
+                for kind in range(8)]
+        # Kind 0, never used, is also what tiles that are not there have.
+        assert sums[1:] == counts[1:], (sums, counts)
+        assert counts[7] * 4096 == document["large_bytes"], counts
+        assert counts[2] * 4096 == document["page_heap_bytes"], counts
+        spans = sum(c["span_bytes"] for c in document["classes"])
+        clean = sum(c["clean_bytes"] for c in document["classes"])
+        assert sum(counts[3:7]) * 4096 == spans - clean, (counts, spans)
+        for _, tile_counts, cells in data["map"]["tiles"]:
+            runs = re.findall(r"([a-h])\d*(?::\d+)?(?:\*(\d+))?", cells)
+            assert sum(int(n or 1) for _, n in runs) == 512, cells
+            assert sum(int(n or 1) for k, n in runs if k == "f") == \
+                tile_counts[5]
+
+
+def it_needs_nothing_else():
+    with Target() as target, tempfile.TemporaryDirectory() as folder:
+        target.do("fill 100 100")
+        page = report_of(target, folder, "0.5")[1]
+        assert not re.search(r"https?:|src=|@import|url\(", page)
+        samples = data_of(page)["samples"]
+        assert len(samples) == 6, samples
+        assert sum(samples[-1]["bytes"]) == \
+            data_of(page)["document"]["mapped_bytes"]
+
+
+def ways_to_fail():
+    with Target() as target:
+        done = stat("report", target.pid, "-o", "/nowhere/heap.html")
+        assert done.returncode == toolbox.FAILED, done
+        assert "No such file" in done.stderr, done.stderr
+
+
+def a_browser_draws_it():
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        raise Skip("no chromium here")
+    with Target() as target, tempfile.TemporaryDirectory() as folder:
+        target.do("fill 20000 700")
+        target.do("sparse")
+        path, page = report_of(target, folder)
+        done = subprocess.run(
+            [browser, "--headless", "--no-sandbox", "--disable-gpu",
+             "--user-data-dir=" + os.path.join(folder, "profile"),
+             "--dump-dom", "file://" + path + "#test"], timeout=60,
+            capture_output=True, text=True, check=False)
+        if "<body" not in done.stdout:
+            raise Skip("chromium does not run here")
+        data = data_of(page)
+        body = re.search("<body[^>]*>", done.stdout).group(0)
+        assert "data-error" not in body, body
+        assert 'data-drawn="%d"' % len(data["map"]["tiles"]) in body, body
+        for part in toolbox.PARTS:
+            assert 'data-name="%s" title="%d bytes"' \
+                % (part, data["document"][part]) in done.stdout, part
+        hover = re.search('id="hover"[^>]*>([^<]*)<', done.stdout).group(1)
+        print(hover)
+        assert re.search(r"Huge page at 0x\w+: .* Page 0: ", hover), hover
+
+
+toolbox.main([figures_are_those_of_the_document, it_needs_nothing_else,
+              ways_to_fail, a_browser_draws_it])

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A file that appears whole or not at all: what is written to standard output
+ * goes to a file beside it, which takes its name at the end.
+ */
+#include "tcm-stat.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char *beside;
+
+bool
+output_begin(const char *path)
+{
+  size_t size = strlen(path) + sizeof ".XXXXXX";
+  mode_t mask = umask(0);
+  int fd = -1;
+
+  umask(mask);
+  beside = malloc(size);
+  if (beside != NULL) {
+    snprintf(beside, size, "%s.XXXXXX", path);
+    fd = mkstemp(beside);
+  }
+  if (fd >= 0 && fchmod(fd, 0666 & ~mask) == 0 &&
+      dup2(fd, STDOUT_FILENO) >= 0) {
+    close(fd);
+    return true;
+  }
+  complain("%s cannot be written: %s", path, strerror(errno));
+  if (fd >= 0)
+    unlink(beside);
+  return false;
+}
+
+bool
+output_end(const char *path, bool keep)
+{
+  if (keep && rename(beside, path) == 0)
+    return true;
+  if (keep)
+    complain("%s cannot be written: %s", path, strerror(errno));
+  unlink(beside);
+  return false;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One page for a browser: report.html with its data filled in.
+ *
+ *     report.html:  ... @DATA@ ...
+ *     data:         document   as --json writes it
+ *                   verdict    cause, diagnosis, action
+ *                   samples    readings over --seconds
+ *                   map        tiles: address, pages by kind, cells
+ *
+ * A cell is a letter for its kind, the number of its class, a colon and the
+ * blocks in use on it, an asterisk and how often it repeats: "f9:3*2".
+ */
+#include "look.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MARK "@DATA@"
+/* Bytes that the cells may take: a page under 5 MiB opens at once. */
+#define CELLS_MOST ((size_t)3 << 20)
+/* Tiles of more huge pages than this are joined. */
+#define TILES_MOST ((size_t)16 << 10)
+#define SAMPLES_MOST 128
+
+/* The page, as the build found it. */
+__asm__(".pushsection .rodata\n"
+        ".globl tcm_report_page\n.hidden tcm_report_page\n"
+        "tcm_report_page:\n.incbin \"" REPORT_PAGE "\"\n.byte 0\n"
+        ".popsection\n");
+extern const char tcm_report_page[] __attribute__((visibility("hidden")));
+
+enum detail { DETAIL_COUNTS, DETAIL_KINDS, DETAIL_ALL };
+
+/* The map, as it is written.  All fields: [owner thread] */
+struct map {
+  char *text;
+  size_t length, room;
+  enum detail detail;
+  bool failed;     /* no memory, or too much text for this detail */
+  size_t joined;   /* huge pages a tile */
+  size_t filled;   /* of the tile that is open */
+  uintptr_t start; /* of that */
+  uint64_t counts[PAGE_KINDS];
+};
+
+struct reading {
+  double seconds;
+  uint64_t bytes[7];
+  uint64_t faulted, released, hits;
+};
+
+/* All fields: [owner thread] */
+struct readings {
+  struct reading list[SAMPLES_MOST];
+  size_t n;
+};
+
+/* ---- The map ----------------------------------------------------------------- */
+static void
+append(struct map *map, const char *text)
+{
+  size_t length = strlen(text);
+  char *more;
+
+  if (map->length + length + 1 > map->room) {
+    map->room = 2 * (map->room + length + 1);
+    more = realloc(map->text, map->room);
+    map->failed |= more == NULL;
+    if (more == NULL)
+      return;
+    map->text = more;
+  }
+  memcpy(map->text + map->length, text, length + 1);
+  map->length += length;
+}
+
+static void
+append_cells(struct map *map, const struct cell *cells)
+{
+  char text[48], more[16];
+
+  for (size_t p = 0; p < HUGE_PAGE_PAGES;) {
+    const struct cell *c = &cells[p];
+    size_t n = 1;
+    while (p + n < HUGE_PAGE_PAGES && cells[p + n].kind == c->kind &&
+           cells[p + n].class_id == c->class_id &&
+           (map->detail < DETAIL_ALL || cells[p + n].live == c->live))
+      n++;
+    snprintf(text, sizeof text, "%c", 'a' + c->kind);
+    if (c->class_id > 0) {
+      snprintf(more, sizeof more, "%u", c->class_id);
+      strcat(text, more);
+    }
+    if (c->class_id > 0 && map->detail == DETAIL_ALL) {
+      snprintf(more, sizeof more, ":%u", c->live);
+      strcat(text, more);
+    }
+    if (n > 1) {
+      snprintf(more, sizeof more, "*%zu", n);
+      strcat(text, more);
+    }
+    append(map, text);
+    p += n;
+  }
+}
+
+/* Writes the tile that is open, if there is one. */
+static void
+close_tile(struct map *map, const struct cell *cells)
+{
+  char text[64];
+
+  if (map->filled == 0)
+    return;
+  snprintf(text, sizeof text, "%s[\"%" PRIxPTR "\",[",
+           map->length > 0 ? ",\n" : "", map->start);
+  append(map, text);
+  for (int kind = 0; kind < PAGE_KINDS; kind++) {
+    snprintf(text, sizeof text, "%s%" PRIu64, kind > 0 ? "," : "",
+             map->counts[kind]);
+    append(map, text);
+  }
+  append(map, "],\"");
+  if (map->joined == 1 && map->detail > DETAIL_COUNTS)
+    append_cells(map, cells);
+  append(map, "\"]");
+  memset(map->counts, 0, sizeof map->counts);
+  map->filled = 0;
+  if (map->detail > DETAIL_COUNTS && map->length > CELLS_MOST)
+    map->failed = true;
+}
+
+/* Huge pages that were never used are left out. */
+static void
+add_huge(void *to, uintptr_t start, const struct cell cells[HUGE_PAGE_PAGES])
+{
+  struct map *map = to;
+  size_t unused = 0;
+
+  for (size_t p = 0; p < HUGE_PAGE_PAGES; p++)
+    unused += cells[p].kind == PAGE_UNUSED;
+  if (unused == HUGE_PAGE_PAGES || map->failed)
+    return;
+  if (map->filled == 0)
+    map->start = start;
+  for (size_t p = 0; p < HUGE_PAGE_PAGES; p++)
+    map->counts[cells[p].kind]++;
+  if (++map->filled == map->joined)
+    close_tile(map, cells);
+}
+
+/* With as much detail as fits. */
+static int
+map_read(const struct target *target, struct look *look, struct map *map)
+{
+  size_t nhuge = 0;
+  int error = 0;
+
+  for (size_t i = 0; i < look->heap.narenas; i++)
+    nhuge += look->heap.arenas[i].arena.nhuge;
+  for (int detail = DETAIL_ALL; detail >= DETAIL_COUNTS; detail--) {
+    free(map->text);
+    *map = (struct map){.detail = (enum detail)detail, .joined = 1};
+    if (detail == DETAIL_COUNTS)
+      map->joined = nhuge / TILES_MOST + 1;
+    error = pages_read(target, &look->heap, &look->pages, add_huge, map);
+    close_tile(map, NULL);
+    if (error != 0 || !map->failed)
+      break;
+  }
+  return map->failed && error == 0 ? -ENOMEM : error;
+}
+
+/* ---- Over time ------------------------------------------------------------------ */
+static void
+add_reading(void *to, double seconds, const struct view *view)
+{
+  const struct tcm_stats *s = &view->stats;
+  struct readings *readings = to;
+
+  if (readings->n == SAMPLES_MOST)
+    return;
+  readings->list[readings->n++] = (struct reading){
+      seconds,
+      {s->in_use_bytes, s->thread_cache_bytes, s->transfer_cache_bytes,
+       s->central_list_bytes, s->page_heap_bytes, s->metadata_bytes,
+       s->returned_bytes},
+      view->raw.shared.faulted_pages,
+      s->released_total_bytes,
+      s->soft_limit_hits + s->hard_limit_hits};
+}
+
+/* ---- The page ------------------------------------------------------------------- */
+
+/* A text in quotes, of which no browser takes a part for a tag. */
+static void
+put_text(const char *text)
+{
+  putchar('"');
+  for (; *text != '\0'; text++)
+    if (*text == '"' || *text == '\\' || *text == '<' ||
+        (unsigned char)*text < ' ')
+      printf("\\u%04x", (unsigned char)*text);
+    else
+      putchar(*text);
+  putchar('"');
+}
+
+static void
+put_verdict(const struct verdict *verdict)
+{
+  printf(",\n\"verdict\":{\"cause\":\"%s\",\"diagnosis\":",
+         cause_names[verdict->cause]);
+  put_text(verdict->diagnosis);
+  printf(",\"action\":");
+  put_text(verdict->action);
+  putchar('}');
+}
+
+static void
+put_readings(const struct readings *readings)
+{
+  printf(",\n\"samples\":[");
+  for (size_t i = 0; i < readings->n; i++) {
+    const struct reading *r = &readings->list[i];
+    printf("%s{\"seconds\":%.3f,\"bytes\":[", i > 0 ? ",\n" : "", r->seconds);
+    for (int part = 0; part < 7; part++)
+      printf("%s%" PRIu64, part > 0 ? "," : "", r->bytes[part]);
+    printf("],\"faulted_in_pages\":%" PRIu64
+           ",\"released_total_bytes\":%" PRIu64 ",\"limit_hits\":%" PRIu64 "}",
+           r->faulted, r->released, r->hits);
+  }
+  putchar(']');
+}
+
+static void
+put_map(const struct map *map, const struct page_view *pages)
+{
+  printf(",\n\"map\":{\"counts\":[");
+  for (int kind = 0; kind < PAGE_KINDS; kind++)
+    printf("%s%" PRIu64, kind > 0 ? "," : "", pages->count[kind]);
+  printf("],\"joined\":%zu,\"class_sizes\":[0", map->joined);
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    printf(",%zu", (size_t)size_class_size(c));
+  printf("],\"tiles\":[\n%s]}}", map->text == NULL ? "" : map->text);
+}
+
+static enum status
+put_page(const struct target *target, const struct look *look,
+         const struct map *map, const struct readings *readings)
+{
+  const char *mark = strstr(tcm_report_page, MARK);
+  char *document = json_text(target, &look->now, &look->heap);
+  struct verdict verdict;
+  char when[64];
+  time_t now = time(NULL);
+
+  if (document == NULL)
+    return STATUS_FAILED;
+  verdict_reach(target, look, &verdict);
+  printf("%.*s{\"document\":", (int)(mark - tcm_report_page), tcm_report_page);
+  for (const char *c = document; *c != '\0'; c++)
+    if (*c == '<')
+      printf("\\u003c");
+    else
+      putchar(*c);
+  strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S %z", localtime(&now));
+  printf(",\n\"time\":\"%s\"", when);
+  put_verdict(&verdict);
+  put_readings(readings);
+  put_map(map, &look->pages);
+  printf("%s", mark + sizeof MARK - 1);
+  free(document);
+  return STATUS_OK;
+}
+
+enum status
+show_report(struct target *target)
+{
+  struct look *look = calloc(1, sizeof *look);
+  struct readings *readings = calloc(1, sizeof *readings);
+  struct map map = {.text = NULL};
+  enum status status = STATUS_FAILED;
+  int error;
+
+  if (settings.output == NULL && isatty(STDOUT_FILENO)) {
+    complain("report writes a page for a browser: name its file with -o");
+    status = STATUS_USAGE;
+  } else if (look == NULL || readings == NULL) {
+    complain("no memory");
+  } else {
+    status = look_watch(target, settings.seconds, look, add_reading, readings);
+    if (status == STATUS_OK) {
+      error = map_read(target, look, &map);
+      status = error != 0 ? target_failed(target, error)
+                          : put_page(target, look, &map, readings);
+      look_free(look);
+    }
+  }
+  free(map.text);
+  free(readings);
+  free(look);
+  return status;
+}
