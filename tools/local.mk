@@ -25,10 +25,16 @@ tools_tcm_stat_SOURCES = \
 	tools/outside.c \
 	tools/overview.c \
 	tools/pages.c \
+	tools/profile.c \
+	tools/profile.h \
+	tools/profile_export.c \
+	tools/profile_read.c \
+	tools/profile_text.c \
 	tools/ps.c \
 	tools/report.c \
 	tools/request.c \
 	tools/spans.c \
+	tools/symbols.c \
 	tools/tables.c \
 	tools/target.c \
 	tools/tcm-stat.h \
@@ -42,8 +48,9 @@ tools_tcm_stat_SOURCES = \
 	tools/view.c \
 	tools/watch.c
 tools_tcm_stat_CFLAGS = $(tcm_tool_cflags) $(JANSSON_CFLAGS) \
-	$(NCURSES_CFLAGS)
-tools_tcm_stat_LDADD = $(JANSSON_LIBS) $(NCURSES_LIBS)
+	$(LIBDW_CFLAGS) $(NCURSES_CFLAGS)
+tools_tcm_stat_LDADD = $(JANSSON_LIBS) $(LIBDW_LIBS) $(NCURSES_LIBS) \
+	$(ZLIB_LIBS) $(DL_LIBS)
 
 # The page of tcm-stat report is a part of the program.
 tools_tcm_stat_CPPFLAGS = $(AM_CPPFLAGS) \

@@ -19,21 +19,29 @@ enum {
   LONG_PAGES,
   LONG_SECONDS,
   LONG_TIMEOUT,
+  LONG_GROWTH,
+  LONG_TREE,
+  LONG_COLLAPSED,
+  LONG_PPROF,
   LONG_VERSION
 };
 
 static const struct option long_options[] = {
     {"bytes", no_argument, NULL, 'b'},
+    {"collapsed", no_argument, NULL, LONG_COLLAPSED},
     {"color", required_argument, NULL, LONG_COLOR},
     {"count", required_argument, NULL, 'c'},
+    {"growth", no_argument, NULL, LONG_GROWTH},
     {"help", no_argument, NULL, 'h'},
     {"interval", required_argument, NULL, 'i'},
     {"json", no_argument, NULL, LONG_JSON},
     {"openmetrics", no_argument, NULL, LONG_OPENMETRICS},
     {"output", required_argument, NULL, 'o'},
     {"pages", no_argument, NULL, LONG_PAGES},
+    {"pprof", required_argument, NULL, LONG_PPROF},
     {"seconds", required_argument, NULL, LONG_SECONDS},
     {"timeout", required_argument, NULL, LONG_TIMEOUT},
+    {"tree", no_argument, NULL, LONG_TREE},
     {"version", no_argument, NULL, LONG_VERSION},
     {NULL, 0, NULL, 0},
 };
@@ -52,6 +60,7 @@ static const char usage_text[] =
     "  watch PID           a row for each interval\n"
     "  report PID -o FILE  a page for a browser: the heap as a map, and more\n"
     "  top [PID]           a live screen; ? shows its keys\n"
+    "  profile PID         which code holds the memory, by samples\n"
     "  diff A B            what changed; PIDs, core files, or saved --json\n"
     "  json PID            all numbers as one JSON document\n"
     "  ps                  all processes that run tcm\n"
@@ -67,8 +76,13 @@ static const char usage_text[] =
     "      --openmetrics   samples for Prometheus\n"
     "  -o, --output=FILE   write there, all at once\n"
     "      --pages         spans: page by page\n"
-    "      --seconds=S     show, report: how long to look, 1 by default,\n"
-    "                      0 for once\n"
+    "      --seconds=S     show, report: how long to look, 1 by default, 0 "
+    "for\n"
+    "                      once; profile: of so long a time, 5 by default\n"
+    "      --growth        profile: what grew meanwhile, and whether it leaks\n"
+    "      --tree          profile: callers above what they call\n"
+    "      --collapsed     profile: a line for each stack, for flame graphs\n"
+    "      --pprof=FILE    profile: into a file, for pprof\n"
     "      --timeout=S     release, set: seconds to wait, 1 by default\n"
     "  -h, --help          this text\n"
     "      --version       the version\n"
@@ -158,12 +172,14 @@ enum {
   TAKES_INTERVAL = 16,
   TAKES_TIMEOUT = 32,
   TAKES_SECONDS = 64,
-  TAKES_BYTES = 128
+  TAKES_BYTES = 128,
+  TAKES_PROFILE = 256
 };
 
 static const char *const given_names[] = {
-    "--json",     "--openmetrics", "--pages",   "--count",
-    "--interval", "--timeout",     "--seconds", "--bytes"};
+    "--json",    "--openmetrics", "--pages",
+    "--count",   "--interval",    "--timeout",
+    "--seconds", "--bytes",       "an option of profile"};
 
 /* Those that were given. */
 static unsigned given;
@@ -196,7 +212,7 @@ take_value(int option, const char **what)
     return parse_seconds(optarg, &settings.timeout);
   }
   if (option == LONG_SECONDS) {
-    give(NULL, TAKES_SECONDS);
+    give(&settings.has_seconds, TAKES_SECONDS);
     *what = "no time";
     if (strcmp(optarg, "0") != 0)
       return parse_seconds(optarg, &settings.seconds);
@@ -207,6 +223,23 @@ take_value(int option, const char **what)
   return parse_color(optarg);
 }
 
+/* Takes one of profile's; false if it is another. */
+static bool
+take_profile_option(int option)
+{
+  if (option == LONG_GROWTH)
+    give(&settings.growth, TAKES_PROFILE);
+  else if (option == LONG_TREE)
+    give(&settings.tree, TAKES_PROFILE);
+  else if (option == LONG_COLLAPSED)
+    give(&settings.collapsed, TAKES_PROFILE);
+  else if (option == LONG_PPROF)
+    settings.pprof = optarg, give(NULL, TAKES_PROFILE);
+  else
+    return false;
+  return true;
+}
+
 /* Takes one option; STATUS_OK to go on. */
 static enum status
 take_option(int option, const char *word)
@@ -215,6 +248,8 @@ take_option(int option, const char *word)
 
   if (option == '?')
     return unknown_option(word);
+  if (take_profile_option(option))
+    return STATUS_OK;
   if (option == 'b')
     give(&settings.bytes, TAKES_BYTES);
   else if (option == LONG_JSON)
@@ -267,6 +302,9 @@ static const struct command commands[] = {
     {"json", show_json, 1, TAKES_JSON, true},
     {"watch", show_watch, 1,
      TAKES_JSON | TAKES_BYTES | TAKES_COUNT | TAKES_INTERVAL, false},
+    {"profile", show_profile, 1,
+     TAKES_JSON | TAKES_BYTES | TAKES_SECONDS | TAKES_TIMEOUT | TAKES_PROFILE,
+     false},
     {"report", show_report, 1, TAKES_SECONDS, false},
     {"top", top_of_one, 1, TAKES_INTERVAL | TAKES_COUNT, false},
     {"release", request_release, 1, TAKES_BYTES | TAKES_TIMEOUT, false},
@@ -298,7 +336,7 @@ run_on(const char *argument, const struct command *command)
   status = target_open(&target, argument);
   if (status != STATUS_OK)
     return status;
-  if (wants_document() && run != show_watch)
+  if (wants_document() && run != show_watch && run != show_profile)
     run = show_document;
   status = run(&target);
   target_close(&target);

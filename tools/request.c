@@ -259,3 +259,22 @@ request_set(struct target *target, const char *assignment)
     printf("%s is %" PRIu64 "\n", option_names[request.option], request.value);
   return status;
 }
+
+enum status
+request_option(struct target *target, enum option_id id, uint64_t value)
+{
+  struct stats_request request = {
+      .kind = REQUEST_SET, .option = id, .value = value};
+  int64_t result = 0;
+
+  return ask(target, &request, &result);
+}
+
+enum status
+request_withdraw(struct target *target)
+{
+  uint64_t none = 0;
+  int error = target_write(target, request_place(target), &none, sizeof none);
+
+  return error == 0 ? STATUS_OK : target_failed(target, error);
+}

@@ -49,6 +49,11 @@ struct settings {
   const char *output;     /* -o: a file instead of standard output */
   const char *assignment; /* set: NAME=VALUE */
   double seconds;         /* --seconds, how long to look */
+  bool has_seconds;       /* it was given */
+  bool growth;            /* profile --growth */
+  bool tree;              /* profile --tree */
+  bool collapsed;         /* profile --collapsed */
+  const char *pprof;      /* profile --pprof, a file, or NULL */
 };
 
 extern struct settings settings;
@@ -164,6 +169,7 @@ enum status show_saved_classes(const char *path);
 enum status show_threads(struct target *target);
 enum status show_spans(struct target *target);
 enum status show_watch(struct target *target);
+enum status show_profile(struct target *target);
 enum status show_diff(const char *before, const char *after);
 enum status show_ps(void);
 /* A page for a browser. */
@@ -172,6 +178,11 @@ enum status show_report(struct target *target);
 enum status show_top(const char *pid);
 enum status request_release(struct target *target);
 enum status request_set(struct target *target, const char *assignment);
+/* The same, silently. */
+enum status request_option(struct target *target, enum option_id id,
+                           uint64_t value);
+/* Takes back a request that waits. */
+enum status request_withdraw(struct target *target);
 
 /* Of the documents of --json.  It grows when a member goes or gets another
  * meaning; new ones may come without. */

@@ -99,7 +99,6 @@ new_place_locked(size_t depth)
   if (tcmi_profile.stacks[chunk] == NULL &&
       (tcmi_profile.stacks[chunk] = metadata_locked(PROFILE_CHUNK)) == NULL)
     return 0;
-  tcmi_profile.stack_bytes = at + size;
   return at / UNIT;
 }
 
@@ -132,6 +131,9 @@ find_stack_locked(const uintptr_t *pcs, size_t depth, bool whole)
   stack->depth = (uint32_t)depth;
   stack->next = *bucket;
   *bucket = (uint32_t)place;
+  /* Read by those that walk without the lock. */
+  atomic_store_release(&tcmi_profile.stack_bytes,
+                       place * UNIT + stack_size(depth));
   tcmi_profile.nstacks++;
   return place;
 }
@@ -221,7 +223,7 @@ tcmi_profile_next_stack(uint64_t *place)
 
   for (;;) {
     size_t left = PROFILE_CHUNK - (size_t)(at & (PROFILE_CHUNK - 1));
-    if (at >= tcmi_profile.stack_bytes)
+    if (at >= atomic_load_acquire(&tcmi_profile.stack_bytes))
       return NULL;
     if (left >= sizeof(struct profile_stack)) {
       stack = stack_at(at / UNIT);

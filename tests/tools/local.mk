@@ -6,6 +6,7 @@ check_PROGRAMS += \
 	tests/tools/target
 
 tools_tests = \
+	tests/tools/profile.py \
 	tests/tools/programs.py \
 	tests/tools/report.py \
 	tests/tools/tcm_run.py \

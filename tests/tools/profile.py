@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tcm-stat profile: which code holds the memory of a process, from outside."""
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import toolbox
+from toolbox import Skip, Target, stat
+
+FUNCTIONS, LEAK = 200, 137
+
+
+def source():
+    """A program of many functions, one of which keeps what it allocates."""
+    yield "#include <cstdio>\n#include <vector>\n#include <unistd.h>"
+    yield "std::vector<char *> kept;\nnamespace shop {"
+    for i in range(FUNCTIONS):
+        yield "__attribute__((noinline)) void step%d()\n{" % i
+        if i == LEAK:
+            yield "  kept.push_back(new char[3072]);\n}"
+        else:
+            yield ("  char *p = new char[%d];\n"
+                   "  __asm__ volatile(\"\" : : \"r\"(p) : \"memory\");\n"
+                   "  delete[] p;\n}" % (i * 37 % 5000 + 1))
+    yield "}\nint main()\n{\n  puts(\"ready\");\n  fflush(stdout);\n  for (;;) {"
+    for i in range(FUNCTIONS):
+        yield "    shop::step%d();" % i
+    yield "    usleep(1000);\n  }\n}"
+
+
+class Leak:
+    """The program, compiled once, without frame pointers and debug data."""
+    folder = None
+
+    @classmethod
+    def path(cls):
+        compiler = shutil.which("c++") or shutil.which("g++")
+        if compiler is None:
+            raise Skip("there is no C++ compiler")
+        if cls.folder is None:
+            cls.folder = tempfile.TemporaryDirectory()
+            text = os.path.join(cls.folder.name, "leak.cc")
+            with open(text, "w", encoding="ascii") as file:
+                file.write("\n".join(source()) + "\n")
+            subprocess.run([compiler, "-O2", "-fomit-frame-pointer", "-o",
+                            os.path.join(cls.folder.name, "leak"), text],
+                           check=True)
+        return os.path.join(cls.folder.name, "leak")
+
+
+def has(name):
+    with open(os.path.join(toolbox.BUILD, "config.h"),
+              encoding="ascii") as config:
+        return "#define %s 1" % name in config.read()
+
+
+def need_names():
+    if not has("HAVE_LIBDW"):
+        raise Skip("built without libdw")
+
+
+def profile(pid, *arguments, status=toolbox.OK, **keywords):
+    done = stat("profile", *arguments, pid, **keywords)
+    assert done.returncode == status, (done.returncode, done.stderr)
+    return done.stdout
+
+
+def document(pid, *arguments):
+    if not toolbox.has_json():
+        raise Skip("built without jansson")
+    return json.loads(profile(pid, "--json", *arguments))
+
+
+def a_leak_is_named():
+    """In the first line, by what was off before and is off again."""
+    need_names()
+    with Target([Leak.path()]) as target:
+        text = profile(target.pid, "--growth", "--seconds=2")
+        first = text.splitlines()[0]
+        assert "shop::step%d(" % LEAK in first and "grows" in first, first
+        again = stat("profile", "--timeout=1", "--seconds=0.2", target.pid)
+        assert again.returncode == toolbox.OK, again.stderr
+        if toolbox.has_json():
+            shown = stat("--json", "show", target.pid)
+            options = json.loads(shown.stdout)["options"]
+            value = options["profile_bytes"]
+            value = value["value"] if isinstance(value, dict) else value
+            assert value == 0, value
+
+
+def no_leak_is_none():
+    with Target(env={"TCM_PROFILE_BYTES": "4096"}) as target:
+        target.do("fill 20000 1000")
+        text = profile(target.pid, "--growth", "--seconds=0.3")
+        assert text.splitlines()[0].startswith("no leak: "), text
+
+
+def lines_fit():
+    with Target([Leak.path()], env={"TCM_PROFILE_BYTES": "65536"}) as target:
+        time.sleep(0.3)
+        for form in ([], ["--tree"]):
+            text = profile(target.pid, *form, env={"COLUMNS": "80"})
+            assert all(len(line) <= 80 for line in text.splitlines()), text
+            assert len(text.splitlines()) > 3, text
+
+
+def estimates_are_near():
+    """1,000 blocks of 20 KB: all stacks together within four errors."""
+    with Target(env={"TCM_PROFILE_BYTES": "65536"}) as target:
+        target.do("fill 4000 20000")
+        live = sum(s["live_bytes"] for s in document(target.pid)["stacks"])
+        # 4,000 blocks of 20,480 bytes, each sampled with p = 0.268.
+        truth, error = 4000 * 20480, 20480 * (4000 * 0.732 / 0.268) ** 0.5
+        assert abs(live - truth) < 4 * error, (live, truth, error)
+
+
+def a_stopped_process_is_read():
+    with Target(env={"TCM_PROFILE_BYTES": "4096"}) as target:
+        target.do("fill 3000 1000")
+        os.kill(target.pid, signal.SIGSTOP)
+        assert document(target.pid)["samples"] > 100
+        os.kill(target.pid, signal.SIGCONT)
+
+
+def one_that_does_not_answer():
+    """Nothing was sampled, and no request is left behind."""
+    with Target() as target:
+        target.do("fill 100 1000")
+        os.kill(target.pid, signal.SIGSTOP)
+        done = stat("profile", "--timeout=0.2", target.pid)
+        assert done.returncode == toolbox.FAILED, done
+        assert "no sample was taken" in done.stderr, done.stderr
+        os.kill(target.pid, signal.SIGCONT)
+        target.do("fill 100 100000")
+        done = stat("profile", "--timeout=0.2", "--seconds=0.1", target.pid)
+        assert "earlier request" not in done.stderr, done.stderr
+
+
+def collapsed_stacks():
+    need_names()
+    with Target([Leak.path()], env={"TCM_PROFILE_BYTES": "16384"}) as target:
+        time.sleep(0.5)
+        lines = profile(target.pid, "--collapsed").splitlines()
+    assert lines and all(re.fullmatch(r".+ \d+", line) for line in lines)
+    assert any(";main;shop::step%d(" % LEAK in line for line in lines), lines
+
+
+def fields(data):
+    """(number, value) of each field of a protobuf message."""
+    at = 0
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(data):
+        key = varint()
+        if key & 7 == 0:
+            yield key >> 3, varint()
+        else:
+            assert key & 7 == 2, key
+            length = varint()
+            yield key >> 3, data[at:at + length]
+            at += length
+    assert at == len(data)
+
+
+def a_profile_for_pprof():
+    """Each sample names locations that there are, each of these functions."""
+    need_names()
+    if not has("HAVE_ZLIB"):
+        raise Skip("built without zlib")
+    with Target([Leak.path()], env={"TCM_PROFILE_BYTES": "16384"}) as target, \
+            tempfile.TemporaryDirectory() as folder:
+        time.sleep(0.5)
+        path = os.path.join(folder, "heap.pb.gz")
+        profile(target.pid, "--pprof", path)
+        with gzip.open(path) as file:
+            message = list(fields(file.read()))
+    strings = [value for number, value in message if number == 6]
+    functions = {dict(fields(value))[1]: dict(fields(value))
+                 for number, value in message if number == 5}
+    locations = {dict(fields(value))[1]: list(fields(value))
+                 for number, value in message if number == 4}
+    samples = [list(fields(value)) for number, value in message if number == 2]
+    assert strings[0] == b"" and b"inuse_space" in strings
+    names = {strings[f[2]] for f in functions.values()}
+    assert any(b"step%d" % LEAK in name for name in names), names
+    for sample in samples:
+        assert sum(number == 2 for number, _ in sample) == 4
+        for number, value in sample:
+            assert number != 1 or value in locations, value
+    for location in locations.values():
+        lines = [dict(fields(value)) for number, value in location
+                 if number == 4]
+        assert lines and all(line[1] in functions for line in lines)
+
+
+def stacks_of_python_are_whole():
+    """A program that was built without frame pointers."""
+    work = ("import json; print('ready', flush=True)\n"
+            "a = [json.loads(json.dumps({'a': [i] * 9})) for i in range(9999)]"
+            "\nprint('done', flush=True); input()")
+    with Target([sys.executable, "-c", work],
+                env={"TCM_PROFILE_BYTES": "4096"}) as target:
+        target.expect("done")
+        stacks = document(target.pid)["stacks"]
+    taken = sum(s["samples"] for s in stacks)
+    whole = sum(s["samples"] for s in stacks if s["whole"])
+    print("%d samples, %.2f %% whole" % (taken, 100 * whole / taken))
+    assert taken > 200
+    if os.uname().machine in ("x86_64", "aarch64") and has(
+            "HAVE__DL_FIND_OBJECT"):
+        assert whole >= 0.95 * taken, (whole, taken)
+
+
+def what_is_wrong():
+    with Target() as target:
+        assert stat("profile").returncode == toolbox.USAGE
+        assert stat("profile", "--seconds=x",
+                    target.pid).returncode == toolbox.USAGE
+        assert stat("profile", 999999999).returncode == toolbox.NO_PROCESS
+
+
+toolbox.main([
+    a_leak_is_named,
+    no_leak_is_none,
+    lines_fit,
+    estimates_are_near,
+    a_stopped_process_is_read,
+    one_that_does_not_answer,
+    collapsed_stacks,
+    a_profile_for_pprof,
+    stacks_of_python_are_whole,
+    what_is_wrong,
+])

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcm-stat profile: which code holds the memory.
+ *
+ *     samples are taken already:  read
+ *     otherwise:                  on, wait, read, off
+ *     --growth, --seconds:        read, wait, read, compare
+ */
+#include "profile.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+/* What is switched on for some seconds only is worth more samples. */
+#define MEAN_DEFAULT 65536
+#define SECONDS_DEFAULT 5
+
+/* Growth of less than this share of what is in use, and of less than this, is
+ * none. */
+#define GROWTH_SHARE 200
+#define GROWTH_LEAST ((int64_t)256 << 10)
+
+static volatile sig_atomic_t interrupted;
+
+static void
+on_interrupt(int signal)
+{
+  (void)signal;
+  interrupted = 1;
+}
+
+/* Seconds that passed; fewer if the user or the process ended it. */
+static double
+wait_seconds(const struct target *target, double seconds)
+{
+  struct sigaction action = {.sa_handler = on_interrupt}, before;
+  struct timespec step = {.tv_nsec = 50000000}, start, now;
+  double passed = 0;
+
+  sigaction(SIGINT, &action, &before);
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  while (passed < seconds && !interrupted && target_is_same(target)) {
+    if (seconds - passed < 0.05)
+      step.tv_nsec = (long)((seconds - passed) * 1e9) + 1000;
+    nanosleep(&step, NULL);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    passed = (double)(now.tv_sec - start.tv_sec) +
+             (double)(now.tv_nsec - start.tv_nsec) / 1e9;
+  }
+  sigaction(SIGINT, &before, NULL);
+  return passed;
+}
+
+struct reading {
+  struct profile_view profile;
+  uint64_t in_use; /* bytes of the heap, counted */
+};
+
+static enum status
+take_reading(struct target *target, struct reading *reading)
+{
+  struct view view;
+  enum status status = view_read(target, &view);
+
+  if (status != STATUS_OK)
+    return status;
+  reading->in_use = view.stats.in_use_bytes;
+  view_free(&view);
+  return profile_read(target, &reading->profile);
+}
+
+/* Waits between two readings; @after is what came between them, and as it was at
+ * the end. */
+static enum status
+take_two(struct target *target, struct reading *before, struct reading *after,
+         double *seconds)
+{
+  enum status status = take_reading(target, before);
+
+  if (status != STATUS_OK)
+    return status;
+  *seconds = wait_seconds(target, *seconds);
+  status = take_reading(target, after);
+  if (status == STATUS_OK)
+    profile_subtract(&after->profile, &before->profile);
+  return status;
+}
+
+/* The stack that grew most, its likes by culprit taken together. */
+static int64_t
+worst(const struct profile_view *view, struct symbols *symbols, char *text,
+      size_t size)
+{
+  const struct stack_view *most = NULL;
+  char other[512];
+  int64_t sum = 0;
+
+  for (size_t i = 0; i < view->nstacks; i++)
+    if (most == NULL || view->stacks[i].growth > most->growth)
+      most = &view->stacks[i];
+  if (most == NULL || most->growth <= 0)
+    return 0;
+  symbols_culprit(symbols, most, text, size);
+  for (size_t i = 0; i < view->nstacks; i++) {
+    if (view->stacks[i].growth == 0)
+      continue;
+    symbols_culprit(symbols, &view->stacks[i], other, sizeof other);
+    if (strcmp(other, text) == 0)
+      sum += view->stacks[i].growth;
+  }
+  return sum;
+}
+
+/* One sentence: whether memory grows, how fast, and where. */
+static void
+put_verdict(const struct reading *before, const struct reading *after,
+            double seconds, struct symbols *symbols)
+{
+  int64_t grown = (int64_t)(after->in_use - before->in_use);
+  int64_t estimate = profile_sum(&after->profile).growth, most;
+  char text[512], a[32], b[32], c[32];
+
+  if (grown < GROWTH_LEAST || (uint64_t)grown < after->in_use / GROWTH_SHARE) {
+    printf("no leak: memory in use %s %s in %.1f s, of %s\n",
+           grown < 0 ? "shrank by" : "grew by",
+           size_text(a, (uint64_t)(grown < 0 ? -grown : grown)), seconds,
+           size_text(b, after->in_use));
+    return;
+  }
+  most = worst(&after->profile, symbols, text, sizeof text);
+  if (most <= 0) {
+    printf("it grows by %s in %.1f s, and no sample says where: longer "
+           "--seconds may\n",
+           size_text(a, (uint64_t)grown), seconds);
+    return;
+  }
+  printf("it grows by %s in %.1f s (%s/s), %.0f %% of that from %s, "
+         "which allocated %s that is still in use\n",
+         size_text(a, (uint64_t)grown), seconds,
+         size_text(b, (uint64_t)((double)grown / seconds)),
+         100 * (double)most / (double)(estimate > most ? estimate : most), text,
+         size_text(c, (uint64_t)most));
+}
+
+static enum status
+put_profile(const struct target *target, const struct profile_view *view,
+            struct symbols *symbols)
+{
+  enum status status = STATUS_OK;
+
+  if (settings.pprof != NULL)
+    status = profile_pprof(target, view, symbols, settings.pprof);
+  if (settings.json)
+    return profile_json(target, view, symbols);
+  if (settings.collapsed)
+    profile_collapsed(view, symbols);
+  else if (settings.tree)
+    profile_tree(view, symbols);
+  else if (settings.pprof == NULL)
+    profile_table(view, symbols);
+  return status;
+}
+
+static bool
+wants_text(void)
+{
+  return !settings.json && !settings.collapsed && settings.pprof == NULL;
+}
+
+/* One reading, of all that was sampled so far. */
+static enum status
+show_once(struct target *target)
+{
+  struct reading reading = {.in_use = 0};
+  enum status status = take_reading(target, &reading);
+  struct symbols *symbols;
+
+  if (status != STATUS_OK)
+    return status;
+  if (reading.profile.nstacks == 0) {
+    complain("%s has no profile: no sample was taken", target->argument);
+    profile_free(&reading.profile);
+    return STATUS_FAILED;
+  }
+  symbols = symbols_open(target);
+  status = put_profile(target, &reading.profile, symbols);
+  symbols_close(symbols);
+  profile_free(&reading.profile);
+  return status;
+}
+
+static enum status
+show_interval(struct target *target, double seconds, bool switched)
+{
+  struct reading before = {.in_use = 0}, after = {.in_use = 0};
+  struct symbols *symbols;
+  enum status status = take_two(target, &before, &after, &seconds);
+
+  if (status == STATUS_OK) {
+    symbols = symbols_open(target);
+    if (settings.growth && wants_text())
+      put_verdict(&before, &after, seconds, symbols);
+    else if (switched && wants_text())
+      printf("Samples were taken for %.1f s: of blocks that are older there "
+             "are none.\n",
+             seconds);
+    status = put_profile(target, &after.profile, symbols);
+    symbols_close(symbols);
+  }
+  profile_free(&before.profile);
+  profile_free(&after.profile);
+  return status;
+}
+
+static int
+current_mean(const struct target *target, uint64_t *mean)
+{
+  struct option_values values;
+  int error = target_read(target, target->page.places.open_values, &values,
+                          sizeof values);
+
+  *mean = error == 0 ? values.value[OPTION_profile_bytes] : 0;
+  return error;
+}
+
+enum status
+show_profile(struct target *target)
+{
+  double seconds = settings.has_seconds ? settings.seconds : SECONDS_DEFAULT;
+  enum status status, off;
+  uint64_t mean;
+  int error = current_mean(target, &mean);
+
+  if (error != 0)
+    return target_failed(target, error);
+  if (target->core != NULL)
+    return show_once(target);
+  if (mean != 0)
+    return settings.has_seconds || settings.growth
+               ? show_interval(target, seconds, false)
+               : show_once(target);
+  status = request_option(target, OPTION_profile_bytes, MEAN_DEFAULT);
+  if (status == STATUS_WAITS) {
+    /* It hangs; what was sampled before is there. */
+    off = request_withdraw(target);
+    return off != STATUS_OK ? off : show_once(target);
+  }
+  if (status != STATUS_OK)
+    return status;
+  status = show_interval(target, seconds, true);
+  off = request_option(target, OPTION_profile_bytes, 0);
+  return status != STATUS_OK ? status : off;
+}

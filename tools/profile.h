@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * profile.h - the heap profile of a target, and ways to show it.
+ *
+ *     profile.c          the command: on, wait, read, off; the verdict
+ *     profile_read.c     the stacks out of the target
+ *     symbols.c          addresses -> names
+ *     profile_text.c     tables, trees, collapsed stacks
+ *     profile_export.c   JSON and pprof
+ */
+#ifndef TOOLS_PROFILE_H
+#define TOOLS_PROFILE_H
+
+#include "tcm-stat.h"
+
+struct stack_view {
+  uint64_t place; /* of the stack in the target: the same for good */
+  uint64_t live;  /* bytes in use, estimated like all of these */
+  uint64_t live_blocks;
+  uint64_t allocated; /* bytes, ever or since the first reading */
+  uint64_t allocated_blocks;
+  int64_t growth; /* of live since the first reading */
+  uint64_t samples;
+  bool whole; /* it reaches the outermost frame */
+  uint32_t depth;
+  const uintptr_t *pcs; /* the innermost first */
+};
+
+struct profile_view {
+  uint64_t mean; /* bytes from sample to sample, 0: none are taken */
+  uint64_t samples;
+  uint64_t lost;
+  uint64_t metadata; /* bytes of the tables in the target */
+  char *memory;      /* that the stacks point into */
+  struct stack_view *stacks;
+  size_t nstacks;
+};
+
+/* The sums of all stacks. */
+struct profile_sums {
+  uint64_t live;
+  uint64_t live_blocks;
+  uint64_t allocated;
+  uint64_t samples;
+  uint64_t whole; /* samples whose stack is */
+  int64_t growth;
+};
+
+enum status profile_read(struct target *target, struct profile_view *view);
+void profile_free(struct profile_view *view);
+/* Leaves in @now what came since @before. */
+void profile_subtract(struct profile_view *now,
+                      const struct profile_view *before);
+struct profile_sums profile_sum(const struct profile_view *view);
+
+/* ---- Names --------------------------------------------------------------- */
+/* Functions that are inlined into each other at one address. */
+#define NAMES_MOST 8
+
+struct names {
+  unsigned count;               /* 1 or more */
+  const char *name[NAMES_MOST]; /* the innermost first; demangled */
+  const char *file;             /* of the innermost, or NULL */
+  int line;
+};
+
+struct symbols;
+
+/* Names for a target; never NULL. */
+struct symbols *symbols_open(const struct target *target);
+void symbols_close(struct symbols *symbols);
+/* The names of a return address; they hold as long as @symbols. */
+const struct names *symbols_find(struct symbols *symbols, uintptr_t pc);
+/* Whether the function is part of how memory is allocated, not why. */
+bool symbols_is_allocator(const char *name);
+/* The frame of a stack that says best who allocated, as "f (file:line)". */
+void symbols_culprit(struct symbols *symbols, const struct stack_view *stack,
+                     char *text, size_t size);
+
+/* ---- Ways to show --------------------------------------------------------- */
+void profile_table(const struct profile_view *view, struct symbols *symbols);
+void profile_tree(const struct profile_view *view, struct symbols *symbols);
+void profile_collapsed(const struct profile_view *view,
+                       struct symbols *symbols);
+enum status profile_json(const struct target *target,
+                         const struct profile_view *view,
+                         struct symbols *symbols);
+enum status profile_pprof(const struct target *target,
+                          const struct profile_view *view,
+                          struct symbols *symbols, const char *path);
+
+#endif /* TOOLS_PROFILE_H */

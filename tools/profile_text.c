@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "profile.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* Rows of the table, unless it is asked for more. */
+#define ROWS 20
+/* Of the tree, parts below this many percent are left out. */
+#define TREE_LEAST 1
+
+static size_t
+width_of_output(void)
+{
+  const char *columns = getenv("COLUMNS");
+  struct winsize window;
+
+  if (columns != NULL && atoi(columns) >= 40)
+    return (size_t)atoi(columns);
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col >= 40)
+    return window.ws_col;
+  return isatty(STDOUT_FILENO) ? 80 : 120;
+}
+
+/* Writes a line that is cut at the width. */
+static void
+put_cut(const char *text, size_t width)
+{
+  size_t length = strlen(text);
+
+  if (length <= width)
+    printf("%s\n", text);
+  else
+    printf("%.*s...\n", (int)(width < 3 ? 0 : width - 3), text);
+}
+
+/* ---- The table ------------------------------------------------------------ */
+/* What the rows are sorted by. */
+static int64_t
+weight_of(const struct stack_view *stack)
+{
+  return settings.growth ? stack->growth : (int64_t)stack->live;
+}
+
+static int
+heavier(const void *a, const void *b)
+{
+  const struct stack_view *const *x = a, *const *y = b;
+  int64_t wx = weight_of(*x), wy = weight_of(*y);
+
+  if (wx == wy)
+    return ((*x)->allocated < (*y)->allocated) -
+           ((*x)->allocated > (*y)->allocated);
+  return wx < wy ? 1 : -1;
+}
+
+static const struct stack_view **
+sorted(const struct profile_view *view)
+{
+  const struct stack_view **rows = calloc(view->nstacks + 1, sizeof *rows);
+
+  if (rows == NULL)
+    abort();
+  for (size_t i = 0; i < view->nstacks; i++)
+    rows[i] = &view->stacks[i];
+  qsort(rows, view->nstacks, sizeof *rows, heavier);
+  return rows;
+}
+
+/* The functions of a stack, the allocator's own left out, as far as they fit. */
+static void
+chain(struct symbols *symbols, const struct stack_view *stack, char *text,
+      size_t size)
+{
+  size_t length = 0;
+  bool own = true;
+
+  text[0] = '\0';
+  for (uint32_t i = 0; i < stack->depth && length + 4 < size; i++) {
+    const struct names *names = symbols_find(symbols, stack->pcs[i]);
+    for (unsigned k = 0; k < names->count && length + 4 < size; k++) {
+      own = own && symbols_is_allocator(names->name[k]);
+      if (own)
+        continue;
+      length += (size_t)snprintf(text + length, size - length, "%s%s",
+                                 length == 0 ? "" : " < ", names->name[k]);
+    }
+  }
+  if (length == 0)
+    symbols_culprit(symbols, stack, text, size);
+}
+
+static const char *
+growth_text(char *text, int64_t growth)
+{
+  char size[32];
+
+  snprintf(text, 40, "%c%s", growth < 0 ? '-' : '+',
+           size_text(size, (uint64_t)(growth < 0 ? -growth : growth)));
+  return text;
+}
+
+void
+profile_table(const struct profile_view *view, struct symbols *symbols)
+{
+  const struct stack_view **rows = sorted(view);
+  struct profile_sums sums = profile_sum(view);
+  size_t width = width_of_output();
+  char text[1024], line[1200], a[32], b[32], c[40];
+  size_t shown = 0;
+
+  printf("%s      LIVE    BLOCKS     %% ALLOCATED %sSTACK, THE INNERMOST "
+         "FIRST%s\n",
+         bold(), settings.growth ? "    GROWTH " : "", plain());
+  for (size_t i = 0; i < view->nstacks && shown < ROWS; i++) {
+    const struct stack_view *stack = rows[i];
+    int length;
+    if (stack->live == 0 && stack->allocated == 0)
+      continue;
+    length = snprintf(
+        line, sizeof line, "%10s %9" PRIu64 " %5.1f %9s ",
+        size_text(a, stack->live), stack->live_blocks,
+        sums.live == 0 ? 0 : 100 * (double)stack->live / (double)sums.live,
+        size_text(b, stack->allocated));
+    if (settings.growth)
+      length += snprintf(line + length, sizeof line - (size_t)length, "%10s ",
+                         growth_text(c, stack->growth));
+    chain(symbols, stack, text, sizeof text);
+    snprintf(line + length, sizeof line - (size_t)length, "%s", text);
+    put_cut(line, width);
+    shown++;
+  }
+  if (view->nstacks > shown)
+    printf("%10s and %zu more stacks\n", "", view->nstacks - shown);
+  printf("%10s in %" PRIu64 " samples, one in %s", size_text(a, sums.live),
+         sums.samples, size_text(b, view->mean));
+  if (sums.samples > 0)
+    printf("; %.1f %% of the stacks are whole",
+           100 * (double)sums.whole / (double)sums.samples);
+  if (view->lost > 0)
+    printf("; %" PRIu64 " samples were lost", view->lost);
+  printf("\n");
+  free(rows);
+}
+
+/* ---- Collapsed stacks ------------------------------------------------------- */
+/* Semicolons and newlines have a meaning there. */
+static void
+put_frame(const char *name)
+{
+  for (; *name != '\0'; name++)
+    putchar(*name == ';' || *name == '\n' ? ':' : *name);
+}
+
+void
+profile_collapsed(const struct profile_view *view, struct symbols *symbols)
+{
+  for (size_t i = 0; i < view->nstacks; i++) {
+    const struct stack_view *stack = &view->stacks[i];
+    int64_t weight = weight_of(stack);
+    if (weight <= 0)
+      continue;
+    for (uint32_t k = stack->depth; k-- > 0;) {
+      const struct names *names = symbols_find(symbols, stack->pcs[k]);
+      for (unsigned n = names->count; n-- > 0;) {
+        put_frame(names->name[n]);
+        if (k > 0 || n > 0)
+          putchar(';');
+      }
+    }
+    printf("%s %" PRId64 "\n", stack->depth == 0 ? "unknown code" : "", weight);
+  }
+}
+
+/* ---- The tree ------------------------------------------------------------------ */
+struct node {
+  const char *name;
+  int64_t weight;
+  struct node *children;
+  struct node *next;
+};
+
+static struct node *
+child_of(struct node *node, const char *name)
+{
+  struct node *child;
+
+  for (child = node->children; child != NULL; child = child->next)
+    if (strcmp(child->name, name) == 0)
+      return child;
+  child = calloc(1, sizeof *child);
+  if (child == NULL)
+    abort();
+  child->name = name;
+  child->next = node->children;
+  node->children = child;
+  return child;
+}
+
+static void
+add_to_tree(struct node *node, const struct stack_view *stack,
+            struct symbols *symbols)
+{
+  node->weight += weight_of(stack);
+  for (uint32_t k = stack->depth; k-- > 0;) {
+    const struct names *names = symbols_find(symbols, stack->pcs[k]);
+    for (unsigned n = names->count; n-- > 0;) {
+      node = child_of(node, names->name[n]);
+      node->weight += weight_of(stack);
+    }
+  }
+}
+
+/* The heaviest child that was not shown yet. */
+static struct node *
+heaviest(struct node *node, int64_t below, const struct node *after)
+{
+  struct node *best = NULL;
+
+  for (struct node *c = node->children; c != NULL; c = c->next)
+    if (c != after && c->weight > 0 && c->weight < below &&
+        (best == NULL || c->weight > best->weight))
+      best = c;
+  return best;
+}
+
+static void
+put_node(struct node *node, unsigned level, int64_t whole, size_t width)
+{
+  int64_t last = INT64_MAX;
+  struct node *child = NULL;
+  char line[1200], a[32];
+
+  if (node->weight * 100 < whole * TREE_LEAST)
+    return;
+  snprintf(line, sizeof line, "%10s %5.1f %% %*s%s",
+           size_text(a, (uint64_t)node->weight),
+           100 * (double)node->weight / (double)whole,
+           (int)(level < 40 ? level : 40), "", node->name);
+  put_cut(line, width);
+  while ((child = heaviest(node, last, child)) != NULL) {
+    put_node(child, level + 1, whole, width);
+    last = child->weight;
+  }
+}
+
+static void
+free_node(struct node *node)
+{
+  while (node->children != NULL) {
+    struct node *child = node->children;
+    node->children = child->next;
+    free_node(child);
+    free(child);
+  }
+}
+
+void
+profile_tree(const struct profile_view *view, struct symbols *symbols)
+{
+  struct node root = {.name = "all"};
+
+  for (size_t i = 0; i < view->nstacks; i++)
+    if (weight_of(&view->stacks[i]) > 0)
+      add_to_tree(&root, &view->stacks[i], symbols);
+  if (root.weight > 0)
+    put_node(&root, 0, root.weight, width_of_output());
+  free_node(&root);
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Names of addresses: from the files of the target, by elfutils' libdw, which
+ * finds functions that were inlined, separate debug files, and debuginfod where
+ * the system has it.  Without libdw, or where a file has no names, a place is
+ * given as file and offset.
+ */
+#include "profile.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef HAVE_LIBDW
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <elfutils/libdwfl.h>
+#endif
+
+#define BUCKETS 4096
+
+struct symbol {
+  struct symbol *next;
+  uintptr_t pc;
+  struct names names;
+};
+
+struct symbols {
+  const struct target *target;
+  struct symbol *buckets[BUCKETS];
+  char *(*demangle)(const char *, char *, size_t *, int *);
+#ifdef HAVE_LIBDW
+  Dwfl *dwfl;
+#endif
+};
+
+static char *
+copy_text(const char *text)
+{
+  char *copy = strdup(text);
+
+  if (copy == NULL)
+    abort();
+  return copy;
+}
+
+/* Rust adds a number to each name. */
+static void
+cut_rust_hash(char *name)
+{
+  size_t length = strlen(name);
+
+  if (length > 19 && strncmp(name + length - 19, "::h", 3) == 0 &&
+      strspn(name + length - 16, "0123456789abcdef") == 16)
+    name[length - 19] = '\0';
+}
+
+/* As the source has it; the caller frees it. */
+static char *
+readable_name(struct symbols *symbols, const char *name)
+{
+  int failed = 0;
+  char *text;
+
+  if (strncmp(name, "_Z", 2) != 0 || symbols->demangle == NULL)
+    return copy_text(name);
+  text = symbols->demangle(name, NULL, NULL, &failed);
+  if (text == NULL)
+    return copy_text(name);
+  cut_rust_hash(text);
+  return text;
+}
+
+/* ---- Without debug information ----------------------------------------- */
+/* "file+0x123" by /proc/PID/maps. */
+static char *
+place_by_maps(const struct target *target, uintptr_t pc)
+{
+  char path[64], line[4096], text[4200];
+  unsigned long start, end, offset;
+  FILE *maps;
+  int at;
+
+  snprintf(text, sizeof text, "%#" PRIxPTR, pc);
+  snprintf(path, sizeof path, "/proc/%d/maps", (int)target->pid);
+  maps = target->core != NULL ? NULL : fopen(path, "re");
+  while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+    if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %n", &start, &end, &offset, &at) <
+            3 ||
+        pc < start || pc >= end)
+      continue;
+    line[strcspn(line, "\n")] = '\0';
+    if (line[at] == '/')
+      snprintf(text, sizeof text, "%s+%#lx", strrchr(line, '/') + 1,
+               (unsigned long)pc - start + offset);
+    else
+      snprintf(text, sizeof text, "[code made at run time]");
+    break;
+  }
+  if (maps != NULL)
+    fclose(maps);
+  return copy_text(text);
+}
+
+#ifdef HAVE_LIBDW
+/* ---- With it ------------------------------------------------------------ */
+/* The file as the target sees it, which may live in another root. */
+static int
+find_elf(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
+         char **file, Elf **elf)
+{
+  char path[4200];
+  int fd;
+
+  if (name[0] == '/' && *data != NULL) {
+    snprintf(path, sizeof path, "/proc/%d/root%s", *(const int *)*data, name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+      *file = copy_text(name);
+      return fd;
+    }
+  }
+  return dwfl_linux_proc_find_elf(module, data, name, base, file, elf);
+}
+
+static const Dwfl_Callbacks callbacks = {
+    .find_elf = find_elf,
+    .find_debuginfo = dwfl_standard_find_debuginfo,
+};
+
+static int
+set_data(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr start,
+         void *pid)
+{
+  (void)module;
+  (void)name;
+  (void)start;
+  *data = pid;
+  return DWARF_CB_OK;
+}
+
+static void
+dwfl_open(struct symbols *symbols)
+{
+  const struct target *target = symbols->target;
+
+  if (target->core != NULL)
+    return;
+  symbols->dwfl = dwfl_begin(&callbacks);
+  if (symbols->dwfl == NULL)
+    return;
+  if (dwfl_linux_proc_report(symbols->dwfl, target->pid) != 0 ||
+      dwfl_report_end(symbols->dwfl, NULL, NULL) != 0) {
+    dwfl_end(symbols->dwfl);
+    symbols->dwfl = NULL;
+    return;
+  }
+  dwfl_getmodules(symbols->dwfl, set_data,
+                  (void *)(uintptr_t)&symbols->target->pid, 0);
+}
+
+static void
+add_name(struct symbols *symbols, struct names *names, const char *name)
+{
+  if (names->count < NAMES_MOST)
+    names->name[names->count++] = readable_name(symbols, name);
+}
+
+/* The name of a function for linkers, since it has the arguments' types. */
+static const char *
+die_name(Dwarf_Die *die)
+{
+  Dwarf_Attribute attribute;
+  const char *name = dwarf_formstring(
+      dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute));
+
+  return name != NULL ? name : dwarf_diename(die);
+}
+
+/* Functions that were inlined where the code at @pc stands. */
+static void
+add_inlined(struct symbols *symbols, Dwfl_Module *module, uintptr_t pc,
+            struct names *names)
+{
+  Dwarf_Addr bias = 0;
+  Dwarf_Die *unit = dwfl_module_addrdie(module, pc, &bias), *scopes = NULL;
+  int n = unit == NULL ? 0 : dwarf_getscopes(unit, pc - bias, &scopes);
+
+  for (int i = 0; i < n; i++) {
+    const char *name;
+    if (dwarf_tag(&scopes[i]) == DW_TAG_subprogram)
+      break;
+    if (dwarf_tag(&scopes[i]) == DW_TAG_inlined_subroutine &&
+        (name = die_name(&scopes[i])) != NULL)
+      add_name(symbols, names, name);
+  }
+  free(scopes);
+}
+
+static bool
+find_by_dwfl(struct symbols *symbols, uintptr_t pc, struct names *names)
+{
+  Dwfl_Module *module =
+      symbols->dwfl == NULL ? NULL : dwfl_addrmodule(symbols->dwfl, pc);
+  const char *name, *file;
+  Dwfl_Line *line;
+
+  if (module == NULL)
+    return false;
+  add_inlined(symbols, module, pc, names);
+  name = dwfl_module_addrname(module, pc);
+  if (name == NULL)
+    return names->count > 0;
+  add_name(symbols, names, name);
+  line = dwfl_module_getsrc(module, pc);
+  file = line == NULL
+             ? NULL
+             : dwfl_lineinfo(line, NULL, &names->line, NULL, NULL, NULL);
+  if (file != NULL)
+    names->file =
+        copy_text(strrchr(file, '/') == NULL ? file : strrchr(file, '/') + 1);
+  return true;
+}
+#else
+static void
+dwfl_open(struct symbols *symbols)
+{
+  (void)symbols;
+}
+
+static bool
+find_by_dwfl(struct symbols *symbols, uintptr_t pc, struct names *names)
+{
+  (void)pc;
+  (void)names;
+  (void)readable_name(symbols, "");
+  return false;
+}
+#endif
+
+/* ---- For all ------------------------------------------------------------- */
+/* The runtime of C++ is asked for only when it is needed: what has such names
+ * mostly has it too. */
+struct symbols *
+symbols_open(const struct target *target)
+{
+  struct symbols *symbols = calloc(1, sizeof *symbols);
+  void *library = dlopen("libstdc++.so.6", RTLD_LAZY);
+
+  if (symbols == NULL)
+    abort();
+  symbols->target = target;
+  if (library != NULL)
+    *(void **)&symbols->demangle = dlsym(library, "__cxa_demangle");
+  dwfl_open(symbols);
+  return symbols;
+}
+
+void
+symbols_close(struct symbols *symbols)
+{
+  for (size_t i = 0; i < BUCKETS; i++)
+    while (symbols->buckets[i] != NULL) {
+      struct symbol *symbol = symbols->buckets[i];
+      symbols->buckets[i] = symbol->next;
+      for (unsigned k = 0; k < symbol->names.count; k++)
+        free((void *)(uintptr_t)symbol->names.name[k]);
+      free((void *)(uintptr_t)symbol->names.file);
+      free(symbol);
+    }
+#ifdef HAVE_LIBDW
+  if (symbols->dwfl != NULL)
+    dwfl_end(symbols->dwfl);
+#endif
+  free(symbols);
+}
+
+const struct names *
+symbols_find(struct symbols *symbols, uintptr_t pc)
+{
+  struct symbol **bucket =
+      &symbols->buckets[(pc ^ pc >> 12 ^ pc >> 24) % BUCKETS];
+  struct symbol *symbol;
+
+  for (symbol = *bucket; symbol != NULL; symbol = symbol->next)
+    if (symbol->pc == pc)
+      return &symbol->names;
+  symbol = calloc(1, sizeof *symbol);
+  if (symbol == NULL)
+    abort();
+  symbol->pc = pc;
+  symbol->next = *bucket;
+  *bucket = symbol;
+  /* A return address lies behind the call. */
+  if (!find_by_dwfl(symbols, pc - 1, &symbol->names))
+    symbol->names.name[symbol->names.count++] =
+        place_by_maps(symbols->target, pc - 1);
+  return &symbol->names;
+}
+
+bool
+symbols_is_allocator(const char *name)
+{
+  static const char *const beginnings[] = {
+      "tcm_",       "tcmi_",         "operator new", "std::", "__gnu_cxx::",
+      "void std::", "__libc_malloc", "void* std::",  "_dl_",  "alloc::",
+      "__rust_",    "__rdl_",        "libtcm"};
+  static const char *const names[] = {
+      "malloc",          "calloc",        "realloc",        "reallocarray",
+      "memalign",        "aligned_alloc", "valloc",         "strdup",
+      "strndup",         "__strdup",      "posix_memalign", "pvalloc",
+      "allocate_slower", "new_slow",      "__strndup",      "add_here"};
+
+  for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+    if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
+      return true;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(name, names[i]) == 0)
+      return true;
+  return strstr(name, " std::") != NULL && strchr(name, '(') != NULL &&
+         strstr(name, " std::") < strchr(name, '(');
+}
+
+void
+symbols_culprit(struct symbols *symbols, const struct stack_view *stack,
+                char *text, size_t size)
+{
+  const char *first = "unknown code";
+
+  for (uint32_t i = 0; i < stack->depth; i++) {
+    const struct names *names = symbols_find(symbols, stack->pcs[i]);
+    for (unsigned k = 0; k < names->count; k++) {
+      if (i == 0 && k == 0)
+        first = names->name[0];
+      if (symbols_is_allocator(names->name[k]))
+        continue;
+      if (k == 0 && names->file != NULL)
+        snprintf(text, size, "%s (%s:%d)", names->name[k], names->file,
+                 names->line);
+      else
+        snprintf(text, size, "%s", names->name[k]);
+      return;
+    }
+  }
+  snprintf(text, size, "%s", first);
+}
