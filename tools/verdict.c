@@ -144,10 +144,11 @@ use_grows(const struct facts *f, struct verdict *verdict)
            "fell: %s of it in %s.",
            size_text(a, grown), f->look->seconds, size_text(b, part),
            c == 0 ? "large blocks" : class_text(text, c));
-  snprintf(verdict->action, sizeof verdict->action,
-           "Find who allocates and does not free these; whether it goes on, "
-           "tcm-stat --seconds=60 %d tells.",
-           (int)f->target->pid);
+  snprintf(
+      verdict->action, sizeof verdict->action,
+      "tcm-stat profile --growth %d names the code that allocates and does "
+      "not free these; whether it goes on, tcm-stat --seconds=60 %d tells.",
+      (int)f->target->pid, (int)f->target->pid);
   return true;
 }
 

@@ -13,7 +13,7 @@ LIMIT = {"TCM_HARD_LIMIT_BYTES": "32M"}
 # the action does.
 CASES = [
     ("leak", None, r"^Growth: the program's own use rose by [\d.]+ \w+ in .* "
-     r"of it in blocks of \d+ to 1024 bytes\.", "^Do: Find who allocates"),
+     r"of it in blocks of \d+ to 1024 bytes\.", "^Do: tcm-stat profile --growth"),
     ("large-leak", None, r"^Growth: .* in large blocks\.", "--seconds=60"),
     ("fragmented", None, r"^Fragmentation: 1\d\.\d MiB .* beside 40\d\d blocks "
      r"of 481 to 512 bytes", "would let 1.* go back"),
