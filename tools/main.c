@@ -64,6 +64,7 @@ static const char usage_text[] =
     "  diff A B            what changed; PIDs, core files, or saved --json\n"
     "  json PID            all numbers as one JSON document\n"
     "  ps                  all processes that run tcm\n"
+    "  exporter            the same as samples for Prometheus' node exporter\n"
     "  release PID         ask it to return free memory to the system\n"
     "  set PID NAME=VALUE  ask it to change an option\n"
     "\n"
@@ -73,7 +74,7 @@ static const char usage_text[] =
     "  -i, --interval=S    watch, top: seconds between rows, 1 by default\n"
     "      --color=WHEN    always, never, or auto (the default)\n"
     "      --json          one JSON document for each reading\n"
-    "      --openmetrics   samples for Prometheus\n"
+    "      --openmetrics   samples in the format OpenMetrics\n"
     "  -o, --output=FILE   write there, all at once\n"
     "      --pages         spans: page by page\n"
     "      --seconds=S     show, report: how long to look, 1 by default, 0 "
@@ -310,6 +311,7 @@ static const struct command commands[] = {
     {"release", request_release, 1, TAKES_BYTES | TAKES_TIMEOUT, false},
     {"set", run_set, 2, TAKES_TIMEOUT, false},
     {"diff", NULL, 2, TAKES_BYTES, false},
+    {"exporter", NULL, 0, 0, false},
     {"ps", NULL, 0, TAKES_JSON | TAKES_METRICS | TAKES_BYTES, false},
 };
 #define NCOMMANDS (sizeof commands / sizeof *commands)
@@ -427,7 +429,11 @@ run(int n, char **arguments)
     settings.assignment = arguments[n - 1];
     return run_on_named(arguments[0], command);
   }
-  return n == 2 ? show_diff(arguments[0], arguments[1]) : show_ps();
+  if (n == 2)
+    return show_diff(arguments[0], arguments[1]);
+  if (strcmp(command->name, "exporter") == 0)
+    settings.openmetrics = settings.for_prometheus = true;
+  return show_ps();
 }
 
 /* A reader that has gone away, or a full disk. */

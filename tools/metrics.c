@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Samples in the text format of OpenMetrics, which Prometheus' textfile
- * collector takes as well.  A family's description goes before its first
- * sample only, and all samples of a family stand together: with several
- * targets (ps) they are kept until the end.
+ * Samples in the text format of OpenMetrics, or in that of Prometheus, which its
+ * node exporter's textfile collector reads.  The two name counters differently:
+ *
+ *     OpenMetrics   # TYPE tcm_forks counter          tcm_forks_total{...} 1
+ *     Prometheus    # TYPE tcm_forks_total counter    tcm_forks_total{...} 1
+ *
+ * Each takes the other's counters for samples without a type.
+ *
+ * A family's description goes before its first sample only, and all samples of a
+ * family stand together: with several targets (ps) they are kept until the end.
  */
 #include "tcm-stat.h"
 
@@ -177,19 +183,29 @@ metrics_write(const struct target *target, const struct view *view,
   return STATUS_OK;
 }
 
+static void
+put_family(int i)
+{
+  bool counts = strcmp(families[i].type, "counter") == 0;
+  const char *more = counts && settings.for_prometheus ? "_total" : "";
+
+  printf("# TYPE %s%s %s\n", families[i].name, more, families[i].type);
+  if (families[i].unit[0] != '\0' && !settings.for_prometheus)
+    printf("# UNIT %s %s\n", families[i].name, families[i].unit);
+  printf("# HELP %s%s %s\n%s", families[i].name, more, families[i].help,
+         samples[i].text);
+}
+
 void
 metrics_end(void)
 {
   for (int i = 0; i < FAMILIES; i++) {
     if (samples[i].text == NULL)
       continue;
-    printf("# TYPE %s %s\n", families[i].name, families[i].type);
-    if (families[i].unit[0] != '\0')
-      printf("# UNIT %s %s\n", families[i].name, families[i].unit);
-    printf("# HELP %s %s\n%s", families[i].name, families[i].help,
-           samples[i].text);
+    put_family(i);
     free(samples[i].text);
     samples[i].text = NULL;
   }
-  puts("# EOF");
+  if (!settings.for_prometheus)
+    puts("# EOF");
 }

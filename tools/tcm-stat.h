@@ -39,6 +39,7 @@ enum status {
 struct settings {
   bool json;              /* --json */
   bool openmetrics;       /* --openmetrics */
+  bool for_prometheus;    /* exporter: its format, not that of OpenMetrics */
   bool bytes;             /* --bytes: exact sizes */
   bool color;             /* --color, NO_COLOR, isatty */
   bool pages;             /* spans --pages */

@@ -42,4 +42,12 @@ for file in override.conf Dockerfile deployment.yaml; do
     status=1
   fi
 done
+service=$folder/tcm-exporter.service
+if grep -q '^ExecStart=/usr/bin/tcm-stat exporter -o /.*\.prom$' "$service" &&
+  grep -q '^OnUnitActiveSec=' "$folder/tcm-exporter.timer"; then
+  echo "pass tcm-exporter"
+else
+  echo "FAIL tcm-exporter does not run the exporter"
+  status=1
+fi
 exit $status

@@ -102,6 +102,24 @@ def json_of_the_process_itself():
                                     outside["resident_bytes"])
 
 
+def the_document_is_described():
+    """Each member is in the manual page, under the schema that it has."""
+    need_json()
+    path = os.path.join(os.environ["TEST_SRCDIR"], "man/tcm-stat.1")
+    with open(path, encoding="utf-8") as file:
+        page = file.read()
+    page = page[page.index(".SS The document"):page.index(".SH OPTIONS")]
+    words = set(re.findall(r"\w+", page))
+    with Target() as target:
+        target.do("fill 10 100")
+        document = read(target.pid)
+    assert "The number of this description: %d." % document["schema"] in page
+    names = set(document) | set(document["counters"]) | \
+        set(document["classes"][0]) | set(document["threads"][0])
+    names |= {key for option in document["options"].values() for key in option}
+    assert names <= words, names - words
+
+
 def counts_every_allocation_if_asked():
     need_json()
     with Target(env={"TCM_CHECK": "1"}) as target:
@@ -620,14 +638,15 @@ def many_at_once():
 
 toolbox.main([
     parts_are_the_whole, residency_is_predicted,
-    agrees_with_the_process_itself, json_of_the_process_itself, counts_every_allocation_if_asked,
+    agrees_with_the_process_itself, json_of_the_process_itself,
+    the_document_is_described, counts_every_allocation_if_asked,
     threads_are_told_apart, options_and_their_source, a_stopped_process,
     a_static_program, core_files, another_mount_namespace, a_deleted_library,
     no_such_process, a_zombie, not_tcm, another_version, no_permission, usage,
     a_full_disk, lines_are_narrow, colors, spans_map, watch_counts,
-    watch_ends_with_the_target, differences, all_processes, metrics,
+    watch_ends_with_the_target, differences,
+    all_processes, metrics,
     release_when_it_allocates, an_idle_process_is_waited_for,
     an_idle_process_returns_what_it_has, set_an_option, by_name, hints,
     options_that_do_not_apply, arguments_in_ps, classes_by_waste,
-    growth_by_class,
-    many_at_once])
+    growth_by_class, many_at_once])
