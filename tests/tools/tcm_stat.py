@@ -425,6 +425,38 @@ def watch_ends_with_the_target():
         assert "has ended" in errors, errors
 
 
+def a_program_that_asks_another_allocator():
+    """tcm(7) on Debian's redis: jemalloc's figures say nothing of the heap."""
+    need_json()
+    server, client = map(shutil.which, ["redis-server", "redis-cli"])
+    if server is None or client is None or "libjemalloc" not in \
+            subprocess.run(["ldd", server], capture_output=True, text=True,
+                           check=False).stdout:
+        raise Skip("no redis that is linked with jemalloc")
+    with tempfile.TemporaryDirectory() as folder:
+        socket = os.path.join(folder, "socket")
+
+        def ask(*words):
+            return subprocess.run([client, "-s", socket, *words], text=True,
+                                  capture_output=True, check=False).stdout
+        with Target([server, "--port", "0", "--unixsocket", socket, "--save",
+                     "", "--dir", folder], ready=False) as target:
+            deadline = time.monotonic() + 20
+            while "PONG" not in ask("ping"):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            ask("eval", "for i = 1, 50000 do redis.call('set', i, "
+                "string.rep('x', 200)) end", "0")
+            figures = dict(line.split(":", 1)
+                           for line in ask("info", "memory").splitlines()
+                           if ":" in line)
+            truth = read(target.pid)
+    used = int(figures["used_memory"])
+    assert used > 10 * MIB and truth["in_use_bytes"] >= used * 9 // 10, (
+        figures, truth["in_use_bytes"])
+    assert int(figures["allocator_allocated"]) < MIB, figures
+
+
 def differences():
     need_json()
     with Target() as target, tempfile.TemporaryDirectory() as folder:
@@ -644,7 +676,7 @@ toolbox.main([
     a_static_program, core_files, another_mount_namespace, a_deleted_library,
     no_such_process, a_zombie, not_tcm, another_version, no_permission, usage,
     a_full_disk, lines_are_narrow, colors, spans_map, watch_counts,
-    watch_ends_with_the_target, differences,
+    watch_ends_with_the_target, a_program_that_asks_another_allocator, differences,
     all_processes, metrics,
     release_when_it_allocates, an_idle_process_is_waited_for,
     an_idle_process_returns_what_it_has, set_an_option, by_name, hints,
