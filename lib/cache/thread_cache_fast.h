@@ -4,7 +4,7 @@
  * call, no loop.
  *
  * Budget on x86-64, to the ret: malloc of a small size 14 instructions, free
- * 20, and 42 at most where the window moves; a test counts them in the library.
+ * 20, and 44 at most where the window moves; a test counts them in the library.
  *
  * A tag addresses its bin directly: 2 * class * 8 bytes = class * 16, the size
  * of a bin.  The prefetch in free is for the malloc that will hand the object
@@ -70,7 +70,6 @@ thread_cache_pop_tagged(size_t size, size_t *tag_of_object)
   return object;
 }
 
-/* The object alone. */
 static ALWAYS_INLINE void *
 thread_cache_pop(size_t size)
 {
@@ -140,7 +139,7 @@ leaf_of_rotated(uintptr_t rotated)
  * moves to the object's row.  With a closed window each free takes the slow path,
  * see tcmi_thread_cache_divert().
  *
- * Rejected: a second window, since a program with three rows misses both. */
+ * Rejected: a second window: three rows miss both. */
 static ALWAYS_INLINE bool
 thread_cache_try_push_outside(void *object)
 {
@@ -148,19 +147,20 @@ thread_cache_try_push_outside(void *object)
   uintptr_t rotated = rotate_address((uintptr_t)object);
   struct pagemap_leaf *leaf = leaf_of_rotated(rotated);
   struct bin *bin;
+  void **top;
   size_t tag;
 
   if (unlikely(leaf == NULL) || unlikely(cache->window.npages == 0))
     return false;
-  tag = atomic_load_relaxed(
-      &leaf->tags[rotated >> (PAGE_SHIFT - 3) & (LEAF_PAGES - 1)]);
+  tag = leaf->window.tags[(rotated - leaf->window.start) >> (PAGE_SHIFT - 3)];
   bin = thread_cache_bin(cache, tag);
-  if (bin->top >= bin->lim || bin->top[-1] == object)
+  top = bin->top;
+  if (top >= bin->lim || top[-1] == object)
     return false;
   cache->window = leaf->window;
   __builtin_prefetch(object, 1);
-  *bin->top = object;
-  bin->top++;
+  *top = object;
+  bin->top = top + 1;
   return true;
 }
 

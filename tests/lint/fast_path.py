@@ -17,7 +17,7 @@ import re
 import lint
 
 LIMITS = {"malloc": 14, "free": 20}
-OUTSIDE, OUTSIDE_LIMIT = "tcmi_free_slow", 42
+OUTSIDE, OUTSIDE_LIMIT = "tcmi_free_slow", 44
 TAKEN_MAX = 1
 OUTSIDE_TAKEN_MAX = 2
 BUDGET = 200
