@@ -85,6 +85,7 @@ shared_count(const struct shared_copy *copy, struct raw_shared *raw)
       .released_bytes = copy->released,
       .large_count = copy->large.count,
       .large_bytes = copy->large.bytes,
+      .slack_bytes = copy->large.slack,
       .soft_hits = copy->pages.soft_hits,
       .hard_hits = copy->pages.hard_hits,
   };

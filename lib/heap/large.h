@@ -22,6 +22,8 @@
 struct large_stats {
   uint64_t count; /* [atomic: relaxed, stats] blocks, live or held */
   uint64_t bytes; /* [atomic: relaxed, stats] of them */
+  uint64_t slack; /* [atomic: relaxed, stats] of these, what is there only
+                     because a small block is sampled and has a page */
 };
 
 extern struct large_stats tcmi_large_stats;

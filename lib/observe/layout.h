@@ -93,8 +93,10 @@ enum {
       LAYOUT_STRUCT(LAYOUT_15, struct span, link, start, npages, mapped)),
   LAYOUT_17 = LAYOUT_CUT(
       LAYOUT_STRUCT(LAYOUT_16, struct profile, mean, samples, records, stacks)),
-  LAYOUT_18 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_17, struct profile_stack, depth,
-                                       allocated, freed, pcs)),
+  LAYOUT_LARGE = LAYOUT_CUT(
+      LAYOUT_STRUCT(LAYOUT_17, struct large_stats, count, bytes, slack, slack)),
+  LAYOUT_18 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_LARGE, struct profile_stack,
+                                       depth, allocated, freed, pcs)),
 };
 
 #define STATS_LAYOUT                                                    \

@@ -83,6 +83,7 @@ look_at_shared(struct raw_shared *shared)
       .released_bytes = SEEN(*tcmi_page_heap_view.released_bytes),
       .large_count = SEEN(tcmi_large_stats.count),
       .large_bytes = SEEN(tcmi_large_stats.bytes),
+      .slack_bytes = SEEN(tcmi_large_stats.slack),
       .soft_hits = SEEN(tcmi_page_counts.soft_hits),
       .hard_hits = SEEN(tcmi_page_counts.hard_hits),
   };

@@ -46,7 +46,8 @@ struct raw_shared {
   uint64_t released_bytes; /* ever */
   uint64_t large_count;    /* blocks, those held by thread caches too */
   uint64_t large_bytes;
-  uint64_t soft_hits; /* of the limits */
+  uint64_t slack_bytes; /* of these, no block's: see heap/large.h */
+  uint64_t soft_hits;   /* of the limits */
   uint64_t hard_hits;
 };
 

@@ -107,11 +107,13 @@ tcmi_stats_sum(const struct stats_raw *raw, struct tcm_stats *stats)
   stats->page_heap_bytes = shared->idle_pages << PAGE_SHIFT;
   stats->returned_bytes += minus(shared->committed_bytes, pages);
   stats->released_total_bytes = shared->released_bytes;
-  stats->metadata_bytes = shared->metadata_bytes;
+  /* What a sample takes beside its block is tcm's own. */
+  stats->metadata_bytes = shared->metadata_bytes + shared->slack_bytes;
   stats->mapped_bytes = shared->committed_bytes + shared->metadata_bytes;
   stats->most_mapped_bytes = max_size(shared->most_bytes, stats->mapped_bytes);
   stats->reserved_bytes = shared->reserved_bytes + shared->metadata_bytes;
-  stats->large_bytes = minus(shared->large_bytes, raw->threads.held_bytes);
+  stats->large_bytes =
+      minus(shared->large_bytes, raw->threads.held_bytes + shared->slack_bytes);
   stats->soft_limit_hits = shared->soft_hits;
   stats->hard_limit_hits = shared->hard_hits;
   stats->large_count = minus(shared->large_count, raw->threads.held_blocks);

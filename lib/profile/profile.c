@@ -95,6 +95,7 @@ tcmi_profile_allocate(size_t align, size_t size, size_t usable, bool zero)
 {
   struct cache_owner *owner = owner_of(tcmi_thread_cache);
   uint64_t mean = owner->sample_mean;
+  struct span *span;
   uint32_t number;
   void *block;
 
@@ -109,8 +110,9 @@ tcmi_profile_allocate(size_t align, size_t size, size_t usable, bool zero)
     tcmi_profile_remove(number, /*never=*/true);
     return NULL;
   }
-  tcmi_profile_place(number, (uintptr_t)block);
-  pagemap_span((uintptr_t)block)->sample = number;
+  span = pagemap_span((uintptr_t)block);
+  tcmi_profile_place(number, (uintptr_t)block, span_bytes(span) - usable);
+  span->sample = number;
   return block;
 }
 
@@ -125,7 +127,7 @@ tcmi_profile_resized(struct span *span)
     return;
   span->sample = add_here(span_bytes(span), owner->sample_mean);
   if (span->sample != 0)
-    tcmi_profile_place(span->sample, span->start);
+    tcmi_profile_place(span->sample, span->start, 0);
 }
 
 void

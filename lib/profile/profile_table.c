@@ -11,6 +11,7 @@
 #include "base/metadata.h"
 #include "base/report.h"
 #include "base/system.h"
+#include "heap/large.h"
 #include "profile/profile.h"
 #include "profile/sample_math.h"
 
@@ -181,10 +182,15 @@ tcmi_profile_add(const uintptr_t *pcs, size_t depth, bool whole, size_t size,
 }
 
 void
-tcmi_profile_place(uint32_t number, uintptr_t block)
+tcmi_profile_place(uint32_t number, uintptr_t block, size_t slack)
 {
+  struct profile_record *record;
+
   lock_acquire(&tcmi_profile_lock);
-  tcmi_profile_record(number)->block = block;
+  record = tcmi_profile_record(number);
+  record->block = block;
+  record->slack = slack;
+  atomic_add_relaxed(&tcmi_large_stats.slack, slack);
   lock_release(&tcmi_profile_lock);
 }
 
@@ -207,7 +213,9 @@ tcmi_profile_remove(uint32_t number, bool never)
     stack->freed += record->bytes;
     stack->freed_blocks += record->blocks;
   }
+  atomic_sub_relaxed(&tcmi_large_stats.slack, record->slack);
   record->block = 0;
+  record->slack = 0;
   record->stack = tcmi_profile.first_free;
   tcmi_profile.first_free = number;
   lock_release(&tcmi_profile_lock);

@@ -12,6 +12,7 @@
 #include "base/options.h"
 #include "base/random.h"
 #include "cache/cache_owner.h"
+#include "heap/large.h"
 #include "heap/pagemap.h"
 #include "profile/profile.h"
 #include "profile/sample_math.h"
@@ -205,6 +206,32 @@ START_TEST(estimates)
 }
 END_TEST
 
+/* What is in use is what the program asked for, though samples have pages of
+ * their own; and the estimate is near it. */
+START_TEST(what_is_in_use)
+{
+  void *held[8000];
+  struct tcm_stats before, after;
+  double grown, live;
+
+  start(64, unit_seed());
+  ck_assert_int_eq(tcm_stats(&before, sizeof before), 0);
+  live = sum_all().live;
+  for (size_t i = 0; i < 8000; i++)
+    held[i] = tcmi_allocate(64);
+  ck_assert_int_eq(tcm_stats(&after, sizeof after), 0);
+  grown = (double)(after.in_use_bytes - before.in_use_bytes);
+  must_for(grown == 8000.0 * 64, "grown %g", grown);
+  must(fabs(sum_all().live - live - grown) < 0.04 * grown);
+  must(after.metadata_bytes - before.metadata_bytes >= 4000 * 4032);
+  for (size_t i = 0; i < 8000; i++)
+    tcmi_free(held[i]);
+  ck_assert_int_eq(tcm_stats(&after, sizeof after), 0);
+  must(after.in_use_bytes == before.in_use_bytes);
+  ck_assert_uint_eq(tcmi_large_stats.slack, 0);
+}
+END_TEST
+
 /* The sizes and contents of blocks do not show whether they are sampled. */
 START_TEST(every_block)
 {
@@ -381,6 +408,7 @@ main(void)
   tcase_add_test(tests, logarithms_and_weights);
   tcase_add_test(tests, distances_have_their_mean);
   tcase_add_test(tests, estimates);
+  tcase_add_test(tests, what_is_in_use);
   tcase_add_test(tests, every_block);
   tcase_add_test(tests, a_large_block_that_grows);
   tcase_add_test(tests, on_and_off);
