@@ -30,9 +30,10 @@ struct walk {
   struct cell cells[HUGE_PAGE_PAGES];
 };
 
-struct whole_span {
+/* A descriptor with room for its bits. */
+union whole_span {
   struct span span;
-  uint64_t bits[SPAN_WORDS];
+  char room[sizeof(struct span) + SPAN_WORDS * sizeof(uint64_t)];
 };
 
 /* ---- What is cached --------------------------------------------------------- */
@@ -144,7 +145,7 @@ find_cached(const struct walk *walk, uintptr_t address)
 /* ---- Spans -------------------------------------------------------------------- */
 
 static bool
-span_is_sound(const struct whole_span *whole, uintptr_t huge)
+span_is_sound(const union whole_span *whole, uintptr_t huge)
 {
   const struct span *s = &whole->span;
 
@@ -182,7 +183,7 @@ mark_live(struct page_marks *marks, size_t from, size_t end)
 }
 
 static void
-mark_objects(const struct walk *walk, const struct whole_span *whole,
+mark_objects(const struct walk *walk, const union whole_span *whole,
              struct page_marks *marks)
 {
   const struct span *s = &whole->span;
@@ -191,7 +192,7 @@ mark_objects(const struct walk *walk, const struct whole_span *whole,
 
   for (size_t i = 0; i < s->nobjs; i++) {
     uintptr_t at = s->start + i * size;
-    bool is_free = i >= s->fresh || (whole->bits[i / 64] >> i % 64 & 1);
+    bool is_free = i >= s->fresh || (whole->span.bits[i / 64] >> i % 64 & 1);
     bool is_cached = next < walk->ncached && walk->cached[next] == at;
     next += is_cached;
     for (size_t p = (i * size) >> PAGE_SHIFT;
@@ -215,7 +216,7 @@ kind_of(const struct page_marks *marks, size_t page, bool dirty)
 }
 
 static void
-take_small(struct walk *walk, const struct whole_span *whole, size_t first)
+take_small(struct walk *walk, const union whole_span *whole, size_t first)
 {
   const struct span *s = &whole->span;
   struct page_marks marks = {.live = {0}};
@@ -249,7 +250,7 @@ note_large(struct walk *walk, const struct span *s)
 /* Up to BATCH spans at once; those that went away meanwhile are not sound. */
 static void
 read_spans(const struct walk *walk, const uintptr_t *at, size_t n,
-           struct whole_span *spans)
+           union whole_span *spans)
 {
   struct piece pieces[BATCH];
 
@@ -306,7 +307,7 @@ fill_large(struct walk *walk, uintptr_t huge, size_t from, size_t end)
 static void
 take_spans(struct walk *walk, uintptr_t huge, const uintptr_t *names)
 {
-  struct whole_span spans[BATCH];
+  union whole_span spans[BATCH];
   uintptr_t at[BATCH];
   size_t page[BATCH], p = 0, done = 0;
 

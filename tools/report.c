@@ -82,7 +82,7 @@ append(struct map *map, const char *text)
 static void
 append_cells(struct map *map, const struct cell *cells)
 {
-  char text[48], more[16];
+  char text[24];
 
   for (size_t p = 0; p < HUGE_PAGE_PAGES;) {
     const struct cell *c = &cells[p];
@@ -92,19 +92,16 @@ append_cells(struct map *map, const struct cell *cells)
            (map->detail < DETAIL_ALL || cells[p + n].live == c->live))
       n++;
     snprintf(text, sizeof text, "%c", 'a' + c->kind);
-    if (c->class_id > 0) {
-      snprintf(more, sizeof more, "%u", c->class_id);
-      strcat(text, more);
-    }
-    if (c->class_id > 0 && map->detail == DETAIL_ALL) {
-      snprintf(more, sizeof more, ":%u", c->live);
-      strcat(text, more);
-    }
-    if (n > 1) {
-      snprintf(more, sizeof more, "*%zu", n);
-      strcat(text, more);
-    }
     append(map, text);
+    snprintf(text, sizeof text, "%u", c->class_id);
+    if (c->class_id > 0)
+      append(map, text);
+    snprintf(text, sizeof text, ":%u", c->live);
+    if (c->class_id > 0 && map->detail == DETAIL_ALL)
+      append(map, text);
+    snprintf(text, sizeof text, "*%zu", n);
+    if (n > 1)
+      append(map, text);
     p += n;
   }
 }
@@ -126,7 +123,7 @@ close_tile(struct map *map, const struct cell *cells)
     append(map, text);
   }
   append(map, "],\"");
-  if (map->joined == 1 && map->detail > DETAIL_COUNTS)
+  if (cells != NULL && map->joined == 1 && map->detail > DETAIL_COUNTS)
     append_cells(map, cells);
   append(map, "\"]");
   memset(map->counts, 0, sizeof map->counts);

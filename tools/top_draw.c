@@ -29,9 +29,10 @@ top_colors(void)
 {
   start_color();
   use_default_colors();
-  for (int i = 0; i < PARTS; i++)
-    init_pair((short)(i + 1),
-              parts[i].color == COLOR_BLACK ? -1 : parts[i].color, -1);
+  for (int i = 0; i < PARTS; i++) {
+    int color = parts[i].color == COLOR_BLACK ? -1 : parts[i].color;
+    init_extended_pair(i + 1, color, -1);
+  }
 }
 
 /* Text at a place, cut at the edge. */
