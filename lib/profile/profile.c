@@ -14,21 +14,26 @@
 #include "profile/sample_math.h"
 #include "profile/unwind.h"
 
+struct lock tcmi_profile_lock = LOCK_INITIALIZER(LOCK_PROFILE);
+uint32_t tcmi_profile_epoch;
+
+/* As in tcmi_profile. [atomic: relaxed] */
+static uint64_t mean_in_force;
+
 void
 tcmi_profile_heed(void)
 {
   uint64_t mean = tcmi_option(OPTION_profile_bytes);
-  bool changed;
 
+  if (atomic_load_relaxed(&mean_in_force) == mean)
+    return;
   lock_acquire(&tcmi_profile_lock);
-  changed = tcmi_profile.mean != mean;
-  if (changed) {
-    atomic_store_relaxed(&tcmi_profile.mean, mean);
-    atomic_add_relaxed(&tcmi_profile.epoch, 1);
-  }
+  atomic_store_relaxed(&mean_in_force, mean);
+  atomic_store_relaxed(&tcmi_profile.mean, mean);
+  atomic_add_relaxed(&tcmi_profile_epoch, 1);
   lock_release(&tcmi_profile_lock);
   /* Threads that take samples learn of the end by themselves. */
-  if (changed && mean != 0)
+  if (mean != 0)
     tcmi_thread_cache_close_all_tags();
 }
 
@@ -49,7 +54,7 @@ tcmi_profile_follow(void)
 
   if (tcmi_thread_cache_state != CACHE_OPEN)
     return;
-  cache->sample_epoch = atomic_load_relaxed(&tcmi_profile.epoch);
+  cache->sample_epoch = atomic_load_relaxed(&tcmi_profile_epoch);
   owner->sample_mean = atomic_load_relaxed(&tcmi_profile.mean);
   if (owner->sample_mean == 0) {
     cache->sample_left = 0;

@@ -83,13 +83,12 @@ struct profile_stack {
 
 /* All fields: [lock: profile], read by anybody, unless labelled otherwise. */
 struct profile {
-  uint32_t epoch; /* [atomic: relaxed] one more with each change of mean */
-  uint64_t mean;  /* [atomic: relaxed] bytes from sample to sample, or 0 */
-  uint64_t samples CACHE_ALIGNED; /* ever taken */
-  uint64_t lost;                  /* there was no place for them */
-  uint32_t nrecords;              /* ever used */
-  uint32_t first_free;            /* number of a record, or 0 */
-  uint64_t stack_bytes;           /* used by stacks, 0 is no place */
+  uint64_t mean;       /* [atomic: relaxed] bytes from sample to sample, or 0 */
+  uint64_t samples;    /* ever taken */
+  uint64_t lost;       /* there was no place for them */
+  uint32_t nrecords;   /* ever used */
+  uint32_t first_free; /* number of a record, or 0 */
+  uint64_t stack_bytes; /* used by stacks, 0 is no place */
   uint64_t nstacks;
   uint64_t metadata_bytes; /* of all the following */
   uint32_t *buckets;       /* places, by hash; NULL until first needed */
@@ -97,7 +96,11 @@ struct profile {
   char *stacks[PROFILE_CHUNKS];
 };
 
+/* All zero, and apart from small variables, so that a process that takes no
+ * samples has no page of it. */
 extern struct profile tcmi_profile;
+/* One more with each change of mean. [atomic: relaxed] */
+extern uint32_t tcmi_profile_epoch;
 extern struct lock tcmi_profile_lock;
 
 /* ---- The tables: profile_table.c ------------------------------------------- */
@@ -133,7 +136,7 @@ size_t tcmi_profile_usable(const struct span *span);
 static inline void
 profile_look(void)
 {
-  if (unlikely(atomic_load_relaxed(&tcmi_profile.epoch) !=
+  if (unlikely(atomic_load_relaxed(&tcmi_profile_epoch) !=
                tcmi_thread_cache->sample_epoch))
     tcmi_profile_follow();
 }

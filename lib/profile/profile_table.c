@@ -17,8 +17,7 @@
 
 #define UNIT 8
 
-struct profile tcmi_profile = {.stack_bytes = UNIT};
-struct lock tcmi_profile_lock = LOCK_INITIALIZER(LOCK_PROFILE);
+struct profile tcmi_profile;
 
 static void *
 metadata_locked(size_t bytes)
@@ -89,7 +88,7 @@ static uint64_t
 new_place_locked(size_t depth)
 {
   size_t size = stack_size(depth);
-  uint64_t at = tcmi_profile.stack_bytes;
+  uint64_t at = tcmi_profile.stack_bytes == 0 ? UNIT : tcmi_profile.stack_bytes;
   size_t chunk;
 
   if ((at & (PROFILE_CHUNK - 1)) + size > PROFILE_CHUNK)
