@@ -27,7 +27,7 @@ chunks_read(const struct target *target, const struct profile *profile,
 
   if (bytes > PROFILE_CHUNKS * PROFILE_CHUNK)
     return -EFAULT;
-  view->memory = malloc(bytes + PROFILE_CHUNK);
+  view->memory = calloc(1, bytes + PROFILE_CHUNK);
   if (view->memory == NULL)
     return -ENOMEM;
   for (size_t at = 0; at < bytes && error == 0; at += PROFILE_CHUNK)

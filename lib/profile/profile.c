@@ -7,6 +7,7 @@
 #include "base/options.h"
 #include "base/params.h"
 #include "base/random.h"
+#include "base/report.h"
 #include "base/system.h"
 #include "cache/cache_owner.h"
 #include "heap/large.h"
@@ -116,6 +117,7 @@ tcmi_profile_allocate(size_t align, size_t size, size_t usable, bool zero)
     return NULL;
   }
   span = pagemap_span((uintptr_t)block);
+  CHECK(span != NULL);
   tcmi_profile_place(number, (uintptr_t)block, span_bytes(span) - usable);
   span->sample = number;
   return block;

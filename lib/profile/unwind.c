@@ -148,7 +148,7 @@ NOINLINE size_t
 tcmi_unwind(uintptr_t *pcs, size_t most, bool *whole)
 {
   struct system_object object = {0};
-  struct unwind_frame frame;
+  struct unwind_frame frame = {.page = 0};
   enum unwind_step done = UNWIND_OK;
   bool own = true, found;
   size_t n = 0;
