@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "base/metadata.h"
 #include "base/params.h"
+#include "base/system.h"
 #include "cache/central_list.h"
 #include "heap/large.h"
 #include "heap/pagemap.h"
@@ -246,6 +247,42 @@ charge(const struct guard_record *record)
   return record->size + RED_ZONE_LEAST;
 }
 
+/* The whole system pages of a large block; none of a small one. */
+static size_t
+pages_of(uintptr_t block, uintptr_t *start)
+{
+  size_t page = tcmi_system_page_size();
+  uintptr_t end;
+
+  if (pagemap_tag(block) != 0)
+    return 0;
+  *start = round_up(block, page);
+  end = round_down(block + capacity_of(block), page);
+  return end > *start ? end - *start : 0;
+}
+
+/* Makes a large block fault when it is touched.  If the system refuses, the
+ * junk in it still tells of writes. */
+static void
+close_block(uintptr_t block)
+{
+  uintptr_t start = 0;
+  size_t size = pages_of(block, &start);
+
+  if (size > 0)
+    (void)!tcmi_system_close((void *)start, size);
+}
+
+/* Undoes that; false: the block may be touched by nobody. */
+static bool
+reopen_block(uintptr_t block)
+{
+  uintptr_t start = 0;
+  size_t size = pages_of(block, &start);
+
+  return size == 0 || tcmi_system_reopen((void *)start, size) == 0;
+}
+
 /* Takes the oldest block out if there is one, and if @room more bytes have no
  * place; a copy of its record, or a record of block 0. */
 static struct guard_record
@@ -275,6 +312,9 @@ quarantine_make_room(const char *function, size_t room)
     struct guard_record record = quarantine_pop(room);
     if (record.block == 0)
       return moved;
+    /* One that stays closed is never used again; its record stays too. */
+    if (unlikely(!reopen_block(record.block)))
+      continue;
     expect_whole(call_unknown(function), &record);
     drop_record(record.block);
     tcmi_raw_free((void *)record.block);
@@ -283,7 +323,7 @@ quarantine_make_room(const char *function, size_t room)
 }
 
 /* Keeps a freed block; false if it is too large, or there is no memory for the
- * ring. */
+ * ring.  It is closed before other threads can take it out. */
 static bool
 quarantine_push(const char *function, const struct guard_record *record)
 {
@@ -293,6 +333,7 @@ quarantine_push(const char *function, const struct guard_record *record)
       charge(record) > QUARANTINE_BYTES / 4)
     return false;
   (void)quarantine_make_room(function, charge(record));
+  close_block(record->block);
   lock_acquire(&tcmi_guard_lock);
   if (quarantine.blocks == NULL)
     quarantine.blocks =
@@ -306,7 +347,7 @@ quarantine_push(const char *function, const struct guard_record *record)
     quarantine.bytes += charge(record);
   }
   lock_release(&tcmi_guard_lock);
-  return kept;
+  return kept || !reopen_block(record->block);
 }
 
 /* ---- The operations -------------------------------------------------------- */

@@ -5,6 +5,7 @@
  *     2   | the bytes asked for, junk at first | red zone | object ends here
  *                                              ^ size
  *     3   freed blocks wait, filled with junk:  oldest <- ... <- newest
+ *         large ones are closed, so that a read or a write of them faults
  *
  * What each block was asked for stands in guard_records.h.  The red zone is
  * looked at when the block, or its neighbour behind, is freed or resized, when
@@ -16,6 +17,7 @@
  *       hold their pattern, to the end of a small object.
  *   G2  the usable size of a block is what was asked for.
  *   G3  quarantine holds at most QUARANTINE_BYTES and QUARANTINE_BLOCKS.
+ *   G4  a block that leaves quarantine is open again before it is free.
  *
  * Locking: LOCK_GUARD inside; what the program is told is told without it.
  */

@@ -92,6 +92,10 @@ bool tcmi_system_address_space_is_limited(void);
 MUST_CHECK int tcmi_system_release(void *start, size_t size);
 /* Makes memory read-only for good. */
 MUST_CHECK int tcmi_system_seal(void *start, size_t size);
+/* Makes memory in use inaccessible, its content kept; and accessible again.
+ * The second needs no mapping that the first did not make. */
+MUST_CHECK int tcmi_system_close(void *start, size_t size);
+MUST_CHECK int tcmi_system_reopen(void *start, size_t size);
 /* Asks for huge pages in the range, or for none. */
 MUST_CHECK int tcmi_system_advise_huge(void *start, size_t size, bool want);
 

@@ -3,7 +3,7 @@
  * system_linux.h - what the files that make system calls share.
  *
  *     system_linux.c         memory, files, the process
- *     system_move_linux.c    memory that moves
+ *     system_move_linux.c    memory that moves, memory that is closed
  *     system_thread_linux.c  a thread of tcm's own
  *     system_confine_linux.c what that thread can do
  *     system_unwind_linux.c  code and stacks, for an unwinder

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory that moves: mremap(2), and what takes its place.
+ * Memory that moves: mremap(2), and what takes its place; and memory that is
+ * closed for a while.
  */
 #include "config.h"
 
@@ -81,4 +82,29 @@ tcmi_system_move_back(void *from, void *to, size_t size)
     result = -errno;
   errno = saved;
   return result;
+}
+
+static int
+protect(void *start, size_t size, int protection)
+{
+  int saved = errno, result = 0;
+
+  ASSERT(((uintptr_t)start | size) % tcmi_system_page_size() == 0);
+  if (mprotect(start, size, protection) != 0)
+    result = -errno;
+  errno = saved;
+  return result;
+}
+
+int
+tcmi_system_close(void *start, size_t size)
+{
+  return tcmi_system_strikes(SYSTEM_COMMIT) ? -ENOMEM
+                                            : protect(start, size, PROT_NONE);
+}
+
+int
+tcmi_system_reopen(void *start, size_t size)
+{
+  return protect(start, size, PROT_READ | PROT_WRITE);
 }

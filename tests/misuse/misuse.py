@@ -59,6 +59,8 @@ def places(program, kind):
 
 def pattern(row, kind, address):
     """The regular expression that the message of the table stands for."""
+    if row[-1] == "-":
+        return ""
     parts = re.split(r"(\{[a-z?]+\})", row[-1])
     known = {"{address}": re.escape(address), "{hex}": "0x[0-9a-f]+",
              "{count}": "[1-9][0-9]*",

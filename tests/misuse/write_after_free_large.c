@@ -8,6 +8,7 @@ main(int argc, char **argv)
   char *block = get_block(LARGE_SIZE);
 
   free(block);
+  say_address(block);
   *(char *)hidden(block + LARGE_SIZE / 2) = 'x';
   misuse_late(argc, argv, block);
   return flush();
