@@ -59,7 +59,7 @@ cut_rust_hash(char *name)
 }
 
 /* As the source has it; the caller frees it. */
-static char *
+__attribute__((unused)) static char *
 readable_name(struct symbols *symbols, const char *name)
 {
   int failed = 0;
@@ -236,7 +236,7 @@ find_by_dwfl(struct symbols *symbols, uintptr_t pc, struct names *names)
 {
   (void)pc;
   (void)names;
-  (void)readable_name(symbols, "");
+  (void)symbols;
   return false;
 }
 #endif

@@ -154,7 +154,7 @@ tcmi_unwind(uintptr_t *pcs, size_t most, bool *whole)
   size_t n = 0;
 
   capture(&frame);
-  for (size_t i = 0; n < most && i < 2 * UNWIND_FRAMES; i++) {
+  for (size_t i = 0; n < most && i < (size_t)2 * UNWIND_FRAMES; i++) {
     found = tcmi_system_object(frame.pc - !frame.exact, &object);
     own = own && i > 0 ? found && object.is_tcm : own;
     if (i > 0 && !own)
