@@ -182,6 +182,21 @@ kernel_allows(size_t size)
   return true;
 }
 
+/* Makes the pagemap ready for the place where a mapping of @size would lie now,
+ * since a block that moves most likely goes there: once it has moved, there is no
+ * way back if the system refuses everything from then on. */
+static bool
+place_is_prepared(size_t size)
+{
+  void *place;
+
+  /* Near a limit of address space there is none to try with. */
+  if (tcmi_system_reserve(size, NULL, &place) != 0)
+    return true;
+  (void)!tcmi_system_release(place, size);
+  return can_name((uintptr_t)place, size >> PAGE_SHIFT);
+}
+
 /* Lets the system grow [from, from + old pages); the new place, or 0, and then
  * whether address space was short. */
 static uintptr_t
@@ -191,7 +206,8 @@ remap(uintptr_t from, size_t old, size_t npages, bool may_move, bool *is_short)
   void *to;
   int error = -ENOMEM;
 
-  if (map_is_prepared() && kernel_allows(size - old_size))
+  if (map_is_prepared() && kernel_allows(size - old_size) &&
+      (!may_move || place_is_prepared(size)))
     error = tcmi_system_remap((void *)from, old_size, size, may_move, &to);
   *is_short = error == -ENOMEM;
   if (error != 0)

@@ -12,7 +12,7 @@ import xml.etree.ElementTree
 sys.dont_write_bytecode = True
 import harness  # noqa: E402
 
-FEWEST_MODULES = 60
+FEWEST_MODULES = 45
 
 # Quick modules whose results do not hang on the clock or the machine.
 # Those that allocate, fork or use threads.
