@@ -56,7 +56,7 @@ tools_tcm_stat_LDADD = $(JANSSON_LIBS) $(LIBDW_LIBS) $(NCURSES_LIBS) \
 tools_tcm_stat_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DREPORT_PAGE='"$(srcdir)/tools/report.html"'
 tools/tcm_stat-report.$(OBJEXT): $(srcdir)/tools/report.html
-EXTRA_DIST += tools/report.html doc/grafana.json
+EXTRA_DIST += tools/report.html
 
 if RUNNER
 bin_PROGRAMS += tools/tcm-run
