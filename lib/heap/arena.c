@@ -115,8 +115,6 @@ tcmi_arena_forget_locked(struct arena *arena, size_t keep)
 
   tcmi_pagemap_forget_locked(arena->start + (keep << HUGE_PAGE_SHIFT), size);
   counter_sub(&tcmi_arena_counts.reserved_bytes, size);
-  counter_sub(&tcmi_arena_counts.advised,
-              bits_count_range(arena->advised, keep, arena->nhuge - keep));
   counter_sub(&tcmi_arena_counts.committed_bytes, committed_pages(arena, keep)
                                                       << PAGE_SHIFT);
   arena->nhuge = keep;

@@ -50,7 +50,6 @@ struct arena_counts {
   size_t committed_bytes;   /* accessible, in all arenas */
   size_t reserved_bytes;    /* address space of all arenas */
   size_t most_mapped_bytes; /* committed and metadata, the most ever */
-  size_t advised;           /* huge pages whose advised bit is 1 */
   bool commit_refused;      /* the last time: then nothing ahead is asked for */
 };
 

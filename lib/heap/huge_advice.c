@@ -15,9 +15,9 @@
 
 /* Of a heap that holds so much, a huge page that is half filled is 3 %. */
 #define HEAP_MIN ((size_t)32 << 20)
-/* Each border between advised and other memory is one between mappings, of which
- * Linux allows a process 65,530. */
-#define BROKEN_MAX 8192
+/* Each border between advised and other memory is one between mappings, of
+ * which Linux allows a process 65,530. */
+#define BORDERS_MAX 8192
 /* Idle pages that are not worth a huge page: an eighth of it. */
 #define IDLE_MIN (HUGE_PAGE_PAGES / 8)
 /* Of how many huge pages the policy remembers what became of them. */
@@ -27,7 +27,7 @@
 static struct {
   size_t asked;    /* of the last ones that were asked for */
   size_t unfilled; /* those of them that broke before they were filled */
-  size_t broken;   /* ever */
+  size_t borders;  /* between advised huge pages and others, at present */
 } advice;
 
 bool
@@ -44,10 +44,32 @@ is_wanted(void)
 {
   uint64_t option = tcmi_option(OPTION_huge_pages);
 
-  if (advice.broken >= BROKEN_MAX || option != 1)
-    return advice.broken < BROKEN_MAX && option == 2;
-  return tcmi_page_heap_held_bytes() >= HEAP_MIN &&
-         2 * advice.unfilled <= advice.asked + MEMORY / 8;
+  if (option == 0 || advice.borders >= BORDERS_MAX)
+    return false;
+  return option == 2 || (tcmi_page_heap_held_bytes() >= HEAP_MIN &&
+                         2 * advice.unfilled <= advice.asked + MEMORY / 8);
+}
+
+/* How many of its two sides border on one with another bit. */
+static size_t
+borders_of(const struct arena *arena, size_t h)
+{
+  bool own = bit_get(arena->advised, h);
+
+  return (h > 0 && bit_get(arena->advised, h - 1) != own) +
+         (size_t)(h + 1 < arena->nhuge &&
+                  bit_get(arena->advised, h + 1) != own);
+}
+
+static void
+mark(struct arena *arena, size_t h, bool advised)
+{
+  advice.borders -= borders_of(arena, h);
+  if (advised)
+    bit_set(arena->advised, h);
+  else
+    bit_clear(arena->advised, h);
+  advice.borders += borders_of(arena, h);
 }
 
 /* Older experience counts half. */
@@ -72,27 +94,24 @@ tcmi_huge_advise_locked(struct arena *arena, size_t h)
                               HUGE_PAGE_SIZE, /*want=*/true) != 0)
     return;
   note_asked();
-  if (!bit_get(arena->advised, h))
-    counter_add(&tcmi_arena_counts.advised, 1);
-  bit_set(arena->advised, h);
+  mark(arena, h, true);
   bits_set_range(huge->resident, 0, HUGE_PAGE_PAGES);
   counter_add(&tcmi_page_counts.idle, HUGE_PAGE_PAGES - huge->nused);
   counter_add(&tcmi_page_counts.faulted, HUGE_PAGE_PAGES - huge->nused);
 }
 
-/* Whether the huge page was advised and is so no more. */
+/* Whether the huge page was advised and is so no more.  Where there are too many
+ * borders it stays advised. */
 static bool
-forget(struct arena *arena, size_t h)
+break_up(struct arena *arena, size_t h)
 {
   const struct huge_page *huge = &arena->huge_pages[h];
   bool advised;
 
   lock_acquire(&tcmi_page_heap_lock);
-  advised = bit_get(arena->advised, h);
+  advised = bit_get(arena->advised, h) && advice.borders < BORDERS_MAX;
   if (advised) {
-    bit_clear(arena->advised, h);
-    counter_sub(&tcmi_arena_counts.advised, 1);
-    advice.broken++;
+    mark(arena, h, false);
     advice.unfilled +=
         bit_get(arena->busy, h) && huge->nused < HUGE_PAGE_PAGES / 2;
   }
@@ -107,7 +126,7 @@ tcmi_huge_discard(struct arena *arena, uintptr_t start, size_t size)
 {
   size_t h = arena_page(arena, start) / HUGE_PAGE_PAGES;
 
-  if (forget(arena, h))
+  if (break_up(arena, h))
     (void)!tcmi_system_advise_huge(
         (void *)arena_address(arena, h * HUGE_PAGE_PAGES), HUGE_PAGE_SIZE,
         /*want=*/false);
@@ -120,4 +139,12 @@ tcmi_huge_is_worth_keeping_locked(const struct arena *arena, size_t h,
 {
   return bit_get(arena->advised, h) && bit_get(arena->busy, h) &&
          idle < IDLE_MIN;
+}
+
+void
+tcmi_huge_forget_locked(struct arena *arena, size_t first)
+{
+  for (size_t h = first; h < arena->nhuge; h++)
+    if (bit_get(arena->advised, h))
+      mark(arena, h, false);
 }

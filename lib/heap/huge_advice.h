@@ -12,8 +12,10 @@
  * fresh one before they need the next.
  *
  * Memory that goes back breaks a huge page.  From then on it is in small pages,
- * so that the kernel does not fill it again.  If too many are broken before they
- * were filled, no more are asked for until this has changed.
+ * so that the kernel does not fill it again.  If too many break before they are
+ * filled, no more are asked for until this has changed.  The borders between
+ * advised and other memory are bounded, since each of them is one of mappings;
+ * at the bound a huge page that breaks stays advised.
  *
  * Invariants
  *   V1  the kernel may put a huge page only where the advised bit is 1, or where
@@ -30,8 +32,8 @@
 #include "base/compiler.h"
 #include "heap/arena.h"
 
-/* Whether a run of @n pages from page @first on is a part of one huge page that is
- * empty and holds no memory. */
+/* Whether a run of @n pages from page @first on is a part of one huge page that
+ * is empty and holds no memory. */
 bool tcmi_huge_is_fresh_locked(const struct arena *arena, size_t first,
                                size_t n);
 
@@ -44,6 +46,9 @@ void tcmi_huge_advise_locked(struct arena *arena, size_t h);
  * nobody else breaks it. */
 MUST_CHECK int tcmi_huge_discard(struct arena *arena, uintptr_t start,
                                  size_t size);
+
+/* Forgets the advice for the huge pages from @first on, which are no more. */
+void tcmi_huge_forget_locked(struct arena *arena, size_t first);
 
 /* Whether so few idle pages of huge page @h are worth more than their memory. */
 bool tcmi_huge_is_worth_keeping_locked(const struct arena *arena, size_t h,

@@ -13,6 +13,7 @@
 #include "base/report.h"
 #include "base/system.h"
 #include "heap/arena.h"
+#include "heap/huge_advice.h"
 #include "heap/page_heap.h"
 #include "heap/page_heap_state.h"
 #include "heap/page_range.h"
@@ -48,6 +49,7 @@ cut_end(struct arena *arena)
                           (arena->nhuge - keep) << HUGE_PAGE_SHIFT) != 0)
     return false;
   forget_idle(arena, keep);
+  tcmi_huge_forget_locked(arena, keep);
   tcmi_arena_forget_locked(arena, keep);
   return true;
 }
@@ -65,6 +67,7 @@ drop(struct arena *arena, struct arena *before)
   if (tcmi_page_heap.last == arena)
     tcmi_page_heap.last = before;
   forget_idle(arena, 0);
+  tcmi_huge_forget_locked(arena, 0);
   tcmi_arena_forget_locked(arena, 0);
   return true;
 }

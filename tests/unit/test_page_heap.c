@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "base/metadata.h"
+#include "base/options.h"
 #include "base/params.h"
 #include "heap/arena.h"
 #include "heap/page_heap.h"
@@ -244,6 +245,26 @@ START_TEST(clearing_pieces_is_one_call)
     ck_assert_int_eq(tcmi_system_discard((void *)start, n << PAGE_SHIFT), 0);
     tcmi_page_heap_free(start, n, RESIDENCY_NONE);
   }
+}
+END_TEST
+
+/* However often memory was returned out of huge pages, growth asks for them. */
+START_TEST(advice_does_not_wear_out)
+{
+  struct arena *arena;
+
+  tcmi_options_init();
+  ck_assert_int_eq(tcmi_option_change(OPTION_huge_pages, 2, SOURCE_API), 0);
+  for (int i = 0; i < 10000; i++) {
+    uintptr_t start = alloc(8, 1, RUN_SMALL);
+    arena = pagemap_arena(start);
+    must(bit_get(arena->advised, arena_page(arena, start) / HUGE_PAGE_PAGES));
+    touch(start, 8);
+    tcmi_page_heap_free(start, 8, RESIDENCY_FULL);
+    (void)tcmi_page_heap_release(SIZE_MAX);
+    must(!bit_get(arena->advised, arena_page(arena, start) / HUGE_PAGE_PAGES));
+  }
+  tcmi_page_heap_verify();
 }
 END_TEST
 
@@ -667,6 +688,7 @@ add_tests(TCase *tests)
   tcase_add_test(tests, clearing_fresh_pages_touches_none);
   tcase_add_test(tests, clearing_used_pages_clears_them);
   tcase_add_test(tests, clearing_pieces_is_one_call);
+  tcase_add_test(tests, advice_does_not_wear_out);
   tcase_add_test(tests, dirty_bits_survive);
   tcase_add_test(tests, extend_in_place);
   tcase_add_test(tests, extend_stops_at_a_neighbour);
