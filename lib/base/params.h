@@ -42,8 +42,8 @@
 #define LEAF_SIZE ((uintptr_t)1 << LEAF_SHIFT)
 
 /* Leaves in a row, see pagemap.h, so that the window reaches 64 GiB.  The tags
- * of a row are 8 MiB of address space, which is still little where address space
- * is limited; a large heap that needs more rows gets longer ones. */
+ * of such a row are 16 MiB of address space, a half of the first arena.  A large
+ * heap that needs more rows gets longer ones. */
 #if ADDRESS_BITS == 32
 #define ROW_LEAVES 1
 #else

@@ -15,9 +15,9 @@
  * the slow path without a test.
  *
  * The window is a row of leaves of the pagemap: that of the first arena at
- * first, then that of the last object that was freed outside it.  A free looks its page up
- * there without walking the tree; an address outside, or one that is not a
- * multiple of 8, fails one comparison:
+ * first, then that of the last object that was freed outside it.  A free looks
+ * its page up there without walking the tree; an address outside, or one that
+ * is not a multiple of 8, fails one comparison:
  *
  *     (rotate(address, 3) - rotate(window, 3)) / (PAGE_SIZE / 8) < pages
  *

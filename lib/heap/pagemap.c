@@ -70,6 +70,7 @@ leaf_bytes(void)
 struct row {
   uint8_t *tags; /* [lock: page heap] where it begins, or NULL */
   size_t n;      /* [lock: page heap] leaves */
+  size_t bytes;  /* [lock: page heap] of all of it */
   char *room;    /* [lock: page heap] for chunks, or NULL */
 };
 
@@ -92,9 +93,17 @@ row_map(struct row *row, size_t n)
   size_t room = has_room ? n * LEAF_CHUNKS * sizeof(struct pagemap_chunk) : 0;
 
   row->n = n;
-  row->tags = map_plane(leaves + room);
+  row->bytes = leaves + room;
+  row->tags = map_plane(row->bytes);
   row->room = has_room ? (char *)row->tags + leaves : NULL;
   return row->tags != NULL;
+}
+
+static void
+row_unmap(const struct row *row)
+{
+  (void)!tcmi_system_release(row->tags,
+                             round_up(row->bytes, tcmi_system_page_size()));
 }
 
 /* How many leaves a row gets: more as the heap grows, one where address space is
@@ -153,12 +162,17 @@ static struct pagemap_leaf *
 head_ensure(size_t i, bool for_arena)
 {
   struct pagemap_leaf *head = heads[i];
+  struct row own;
 
   if (head != NULL)
     return head;
-  if (!(for_arena && spare.row.tags == NULL &&
-        row_map(&spare.row, row_length())) &&
-      !spare_row_ensure())
+  if (for_arena && row_map(&own, row_length())) {
+    head = row_place(&own, i, /*downwards=*/false);
+    if (head == NULL)
+      row_unmap(&own);
+    return head;
+  }
+  if (!spare_row_ensure())
     return NULL;
   head = row_place(&spare.row, i, /*downwards=*/!for_arena);
   if (head != NULL)
