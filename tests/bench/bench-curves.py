@@ -27,9 +27,7 @@ def sample(tools, program, count, allocator, quick):
                               else LEAST_OPERATIONS)])
     out, whole = tools.wait_for(process)
     said = machine.fields(out)
-    if os.path.realpath(said["malloc"]) != allocator.path:
-        raise measure.Failed(f"served by {said['malloc']}, "
-                             f"not {allocator.path}")
+    measure.expect_served(said, allocator)
     figures = {name: float(said[name])
                for name in ("allocate_ns", "replace_ns", "free_ns")}
     for state in ("full", "aged"):

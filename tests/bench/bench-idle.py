@@ -28,9 +28,7 @@ def sample(tools, program, shape, allocator):
     process = tools.start(allocator, allocator.preload,
                           [program, *map(str, shape)])
     said = machine.fields(tools.wait_for(process)[0])
-    if os.path.realpath(said["malloc"]) != allocator.path:
-        raise measure.Failed(f"served by {said['malloc']}, "
-                             f"not {allocator.path}")
+    measure.expect_served(said, allocator)
     return {key: int(said[key]) for key in FIGURES}
 
 

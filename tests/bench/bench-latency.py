@@ -121,9 +121,7 @@ def sample(tools, program, row, allocator):
                           [program, *row.arguments()])
     out, whole = tools.wait_for(process, TIMEOUT_SECONDS)
     said = machine.fields(out.splitlines()[0])
-    if os.path.realpath(said["malloc"]) != allocator.path:
-        raise measure.Failed(f"served by {said['malloc']}, "
-                             f"not {allocator.path}")
+    measure.expect_served(said, allocator)
     return {"seconds": float(said["seconds"]),
             "rss_kib": int(said["peak_kib"]),
             "minor_faults": whole["minor_faults"], "calls": parsed(out)}

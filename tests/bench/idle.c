@@ -119,34 +119,39 @@ drifting_size(struct rng *rng, unsigned phase)
   return rng_size(rng, low, low + 3);
 }
 
+/* A live block of the drift, which is its own place in the queue. */
+struct queued {
+  struct queued *next;
+  size_t size;
+};
+
 /* Live bytes stay the same, while old blocks go and those of a new mix come. */
 static void
 drift(void)
 {
-  size_t most = idle.bytes / 32, n = 0, first = 0, bytes = 0;
-  struct {
-    void *block;
-    size_t size;
-  } *queue = map_new(most * sizeof *queue);
-  struct rng rng;
+  struct queued *first = NULL, **last = &first;
   double start = now_seconds(), now;
+  struct rng rng;
 
   rng_seed(&rng, 1);
   while ((now = now_seconds()) < start + idle.seconds) {
     for (unsigned i = 0; i < 2000; i++) {
       size_t size =
           drifting_size(&rng, (unsigned)((now - start) / DRIFT_PHASE));
-      size_t at = n++ % most;
-      while (bytes + size > idle.bytes || n - first > most) {
-        free(queue[first % most].block);
-        bytes -= queue[first++ % most].size;
+      while (idle.live + size > idle.bytes) {
+        struct queued *oldest = first;
+        first = oldest->next;
+        idle.live -= oldest->size;
+        free(oldest);
       }
-      memset(queue[at].block = block_new(size), 1, size);
-      queue[at].size = size;
-      bytes += size;
+      if (first == NULL)
+        last = &first;
+      *last = memset(block_new(size), 1, size);
+      **last = (struct queued){NULL, size};
+      last = &(*last)->next;
+      idle.live += size;
     }
   }
-  idle.live = bytes;
   idle.seconds = 0;
 }
 

@@ -26,6 +26,13 @@ class Failed(Exception):
     """A run that ended badly or was not served by its allocator."""
 
 
+def expect_served(said, allocator):
+    """The program says which object its malloc came from."""
+    path = os.path.realpath(said["malloc"])
+    if path != allocator.path:
+        raise Failed(f"served by {path}, not {allocator.path}")
+
+
 def end_group(process):
     """End a process that was started here, with what it started."""
     try:
@@ -104,9 +111,7 @@ class Bench:
                              [self.workload, *row.arguments()])
         out, sample = self.wait_for(process)
         said = machine.fields(out)
-        path = os.path.realpath(said["malloc"])
-        if path != allocator.path:
-            raise Failed(f"served by {path}, not {allocator.path}")
+        expect_served(said, allocator)
         if int(said["ops"]) != row.work:
             raise Failed(f"did {said['ops']} operations, not {row.work}")
         sample["seconds"] = float(said["seconds"])

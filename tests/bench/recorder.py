@@ -82,9 +82,7 @@ class Recorder:
                                    [self.replay_tool, packed, *words])
         out, sample = self.bench.wait_for(process)
         said = machine.fields(out)
-        if os.path.realpath(said["malloc"]) != served.path:
-            raise measure.Failed(f"served by {said['malloc']}, "
-                                 f"not {served.path}")
+        measure.expect_served(said, served)
         sample["seconds"] = float(said["seconds"])
         sample["rss_kib"] = int(said["peak_kib"])
         for name in ("ops", "base_kib", "left"):

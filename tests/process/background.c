@@ -438,15 +438,6 @@ idle_process_shrinks(void)
 
 /* ---- A program that swings ------------------------------------------------- */
 
-static long
-faults(void)
-{
-  struct rusage usage;
-
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_minflt;
-}
-
 /* 60 MiB up and down, three times a second, over more than two periods. */
 static void
 swing(void)
@@ -455,12 +446,12 @@ swing(void)
   int i;
 
   rise_and_fall();
-  before = faults();
+  before = memory_faults();
   for (i = 0; i < 30; i++) {
     rise_and_fall();
     tasks_nap(300);
   }
-  after = faults();
+  after = memory_faults();
   harness_say("  %ld page faults in 30 swings of 60 MiB", after - before);
   EXPECT(tasks_count(NULL) == 2);
   /* All of it once would be 15,000. */

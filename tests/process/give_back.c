@@ -25,15 +25,6 @@ filled(size_t size)
   return block;
 }
 
-static long
-faults(void)
-{
-  struct rusage usage;
-
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_minflt;
-}
-
 /* ---- Locked memory ----------------------------------------------------------- */
 
 /* Resident bytes that are left of 32 MiB, freed and trimmed. */
@@ -144,12 +135,12 @@ advice_goes(void)
 static long
 faults_of_a_round(size_t size)
 {
-  long before = faults();
+  long before = memory_faults();
   void *whole = filled(size), *half = filled(size / 2);
 
   free(whole);
   free(half);
-  return faults() - before;
+  return memory_faults() - before;
 }
 
 static void

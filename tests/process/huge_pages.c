@@ -66,28 +66,19 @@ machine_has_them(void)
   return strstr(line, "[never]") == NULL;
 }
 
-static long
-faults(void)
-{
-  struct rusage usage;
-
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_minflt;
-}
-
 static void
 grow_large(void)
 {
-  long before = faults();
+  long before = memory_faults();
 
   fill(LARGE);
   harness_say("  %ld faults for %zu small pages; advised %zu MiB, huge %zu",
-              faults() - before, LARGE / 4096, flagged(" hg") / MIB,
+              memory_faults() - before, LARGE / 4096, flagged(" hg") / MIB,
               huge_bytes() / MIB);
   CHILD_EXPECT(flagged(" hg") >= LARGE / 2);
   /* A machine may have no free huge page. */
   CHILD_EXPECT(huge_bytes() < LARGE / 2 ||
-               faults() - before < (long)(LARGE / 4096 / 2));
+               memory_faults() - before < (long)(LARGE / 4096 / 2));
 }
 
 static void

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * memory.h - what a test asks of memory: how much is resident, and whether a
- * block still holds what was written into it.
+ * memory.h - what a test asks of memory: how much is resident, how many page
+ * faults it took, and whether a block still holds what was written into it.
  */
 #ifndef TCM_TESTS_SUPPORT_MEMORY_H
 #define TCM_TESTS_SUPPORT_MEMORY_H
 
 #include "harness.h"
+
+#include <sys/resource.h>
 
 /* A number from a file of /proc, in the field after @label; -1 if absent. */
 static HARNESS_UNUSED long
@@ -41,6 +43,16 @@ memory_resident_bytes(void)
     kib = memory_proc_field("/proc/self/status", "\nVmRSS:");
   REQUIRE(kib >= 0);
   return kib * 1024;
+}
+
+/* Page faults of the process so far. */
+static HARNESS_UNUSED long
+memory_faults(void)
+{
+  struct rusage usage;
+
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
 }
 
 /* Fills a block with bytes that depend on @seed and on the position. */
