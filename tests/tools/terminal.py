@@ -10,7 +10,9 @@ import struct
 import termios
 import time
 
-SEQUENCE = re.compile(rb"\x1b(?:\[([?0-9;]*)([A-Za-z@])|[()#].|.)")
+# Only whole ones: what is read may end in the middle of one.
+SEQUENCE = re.compile(rb"\x1b(?:\[([?>=!0-9;]*)([A-Za-z@])|[()#].|[^\[()#])",
+                      re.S)
 
 
 class Terminal:
