@@ -9,6 +9,7 @@ set -eu
 name=$(basename "$0" .sh)
 top=$(cd "$(dirname "$0")/../.." && pwd)
 here=$top/build/variants/$name
+jobs=${VARIANT_JOBS-2}
 
 # need PROGRAM... - skip the variant unless all are there.
 need()
@@ -82,8 +83,8 @@ run_tests()
   find tests -name '*.trs' -exec rm -f {} +
   find tests -name '*.log' -exec rm -f {} +
   status=0
-  make -j2 all
-  make -k -j2 "$@" || status=1
+  make -j"$jobs" all
+  make -k -j"$jobs" "$@" || status=1
   show_results tests || status=1
   if [ $passed = 0 ] || [ $status != 0 ]; then
     exit 1

@@ -235,9 +235,13 @@ thread_cache_try_push_large(void *block)
   struct thread_cache *cache = tcmi_thread_cache;
   struct span *span = pagemap_span((uintptr_t)block);
 
+  /* An atomic load, or the compiler reads the fields after nobjs with it; those
+   * are this thread's only if the span is a large block. */
   if (span == NULL || span->start != (uintptr_t)block ||
-      (span->nobjs | span->sample) != 0 || span->held || span->mapped ||
-      cache->large != NULL || span_bytes(span) != cache->large_charge)
+      atomic_load_relaxed(&span->nobjs) != 0)
+    return false;
+  if (span->sample != 0 || span->held || span->mapped || cache->large != NULL ||
+      span_bytes(span) != cache->large_charge)
     return false;
   if (!pagemap_claim((uintptr_t)block, span))
     return false;

@@ -345,6 +345,9 @@ rise_and_sleep(void *number)
     bytes += size;
   }
   load.count[own] = n;
+  /* Nothing is freed before both are full and their memory was read. */
+  pthread_barrier_wait(&load.barrier);
+  pthread_barrier_wait(&load.barrier);
   for (i = n; i-- > 1;) {
     size_t other = harness_random(&state) % (i + 1);
     struct item item = items[i];
@@ -424,6 +427,8 @@ idle_process_shrinks(void)
     REQUIRE(pthread_create(&thread, NULL, rise_and_sleep, (void *)t) == 0);
   pthread_barrier_wait(&load.barrier);
   peak_bytes = memory_resident_bytes() - before;
+  pthread_barrier_wait(&load.barrier);
+  pthread_barrier_wait(&load.barrier);
   tasks_nap(10000);
   after = memory_resident_bytes() - before;
   least = floor_bytes(&live);

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../../build-aux/variant.sh"
 
 configure_variant
-make -j2 distcheck || {
+make -j"$jobs" distcheck || {
   show_results . || :
   exit 1
 }

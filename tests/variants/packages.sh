@@ -13,7 +13,7 @@ else
   configure_variant
 fi
 status=0
-TEST_PACKAGE_QUICK=yes make -j2 check-package || status=1
+TEST_PACKAGE_QUICK=yes make -j"$jobs" check-package || status=1
 # A test that is skipped lacks a program that build-aux/packages installs.
 show_results tests/package || status=1
 for trs in tests/package/*.trs; do
