@@ -72,6 +72,8 @@ tcm_cache = \
 	lib/cache/thread_cache.c \
 	lib/cache/thread_cache.h \
 	lib/cache/thread_cache_fast.h \
+	lib/cache/thread_cache_large.c \
+	lib/cache/thread_cache_large.h \
 	lib/cache/thread_registry.c \
 	lib/cache/transfer_cache.h
 

@@ -24,6 +24,7 @@
 #include "base/compiler.h"
 #include "cache/misuse.h"
 #include "cache/thread_cache_fast.h"
+#include "cache/thread_cache_large.h"
 
 /* The begin of a call that may make the heap grow. */
 void tcmi_enter_allocation(void);

@@ -10,7 +10,7 @@
 #include "base/options.h"
 #include "base/params.h"
 #include "cache/central_list.h"
-#include "cache/thread_cache.h"
+#include "cache/thread_cache_large.h"
 #include "cache/transfer_cache.h"
 #include "heap/hole.h"
 #include "heap/page_heap.h"

@@ -105,24 +105,12 @@ void tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned class_id,
 void tcmi_thread_cache_push(struct thread_cache *cache, unsigned class_id,
                             void *object);
 
-/* The large block freed last is kept for the next request of the same number
- * of pages; any other request and any other free of a large block gives it to
- * the page heap first, so that it never stands in the way of reuse.  A thread
- * that only frees keeps none.  Keep says whether it was kept; take returns NULL
- * if there is no such block. */
-MUST_CHECK bool tcmi_thread_cache_keep_large(struct thread_cache *cache,
-                                             struct span *span);
-struct span *tcmi_thread_cache_take_large(struct thread_cache *cache,
-                                          size_t npages);
-
 /* Gives all objects of the cache to the transfer caches, and to the central
  * lists what has no room there. */
 void tcmi_thread_cache_flush(struct thread_cache *cache);
 /* The same for one class; how many objects that were. */
 unsigned tcmi_thread_cache_flush_class(struct thread_cache *cache,
                                        unsigned class_id);
-/* Gives the held large block to the page heap. */
-void tcmi_thread_cache_flush_large(struct thread_cache *cache);
 /* Makes the next free of the calling thread take the slow path. */
 void tcmi_thread_cache_divert(struct thread_cache *cache);
 

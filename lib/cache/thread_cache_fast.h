@@ -212,43 +212,4 @@ thread_cache_pop_counted(size_t size)
   return object;
 }
 
-/* Large blocks of one size that come and go take these, on the slow side's
- * first steps: the held block for @size bytes, or NULL. */
-static ALWAYS_INLINE void *
-thread_cache_pop_large(size_t size)
-{
-  struct thread_cache *cache = tcmi_thread_cache;
-  struct span *span = cache->large;
-
-  if (span == NULL || cache->large_charge - size >= cache->large_step)
-    return NULL;
-  atomic_store_relaxed(&cache->large, NULL);
-  span->held = false;
-  return (void *)span->start;
-}
-
-/* Holds a large block of the size that was held last; false: something about
- * it needs a closer look. */
-static ALWAYS_INLINE bool
-thread_cache_try_push_large(void *block)
-{
-  struct thread_cache *cache = tcmi_thread_cache;
-  struct span *span = pagemap_span((uintptr_t)block);
-
-  /* An atomic load, or the compiler reads the fields after nobjs with it; those
-   * are this thread's only if the span is a large block. */
-  if (span == NULL || span->start != (uintptr_t)block ||
-      atomic_load_relaxed(&span->nobjs) != 0)
-    return false;
-  if (span->sample != 0 || span->held || span->mapped || cache->large != NULL ||
-      span_bytes(span) != cache->large_charge)
-    return false;
-  if (!pagemap_claim((uintptr_t)block, span))
-    return false;
-  span->held = true;
-  pagemap_unclaim((uintptr_t)block, span);
-  atomic_store_relaxed(&cache->large, span);
-  return true;
-}
-
 #endif /* TCM_CACHE_THREAD_CACHE_FAST_H */

@@ -10,6 +10,7 @@
 #include "base/report.h"
 #include "base/system.h"
 #include "cache/cache_owner.h"
+#include "cache/thread_cache_large.h"
 #include "heap/large.h"
 #include "heap/pagemap.h"
 #include "profile/sample_math.h"

@@ -27,6 +27,8 @@ class Terminal:
         self.before = termios.tcgetattr(self.slave)
         self.pid = os.fork()
         if self.pid == 0:
+            # A script's background job ignores it, and so do its children.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.setsid()
             fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
             for fd in range(3):
@@ -74,7 +76,12 @@ class Terminal:
 
     def end(self):
         """Waits for the program; its exit status."""
+        end = time.monotonic() + 15
         while self.status is None:
+            if time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                raise AssertionError("it did not end\n" + self.text())
             self.read(0.1)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid != 0:

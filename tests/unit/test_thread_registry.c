@@ -5,6 +5,7 @@
 #include "cache/cache_owner.h"
 #include "cache/central_list.h"
 #include "cache/thread_cache_fast.h"
+#include "cache/thread_cache_large.h"
 #include "cache/transfer_cache.h"
 #include "heap/large.h"
 #include "heap/page_heap.h"
