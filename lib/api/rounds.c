@@ -71,7 +71,8 @@ unclaim(void)
   atomic_store_release(&rounds.claimed, 0);
 }
 
-/* Whether the load came back for what the round before returned. */
+/* What the round before returned and the load needed again was returned for
+ * nothing: is that so much that it costs time? */
 static unsigned
 next_period(void)
 {
@@ -81,7 +82,7 @@ next_period(void)
 
   if (rounds.returned_before < LESSON_PAGES)
     return rounds.period;
-  if (again > rounds.returned_before / 2)
+  if (again > ROUND_FAULTS_PER_MS * (size_t)rounds.period)
     return (unsigned)min_size(2 * (size_t)rounds.period, ROUND_PERIOD_MAX_MS);
   return (unsigned)max_size(rounds.period / 2, ROUND_PERIOD_MIN_MS);
 }

@@ -97,9 +97,11 @@
 
 /* A round of return follows the one before after this time, see rounds.h: a
  * second at first, and long enough to keep what a load needs every few
- * seconds. */
+ * seconds.  It grows while more pages a millisecond are faulted in again; a
+ * return and a fault take 1 to 3 us together. */
 #define ROUND_PERIOD_MIN_MS 1000
 #define ROUND_PERIOD_MAX_MS 4000
+#define ROUND_FAULTS_PER_MS 4
 
 /* Pages that a call of the program returns in a round at most: the system takes
  * some 0.3 us for each, and no call shall take a millisecond more than its

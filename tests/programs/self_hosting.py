@@ -47,7 +47,8 @@ class SelfHosting:
         env = {"CC": "gcc", "CFLAGS": "-O2 -g0", "MAKEFLAGS": ""}
         whole = run.scale(small=False, quick=False, demo=True)
         run.call([os.path.join(os.path.abspath(SOURCE), "configure"),
-                  "--quiet", "--disable-source-lint"], cwd=tree, env=env)
+                  "--quiet", "--disable-source-lint", "--disable-static"],
+                 cwd=tree, env=env)
         run.call(["make", "-j2", "all" if whole else "libtcm.la"],
                  cwd=tree, env=env, timeout=300)
         self.keep_build(run, tree)

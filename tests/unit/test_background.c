@@ -97,6 +97,34 @@ START_TEST(pages_that_are_needed_again_stay)
 }
 END_TEST
 
+/* Milliseconds to the next round, after a load came back for @count MiB that
+ * were returned. */
+static unsigned
+wait_after_return_of(size_t count)
+{
+  fill(MIB, count);
+  empty(MIB, count, 0);
+  tcmi_thread_cache_flush(tcmi_thread_cache);
+  (void)tcmi_rounds_run();
+  must(tcmi_rounds_run() >= count * MIB);
+  fill(MIB, count);
+  empty(MIB, count, 0);
+  (void)tcmi_rounds_run();
+  return tcmi_rounds_wait();
+}
+
+START_TEST(the_period_follows_the_cost)
+{
+  unsigned wait;
+
+  begin();
+  wait = wait_after_return_of(8);
+  must_for(wait <= ROUND_PERIOD_MIN_MS, "%u ms", wait);
+  wait = wait_after_return_of(LARGE);
+  must_for(wait > ROUND_PERIOD_MIN_MS, "%u ms", wait);
+}
+END_TEST
+
 /* Each span keeps some blocks, so no span comes free; three pages of four do. */
 START_TEST(single_pages_go)
 {
@@ -188,6 +216,7 @@ main(void)
 
   tcase_add_test(tests, pages_that_stayed_idle_go);
   tcase_add_test(tests, pages_that_are_needed_again_stay);
+  tcase_add_test(tests, the_period_follows_the_cost);
   tcase_add_test(tests, single_pages_go);
   tcase_add_test(tests, objects_that_are_needed_again_stay);
   tcase_add_test(tests, a_refused_return_is_no_loss);

@@ -31,7 +31,8 @@ cat >"$flags" <<'END'
 #undef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 0x1000
 END
-configure_variant --host=$target --enable-werror CPPFLAGS="-include $flags"
+configure_variant --host=$target --enable-werror --disable-static \
+  CPPFLAGS="-include $flags"
 check_variant LOG_COMPILER="$emulator -L $root"
 $target-gcc -DSMOKE_STANDARD_NAMES "$top/tests/variants/smoke.c" \
   -o smoke_preload -pthread -ldl

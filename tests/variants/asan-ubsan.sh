@@ -4,7 +4,7 @@
 # shellcheck source=build-aux/variant.sh
 . "$(dirname "$0")/../../build-aux/variant.sh"
 
-configure_variant --enable-asan --enable-ubsan
+configure_variant --enable-asan --enable-ubsan --disable-shared
 # A pointer that only a block of tcm holds is no leak, but the leak checker
 # cannot know.
 export ASAN_OPTIONS=detect_leaks=0

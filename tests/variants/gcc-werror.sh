@@ -5,5 +5,5 @@
 . "$(dirname "$0")/../../build-aux/variant.sh"
 
 need gcc
-configure_variant CC=gcc --enable-werror
+configure_variant CC=gcc --enable-werror --disable-static
 check_variant TESTS=tests/variants/smoke

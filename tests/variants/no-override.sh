@@ -4,7 +4,7 @@
 # shellcheck source=build-aux/variant.sh
 . "$(dirname "$0")/../../build-aux/variant.sh"
 
-configure_variant --disable-malloc-override
+configure_variant --disable-malloc-override --disable-static
 check_only tests/variants/smoke tests/lint/exports.py tests/lint/needed.py \
   tests/lint/tls_size.py
 if nm -D --defined-only .libs/libtcm.so.0 | grep -w malloc; then

@@ -4,7 +4,7 @@
 # shellcheck source=build-aux/variant.sh
 . "$(dirname "$0")/../../build-aux/variant.sh"
 
-configure_variant --enable-tsan
+configure_variant --enable-tsan --disable-shared
 # The sanitizer's runtime of gcc 12 cannot start where the kernel randomises
 # addresses by more than 28 bits; without randomisation it can.
 prefix=
