@@ -18,6 +18,7 @@ tcm_base = \
 	lib/base/options.def \
 	lib/base/options.h \
 	lib/base/params.h \
+	lib/base/probes.h \
 	lib/base/random.c \
 	lib/base/random.h \
 	lib/base/report.c \

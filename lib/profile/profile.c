@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "base/options.h"
 #include "base/params.h"
+#include "base/probes.h"
 #include "base/random.h"
 #include "base/report.h"
 #include "base/system.h"
@@ -97,6 +98,17 @@ add_here(size_t usable, uint64_t mean)
   return tcmi_profile_add(pcs, depth, whole, usable, mean);
 }
 
+/* The record gets the block, which is the span's, and @slack bytes more. */
+static void
+place_sample(struct span *span, uint32_t number, size_t slack)
+{
+  const struct profile_record *record = tcmi_profile_record(number);
+
+  tcmi_profile_place(number, span->start, slack);
+  span->sample = number;
+  probe_sample(span->start, record->size, record->bytes);
+}
+
 void *
 tcmi_profile_allocate(size_t align, size_t size, size_t usable, bool zero)
 {
@@ -119,8 +131,7 @@ tcmi_profile_allocate(size_t align, size_t size, size_t usable, bool zero)
   }
   span = pagemap_span((uintptr_t)block);
   CHECK(span != NULL);
-  tcmi_profile_place(number, (uintptr_t)block, span_bytes(span) - usable);
-  span->sample = number;
+  place_sample(span, number, span_bytes(span) - usable);
   return block;
 }
 
@@ -128,19 +139,21 @@ void
 tcmi_profile_resized(struct span *span)
 {
   struct cache_owner *owner = owner_of(tcmi_thread_cache);
+  uint32_t number;
 
   if (span->sample != 0)
     tcmi_profile_freed(span);
   if (!profile_counts() || !is_due(owner, span_bytes(span)))
     return;
-  span->sample = add_here(span_bytes(span), owner->sample_mean);
-  if (span->sample != 0)
-    tcmi_profile_place(span->sample, span->start, 0);
+  number = add_here(span_bytes(span), owner->sample_mean);
+  if (number != 0)
+    place_sample(span, number, 0);
 }
 
 void
 tcmi_profile_freed(struct span *span)
 {
+  probe_sample_freed(span->start);
   tcmi_profile_remove(span->sample, /*never=*/false);
   span->sample = 0;
 }

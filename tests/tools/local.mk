@@ -7,6 +7,7 @@ check_PROGRAMS += \
 
 tools_tests = \
 	tests/tools/profile.py \
+	tests/tools/probes.py \
 	tests/tools/exporter.py \
 	tests/tools/programs.py \
 	tests/tools/report.py \
