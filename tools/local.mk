@@ -24,12 +24,16 @@ tools_tcm_stat_SOURCES = \
 	tools/output.c \
 	tools/outside.c \
 	tools/overview.c \
+	tools/page.c \
+	tools/page.h \
 	tools/pages.c \
 	tools/profile.c \
 	tools/profile.h \
 	tools/profile_export.c \
+	tools/profile_html.c \
 	tools/profile_read.c \
 	tools/profile_text.c \
+	tools/profile_tree.c \
 	tools/ps.c \
 	tools/report.c \
 	tools/request.c \
@@ -52,11 +56,16 @@ tools_tcm_stat_CFLAGS = $(tcm_tool_cflags) $(JANSSON_CFLAGS) \
 tools_tcm_stat_LDADD = $(JANSSON_LIBS) $(LIBDW_LIBS) $(NCURSES_LIBS) \
 	$(ZLIB_LIBS) $(DL_LIBS)
 
-# The page of tcm-stat report is a part of the program.
-tools_tcm_stat_CPPFLAGS = $(AM_CPPFLAGS) \
-	-DREPORT_PAGE='"$(srcdir)/tools/report.html"'
-tools/tcm_stat-report.$(OBJEXT): $(srcdir)/tools/report.html
-EXTRA_DIST += tools/report.html
+# The pages of tcm-stat report and profile --html are parts of the program.
+tools_pages = \
+	tools/flame.html \
+	tools/flame.js \
+	tools/page.css \
+	tools/page.js \
+	tools/report.html
+tools_tcm_stat_CPPFLAGS = $(AM_CPPFLAGS) -DPAGES='"$(srcdir)/tools"'
+tools/tcm_stat-page.$(OBJEXT): $(tools_pages)
+EXTRA_DIST += $(tools_pages)
 
 if RUNNER
 bin_PROGRAMS += tools/tcm-run

@@ -22,6 +22,7 @@ enum {
   LONG_GROWTH,
   LONG_TREE,
   LONG_COLLAPSED,
+  LONG_HTML,
   LONG_PPROF,
   LONG_VERSION
 };
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
     {"count", required_argument, NULL, 'c'},
     {"growth", no_argument, NULL, LONG_GROWTH},
     {"help", no_argument, NULL, 'h'},
+    {"html", no_argument, NULL, LONG_HTML},
     {"interval", required_argument, NULL, 'i'},
     {"json", no_argument, NULL, LONG_JSON},
     {"openmetrics", no_argument, NULL, LONG_OPENMETRICS},
@@ -83,6 +85,7 @@ static const char usage_text[] =
     "      --growth        profile: what grew meanwhile, and whether it leaks\n"
     "      --tree          profile: callers above what they call\n"
     "      --collapsed     profile: a line for each stack, for flame graphs\n"
+    "      --html          profile: a page for a browser, with a flame graph\n"
     "      --pprof=FILE    profile: into a file, for pprof\n"
     "      --timeout=S     release, set: seconds to wait, 1 by default\n"
     "  -h, --help          this text\n"
@@ -234,6 +237,8 @@ take_profile_option(int option)
     give(&settings.tree, TAKES_PROFILE);
   else if (option == LONG_COLLAPSED)
     give(&settings.collapsed, TAKES_PROFILE);
+  else if (option == LONG_HTML)
+    give(&settings.html, TAKES_PROFILE);
   else if (option == LONG_PPROF)
     settings.pprof = optarg, give(NULL, TAKES_PROFILE);
   else

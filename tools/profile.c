@@ -6,7 +6,7 @@
  *     otherwise:                  on, wait, read, off
  *     --growth, --seconds:        read, wait, read, compare
  */
-#include "profile.h"
+#include "page.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -76,16 +76,18 @@ take_reading(struct target *target, struct reading *reading)
  * the end. */
 static enum status
 take_two(struct target *target, struct reading *before, struct reading *after,
-         double *seconds)
+         double seconds)
 {
   enum status status = take_reading(target, before);
 
   if (status != STATUS_OK)
     return status;
-  *seconds = wait_seconds(target, *seconds);
+  seconds = wait_seconds(target, seconds);
   status = take_reading(target, after);
-  if (status == STATUS_OK)
-    profile_subtract(&after->profile, &before->profile);
+  if (status != STATUS_OK)
+    return status;
+  profile_subtract(&after->profile, &before->profile);
+  after->profile.seconds = seconds;
   return status;
 }
 
@@ -116,38 +118,41 @@ worst(const struct profile_view *view, struct symbols *symbols, char *text,
 
 /* One sentence: whether memory grows, how fast, and where. */
 static void
-put_verdict(const struct reading *before, const struct reading *after,
-            double seconds, struct symbols *symbols)
+reach_verdict(const struct reading *before, const struct reading *after,
+              struct symbols *symbols, char *verdict, size_t size)
 {
+  double seconds = after->profile.seconds;
   int64_t grown = (int64_t)(after->in_use - before->in_use);
   int64_t estimate = profile_sum(&after->profile).growth, most;
   char text[512], a[32], b[32], c[32];
 
   if (grown < GROWTH_LEAST || (uint64_t)grown < after->in_use / GROWTH_SHARE) {
-    printf("no leak: memory in use %s %s in %.1f s, of %s\n",
-           grown < 0 ? "shrank by" : "grew by",
-           size_text(a, (uint64_t)(grown < 0 ? -grown : grown)), seconds,
-           size_text(b, after->in_use));
+    snprintf(verdict, size, "no leak: memory in use %s %s in %.1f s, of %s",
+             grown < 0 ? "shrank by" : "grew by",
+             size_text(a, (uint64_t)(grown < 0 ? -grown : grown)), seconds,
+             size_text(b, after->in_use));
     return;
   }
   most = worst(&after->profile, symbols, text, sizeof text);
   if (most <= 0) {
-    printf("it grows by %s in %.1f s, and no sample says where: longer "
-           "--seconds may\n",
-           size_text(a, (uint64_t)grown), seconds);
+    snprintf(verdict, size,
+             "it grows by %s in %.1f s, and no sample says where: longer "
+             "--seconds may",
+             size_text(a, (uint64_t)grown), seconds);
     return;
   }
-  printf("it grows by %s in %.1f s (%s/s), %.0f %% of that from %s, "
-         "which allocated %s that is still in use\n",
-         size_text(a, (uint64_t)grown), seconds,
-         size_text(b, (uint64_t)((double)grown / seconds)),
-         100 * (double)most / (double)(estimate > most ? estimate : most), text,
-         size_text(c, (uint64_t)most));
+  snprintf(verdict, size,
+           "it grows by %s in %.1f s (%s/s), %.0f %% of that from %s, "
+           "which allocated %s that is still in use",
+           size_text(a, (uint64_t)grown), seconds,
+           size_text(b, (uint64_t)((double)grown / seconds)),
+           100 * (double)most / (double)(estimate > most ? estimate : most),
+           text, size_text(c, (uint64_t)most));
 }
 
 static enum status
 put_profile(const struct target *target, const struct profile_view *view,
-            struct symbols *symbols)
+            struct symbols *symbols, const char *note)
 {
   enum status status = STATUS_OK;
 
@@ -155,7 +160,9 @@ put_profile(const struct target *target, const struct profile_view *view,
     status = profile_pprof(target, view, symbols, settings.pprof);
   if (settings.json)
     return profile_json(target, view, symbols);
-  if (settings.collapsed)
+  if (settings.html)
+    profile_html(target, view, symbols, note);
+  else if (settings.collapsed)
     profile_collapsed(view, symbols);
   else if (settings.tree)
     profile_tree(view, symbols);
@@ -167,7 +174,8 @@ put_profile(const struct target *target, const struct profile_view *view,
 static bool
 wants_text(void)
 {
-  return !settings.json && !settings.collapsed && settings.pprof == NULL;
+  return !settings.json && !settings.collapsed && !settings.html &&
+         settings.pprof == NULL;
 }
 
 /* One reading, of all that was sampled so far. */
@@ -186,7 +194,7 @@ show_once(struct target *target)
     return STATUS_FAILED;
   }
   symbols = symbols_open(target);
-  status = put_profile(target, &reading.profile, symbols);
+  status = put_profile(target, &reading.profile, symbols, "");
   symbols_close(symbols);
   profile_free(&reading.profile);
   return status;
@@ -197,17 +205,21 @@ show_interval(struct target *target, double seconds, bool switched)
 {
   struct reading before = {.in_use = 0}, after = {.in_use = 0};
   struct symbols *symbols;
-  enum status status = take_two(target, &before, &after, &seconds);
+  enum status status = take_two(target, &before, &after, seconds);
+  char note[800] = "";
 
   if (status == STATUS_OK) {
     symbols = symbols_open(target);
-    if (settings.growth && wants_text())
-      put_verdict(&before, &after, seconds, symbols);
-    else if (switched && wants_text())
-      printf("Samples were taken for %.1f s: of blocks that are older there "
-             "are none.\n",
-             seconds);
-    status = put_profile(target, &after.profile, symbols);
+    if (settings.growth)
+      reach_verdict(&before, &after, symbols, note, sizeof note);
+    else if (switched)
+      snprintf(note, sizeof note,
+               "Samples were taken for %.1f s: of blocks that are older there "
+               "are none.",
+               after.profile.seconds);
+    if (wants_text() && note[0] != '\0')
+      printf("%s\n", note);
+    status = put_profile(target, &after.profile, symbols, note);
     symbols_close(symbols);
   }
   profile_free(&before.profile);
@@ -215,8 +227,20 @@ show_interval(struct target *target, double seconds, bool switched)
   return status;
 }
 
-static int
-current_mean(const struct target *target, uint64_t *mean)
+/* A page is one of the ways to show. */
+static enum status
+check_page(void)
+{
+  if (!settings.html)
+    return STATUS_OK;
+  if (!settings.json && !settings.collapsed && !settings.tree)
+    return page_check_output("profile --html");
+  complain("--html, --json, --tree and --collapsed: one at a time");
+  return STATUS_USAGE;
+}
+
+int
+profile_mean(const struct target *target, uint64_t *mean)
 {
   struct option_values values;
   int error = target_read(target, target->page.places.open_values, &values,
@@ -230,10 +254,13 @@ enum status
 show_profile(struct target *target)
 {
   double seconds = settings.has_seconds ? settings.seconds : SECONDS_DEFAULT;
-  enum status status, off;
+  enum status status = check_page(), off;
   uint64_t mean;
-  int error = current_mean(target, &mean);
+  int error;
 
+  if (status != STATUS_OK)
+    return status;
+  error = profile_mean(target, &mean);
   if (error != 0)
     return target_failed(target, error);
   if (target->core != NULL)

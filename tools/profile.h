@@ -5,7 +5,9 @@
  *     profile.c          the command: on, wait, read, off; the verdict
  *     profile_read.c     the stacks out of the target
  *     symbols.c          addresses -> names
+ *     profile_tree.c     stacks -> a tree
  *     profile_text.c     tables, trees, collapsed stacks
+ *     profile_html.c     a flame graph for a browser, see page.h
  *     profile_export.c   JSON and pprof
  */
 #ifndef TOOLS_PROFILE_H
@@ -31,6 +33,7 @@ struct profile_view {
   uint64_t samples;
   uint64_t lost;
   uint64_t metadata; /* bytes of the tables in the target */
+  double seconds;    /* between two readings; 0: there was one only */
   char *memory;      /* that the stacks point into */
   struct stack_view *stacks;
   size_t nstacks;
@@ -46,6 +49,8 @@ struct profile_sums {
   int64_t growth;
 };
 
+/* Bytes from sample to sample as the option has it; 0, or a negative errno. */
+int profile_mean(const struct target *target, uint64_t *mean);
 enum status profile_read(struct target *target, struct profile_view *view);
 void profile_free(struct profile_view *view);
 /* Leaves in @now what came since @before. */
@@ -77,11 +82,35 @@ bool symbols_is_allocator(const char *name);
 void symbols_culprit(struct symbols *symbols, const struct stack_view *stack,
                      char *text, size_t size);
 
+/* ---- The tree ------------------------------------------------------------- */
+/* The sums hold those of the frames below. */
+struct frame {
+  const char *name; /* of a function; it belongs to the symbols */
+  uint64_t live;
+  uint64_t live_blocks;
+  uint64_t allocated;
+  uint64_t allocated_blocks;
+  uint64_t growth;        /* of the stacks that grew */
+  struct frame *children; /* what it called, the heaviest first */
+  size_t nchildren;
+  struct frame *next; /* with the same caller */
+};
+
+/* The root, which stands for all stacks. */
+struct frame *tree_make(const struct profile_view *view,
+                        struct symbols *symbols);
+void tree_free(struct frame *frame);
+/* Bytes: what grew with --growth, otherwise what is in use. */
+uint64_t tree_weight(const struct frame *frame);
+
 /* ---- Ways to show --------------------------------------------------------- */
 void profile_table(const struct profile_view *view, struct symbols *symbols);
 void profile_tree(const struct profile_view *view, struct symbols *symbols);
 void profile_collapsed(const struct profile_view *view,
                        struct symbols *symbols);
+/* @note is a sentence above it, or "". */
+void profile_html(const struct target *target, const struct profile_view *view,
+                  struct symbols *symbols, const char *note);
 enum status profile_json(const struct target *target,
                          const struct profile_view *view,
                          struct symbols *symbols);

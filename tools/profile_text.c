@@ -149,7 +149,7 @@ profile_table(const struct profile_view *view, struct symbols *symbols)
 /* ---- Collapsed stacks ------------------------------------------------------- */
 /* Semicolons and newlines have a meaning there. */
 static void
-put_frame(const char *name)
+put_name(const char *name)
 {
   for (; *name != '\0'; name++)
     putchar(*name == ';' || *name == '\n' ? ':' : *name);
@@ -166,7 +166,7 @@ profile_collapsed(const struct profile_view *view, struct symbols *symbols)
     for (uint32_t k = stack->depth; k-- > 0;) {
       const struct names *names = symbols_find(symbols, stack->pcs[k]);
       for (unsigned n = names->count; n-- > 0;) {
-        put_frame(names->name[n]);
+        put_name(names->name[n]);
         if (k > 0 || n > 0)
           putchar(';');
       }
@@ -176,97 +176,29 @@ profile_collapsed(const struct profile_view *view, struct symbols *symbols)
 }
 
 /* ---- The tree ------------------------------------------------------------------ */
-struct node {
-  const char *name;
-  int64_t weight;
-  struct node *children;
-  struct node *next;
-};
-
-static struct node *
-child_of(struct node *node, const char *name)
-{
-  struct node *child;
-
-  for (child = node->children; child != NULL; child = child->next)
-    if (strcmp(child->name, name) == 0)
-      return child;
-  child = calloc(1, sizeof *child);
-  if (child == NULL)
-    abort();
-  child->name = name;
-  child->next = node->children;
-  node->children = child;
-  return child;
-}
-
 static void
-add_to_tree(struct node *node, const struct stack_view *stack,
-            struct symbols *symbols)
+put_frames(const struct frame *frame, unsigned level, uint64_t whole,
+           size_t width)
 {
-  node->weight += weight_of(stack);
-  for (uint32_t k = stack->depth; k-- > 0;) {
-    const struct names *names = symbols_find(symbols, stack->pcs[k]);
-    for (unsigned n = names->count; n-- > 0;) {
-      node = child_of(node, names->name[n]);
-      node->weight += weight_of(stack);
-    }
-  }
-}
-
-/* The heaviest child that was not shown yet. */
-static struct node *
-heaviest(struct node *node, int64_t below, const struct node *after)
-{
-  struct node *best = NULL;
-
-  for (struct node *c = node->children; c != NULL; c = c->next)
-    if (c != after && c->weight > 0 && c->weight < below &&
-        (best == NULL || c->weight > best->weight))
-      best = c;
-  return best;
-}
-
-static void
-put_node(struct node *node, unsigned level, int64_t whole, size_t width)
-{
-  int64_t last = INT64_MAX;
-  struct node *child = NULL;
+  uint64_t weight = tree_weight(frame);
   char line[1200], a[32];
 
-  if (node->weight * 100 < whole * TREE_LEAST)
+  if (weight * 100 < whole * TREE_LEAST)
     return;
-  snprintf(line, sizeof line, "%10s %5.1f %% %*s%s",
-           size_text(a, (uint64_t)node->weight),
-           100 * (double)node->weight / (double)whole,
-           (int)(level < 40 ? level : 40), "", node->name);
+  snprintf(line, sizeof line, "%10s %5.1f %% %*s%s", size_text(a, weight),
+           100 * (double)weight / (double)whole, (int)(level < 40 ? level : 40),
+           "", frame->name);
   put_cut(line, width);
-  while ((child = heaviest(node, last, child)) != NULL) {
-    put_node(child, level + 1, whole, width);
-    last = child->weight;
-  }
-}
-
-static void
-free_node(struct node *node)
-{
-  while (node->children != NULL) {
-    struct node *child = node->children;
-    node->children = child->next;
-    free_node(child);
-    free(child);
-  }
+  for (frame = frame->children; frame != NULL; frame = frame->next)
+    put_frames(frame, level + 1, whole, width);
 }
 
 void
 profile_tree(const struct profile_view *view, struct symbols *symbols)
 {
-  struct node root = {.name = "all"};
+  struct frame *root = tree_make(view, symbols);
 
-  for (size_t i = 0; i < view->nstacks; i++)
-    if (weight_of(&view->stacks[i]) > 0)
-      add_to_tree(&root, &view->stacks[i], symbols);
-  if (root.weight > 0)
-    put_node(&root, 0, root.weight, width_of_output());
-  free_node(&root);
+  if (tree_weight(root) > 0)
+    put_frames(root, 0, tree_weight(root), width_of_output());
+  tree_free(root);
 }

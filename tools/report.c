@@ -1,38 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One page for a browser: report.html with its data filled in.
+ * One page for a browser: report.html with its data filled in, see page.h.
  *
- *     report.html:  ... @DATA@ ...
  *     data:         document   as --json writes it
  *                   verdict    cause, diagnosis, action
  *                   samples    readings over --seconds
+ *                   profile    see flame.js
  *                   map        tiles: address, pages by kind, cells
  *
  * A cell is a letter for its kind, the number of its class, a colon and the
  * blocks in use on it, an asterisk and how often it repeats: "f9:3*2".
  */
 #include "look.h"
+#include "page.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-#define MARK "@DATA@"
 /* Bytes that the cells may take: a page under 5 MiB opens at once. */
 #define CELLS_MOST ((size_t)3 << 20)
 /* Tiles of more huge pages than this are joined. */
 #define TILES_MOST ((size_t)16 << 10)
 #define SAMPLES_MOST 128
-
-/* The page, as the build found it. */
-__asm__(".pushsection .rodata\n"
-        ".globl tcm_report_page\n.hidden tcm_report_page\n"
-        "tcm_report_page:\n.incbin \"" REPORT_PAGE "\"\n.byte 0\n"
-        ".popsection\n");
-extern const char tcm_report_page[] __attribute__((visibility("hidden")));
+/* Bytes from sample to sample that cost a process next to nothing. */
+#define MEAN_ADVISED 524288
 
 enum detail { DETAIL_COUNTS, DETAIL_KINDS, DETAIL_ALL };
 
@@ -193,29 +186,14 @@ add_reading(void *to, double seconds, const struct view *view)
 }
 
 /* ---- The page ------------------------------------------------------------------- */
-
-/* A text in quotes, of which no browser takes a part for a tag. */
-static void
-put_text(const char *text)
-{
-  putchar('"');
-  for (; *text != '\0'; text++)
-    if (*text == '"' || *text == '\\' || *text == '<' ||
-        (unsigned char)*text < ' ')
-      printf("\\u%04x", (unsigned char)*text);
-    else
-      putchar(*text);
-  putchar('"');
-}
-
 static void
 put_verdict(const struct verdict *verdict)
 {
   printf(",\n\"verdict\":{\"cause\":\"%s\",\"diagnosis\":",
          cause_names[verdict->cause]);
-  put_text(verdict->diagnosis);
+  page_put_text(verdict->diagnosis);
   printf(",\"action\":");
-  put_text(verdict->action);
+  page_put_text(verdict->action);
   putchar('}');
 }
 
@@ -247,33 +225,91 @@ put_map(const struct map *map, const struct page_view *pages)
   printf("],\"tiles\":[\n%s]}}", map->text == NULL ? "" : map->text);
 }
 
-static enum status
-put_page(const struct target *target, const struct look *look,
-         const struct map *map, const struct readings *readings)
-{
-  const char *mark = strstr(tcm_report_page, MARK);
-  char *document = json_text(target, &look->now, &look->heap);
+/* What the page is made of.  All fields: [const] */
+struct page_data {
+  const struct look *look;
+  const struct map *map;
+  const struct readings *readings;
+  const char *document;
   struct verdict verdict;
-  char when[64];
-  time_t now = time(NULL);
+  struct profile_view profile;
+  struct symbols *symbols; /* NULL: there is no profile, and why */
+  char no_profile[200];
+};
 
-  if (document == NULL)
-    return STATUS_FAILED;
-  verdict_reach(target, look, &verdict);
-  printf("%.*s{\"document\":", (int)(mark - tcm_report_page), tcm_report_page);
-  for (const char *c = document; *c != '\0'; c++)
-    if (*c == '<')
-      printf("\\u003c");
-    else
-      putchar(*c);
-  strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S %z", localtime(&now));
-  printf(",\n\"time\":\"%s\"", when);
-  put_verdict(&verdict);
-  put_readings(readings);
-  put_map(map, &look->pages);
-  printf("%s", mark + sizeof MARK - 1);
+static void
+put_data(const void *from)
+{
+  const struct page_data *data = from;
+
+  printf("{\"document\":");
+  page_put_json(data->document);
+  printf(",\n");
+  page_put_time();
+  put_verdict(&data->verdict);
+  put_readings(data->readings);
+  printf(",\n\"profile\":");
+  if (data->symbols != NULL) {
+    page_put_profile(&data->profile, data->symbols, "");
+  } else {
+    printf("{\"off\":");
+    page_put_text(data->no_profile);
+    putchar('}');
+  }
+  put_map(data->map, &data->look->pages);
+}
+
+/* The profile, if samples are taken; otherwise how to have some. */
+static enum status
+find_profile(struct target *target, struct page_data *data)
+{
+  enum status status;
+  uint64_t mean;
+  int error = profile_mean(target, &mean);
+
+  if (error != 0)
+    return target_failed(target, error);
+  if (mean == 0 && target->core != NULL)
+    snprintf(data->no_profile, sizeof data->no_profile,
+             "No samples were taken.  To take some, start the program with "
+             "TCM_PROFILE_BYTES=%d",
+             MEAN_ADVISED);
+  else if (mean == 0)
+    snprintf(data->no_profile, sizeof data->no_profile,
+             "No samples are taken.  To take some: tcm-stat set %d "
+             "profile_bytes=%d",
+             (int)target->pid, MEAN_ADVISED);
+  if (mean == 0)
+    return STATUS_OK;
+  status = profile_read(target, &data->profile);
+  if (status == STATUS_OK && data->profile.nstacks > 0)
+    data->symbols = symbols_open(target);
+  else
+    snprintf(data->no_profile, sizeof data->no_profile,
+             "Samples are taken, and there was none yet.");
+  return status;
+}
+
+static enum status
+put_page(struct target *target, const struct look *look, const struct map *map,
+         const struct readings *readings)
+{
+  struct page_data data = {.look = look, .map = map, .readings = readings};
+  char *document = json_text(target, &look->now, &look->heap);
+  enum status status = STATUS_FAILED;
+
+  if (document != NULL)
+    status = find_profile(target, &data);
+  if (status == STATUS_OK) {
+    data.document = document;
+    verdict_reach(target, look, &data.verdict);
+    page_write(FORM_REPORT, put_data, &data);
+  }
+  if (data.symbols != NULL)
+    symbols_close(data.symbols);
+  profile_free(&data.profile);
   free(document);
-  return STATUS_OK;
+  return status;
 }
 
 enum status
@@ -282,15 +318,13 @@ show_report(struct target *target)
   struct look *look = calloc(1, sizeof *look);
   struct readings *readings = calloc(1, sizeof *readings);
   struct map map = {.text = NULL};
-  enum status status = STATUS_FAILED;
+  enum status status = page_check_output("report");
   int error;
 
-  if (settings.output == NULL && isatty(STDOUT_FILENO)) {
-    complain("report writes a page for a browser: name its file with -o");
-    status = STATUS_USAGE;
-  } else if (look == NULL || readings == NULL) {
+  if (status == STATUS_OK && (look == NULL || readings == NULL)) {
     complain("no memory");
-  } else {
+    status = STATUS_FAILED;
+  } else if (status == STATUS_OK) {
     status = look_watch(target, settings.seconds, look, add_reading, readings);
     if (status == STATUS_OK) {
       error = map_read(target, look, &map);

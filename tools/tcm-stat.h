@@ -54,6 +54,7 @@ struct settings {
   bool growth;            /* profile --growth */
   bool tree;              /* profile --tree */
   bool collapsed;         /* profile --collapsed */
+  bool html;              /* profile --html */
   const char *pprof;      /* profile --pprof, a file, or NULL */
 };
 

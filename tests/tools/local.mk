@@ -6,6 +6,7 @@ check_PROGRAMS += \
 	tests/tools/target
 
 tools_tests = \
+	tests/tools/flame.py \
 	tests/tools/profile.py \
 	tests/tools/probes.py \
 	tests/tools/exporter.py \
