@@ -46,6 +46,7 @@ tools_tcm_stat_SOURCES = \
 	tools/top.c \
 	tools/top.h \
 	tools/top_draw.c \
+	tools/top_profile.c \
 	tools/value.c \
 	tools/value.h \
 	tools/verdict.c \

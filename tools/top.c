@@ -59,6 +59,7 @@ drop_process(struct top *top, size_t i)
 {
   struct process *process = top->processes[i];
 
+  top_profile_free(process);
   view_free(&process->view);
   target_close(&process->target);
   free(process);
@@ -203,6 +204,7 @@ static void
 sample_all(struct top *top, const char *only)
 {
   static double searched;
+  struct process *one;
 
   if (searched == 0 || seconds_now() >= searched + SEARCH_SECONDS) {
     search(top, only);
@@ -211,6 +213,9 @@ sample_all(struct top *top, const char *only)
   for (size_t i = top->n; i-- > 0;)
     if (!sample_process(top->processes[i]))
       drop_process(top, i);
+  one = find_process(top, top->selected);
+  if (top->screen == SCREEN_ONE && one != NULL)
+    top_profile_read(one);
   sorted = top;
   if (top->n > 0)
     qsort(top->processes, top->n, sizeof *top->processes, by_column);
@@ -373,6 +378,8 @@ show_top(const char *pid)
     return STATUS_USAGE;
   }
   settings.quiet = true;
+  /* The screen does not wait for names from the network. */
+  unsetenv("DEBUGINFOD_URLS");
   cbreak();
   noecho();
   keypad(stdscr, TRUE);

@@ -2,8 +2,9 @@
 /*
  * top.h - the live screen of tcm-stat.
  *
- *     top.c       what is known of the processes, and keys
- *     top_draw.c  the screens: all processes, one of them, help
+ *     top.c          what is known of the processes, and keys
+ *     top_draw.c     the screens: all processes, one of them, help
+ *     top_profile.c  which code holds the memory of one of them
  *
  * Invariants
  *   Y1  nothing is written but by curses between its start and its end, and the
@@ -34,6 +35,20 @@ struct sample {
   double faults, backs, slow; /* a second: pages, pages, calls */
 };
 
+struct symbols;
+
+/* Stacks of a heap profile that are shown. */
+#define STACKS 3
+
+/* All fields: [owner thread] */
+struct top_profile {
+  struct symbols *symbols; /* NULL: no name was needed yet */
+  double when;             /* it was read; 0: never */
+  size_t n;                /* stacks; 0: no samples are taken */
+  uint64_t live[STACKS];   /* bytes, the most first */
+  char name[STACKS][256];  /* the innermost function that is none of tcm's */
+};
+
 /* All fields: [owner thread] */
 struct process {
   struct target target;
@@ -44,6 +59,7 @@ struct process {
   struct view view;               /* the last one */
   double when;                    /* of that */
   uint64_t resident;              /* of the whole process */
+  struct top_profile profile;     /* read while it is on the screen */
 };
 
 enum top_screen { SCREEN_LIST, SCREEN_ONE, SCREEN_HELP };
@@ -73,6 +89,10 @@ extern const char *const top_columns[];
 double top_value(const struct process *process, unsigned column);
 bool top_is_shown(const struct top *top, const struct process *process);
 const struct sample *top_last(const struct process *process);
+/* Reads the profile of a process, if samples are taken and the last reading is
+ * old enough. */
+void top_profile_read(struct process *process);
+void top_profile_free(struct process *process);
 void top_draw(struct top *top);
 void top_colors(void);
 

@@ -283,6 +283,25 @@ draw_classes(const struct top *top, const struct process *process, int y)
   }
 }
 
+/* Rows used. */
+static int
+draw_profile(const struct top_profile *profile, int y)
+{
+  char text[320], size[32];
+
+  if (profile->n == 0)
+    return 0;
+  attron(A_BOLD);
+  put(y, 0, "    IN USE, ALLOCATED BY");
+  attroff(A_BOLD);
+  for (size_t i = 0; i < profile->n; i++) {
+    snprintf(text, sizeof text, "%10s  %s", size_text(size, profile->live[i]),
+             profile->name[i]);
+    put(y + 1 + (int)i, 0, text);
+  }
+  return 1 + (int)profile->n;
+}
+
 static void
 draw_one(const struct top *top, const struct process *process)
 {
@@ -305,6 +324,7 @@ draw_one(const struct top *top, const struct process *process)
            s->faults, s->backs, s->slow, process->view.nthreads,
            process->view.exact ? "" : "  approximate");
   put(y++, 0, text);
+  y += draw_profile(&process->profile, y);
   draw_classes(top, process, y);
   put_foot(top, "?:help  Esc:all processes  s:sort sizes  Space:pause  q:quit");
 }

@@ -54,6 +54,25 @@ def all_processes_and_one_of_them():
         quit_with(screen)
 
 
+def what_holds_most():
+    """The profile of one process, once samples are taken."""
+    with open(os.path.join(toolbox.BUILD, "config.h"),
+              encoding="ascii") as config:
+        if "#define HAVE_LIBDW 1" not in config.read():
+            raise Skip("built without libdw")
+    with Target() as off, Target(env={"TCM_PROFILE_BYTES": "4096"}) as on:
+        for target in (off, on):
+            target.do("fill 2000 20000")
+        for columns in (80, 30):
+            screen = start(str(on.pid), columns=columns)
+            text = screen.wait_for(r"\d\.\d MiB  fill\b")
+            assert text.index("ALLOCATED BY") < text.index("SIZE  "), text
+            quit_with(screen)
+        screen = start(str(off.pid))
+        assert "ALLOCATED BY" not in screen.wait_for("SIZE  ")
+        quit_with(screen)
+
+
 def all_sizes():
     """From the usual one to one of three lines, and after a change."""
     with Target() as target:
@@ -138,6 +157,6 @@ def a_process_that_ends():
         quit_with(screen)
 
 
-toolbox.main([all_processes_and_one_of_them, all_sizes, it_pauses_and_sorts,
-              the_terminal_is_as_before, it_needs_a_terminal,
-              a_process_that_ends])
+toolbox.main([all_processes_and_one_of_them, what_holds_most, all_sizes,
+              it_pauses_and_sorts, the_terminal_is_as_before,
+              it_needs_a_terminal, a_process_that_ends])
