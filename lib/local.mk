@@ -25,6 +25,7 @@ tcm_base = \
 	lib/base/report.h \
 	lib/base/system.h \
 	lib/base/system_confine_linux.c \
+	lib/base/system_file_linux.c \
 	lib/base/system_linux.c \
 	lib/base/system_linux.h \
 	lib/base/system_move_linux.c \

@@ -17,8 +17,8 @@
  *       multiple of tcmi_system_page_size().
  *   S3  a failed commit, discard or move changed nothing that matters: the
  *       memory is as usable as it was before.
- *   S4  no call holds a descriptor but tcmi_system_duplicate(), and none
- *       allocates.
+ *   S4  no call holds a descriptor but tcmi_system_duplicate() and those that
+ *       return one to be closed, and none allocates.
  *
  * The page size is the kernel's, or a multiple of it that the option page_size
  * asks for, which makes tcm behave as on a kernel with such pages.
@@ -148,6 +148,7 @@ size_t tcmi_system_resident(uintptr_t start, size_t size);
 MUST_CHECK bool tcmi_system_on_signal(int signal, void (*handler)(int));
 
 uint32_t tcmi_system_thread_id(void);
+uint32_t tcmi_system_process_id(void);
 unsigned tcmi_system_cpu_count(void);
 /* Whether the program runs with privileges that its caller lacks. */
 bool tcmi_system_is_secure_mode(void);
@@ -174,7 +175,21 @@ bool tcmi_system_copy_file(const char *path, int descriptor);
 /* Another descriptor of the file, out of the way of the program and closed by
  * exec; negative if there is none left. */
 int tcmi_system_duplicate(int descriptor);
-void tcmi_system_write(int descriptor, const char *text, size_t length);
+/* Writes all of it, or returns a negative errno. */
+int tcmi_system_write(int descriptor, const char *text, size_t length);
+
+/* A directory and a new file in it, which nobody else may read: descriptors, or
+ * a negative errno.  A link in the place of the file is not followed. */
+MUST_CHECK int tcmi_system_directory_open(const char *path);
+MUST_CHECK int tcmi_system_file_create(int directory, const char *name);
+/* Takes the place of what had the name. */
+MUST_CHECK int tcmi_system_file_rename(int directory, const char *from,
+                                       const char *to);
+void tcmi_system_file_remove(int directory, const char *name);
+/* 0, or what the system could not write. */
+int tcmi_system_file_close(int descriptor);
+/* Bytes that a file of the process may have: one more ends it. */
+size_t tcmi_system_file_limit(void);
 
 /* Debug builds: let the calls in @mask (1 << enum system_call) fail with
  * ENOMEM from the @nth on (1 = the next), @count of them; returns how many

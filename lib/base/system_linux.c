@@ -555,20 +555,23 @@ tcmi_system_duplicate(int descriptor)
   return other;
 }
 
-void
+int
 tcmi_system_write(int descriptor, const char *text, size_t length)
 {
-  int saved = errno;
+  int saved = errno, result = 0;
 
   while (length > 0) {
     /* Not write(2), which is a cancellation point. */
     long n = syscall(SYS_write, descriptor, text, length);
     if (n < 0 && errno == EINTR)
       continue;
-    if (n <= 0)
+    if (n <= 0) {
+      result = n < 0 ? -errno : -EIO;
       break;
+    }
     text += n;
     length -= (size_t)n;
   }
   errno = saved;
+  return result;
 }

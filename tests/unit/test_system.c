@@ -483,6 +483,39 @@ START_TEST(file_identity)
 }
 END_TEST
 
+/* A new file is new: neither a link nor another file is opened. */
+START_TEST(new_files)
+{
+  char path[] = "/tmp/tcmXXXXXX";
+  int directory, file;
+
+  ck_assert_ptr_nonnull(mkdtemp(path));
+  errno = EXDEV;
+  directory = tcmi_system_directory_open(path);
+  ck_assert_int_ge(directory, 0);
+  ck_assert_int_eq(fcntl(directory, F_GETFD), FD_CLOEXEC);
+  file = tcmi_system_file_create(directory, "a");
+  ck_assert_int_ge(file, 0);
+  ck_assert_int_eq(fcntl(file, F_GETFD), FD_CLOEXEC);
+  ck_assert_int_eq(tcmi_system_write(file, "text", 4), 0);
+  ck_assert_int_eq(tcmi_system_file_close(file), 0);
+  ck_assert_int_eq(tcmi_system_file_close(file), -EBADF);
+  ck_assert_int_eq(tcmi_system_file_create(directory, "a"), -EEXIST);
+  ck_assert_int_eq(symlinkat("missing", directory, "b"), 0);
+  ck_assert_int_eq(tcmi_system_file_create(directory, "b"), -EEXIST);
+  ck_assert_int_eq(faccessat(directory, "missing", F_OK, 0), -1);
+  errno = EXDEV;
+  ck_assert_int_eq(tcmi_system_file_rename(directory, "a", "b"), 0);
+  ck_assert_int_eq(tcmi_system_file_rename(directory, "a", "b"), -ENOENT);
+  tcmi_system_file_remove(directory, "b");
+  tcmi_system_file_remove(directory, "b");
+  ck_assert_int_eq(tcmi_system_directory_open("/dev/null"), -ENOTDIR);
+  ck_assert_int_eq(errno, EXDEV);
+  ck_assert_int_eq(tcmi_system_file_close(directory), 0);
+  ck_assert_int_eq(rmdir(path), 0);
+}
+END_TEST
+
 START_TEST(write_writes_all)
 {
   FILE *file = tmpfile();
@@ -526,6 +559,7 @@ main(void)
   tcase_add_test(tests, thread_and_processors);
   tcase_add_test(tests, environment_is_the_process_own);
   tcase_add_test(tests, file_identity);
+  tcase_add_test(tests, new_files);
   tcase_add_test(tests, write_writes_all);
   return unit_run(tests);
 }
