@@ -123,6 +123,8 @@ tcm_api = \
 	lib/api/pin.c \
 	lib/api/pin.h \
 	lib/api/profile.c \
+	lib/api/profile_files.c \
+	lib/api/profile_files.h \
 	lib/api/reallocate.c \
 	lib/api/reallocate.h \
 	lib/api/release.c \

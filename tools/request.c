@@ -194,7 +194,6 @@ static const struct {
 } ranges[OPTION_COUNT] = {
 #define OPTION(name, default_value, min, max, fixed, help) {min, max},
 #include "base/options.def"
-#undef OPTION
 };
 
 static int

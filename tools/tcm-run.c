@@ -25,6 +25,7 @@
 
 #include <getopt.h>
 
+#include "base/options.h"
 #include "value.h"
 
 /* As env(1) and timeout(1) end. */
@@ -76,7 +77,11 @@ static const struct {
 } rows[] = {
 #define OPTION(name, default_value, min, max, fixed, help) {#name, min, max},
 #include "base/options.def"
-#undef OPTION
+};
+
+static const char *const text_rows[] = {
+#define TEXT_OPTION(name, help) #name,
+#include "base/options.def"
 };
 
 static void
@@ -86,16 +91,47 @@ set_variable(const char *name, const char *value)
     fail(STATUS_FAILED, "%s: %s", name, strerror(errno));
 }
 
+static void
+set_option_variable(const char *name, const char *value)
+{
+  char variable[64] = "TCM_";
+
+  for (size_t c = 0; c < sizeof variable - 5 && name[c] != '\0'; c++)
+    variable[4 + c] = (char)toupper((unsigned char)name[c]);
+  set_variable(variable, value);
+}
+
+/* Whether the option is a path; then it is set. */
+static bool
+set_text_option(const char *assignment)
+{
+  size_t length = strcspn(assignment, "=");
+
+  for (size_t i = 0; i < sizeof text_rows / sizeof *text_rows; i++) {
+    const char *name = text_rows[i], *value = assignment + length + 1;
+    if (strlen(name) != length || strncmp(name, assignment, length) != 0 ||
+        assignment[length] == '\0')
+      continue;
+    if (*value != '/' || strlen(value) >= OPTION_TEXT_BYTES)
+      fail(STATUS_FAILED, "%s is an absolute path of less than %d bytes", name,
+           OPTION_TEXT_BYTES);
+    set_option_variable(name, value);
+    return true;
+  }
+  return false;
+}
+
 /* Puts an option into the environment, after a look at its range: a wrong one
  * is told of here and not by each process. */
 static void
 set_option(const char *assignment)
 {
   const char *equals = strchr(assignment, '=');
-  char variable[64] = "TCM_";
   uint64_t value;
   size_t i = 0;
 
+  if (set_text_option(assignment))
+    return;
   while (
       i < sizeof rows / sizeof *rows && equals != NULL &&
       (strlen(rows[i].name) != (size_t)(equals - assignment) ||
@@ -108,9 +144,7 @@ set_option(const char *assignment)
       value > rows[i].max)
     fail(STATUS_FAILED, "%s is a number from %" PRIu64 " to %" PRIu64,
          rows[i].name, rows[i].min, rows[i].max);
-  for (size_t c = 0; c < sizeof variable - 5 && rows[i].name[c] != '\0'; c++)
-    variable[4 + c] = (char)toupper((unsigned char)rows[i].name[c]);
-  set_variable(variable, equals + 1);
+  set_option_variable(rows[i].name, equals + 1);
 }
 
 /* ---- The library ------------------------------------------------------------- */

@@ -18,13 +18,11 @@
 const char *const option_names[OPTION_COUNT] = {
 #define OPTION(name, default_value, min, max, fixed, help) #name,
 #include "base/options.def"
-#undef OPTION
 };
 
 const bool option_is_fixed[OPTION_COUNT] = {
 #define OPTION(name, default_value, min, max, fixed, help) fixed,
 #include "base/options.def"
-#undef OPTION
 };
 
 const char *const option_sources[SOURCE_COUNT] = {
@@ -179,7 +177,6 @@ options_read(const struct target *target, struct view *view)
   static const uint64_t defaults[OPTION_COUNT] = {
 #define OPTION(name, default_value, min, max, fixed, help) default_value,
 #include "base/options.def"
-#undef OPTION
   };
   struct option_values open, fixed;
   uintptr_t place;

@@ -8,6 +8,7 @@
 #include "api/background.h"
 #include "api/guard_records.h"
 #include "api/lifecycle.h"
+#include "api/profile_files.h"
 #include "base/bits.h"
 #include "base/lock.h"
 #include "base/metadata.h"
@@ -137,6 +138,7 @@ fork_child(void)
   }
   tcmi_thread_cache_after_fork();
   tcmi_background_after_fork();
+  tcmi_profile_files_after_fork();
   /* libc has done so already where it saw threads; twice does no harm. */
   if (depth <= DEPTH_MOST && level->streams)
     _IO_list_resetlock();

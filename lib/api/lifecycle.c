@@ -22,6 +22,7 @@
 
 #include "api/fork.h"
 #include "api/pin.h"
+#include "api/profile_files.h"
 #include "api/surroundings.h"
 #include "base/atomics.h"
 #include "base/options.h"
@@ -91,20 +92,30 @@ report_on_signal(int signal)
   tcmi_stats_print_text(to_messages, NULL);
 }
 
+/* Installs the handler for the signal that the option names, if any. */
+static void
+take_signal(enum option_id id, void (*handler)(int))
+{
+  int signal = (int)tcmi_option(id);
+  struct line line;
+
+  if (signal == 0 || tcmi_system_on_signal(signal, handler))
+    return;
+  tcmi_report_begin(&line);
+  tcmi_line_text(&line, tcmi_option_table[id].name);
+  tcmi_line_text(&line, ": the program uses signal ");
+  tcmi_line_decimal(&line, (uint64_t)signal);
+  tcmi_report_warn(&line);
+}
+
 static void
 report_prepare(void)
 {
-  int signal = (int)tcmi_option(OPTION_stats_signal);
-  struct line line;
-
   if (tcmi_option(OPTION_stats_at_exit) != 0)
     tcmi_report_keep();
-  if (signal == 0 || tcmi_system_on_signal(signal, report_on_signal))
-    return;
-  tcmi_report_begin(&line);
-  tcmi_line_text(&line, "stats_signal: the program uses signal ");
-  tcmi_line_decimal(&line, (uint64_t)signal);
-  tcmi_report_warn(&line);
+  take_signal(OPTION_stats_signal, report_on_signal);
+  if (tcmi_profile_files_are_on())
+    take_signal(OPTION_profile_signal, tcmi_profile_at_signal);
 }
 
 /* After the program's own destructors, which may still allocate: the library
@@ -112,8 +123,10 @@ report_prepare(void)
 __attribute__((destructor)) static void
 report_at_exit(void)
 {
-  if (atomic_load_acquire(&life.started) &&
-      tcmi_option(OPTION_stats_at_exit) != 0)
+  if (!atomic_load_acquire(&life.started))
+    return;
+  tcmi_profile_at_exit();
+  if (tcmi_option(OPTION_stats_at_exit) != 0)
     tcmi_stats_print_text(to_messages, NULL);
 }
 
@@ -127,6 +140,7 @@ process_start_locked(void)
   tcmi_surroundings_heed_locked();
   key_create_locked();
   tcmi_fork_init();
+  tcmi_profile_files_start();
   tcmi_profile_heed();
   atomic_store_relaxed(&tcmi_stats_page.takes_requests,
                        !tcmi_system_is_secure_mode());

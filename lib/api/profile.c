@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "api/lifecycle.h"
+#include "api/profile_files.h"
 #include "base/format.h"
 #include "base/options.h"
 #include "base/system.h"
@@ -75,15 +76,33 @@ put_sums(struct line *line, const struct sums *sums)
   tcmi_line_text(line, "] @");
 }
 
+/* Where a profile goes.  All fields: [owner thread] */
+struct writer {
+  int fd;
+  int error;   /* the first, a negative errno; or 0 */
+  size_t room; /* bytes that may still be written */
+};
+
 static void
-write_line(int fd, struct line *line)
+put_text(struct writer *to, const char *text, size_t length)
 {
-  tcmi_system_write(fd, line->text, line->length);
+  if (to->error == 0 && length > to->room)
+    to->error = -EFBIG;
+  if (to->error != 0)
+    return;
+  to->error = tcmi_system_write(to->fd, text, length);
+  to->room -= length;
+}
+
+static void
+put_line(struct writer *to, struct line *line)
+{
+  put_text(to, line->text, line->length);
   line->length = 0;
 }
 
 static NOINLINE void
-write_head(int fd)
+put_head(struct writer *to)
 {
   struct line line = {.length = 0};
   const struct profile_stack *stack;
@@ -101,12 +120,12 @@ write_head(int fd)
   put_sums(&line, &sum);
   tcmi_line_text(&line, " heapprofile");
   tcmi_line_end(&line);
-  write_line(fd, &line);
+  put_line(to, &line);
 }
 
 /* A stack may be longer than a line has room for. */
 static NOINLINE void
-write_stack(int fd, const struct profile_stack *stack)
+put_stack(struct writer *to, const struct profile_stack *stack)
 {
   struct line line = {.length = 0};
   struct sums sums = sums_of(stack);
@@ -116,28 +135,51 @@ write_stack(int fd, const struct profile_stack *stack)
     tcmi_line_text(&line, " ");
     tcmi_line_hex(&line, stack->pcs[i]);
     if (line.length > sizeof line.text - 32)
-      write_line(fd, &line);
+      put_line(to, &line);
   }
   tcmi_line_end(&line);
-  write_line(fd, &line);
+  put_line(to, &line);
+}
+
+static NOINLINE void
+put_mappings(struct writer *to)
+{
+  static const char head[] = "\nMAPPED_LIBRARIES:\n";
+  long copied;
+
+  put_text(to, head, sizeof head - 1);
+  if (to->error != 0)
+    return;
+  copied = tcmi_system_copy_file("/proc/self/maps", to->fd, to->room);
+  if (copied < 0)
+    to->error = (int)copied;
+  else if ((size_t)copied == to->room)
+    to->error = -EFBIG;
+}
+
+int
+tcmi_profile_write(int fd, size_t most)
+{
+  struct writer to = {.fd = fd, .room = most};
+  const struct profile_stack *stack;
+  uint64_t place = 0;
+
+  put_head(&to);
+  while (to.error == 0 && (stack = tcmi_profile_next_stack(&place)) != NULL)
+    put_stack(&to, stack);
+  put_mappings(&to);
+  return to.error;
 }
 
 EXPORT int
 tcm_profile_write(int fd) TCM_NOTHROW
 {
-  static const char mappings[] = "\nMAPPED_LIBRARIES:\n";
-  const struct profile_stack *stack;
   uint64_t place = 0;
 
   if (tcmi_profile_next_stack(&place) == NULL) {
     errno = ENOENT;
     return -1;
   }
-  write_head(fd);
-  place = 0;
-  while ((stack = tcmi_profile_next_stack(&place)) != NULL)
-    write_stack(fd, stack);
-  tcmi_system_write(fd, mappings, sizeof mappings - 1);
-  (void)tcmi_system_copy_file("/proc/self/maps", fd);
+  (void)!tcmi_profile_write(fd, SIZE_MAX);
   return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "api/release.h"
 
+#include "api/profile_files.h"
 #include "api/rounds.h"
 #include "api/surroundings.h"
 #include "base/atomics.h"
@@ -40,6 +41,18 @@ static size_t settle_mark = SETTLE_STEP_MIN;
  * [atomic: relaxed] */
 static size_t soft_mark;
 
+/* The container's limit is near: what is in use, and not just free, is more than
+ * the soft limit that it gave. */
+static void
+heed_container(size_t held, size_t limit)
+{
+  size_t idle = atomic_load_relaxed(&tcmi_page_counts.idle) << PAGE_SHIFT;
+
+  if (held > idle && held - idle > limit &&
+      tcmi_option_source(OPTION_soft_limit_bytes) == SOURCE_CONTAINER)
+    tcmi_profile_at_limit();
+}
+
 /* As Go's memory limit: near it, memory goes back sooner and the program runs
  * slower, but nothing fails.  A call returns a piece of what is free; only far
  * above the limit, where the kernel might end the process, all of it. */
@@ -54,6 +67,7 @@ apply_soft_limit(size_t limit)
       atomic_store_relaxed(&soft_mark, limit);
     return;
   }
+  heed_container(held, limit);
   if (held <= atomic_load_relaxed(&soft_mark))
     return;
   tcmi_page_heap_count_soft_hit();
@@ -95,7 +109,10 @@ tcmi_make_room(void)
 
   if (tcmi_option(OPTION_hard_limit_bytes) == 0)
     return moved;
-  return tcmi_release_all() > 0 || moved;
+  moved |= tcmi_release_all() > 0;
+  if (atomic_load_relaxed(&tcmi_page_counts.hard_hits) != 0)
+    tcmi_profile_at_limit();
+  return moved;
 }
 
 void
@@ -111,7 +128,9 @@ tcmi_settle_if_grown(void)
   if (likely(used < atomic_load_relaxed(&settle_mark)))
     return;
   atomic_store_relaxed(&settle_mark,
-                       used + max_size(used / 16, SETTLE_STEP_MIN));
+                       min_size(used + max_size(used / 16, SETTLE_STEP_MIN),
+                                tcmi_profile_next_step(used)));
+  tcmi_profile_at_step(used);
   tcmi_surroundings_heed_again();
   if (tcmi_thread_cache_state == CACHE_OPEN)
     tcmi_thread_cache_flush_large(tcmi_thread_cache);

@@ -18,10 +18,12 @@ bool tcmi_settle_all(void);
 /* Settles all when the heap has grown by a sixteenth since the last time: what
  * lies in caches must not raise the peak.  A call does a bounded piece of it,
  * and the next slow paths of the thread do the rest.  Above the soft limit, it
- * returns what is free.  Cheap when there is nothing to do. */
+ * returns what is free.  At a step of profile_step_bytes it writes a profile.
+ * Cheap when there is nothing to do. */
 void tcmi_settle_if_grown(void);
 /* After a failure: settles all, and under a hard limit returns all that is free
- * to make room for something else.  True if it is worth another try. */
+ * to make room for something else; the first time, with a profile of what is in
+ * use.  True if it is worth another try. */
 bool tcmi_make_room(void);
 /* Settles all and returns every free page to the system; bytes.  The second
  * keeps free pages of @keep bytes. */

@@ -20,12 +20,34 @@ const struct option_row tcmi_option_table[OPTION_COUNT] = {
 #define OPTION(name, default_value, min, max, fixed, help) \
   {#name, help, default_value, min, max, fixed},
 #include "base/options.def"
-#undef OPTION
+};
+
+static const char *const text_names[TEXT_COUNT] = {
+#define TEXT_OPTION(name, help) #name,
+#include "base/options.def"
+};
+
+/* What stands on the page of fixed options. */
+struct fixed_options {
+  struct option_values values;               /* [atomic: relaxed] */
+  char texts[TEXT_COUNT][OPTION_TEXT_BYTES]; /* [init] paths, or empty */
 };
 
 struct option_values tcmi_open_values;
 struct option_values *tcmi_fixed_values;
 static char fixed_area[2 * SYSTEM_PAGE_MAX];
+
+static char *
+text_of(enum text_option_id id)
+{
+  return ((struct fixed_options *)(void *)tcmi_fixed_values)->texts[id];
+}
+
+const char *
+tcmi_option_text(enum text_option_id id)
+{
+  return tcmi_fixed_values == NULL ? "" : text_of(id);
+}
 
 static struct option_values *
 values_of(enum option_id id)
@@ -215,6 +237,29 @@ looks_like_an_option(const char *variable, size_t length)
   for (int id = 0; id < OPTION_COUNT; id++)
     if (looks_like(variable + 4, length - 4, tcmi_option_table[id].name))
       return true;
+  for (int id = 0; id < TEXT_COUNT; id++)
+    if (looks_like(variable + 4, length - 4, text_names[id]))
+      return true;
+  return false;
+}
+
+/* Whether @variable is a path; then it is read. */
+static bool
+read_text(const char *variable, const char *value)
+{
+  size_t length = strlen(value);
+
+  for (int id = 0; id < TEXT_COUNT; id++) {
+    if (!variable_is_option(variable, text_names[id]))
+      continue;
+    if (*value == '/' && length < OPTION_TEXT_BYTES)
+      memcpy(text_of((enum text_option_id)id), value, length + 1);
+    else
+      warn_about(variable, (size_t)(value - 1 - variable),
+                 " is not an absolute path of less than 1024 bytes and is "
+                 "ignored");
+    return true;
+  }
   return false;
 }
 
@@ -224,7 +269,7 @@ read_variable(const char *variable)
   const char *equals = strchr(variable, '=');
   uint64_t value;
 
-  if (equals == NULL)
+  if (equals == NULL || read_text(variable, equals + 1))
     return;
   for (int id = 0; id < OPTION_COUNT; id++) {
     if (!variable_is_option(variable, tcmi_option_table[id].name))
@@ -258,6 +303,8 @@ tcmi_options_init(void)
   for (int id = 0; id < OPTION_COUNT; id++)
     option_store((enum option_id)id, tcmi_option_table[id].default_value,
                  SOURCE_DEFAULT);
+  for (int id = 0; id < TEXT_COUNT; id++)
+    *text_of((enum text_option_id)id) = '\0';
   if (environment == NULL || tcmi_system_is_secure_mode())
     return;
   for (char **variable = environment; *variable != NULL; variable++)

@@ -10,6 +10,7 @@
  *       a page of their own that is made read-only then.
  *   O3  the environment is ignored where the program is privileged.
  *   O4  a wrong value or an unknown TCM_ name costs one line, never the start.
+ *   O5  a path is a copy: programs write over their environment.
  *
  * Locking: none; values are single words, read and written with relaxed order.
  */
@@ -22,9 +23,17 @@
 enum option_id {
 #define OPTION(name, default_value, min, max, fixed, help) OPTION_##name,
 #include "base/options.def"
-#undef OPTION
   OPTION_COUNT
 };
+
+enum text_option_id {
+#define TEXT_OPTION(name, help) TEXT_##name,
+#include "base/options.def"
+  TEXT_COUNT
+};
+
+/* Bytes of a path with its end, so that all fixed options lie on one page. */
+#define OPTION_TEXT_BYTES 1024
 
 enum option_source {
   SOURCE_DEFAULT,
@@ -65,6 +74,8 @@ MUST_CHECK int tcmi_option_change(enum option_id id, uint64_t value,
                                   enum option_source source);
 /* A better default, in force unless somebody said otherwise. */
 void tcmi_option_suggest(enum option_id id, uint64_t value);
+/* A path, or "". */
+const char *tcmi_option_text(enum text_option_id id);
 /* The option of that name, or OPTION_COUNT. */
 enum option_id tcmi_option_find(const char *name);
 

@@ -19,7 +19,7 @@
 #include "base/compiler.h"
 
 /* What is random. */
-enum random_use { RANDOM_FIRST_ARENA, RANDOM_SAMPLES };
+enum random_use { RANDOM_FIRST_ARENA, RANDOM_SAMPLES, RANDOM_FILES };
 
 /* The same for the life of the process, also after a fork, and another for each
  * @use.  Where the kernel gives no random bytes, the places of the stack and of

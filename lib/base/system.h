@@ -170,8 +170,9 @@ bool tcmi_system_file_id(int descriptor, struct system_file_id *id);
 /* Reads the beginning of a file, without libc's part in it; returns how many
  * bytes, or a negative errno. */
 long tcmi_system_read_file(const char *path, char *text, size_t size);
-/* Writes all of a file to a descriptor; false if it cannot be read. */
-bool tcmi_system_copy_file(const char *path, int descriptor);
+/* Writes a file to a descriptor, @most bytes of it; how many, or a negative
+ * errno. */
+long tcmi_system_copy_file(const char *path, int descriptor, size_t most);
 /* Another descriptor of the file, out of the way of the program and closed by
  * exec; negative if there is none left. */
 int tcmi_system_duplicate(int descriptor);

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "base/system.h"
 #include "base/system_linux.h"
 
@@ -46,21 +47,25 @@ tcmi_system_object(uintptr_t pc, struct system_object *object)
 }
 #endif
 
-bool
-tcmi_system_copy_file(const char *path, int descriptor)
+long
+tcmi_system_copy_file(const char *path, int descriptor, size_t most)
 {
-  int saved = errno;
+  int saved = errno, error = 0;
   long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+  long copied = fd < 0 ? -errno : 0, got = 1;
   char text[1024];
-  long got;
 
-  if (fd >= 0) {
-    while ((got = syscall(SYS_read, fd, text, sizeof text)) > 0)
-      tcmi_system_write(descriptor, text, (size_t)got);
-    (void)syscall(SYS_close, fd);
+  while (fd >= 0 && error == 0 && (size_t)copied < most && got > 0) {
+    got = syscall(SYS_read, fd, text,
+                  min_size(sizeof text, most - (size_t)copied));
+    if (got > 0)
+      error = tcmi_system_write(descriptor, text, (size_t)got);
+    copied += got > 0 ? got : 0;
   }
+  if (fd >= 0)
+    (void)syscall(SYS_close, fd);
   errno = saved;
-  return fd >= 0;
+  return error != 0 ? error : copied;
 }
 
 /* The kernel reads the set before it looks at the first argument, which is

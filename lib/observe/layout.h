@@ -32,7 +32,6 @@ enum {
     (sizeof #name + 3 * (uint64_t)(default_value) + 5 * (uint64_t)(min) + \
      7 * (uint64_t)(max) + 11 * (fixed)))
 #include "base/options.def"
-#undef OPTION
                     ) &
                    0x7fffffff
 };

@@ -102,6 +102,10 @@ SOURCE_CASES = [
     ("options_table",
      {"lib/base/options.def": OPTION % "colour", "README": README},
      {"lib/base/options.def": OPTION % "flavour"}, "TCM_COLOUR"),
+    ("options_table",
+     {"lib/base/options.def": OPTION % "colour", "README": README},
+     {"lib/base/options.def": OPTION % "colour" +
+      'TEXT_OPTION(taste, "Some help.")\n'}, "differ from"),
     ("bench_table", TABLE,
      {"README": TABLE["README"].replace("0.50", "0.49")}, "differs from"),
     ("bench_table", TABLE,

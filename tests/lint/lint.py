@@ -65,9 +65,13 @@ def read(path):
         return stream.read()
 
 
-_OPTION = re.compile(r"OPTION\(\s*(\w+)\s*,\s*([^,]+?)\s*,\s*([^,]+?)\s*,"
+_OPTION = re.compile(r"\bOPTION\(\s*(\w+)\s*,\s*([^,]+?)\s*,\s*([^,]+?)\s*,"
                      r"\s*([^,]+?)\s*,\s*([^,]+?)\s*,"
                      r"\s*((?:\"[^\"]*\"\s*)+)\)")
+
+
+_TEXT_OPTION = re.compile(r"\bTEXT_OPTION\(\s*(\w+)\s*,"
+                          r"\s*((?:\"[^\"]*\"\s*)+)\)")
 
 
 def options():
@@ -81,6 +85,10 @@ def options():
                % (default, least, most,
                   "fixed at start" if fixed in ("1", "true") else
                   "can be set at run time"))
+    for name, texts in _TEXT_OPTION.findall(text):
+        yield ("TCM_" + name.upper(),
+               "".join(re.findall(r'"([^"]*)"', texts)),
+               "No default; fixed at start.")
 
 
 def floor_of(path):

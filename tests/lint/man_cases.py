@@ -135,6 +135,7 @@ tcmi_start(void)
 }
 """
 OPTION = 'OPTION(colour, %d, 0, 2, 0, "Some "\n "help.")\n'
+TEXT_OPTION = 'TEXT_OPTION(taste, "Some "\n "help.")\n'
 
 PAGES = {"man/tcm_f.3": PAGE_3, "man/tcm.7": PAGE_7}
 WHOLE = {
@@ -199,6 +200,11 @@ SOURCE_CASES = [
     symbols({"lib/base/options.def": OPTION % 1 +
              (OPTION % 1).replace("colour", "taste")},
             "ENVIRONMENT lacks TCM_TASTE"),
+    symbols({"lib/base/options.def": OPTION % 1 + TEXT_OPTION},
+            "ENVIRONMENT lacks TCM_TASTE"),
+    symbols({"lib/base/options.def":
+             TEXT_OPTION.replace("taste", "colour")},
+            "It should say: No default"),
     symbols({"lib/base/options.def": ""}, "there is no option TCM_COLOUR"),
     symbols({"tests/lint/exports.txt": "free\nmalloc\ncalloc\n"},
             "calloc: replaced, but not told"),

@@ -168,7 +168,8 @@ def check_options(page):
     wanted = {variable: values for variable, _, values in lint.options()}
     found = {}
     for tag, text in manpage.tagged(page.sections.get("ENVIRONMENT", [])):
-        values = re.search(r"Default \S+, from [^.]*\.", text)
+        values = re.search(r"Default \S+, from [^.]*\.|No default; [^.]*\.",
+                           text)
         found[tag] = values.group(0) if values else "nothing"
     for variable in sorted(set(wanted) | set(found)):
         if variable not in found:

@@ -28,6 +28,7 @@ check_PROGRAMS += \
 	tests/process/own_malloc_wrapper \
 	tests/process/overwrite \
 	tests/process/place \
+	tests/process/profile_files \
 	tests/process/report \
 	tests/process/rights \
 	tests/process/spawn \
@@ -56,6 +57,7 @@ process_tests = \
 	tests/process/preload-out_of_memory.sh \
 	tests/process/preload-overwrite.sh \
 	tests/process/preload-place.sh \
+	tests/process/preload-profile_files.sh \
 	tests/process/preload-report.sh \
 	tests/process/preload-rights.sh \
 	tests/process/preload-spawn.sh \
@@ -79,6 +81,7 @@ process_tests = \
 	tests/process/debug-locked_memory.sh \
 	tests/process/debug-out_of_memory.sh \
 	tests/process/debug-overwrite.sh \
+	tests/process/debug-profile_files.sh \
 	tests/process/debug-report.sh \
 	tests/process/debug-rights.sh \
 	tests/process/debug-spawn.sh \

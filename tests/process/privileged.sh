@@ -16,6 +16,7 @@ chmod 755 "$work"
 # show NAME - the options under an environment that sets several.
 show() {
   env TCM_CHECK=1 TCM_ARENA_BYTES=8M TCM_MESSAGES=banana TCM_CHECKS=1 \
+    TCM_PROFILE_DIR="$work" \
     "$work/$1" >"$work/$1.out" 2>"$work/$1.err"
 }
 
@@ -42,6 +43,10 @@ grep -q '^check 1 1 ' "$work/plain.out" || {
 [ "$(grep -c '^tcm: ' "$work/plain.err")" = 2 ] || {
   echo "FAIL a plain program must complain twice:"
   cat "$work/plain.err"
+  status=1
+}
+grep -q '^profile_bytes 524288 1 ' "$work/plain.out" || {
+  echo "FAIL TCM_PROFILE_DIR has no effect in a plain program"
   status=1
 }
 # Source 0 is the default; the third field of every line.

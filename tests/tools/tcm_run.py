@@ -45,8 +45,11 @@ def options_reach_the_program():
     done = run("-o", "thread_cache_bytes=1M", "--option=messages=0", "sh",
                "-c", "echo $TCM_THREAD_CACHE_BYTES $TCM_MESSAGES")
     assert done.stdout == "1M 0\n", done
+    done = run("-o", "profile_dir=/", "sh", "-c", "echo $TCM_PROFILE_DIR")
+    assert done.stdout == "/\n", done
     for wrong in ["nonsense=1", "check=4", "check=x", "check", "=1",
-                  "thread_cache_bytes=99999999T"]:
+                  "thread_cache_bytes=99999999T", "profile_dir=relative",
+                  "profile_dir=", "profile_dir", "profile_di=/"]:
         refused(FAILED, "", "-o", wrong, "true")
 
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
+#include <dirent.h>
 #include <errno.h>
 
 #include "api/allocate.h"
@@ -216,6 +217,71 @@ START_TEST(soft_limit_is_heeded_in_every_way)
 }
 END_TEST
 
+/* How many profiles of that reason the directory has; they are removed. */
+static unsigned
+take_profiles(const char *directory, const char *reason)
+{
+  DIR *opened = opendir(directory);
+  struct dirent *entry;
+  unsigned n = 0;
+
+  ck_assert_ptr_nonnull(opened);
+  while ((entry = readdir(opened)) != NULL)
+    if (strstr(entry->d_name, reason) != NULL) {
+      ck_assert_int_eq(unlinkat(dirfd(opened), entry->d_name, 0), 0);
+      n++;
+    }
+  closedir(opened);
+  return n;
+}
+
+/* What counts is what is in use: not what is only held, nor a limit that somebody
+ * chose. */
+START_TEST(container_limit_writes_a_profile)
+{
+  char directory[] = "/tmp/tcmXXXXXX";
+
+  ck_assert_ptr_nonnull(mkdtemp(directory));
+  setenv("TCM_PROFILE_DIR", directory, 1);
+  setenv("TCM_PROFILE_BYTES", "4096", 1);
+  setenv("TCM_PROFILE_AT_EXIT", "0", 1);
+  setenv("TCM_CONTAINER", "0", 1);
+  setenv("TCM_BACKGROUND", "0", 1);
+  tcmi_process_start();
+  ck_assert_uint_eq(fill(MIB, 48), 48);
+  empty(48);
+  ck_assert_uint_gt(tcmi_page_heap_held_bytes(), 40 * MIB);
+  tcmi_option_suggest(OPTION_soft_limit_bytes, 32 * MIB);
+  ck_assert_int_eq(tcmi_option_source(OPTION_soft_limit_bytes),
+                   SOURCE_CONTAINER);
+  empty(fill(MIB, 4));
+  ck_assert_uint_eq(take_profiles(directory, ".heap"), 0);
+  ck_assert_uint_eq(fill(MIB, 48), 48);
+  ck_assert_uint_eq(take_profiles(directory, ".1.limit.heap"), 1);
+  empty(48);
+  ck_assert_uint_eq(fill(MIB, 48), 48);
+  empty(48);
+  ck_assert_uint_eq(take_profiles(directory, ".heap"), 0);
+  ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
+START_TEST(soft_limit_writes_no_profile)
+{
+  char directory[] = "/tmp/tcmXXXXXX";
+
+  ck_assert_ptr_nonnull(mkdtemp(directory));
+  setenv("TCM_PROFILE_DIR", directory, 1);
+  setenv("TCM_PROFILE_BYTES", "4096", 1);
+  setenv("TCM_PROFILE_AT_EXIT", "0", 1);
+  set_limit(OPTION_soft_limit_bytes, 32 * MIB);
+  ck_assert_uint_eq(fill(MIB, 48), 48);
+  empty(48);
+  ck_assert_uint_eq(take_profiles(directory, ".heap"), 0);
+  ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
 START_TEST(below_the_limits_nothing_happens)
 {
   struct tcm_stats stats;
@@ -240,6 +306,8 @@ main(void)
   tcase_add_test(tests, hard_limit_uses_free_memory_first);
   tcase_add_test(tests, soft_limit_returns_memory);
   tcase_add_test(tests, soft_limit_is_heeded_in_every_way);
+  tcase_add_test(tests, container_limit_writes_a_profile);
+  tcase_add_test(tests, soft_limit_writes_no_profile);
   tcase_add_test(tests, below_the_limits_nothing_happens);
   return unit_run(tests);
 }

@@ -174,14 +174,62 @@ START_TEST(suffix_needs_a_number)
 }
 END_TEST
 
+/* A path, and what it shall be: NULL for none, which is told. */
+static void
+read_path(void *argument)
+{
+  const char *const *pair = argument;
+  char *value = strdup(pair[0]);
+  const char *text;
+
+  ck_assert_int_eq(setenv("TCM_PROFILE_DIR", value, 1), 0);
+  tcmi_options_init();
+  tcmi_options_seal();
+  memset(getenv("TCM_PROFILE_DIR"), 'x', strlen(value));
+  text = tcmi_option_text(TEXT_profile_dir);
+  _exit(strcmp(text, pair[1] == NULL ? "" : pair[1]) == 0 ? 0 : 1);
+}
+
+static void
+expect_path(const char *value, const char *path)
+{
+  const char *pair[] = {value, path};
+  char text[1024];
+
+  ck_assert_msg(unit_child(read_path, pair, text, sizeof text) == 0,
+                "%.40s gave another path", value);
+  ck_assert_msg((text[0] != '\0') == (path == NULL), "%.40s: %s", value, text);
+  ck_assert_msg(path != NULL ||
+                    strstr(text, "TCM_PROFILE_DIR is not an absolute path"),
+                "%s", text);
+}
+
+START_TEST(paths)
+{
+  char path[OPTION_TEXT_BYTES + 1];
+
+  ck_assert_str_eq(tcmi_option_text(TEXT_profile_dir), "");
+  expect_path("/", "/");
+  expect_path("/var/tmp/a b", "/var/tmp/a b");
+  expect_path("", NULL);
+  expect_path("profiles", NULL);
+  expect_path("./profiles", NULL);
+  memset(path, '/', sizeof path);
+  path[OPTION_TEXT_BYTES] = '\0';
+  expect_path(path, NULL);
+  path[OPTION_TEXT_BYTES - 1] = '\0';
+  expect_path(path, path);
+}
+END_TEST
+
 /* Up to two letters from an option. */
 START_TEST(mistyped_names_are_told)
 {
   static const char *const names[] = {
-      "TCM_CHECKS",         "TCM_CHEC",      "TCM_check",
-      "TCM_CHEKC",          "TCM_HECK",      "TCM_PAGE_SIZE_",
-      "TCM_PAGESIZ",        "TCM_BACKROUND", "TCM_SOFT_LIMIT_BYTE",
-      "TCM_HARDLIMITBYTES",
+      "TCM_CHECKS",         "TCM_CHEC",       "TCM_check",
+      "TCM_CHEKC",          "TCM_HECK",       "TCM_PAGE_SIZE_",
+      "TCM_PAGESIZ",        "TCM_BACKROUND",  "TCM_SOFT_LIMIT_BYTE",
+      "TCM_HARDLIMITBYTES", "TCM_PROFILE_DR",
   };
   size_t i;
 
@@ -367,6 +415,7 @@ main(void)
   tcase_add_test(tests, numbers_and_suffixes);
   tcase_add_test(tests, wrong_values_keep_the_default);
   tcase_add_test(tests, suffix_needs_a_number);
+  tcase_add_test(tests, paths);
   tcase_add_test(tests, mistyped_names_are_told);
   tcase_add_test(tests, other_names_are_not_told);
   tcase_add_test(tests, other_names_are_not_looked_at);
