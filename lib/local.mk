@@ -155,9 +155,9 @@ tcm_operators = \
 	lib/api/new_delete.h \
 	lib/api/new_delete_forward.c
 
-# Linked last: each has a table or a room that a small process uses a page of,
-# or none.  In the midst of the others' small variables it would spread these
-# over more pages.
+# Linked last: each has a table of which a small process uses one page or none.
+# Between the small variables of the others, it would spread these over more
+# pages.
 tcm_tables = \
 	lib/base/options.c \
 	lib/heap/pagemap.c \

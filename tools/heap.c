@@ -208,7 +208,7 @@ is_in_arena(const struct heap_view *heap, uintptr_t start, uintptr_t end)
   return false;
 }
 
-/* The kernel's huge pages are told of by mapping only. */
+/* The kernel reports huge pages by mapping only. */
 static void
 count_huge(const struct target *target, struct heap_view *heap)
 {

@@ -79,8 +79,8 @@ request_wait(const struct target *target, uint64_t id, int64_t *result)
   }
 }
 
-/* Another tool's request that was not taken yet must not be written over; nor
- * anything else, should the process run another program by now. */
+/* Do not overwrite another tool's pending request, nor anything else if the
+ * process now runs another program. */
 static int
 wait_for_turn(const struct target *target)
 {

@@ -138,7 +138,7 @@ put_row(uintptr_t address, const char *letters)
   printf("%#14" PRIxPTR " |%s\n", address, letters);
 }
 
-/* Page by page; huge pages of one letter are told of in one row. */
+/* Page by page; consecutive huge pages of one letter share a row. */
 static void
 put_pages(const struct arena *arena, const struct tables *t, size_t h)
 {

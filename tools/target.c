@@ -244,7 +244,7 @@ search_process(struct target *target)
   return target->page.self != 0 ? 0 : error;
 }
 
-/* A library of another version is told of by name, if it has one there. */
+/* Names a library of another version, if it has a name there. */
 static enum status
 check_version(const struct target *target)
 {

@@ -121,8 +121,8 @@ set_text_option(const char *assignment)
   return false;
 }
 
-/* Puts an option into the environment, after a look at its range: a wrong one
- * is told of here and not by each process. */
+/* Puts an option into the environment after it checks the range, so that an
+ * invalid value gives one message here and not one from each process. */
 static void
 set_option(const char *assignment)
 {

@@ -262,7 +262,7 @@ pages_of(uintptr_t block, uintptr_t *start)
 }
 
 /* Makes a large block fault when it is touched.  If the system refuses, the
- * junk in it still tells of writes. */
+ * junk in it still reveals writes. */
 static void
 close_block(uintptr_t block)
 {

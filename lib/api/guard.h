@@ -7,7 +7,7 @@
  *     3   freed blocks wait, filled with junk:  oldest <- ... <- newest
  *         large ones are closed, so that a read or a write of them faults
  *
- * What each block was asked for stands in guard_records.h.  The red zone is
+ * guard_records.h has the requested size of each block.  The red zone is
  * looked at when the block, or its neighbour behind, is freed or resized, when
  * all memory is released, and when the process exits; a block in quarantine
  * when it leaves, and with the others then.

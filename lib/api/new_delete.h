@@ -30,7 +30,7 @@ void operator_delete_aligned(void *ptr, size_t align)
     MANGLED("_ZdlPvSt11align_val_t");
 
 /* The addresses of tcm's own, to see whether they were replaced; and a block
- * or NULL, after the new_handler had its say, which may throw. */
+ * or NULL, after calling the new_handler, which may throw. */
 void *tcmi_operator_new(size_t size);
 void *tcmi_operator_new_aligned(size_t size, size_t align);
 void *tcmi_operator_new_or_null(const void *from, size_t size, size_t align);

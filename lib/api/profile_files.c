@@ -204,7 +204,7 @@ write_often(const char *reason)
     warn_of_the_last();
 }
 
-/* A directory that is not there is told of now, while somebody may look. */
+/* Reports a missing directory now, while somebody may be watching. */
 void
 tcmi_profile_files_start(void)
 {

@@ -53,9 +53,10 @@ heed_container(size_t held, size_t limit)
     tcmi_profile_at_limit();
 }
 
-/* As Go's memory limit: near it, memory goes back sooner and the program runs
- * slower, but nothing fails.  A call returns a piece of what is free; only far
- * above the limit, where the kernel might end the process, all of it. */
+/* Like Go's memory limit: near it, tcm returns memory sooner and the program
+ * runs slower, but nothing fails.  A call returns a piece of the free memory.
+ * Only far above the limit, where the kernel might kill the process, a call
+ * returns all. */
 static void
 apply_soft_limit(size_t limit)
 {

@@ -18,7 +18,7 @@
 struct reading {
   struct container found;      /* so far */
   char path[PATH_BYTES];       /* of the file that is read */
-  char numbers[NUMBERS_BYTES]; /* what stands in it */
+  char numbers[NUMBERS_BYTES]; /* its contents */
   char own[OWN_BYTES];         /* /proc/self/cgroup, mostly on the same page */
 };
 

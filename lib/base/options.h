@@ -6,8 +6,8 @@
  *
  * Invariants
  *   O1  a value in force lies in its range.
- *   O2  fixed options do not change after tcmi_options_init(); they stand in
- *       a page of their own that is made read-only then.
+ *   O2  fixed options do not change after tcmi_options_init(); they have their
+ *       own page, which is made read-only then.
  *   O3  the environment is ignored where the program is privileged.
  *   O4  a wrong value or an unknown TCM_ name costs one line, never the start.
  *   O5  a path is a copy: programs write over their environment.

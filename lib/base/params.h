@@ -66,9 +66,9 @@
 #define COMMIT_STEP_MIN ((size_t)256 << 10)
 #define COMMIT_STEP_MAX HUGE_PAGE_SIZE
 
-/* A run that needs so much fresh memory has as much idle memory returned first:
- * the system takes it in a twentieth of the time that the program needs to
- * touch the run, and the peak does not grow by what nobody uses. */
+/* Before a run that needs this much fresh memory, the heap returns the same
+ * amount of idle memory: that takes a twentieth of the time that the program
+ * needs to touch the run, and the peak does not grow by unused memory. */
 #define FRESH_RETURN_SIZE ((size_t)32 << 20)
 
 /* The heap grows by a sixteenth, and by this much at least, before what lies in

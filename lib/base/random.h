@@ -22,8 +22,8 @@
 enum random_use { RANDOM_FIRST_ARENA, RANDOM_SAMPLES, RANDOM_FILES };
 
 /* The same for the life of the process, also after a fork, and another for each
- * @use.  Where the kernel gives no random bytes, the places of the stack and of
- * the library stand in for them. */
+ * @use.  If the kernel gives no random bytes, the addresses of the stack and of
+ * the library replace them. */
 uint64_t tcmi_random(enum random_use use);
 
 /* The next of a sequence of random words; any *@state begins one. */

@@ -183,7 +183,7 @@ int tcmi_system_write(int descriptor, const char *text, size_t length);
  * a negative errno.  A link in the place of the file is not followed. */
 MUST_CHECK int tcmi_system_directory_open(const char *path);
 MUST_CHECK int tcmi_system_file_create(int directory, const char *name);
-/* Takes the place of what had the name. */
+/* Replaces a file that has the name @to. */
 MUST_CHECK int tcmi_system_file_rename(int directory, const char *from,
                                        const char *to);
 void tcmi_system_file_remove(int directory, const char *name);

@@ -391,7 +391,7 @@ tcmi_system_nanoseconds(void)
   return clock_read(CLOCK_MONOTONIC);
 }
 
-/* The pages that one call tells of: little stack, and 2 MiB of memory where
+/* The pages that one call reports: little stack, and 2 MiB of memory where
  * pages have 4 KiB. */
 #define RESIDENT_PAGES 512
 

@@ -5,7 +5,7 @@
  *
  *     thread_cache.c      bins run empty and full, grow and shrink
  *     cache_budget.c      how much a cache, and all of them, may hold
- *     thread_registry.c   caches are born, handed on, adopted, counted
+ *     thread_registry.c   caches are made, orphaned, adopted, counted
  *
  *     struct cache_owner: | struct thread_cache | states, budget, links |
  *                           ^ the pointer in thread-local storage
@@ -23,9 +23,9 @@
 /* Orphans that wait for a thread; the others are flushed by slow paths. */
 #define ORPHANS_MOST 4
 
-/* Overflows of a bin in a row, without a miss, after which it keeps to a few
- * objects: its thread only frees by now.  So many that a large structure may go
- * before.  A bin begins like that. */
+/* After this many overflows without a miss, a bin keeps only a few objects: the
+ * thread has stopped allocating this class.  High enough that freeing one large
+ * structure does not trigger it.  A new bin starts in this state. */
 #define OVERFLOWS_MOST 128
 
 /* The slow side of a bin.  All fields: [owner thread] */

@@ -192,8 +192,8 @@ span_create(unsigned class_id)
   return span;
 }
 
-/* What a batch empties goes back under one lock of the page heap and one of the
- * metadata. */
+/* The spans that a batch empties return under one lock of the page heap and one
+ * of the metadata. */
 static void
 spans_destroy(struct span *const *spans, unsigned n)
 {

@@ -7,8 +7,8 @@
  *                               |    |
  *                             span  span     a full span is in no list
  *
- * Objects come from the span with the most live ones, so that the others empty
- * and go back to the page heap, which happens at once.  The steps are fine
+ * Objects come from the span with the most live ones, so that the others become
+ * empty; an empty span returns to the page heap at once.  The steps are fine
  * where it matters: which of the sparse spans may drain.  Of a span
  * some of whose pages were returned to the system, objects on resident pages
  * go first.

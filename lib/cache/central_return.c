@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Single pages go back, out of spans that are partly in use: of a load whose
- * survivors are scattered, whole spans hold half as much again as pages do.
+ * Returns single pages to the OS out of spans that are partly in use.  When the
+ * live objects of a load are scattered, returning only whole spans keeps half
+ * as much memory again.
  */
 #include "config.h"
 

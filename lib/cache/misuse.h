@@ -23,8 +23,8 @@ struct call {
   const void *from;     /* [const] return address, or NULL: not known */
 };
 
-/* The call of the function that this stands in, or of one that ends in a jump
- * to it. */
+/* The call of the function that contains this, or of one that ends in a jump to
+ * it. */
 #define CALL_HERE(name) \
   ((struct call){.function = (name), .from = __builtin_return_address(0)})
 

@@ -12,9 +12,9 @@
  * that turns to other sizes would leave spans behind in each.
  *
  * Rejected: stealing capacity from other threads, since a thread's own cache
- * could then change under it, and the fast path would need an atomic.  And to
- * give away what a run of frees left as soon as the thread turns to other
- * sizes: a program that goes back and forth pays more than others save.
+ * could then change under it, and the fast path would need an atomic.  And
+ * flushing what a run of frees left as soon as the thread uses other sizes: a
+ * program that alternates between sizes pays more than others save.
  */
 #include "config.h"
 

@@ -11,11 +11,11 @@
  * small objects found no room in the huge pages that are there, and fill the
  * fresh one before they need the next.
  *
- * Memory that goes back breaks a huge page.  From then on it is in small pages,
- * so that the kernel does not fill it again.  If too many break before they are
- * filled, no more are asked for until this has changed.  The borders between
- * advised and other memory are bounded, since each of them is one of mappings;
- * at the bound a huge page that breaks stays advised.
+ * Returning memory breaks a huge page.  From then on its memory is in small
+ * pages, so that the kernel does not fill it again.  If too many break before
+ * they are full, tcm asks for no more until this changes.  The number of borders
+ * between advised and other memory is bounded, because each border splits a
+ * mapping; at the bound, a huge page that breaks stays advised.
  *
  * Invariants
  *   V1  the kernel may put a huge page only where the advised bit is 1, or where

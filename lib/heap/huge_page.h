@@ -7,8 +7,8 @@
  *
  * Invariants
  *   H1  nused == popcount(used); longest is the longest run of 0 in used.
- *   H2  a resident bit tells of a page that is not in use whether it may hold
- *       memory; that of a page in use keeps what was true when it was taken.
+ *   H2  the resident bit of a page that is not in use is 1 if the page may hold
+ *       memory; that of a page in use keeps its value from when it was taken.
  *   H3  a huge page with 0 < nused and 0 < longest is in a list of the filler;
  *       bucket names the list, or is 0.
  *

@@ -7,7 +7,7 @@
  *       pages   1   2  ...  31   32..35    64..71    128..143  (8 a doubling)
  *
  * A run goes to the huge page with the least room that still holds it, so that
- * the emptiest ones drain and can go back to the system whole.
+ * the emptiest ones drain and can be returned to the OS whole.
  *
  * Invariants
  *   F1  the huge page h is in list bucket_of(h.longest) of its kind, unless it

@@ -154,8 +154,8 @@ can_name(uintptr_t start, size_t npages)
   return done;
 }
 
-/* A block that has moved must have a name, or go back: what the map may need is
- * there before. */
+/* A block that has moved must be in the pagemap, or move back: so the pagemap
+ * gets what it may need before the move. */
 static bool
 map_is_prepared(void)
 {

@@ -3,8 +3,8 @@
  * page_heap_state.h - what the files of the page heap share.
  *
  *     page_heap.c     runs of pages are taken and given back
- *     page_return.c   idle pages go back to the system
- *     page_room.c     so does address space, near a limit
+ *     page_return.c   idle pages are returned to the OS
+ *     page_room.c     address space is unmapped near a limit
  *
  * Invariants: those of page_heap.h.
  */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Address space that nothing uses goes back when the system refuses more: the
- * process is near a limit of its own, as RLIMIT_AS.
+ * Unmaps unused address space when the OS refuses more: the process is near a
+ * limit of its own, such as RLIMIT_AS.
  *
- * Rejected: to give each empty arena back at once.  A heap that swings would
- * reserve and describe it again and again, and only a limit gains.
+ * Rejected: unmapping each empty arena immediately.  A heap that grows and
+ * shrinks would reserve and describe it again and again, and only a process
+ * near a limit gains.
  */
 #include "config.h"
 

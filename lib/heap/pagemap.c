@@ -65,7 +65,7 @@ leaf_bytes(void)
  *
  *     | tags of n leaves | head | leaf | leaf | ... | room for their chunks |
  *
- * The first leaf, the head, tells of the row: its window, and where the room
+ * The first leaf, the head, describes the row: its window, and where the room
  * begins. */
 struct row {
   uint8_t *tags; /* [lock: page heap] where it begins, or NULL */

@@ -52,7 +52,7 @@ struct stats_request {
   int64_t result; /* [atomic: relaxed] of that, or a negative errno */
 };
 
-/* Addresses of what stands in the process. */
+/* Addresses in the process. */
 struct stats_places {
   uintptr_t central_lists;   /* [const] tcmi_central_lists */
   uintptr_t transfer_caches; /* [const] tcmi_transfer_caches */
@@ -76,7 +76,7 @@ struct stats_page {
   uint64_t slow_frees;   /* [atomic: relaxed, stats] a thread cache was full */
   uint64_t large_mallocs; /* [atomic: relaxed, stats] from the page heap */
   uint64_t thread_starts; /* [atomic: relaxed, stats] caches given to threads */
-  uint64_t thread_ends;   /* [atomic: relaxed, stats] caches handed on */
+  uint64_t thread_ends;   /* [atomic: relaxed, stats] caches orphaned */
   uint64_t forks;         /* [atomic: relaxed, stats] forks seen */
   uint64_t releases;      /* [atomic: relaxed, stats] of all free memory */
   uint64_t layout;        /* [const] STATS_LAYOUT of layout.h */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * stats_raw.h - the numbers as they stand in the process, and what follows from
+ * stats_raw.h - the numbers as the process holds them, and what follows from
  * them.
  *
  *     stats.c, inside     --look-->  struct stats_raw  --sum-->  tcm_stats

@@ -14,14 +14,14 @@ import summary
 import table
 
 SAMPLE = tuple(summary.MEASURES.values())
-HEADING = "Beside other allocators"
+HEADING = "Compared with other allocators"
 PATH = "doc/bench.json"
 
 INTRODUCTION = """\
-Means of tcm's ratios over the rows of "make bench" of one kind: to glibc's
-malloc, and to the best other allocator of each row, in time and in peak memory.
-Below 1, tcm is better.  doc/bench.txt has every row with its spread,
-doc/bench.html the same with charts.
+Geometric means of tcm's ratios over the rows of "make bench" of one kind, to
+glibc's malloc and to the best other allocator of each row, in time and in peak
+memory.  Below 1, tcm is better.  doc/bench.txt has every row with its spread;
+doc/bench.html adds charts.
 """
 WIDTH = 78
 

@@ -16,6 +16,7 @@ import kept  # noqa: E402
 SPDX = "/* SPDX-License-Identifier: BSD-2-Clause */\n"
 CC = (os.environ.get("CC") or "cc").split()
 
+PROSE = dict.fromkeys(["README", "NEWS", "SECURITY", "HACKING"], "tcm\n")
 EMPTY_ALLOW = {"tests/lint/lengths.allow": "# nothing\n"}
 STRUCT = SPDX + "struct s {\n%s};\n"
 FUNCTION = SPDX + "int\nf(void)\n{\n%s  return 0;\n}\n"
@@ -114,6 +115,8 @@ SOURCE_CASES = [
     ("bench_table", TABLE, {"README": "tcm\n"}, "README has no section"),
     ("bench_table", {"README": "tcm\n"}, {"README": TABLE["README"]},
      "but there is no"),
+    ("phrases", PROSE, {"lib/base/a.c": "/* It is told\n * of here. */\n"},
+     "lib/base/a.c:1: is told of"),
     ("licence", {"lib/base/a.c": SPDX}, {"lib/base/b.c": "int a;\n"},
      "b.c: no line SPDX"),
     ("licence", {"lib/base/a.c": SPDX},

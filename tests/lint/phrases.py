@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Phrases that were removed because readers stumbled over them stay away.
+
+HACKING says how a sentence should read.  A phrase comes here when the last
+place that had it was rewritten.
+"""
+import re
+
+import lint
+
+PHRASES = ("so many that", "what nobody", "is told of", "are told of",
+           "to hear of", "hears of", "only frees by now", "of its own accord",
+           "the like", "goes back to", "as little as", "in the midst",
+           "had its say", "shut itself in", "is handed on", "are handed on",
+           "tells of", "worth while", "stands in a", "is in force",
+           "takes the place of", "writes beside a block")
+PATTERN = re.compile(r"\b(%s)\b" % "|".join(
+    phrase.replace(" ", r"\s+(?:\*\s+|#\s+)?") for phrase in PHRASES), re.I)
+
+count = 0
+for path in ["README", "NEWS", "SECURITY", "HACKING"] + lint.files(
+        "lib", "include", "man", "tools"):
+    count += 1
+    text = lint.read(path)
+    for match in PATTERN.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        words = [word for word in match.group(1).split() if word not in "*#"]
+        lint.complain("%s:%d: %s" % (path, line, " ".join(words)))
+lint.finish(count, "files")
