@@ -71,19 +71,21 @@ unclaim(void)
   atomic_store_release(&rounds.claimed, 0);
 }
 
-/* What the round before returned and the load needed again was returned for
- * nothing: is that so much that it costs time? */
+/* Whether the load came back for what the round before returned, and whether
+ * that costs time. */
 static unsigned
 next_period(void)
 {
   size_t faulted =
       atomic_load_relaxed(&tcmi_page_counts.faulted) - rounds.faulted_before;
   size_t again = min_size(faulted, rounds.returned_before);
+  bool costs = again > ROUND_FAULTS_PER_MS * (size_t)rounds.period;
+  size_t most = costs ? ROUND_PERIOD_MAX_MS : ROUND_PERIOD_MAX_MS / 2;
 
   if (rounds.returned_before < LESSON_PAGES)
     return rounds.period;
-  if (again > ROUND_FAULTS_PER_MS * (size_t)rounds.period)
-    return (unsigned)min_size(2 * (size_t)rounds.period, ROUND_PERIOD_MAX_MS);
+  if (again > rounds.returned_before / 2)
+    return (unsigned)min_size(2 * (size_t)rounds.period, most);
   return (unsigned)max_size(rounds.period / 2, ROUND_PERIOD_MIN_MS);
 }
 

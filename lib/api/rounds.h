@@ -12,15 +12,17 @@
  * So memory goes back one to two periods after its last use, and a load that
  * needs it again within a period never loses it.
  *
- * The period follows what a return costs.  It doubles when the load needed again
- * so many of the pages that the last round returned that their faults take one
- * percent of a processor's time, and is halved when they take less.
+ * The period follows the load.  It doubles when the load faulted in again more
+ * than half of the pages that the last round returned, and is halved when it
+ * faulted in less.  It exceeds half of its maximum only while these faults take
+ * one percent of a processor's time.
  *
- * Rejected: the share of what was returned that is needed again.  A load whose
- * sizes drift needs most of it again, at other sizes and slowly: with 80 MiB
- * live it held 148 MiB and not 125.  And idle pages before returned ones in all
- * huge pages of a kind: no fault less, 4 to 10 MiB more, since huge pages
- * drain later.
+ * Rejected: the maximum for every such load.  One whose sizes drift needs most
+ * of the pages again, at other sizes and slowly: with 80 MiB live it held 149
+ * MiB and not 128, with 6 % more faults.  Only the time that the faults take:
+ * 123 MiB, but 18 % more faults, and a load that grows and shrinks slowly loses
+ * its memory each time.  Idle pages before returned ones in all huge pages of a
+ * kind: no fault less, 4 to 10 MiB more, since huge pages drain later.
  *
  * tcm's own thread does a round piece by piece.  Where there is no thread, the
  * program's slow paths do it, one piece a call; see background.h.

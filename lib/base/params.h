@@ -97,8 +97,9 @@
 
 /* A round of return follows the one before after this time, see rounds.h: a
  * second at first, and long enough to keep what a load needs every few
- * seconds.  It grows while more pages a millisecond are faulted in again; a
- * return and a fault take 1 to 3 us together. */
+ * seconds.  It exceeds half of the maximum only while this many pages a
+ * millisecond are faulted in again; a return and a fault take 1 to 3 us
+ * together. */
 #define ROUND_PERIOD_MIN_MS 1000
 #define ROUND_PERIOD_MAX_MS 4000
 #define ROUND_FAULTS_PER_MS 4

@@ -47,6 +47,9 @@ class Terminal:
     def clear(self):
         self.cells = [[" "] * self.columns for _ in range(self.rows)]
         self.y = self.x = 0
+        # As a vt100, the cursor stays in the last column when that is written,
+        # and only the next letter would go on in the next row.
+        self.full = False
         self.rest = b""
 
     def text(self):
@@ -108,6 +111,7 @@ class Terminal:
                 data = data[1:]
 
     def letter(self, code):
+        full, self.full = self.full, False
         if code == 13:
             self.x = 0
         elif code == 10:
@@ -117,17 +121,21 @@ class Terminal:
         elif code == 9:
             self.x = min(self.x // 8 * 8 + 8, self.columns - 1)
         elif code >= 32:
-            if self.x >= self.columns:
+            if full:
                 self.errors.append("beyond the edge: %r" % chr(code))
-                return
             self.cells[self.y][self.x] = chr(code)
-            self.x += 1
+            self.full = self.x == self.columns - 1
+            self.x = min(self.x + 1, self.columns - 1)
+        else:
+            self.full = full
 
     def sequence(self, match):
         numbers = [int(n) if n.isdigit() else 0
                    for n in (match.group(1) or b"").split(b";")]
         first = max(numbers[0], 1)
         kind = (match.group(2) or b"").decode()
+        if kind and kind in "ABCDHJK":
+            self.full = False
         if kind == "H":
             column = numbers[1] if len(numbers) > 1 else 1
             self.y = min(first, self.rows) - 1
