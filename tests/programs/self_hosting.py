@@ -44,7 +44,7 @@ class SelfHosting:
 
     def run(self, run):
         tree = run.make_dir("tree")
-        env = {"CC": "gcc", "CFLAGS": "-O2 -g0", "MAKEFLAGS": ""}
+        env = {"CC": "gcc", "CFLAGS": "-O1 -g0", "MAKEFLAGS": ""}
         whole = run.scale(small=False, quick=False, demo=True)
         run.call([os.path.join(os.path.abspath(SOURCE), "configure"),
                   "--quiet", "--disable-source-lint", "--disable-static"],
