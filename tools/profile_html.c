@@ -56,7 +56,7 @@ name_length(const char *name)
 static size_t
 text_size(const struct flame *flame, const struct frame *frame)
 {
-  size_t sum = 2 * NUMBERS_TEXT + name_length(frame->name);
+  size_t sum = (size_t)2 * NUMBERS_TEXT + name_length(frame->name);
 
   for (frame = frame->children; frame != NULL; frame = frame->next)
     if (is_shown(flame, frame))

@@ -20,7 +20,7 @@ INCLUDES = ["-I" + BUILD, "-I" + os.path.join(TOP, "lib"),
             "-I" + os.path.join(TOP, "include"), "-I" + os.path.join(TOP, "tools")]
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-DHAVE_CONFIG_H",
          '-DLIBDIR="/usr/lib"', '-DMULTIARCH_LIBDIR="/usr/lib/x"',
-         '-DREPORT_PAGE="%s/tools/report.html"' % TOP] + INCLUDES
+         '-DPAGES="%s/tools"' % TOP] + INCLUDES
 
 # Left out: functions of libc with a length are what C has; parameters of one
 # type in a row are common; the size of a pointer in an array of pointers is
