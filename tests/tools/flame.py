@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 import toolbox
-from toolbox import MIB, Skip, Target, stat
+from toolbox import MIB, Skip, Target, has, need_names, stat
 
 SHELF = "shop::Shelf<std::vector<int, std::allocator<int> > >::fill(int)"
 SOURCE = r"""
@@ -86,17 +86,6 @@ class Shop:
             cls.folder = tempfile.TemporaryDirectory()
             cls.program = compile_in(cls.folder.name, SOURCE)
         return cls.program
-
-
-def has(name):
-    with open(os.path.join(toolbox.BUILD, "config.h"),
-              encoding="ascii") as config:
-        return "#define %s 1" % name in config.read()
-
-
-def need_names():
-    if not has("HAVE_LIBDW"):
-        raise Skip("built without libdw")
 
 
 def page_of(target, *arguments):

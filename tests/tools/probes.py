@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The probes of the heap profile, used by a tracer: gdb."""
-import os
 import re
 import shutil
 import subprocess
@@ -35,10 +34,8 @@ LINE = re.compile(r"(alloc|free) (\d+)(?: (\d+) (\d+))?$")
 
 def trace(work):
     """The lines of the probes in a program that does the lines of @work."""
-    with open(os.path.join(toolbox.BUILD, "config.h"),
-              encoding="ascii") as config:
-        if "#define HAVE_SYS_SDT_H 1" not in config.read():
-            raise Skip("built without sys/sdt.h")
+    if not toolbox.has("HAVE_SYS_SDT_H"):
+        raise Skip("built without sys/sdt.h")
     if shutil.which("gdb") is None:
         raise Skip("there is no gdb")
     with tempfile.NamedTemporaryFile("w", suffix=".gdb") as script:

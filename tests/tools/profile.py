@@ -12,7 +12,7 @@ import tempfile
 import time
 
 import toolbox
-from toolbox import Skip, Target, stat
+from toolbox import Skip, Target, has, need_names, stat
 
 FUNCTIONS, LEAK = 200, 137
 
@@ -53,17 +53,6 @@ class Leak:
                             os.path.join(cls.folder.name, "leak"), text],
                            check=True)
         return os.path.join(cls.folder.name, "leak")
-
-
-def has(name):
-    with open(os.path.join(toolbox.BUILD, "config.h"),
-              encoding="ascii") as config:
-        return "#define %s 1" % name in config.read()
-
-
-def need_names():
-    if not has("HAVE_LIBDW"):
-        raise Skip("built without libdw")
 
 
 def profile(pid, *arguments, status=toolbox.OK, **keywords):

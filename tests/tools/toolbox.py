@@ -81,9 +81,19 @@ def stat(*arguments, env=None, **keywords):
                           **keywords)
 
 
-def has_json():
+def has(name):
+    """Whether configure found it."""
     with open(os.path.join(BUILD, "config.h"), encoding="ascii") as config:
-        return "#define HAVE_JANSSON 1" in config.read()
+        return "#define %s 1" % name in config.read()
+
+
+def has_json():
+    return has("HAVE_JANSSON")
+
+
+def need_names():
+    if not has("HAVE_LIBDW"):
+        raise Skip("built without libdw")
 
 
 def read(target, **keywords):

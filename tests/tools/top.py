@@ -11,10 +11,8 @@ from toolbox import Skip, Target
 
 
 def start(*arguments, rows=24, columns=80, term="vt100", **env):
-    with open(os.path.join(toolbox.BUILD, "config.h"),
-              encoding="ascii") as config:
-        if "#define HAVE_NCURSES 1" not in config.read():
-            raise Skip("built without ncursesw")
+    if not toolbox.has("HAVE_NCURSES"):
+        raise Skip("built without ncursesw")
     if subprocess.run(["tput", "-T", term, "longname"], capture_output=True,
                       check=False).returncode != 0:
         raise Skip("nothing is known of the terminal %s" % term)
@@ -56,10 +54,7 @@ def all_processes_and_one_of_them():
 
 def what_holds_most():
     """The profile of one process, once samples are taken."""
-    with open(os.path.join(toolbox.BUILD, "config.h"),
-              encoding="ascii") as config:
-        if "#define HAVE_LIBDW 1" not in config.read():
-            raise Skip("built without libdw")
+    toolbox.need_names()
     with Target() as off, Target(env={"TCM_PROFILE_BYTES": "4096"}) as on:
         for target in (off, on):
             target.do("fill 2000 20000")
