@@ -25,6 +25,7 @@ tcm_base = \
 	lib/base/report.h \
 	lib/base/system.h \
 	lib/base/system_confine_linux.c \
+	lib/base/system_fault_linux.c \
 	lib/base/system_file_linux.c \
 	lib/base/system_linux.c \
 	lib/base/system_linux.h \
@@ -80,6 +81,8 @@ tcm_cache = \
 	lib/cache/transfer_cache.h
 
 tcm_profile = \
+	lib/profile/guarded.c \
+	lib/profile/guarded.h \
 	lib/profile/profile.c \
 	lib/profile/profile.h \
 	lib/profile/sample_math.c \
@@ -109,6 +112,8 @@ tcm_api = \
 	lib/api/background.c \
 	lib/api/background.h \
 	lib/api/batch.c \
+	lib/api/fault.c \
+	lib/api/fault.h \
 	lib/api/fork.c \
 	lib/api/fork.h \
 	lib/api/guard.c \

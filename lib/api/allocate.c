@@ -19,6 +19,7 @@
 #include "heap/large.h"
 #include "heap/pagemap.h"
 #include "observe/stats.h"
+#include "profile/guarded.h"
 #include "profile/profile.h"
 
 /* The seam: everything that is not the fast path begins here. */
@@ -281,6 +282,20 @@ tcmi_alignment_round(size_t alignment)
                                     : (size_t)2 << (bit_width(alignment) - 1);
 }
 
+/* An address among guarded blocks where none is in use. */
+static void __attribute__((noreturn))
+refuse_guarded(struct call call, uintptr_t address, const char *gone)
+{
+  const struct guarded_slot *slot = tcmi_guarded_find(address);
+  struct misuse_details details = {.past = NULL};
+
+  if (address == slot->block && slot->freed.depth > 0) {
+    details.past = "freed";
+    details.past_from = (const void *)slot->freed.pcs[0];
+  }
+  tcmi_misuse_detailed(call, gone, address, &details);
+}
+
 /* The large span whose block this is; aborts if there is none, with @gone for
  * a block that was freed. */
 static struct span *
@@ -288,13 +303,15 @@ large_span(struct call call, uintptr_t address, const char *gone)
 {
   struct span *span = pagemap_span(address);
 
-  if (likely(span != NULL && span->class_id == 0 && span->start == address &&
-             !span->held))
+  if (likely(span != NULL && span->class_id == 0 &&
+             span_block(span) == address && !span->held))
     return span;
-  if (span != NULL && span->start == address)
+  if (span != NULL && span->class_id == 0 && span_block(span) == address)
     tcmi_misuse(call, gone, address);
   if (tcmi_pagemap_find(address) != NULL)
     tcmi_misuse(call, "pointer not at the start of a block", address);
+  if (tcmi_guarded_find(address) != NULL)
+    refuse_guarded(call, address, gone);
   if (pagemap_arena(address) == NULL)
     tcmi_misuse(call, "pointer not from this heap", address);
   tcmi_misuse(call, gone, address);
@@ -330,9 +347,11 @@ large_free(struct call call, uintptr_t address, struct span *span)
     tcmi_misuse(call, "double free", address);
   if (unlikely(span->sample != 0))
     tcmi_profile_freed(span);
-  if (tcmi_thread_cache_state == CACHE_OPEN && !span->mapped &&
-      !profile_counts() &&
-      tcmi_thread_cache_keep_large(tcmi_thread_cache, span))
+  if (unlikely(span->slot != 0))
+    tcmi_guarded_free(call, span);
+  else if (tcmi_thread_cache_state == CACHE_OPEN && !span->mapped &&
+           !profile_counts() &&
+           tcmi_thread_cache_keep_large(tcmi_thread_cache, span))
     pagemap_unclaim(address, span);
   else
     tcmi_large_free(span);
@@ -445,7 +464,7 @@ tcmi_refuse(struct call call, void *block, const char *gone)
 size_t
 tcmi_good_size(size_t size)
 {
-  if (guard_is_on())
+  if (guard_is_on() || tcmi_option(OPTION_guard_samples) != 0)
     return size > PTRDIFF_MAX ? 0 : size;
   if (size <= SIZE_CLASS_MAX)
     return size_class_size(size_class_of(size));

@@ -20,6 +20,7 @@
 
 #include <pthread.h>
 
+#include "api/fault.h"
 #include "api/fork.h"
 #include "api/pin.h"
 #include "api/profile_files.h"
@@ -141,6 +142,7 @@ process_start_locked(void)
   key_create_locked();
   tcmi_fork_init();
   tcmi_profile_files_start();
+  tcmi_fault_start();
   tcmi_profile_heed();
   atomic_store_relaxed(&tcmi_stats_page.takes_requests,
                        !tcmi_system_is_secure_mode());

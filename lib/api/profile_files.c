@@ -16,9 +16,6 @@
 #include "base/system.h"
 #include "profile/profile.h"
 
-/* Bytes from sample to sample where nobody said how many. */
-#define MEAN_DEFAULT ((uint64_t)512 << 10)
-
 /* Those that may come often leave two files to those that come once. */
 #define OFTEN_MOST (PROFILE_FILES_MOST - 2)
 
@@ -213,7 +210,7 @@ tcmi_profile_files_start(void)
   if (!tcmi_profile_files_are_on())
     return;
   if (tcmi_option(OPTION_profile_bytes) == 0)
-    (void)!tcmi_option_change(OPTION_profile_bytes, MEAN_DEFAULT,
+    (void)!tcmi_option_change(OPTION_profile_bytes, PROFILE_MEAN_DEFAULT,
                               SOURCE_ENVIRONMENT);
   directory = tcmi_system_directory_open(directory_path());
   if (directory < 0)

@@ -89,9 +89,10 @@ guarded(struct call call, void *block, size_t size)
 static bool
 is_large(const void *block, size_t usable)
 {
-  return pagemap_tag((uintptr_t)block) == 0 &&
-         (usable > SIZE_CLASS_MAX ||
-          pagemap_span((uintptr_t)block)->sample == 0);
+  const struct span *span = pagemap_span((uintptr_t)block);
+
+  return pagemap_tag((uintptr_t)block) == 0 && span->slot == 0 &&
+         (usable > SIZE_CLASS_MAX || span->sample == 0);
 }
 
 static NOINLINE void *

@@ -108,3 +108,33 @@ tcmi_system_reopen(void *start, size_t size)
 {
   return protect(start, size, PROT_READ | PROT_WRITE);
 }
+
+/* The numbers are Linux's; libc's headers may be older than the kernel. */
+#define ADVICE_GUARD_INSTALL 102
+#define ADVICE_GUARD_REMOVE 103
+
+static int
+advise(void *start, size_t size, int advice)
+{
+  int saved = errno, result = 0;
+
+  ASSERT(((uintptr_t)start | size) % tcmi_system_page_size() == 0);
+  if (tcmi_system_strikes(SYSTEM_WALL))
+    result = -EINVAL;
+  else if (madvise(start, size, advice) != 0)
+    result = -errno;
+  errno = saved;
+  return result;
+}
+
+int
+tcmi_system_wall(void *start, size_t size)
+{
+  return advise(start, size, ADVICE_GUARD_INSTALL);
+}
+
+int
+tcmi_system_unwall(void *start, size_t size)
+{
+  return advise(start, size, ADVICE_GUARD_REMOVE);
+}

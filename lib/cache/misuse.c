@@ -29,6 +29,20 @@ line_span(struct line *line, uintptr_t address)
   tcmi_line_text(line, ")");
 }
 
+void
+tcmi_line_place(struct line *line, uintptr_t pc)
+{
+  const char *file = NULL;
+  uintptr_t address = 0;
+
+  if (tcmi_system_module((const void *)pc, &file, &address) && file != NULL) {
+    tcmi_line_text(line, file);
+    tcmi_line_text(line, "+");
+    pc = address;
+  }
+  tcmi_line_hex(line, pc);
+}
+
 /* ", <verb> from <place>", if that is known.  An address in tcm itself is that
  * of a helper which did not end in a jump, and tells the user nothing. */
 static void
@@ -36,24 +50,16 @@ line_place(struct line *line, const char *verb, const void *from)
 {
   const char *pc, *file = NULL;
   uintptr_t address = 0;
-  bool known;
 
   if (from == NULL)
     return;
   pc = (const char *)from - 1;
-  known = tcmi_system_module(pc, &file, &address);
-  if (known && file == NULL)
+  if (tcmi_system_module(pc, &file, &address) && file == NULL)
     return;
   tcmi_line_text(line, ", ");
   tcmi_line_text(line, verb);
   tcmi_line_text(line, " from ");
-  if (known) {
-    tcmi_line_text(line, file);
-    tcmi_line_text(line, "+");
-    tcmi_line_hex(line, address);
-  } else {
-    tcmi_line_hex(line, (uintptr_t)pc);
-  }
+  tcmi_line_place(line, (uintptr_t)pc);
 }
 
 static void

@@ -16,6 +16,7 @@
 #define TCM_CACHE_MISUSE_H
 
 #include "base/compiler.h"
+#include "base/format.h"
 
 /* What the program called, and from where. */
 struct call {
@@ -42,6 +43,9 @@ struct misuse_details {
   const char *past;      /* [const] "allocated" or "freed", or NULL */
   const void *past_from; /* [const] return address, or NULL */
 };
+
+/* Adds the place of the code at @pc. */
+void tcmi_line_place(struct line *line, uintptr_t pc);
 
 void tcmi_misuse(struct call call, const char *what, uintptr_t address)
     __attribute__((noreturn, cold));

@@ -153,3 +153,28 @@ tcmi_large_move(struct span *span, size_t size)
   count_resized(old, npages);
   return true;
 }
+
+struct span *
+tcmi_large_enter(uintptr_t start, size_t npages, size_t offset, unsigned slot)
+{
+  struct span *span = tcmi_span_new(0);
+
+  if (span == NULL)
+    return NULL;
+  span->offset = (uint16_t)offset;
+  span->slot = (uint16_t)slot;
+  if (!tcmi_mapped_enter(span, start, npages)) {
+    tcmi_span_delete(span);
+    return NULL;
+  }
+  large_count(span, /*born=*/true);
+  return span;
+}
+
+void
+tcmi_large_leave(struct span *span)
+{
+  large_count(span, /*born=*/false);
+  tcmi_mapped_leave(span);
+  tcmi_span_delete(span);
+}

@@ -2,13 +2,14 @@
 /*
  * large.h - blocks above the largest size class: a span each.
  *
- * The size is rounded up to the system's page; the block begins at the start
- * of its span.  A block grows into free pages behind it, shrinks in place, and
+ * The size is rounded up to the system's page.  A block grows into free pages behind it, shrinks in place, and
  * when it must move and is very large its pages are moved, not its bytes.
  *
- * Invariant
+ * Invariants
  *   B1  the pagemap names the span at its first page, and as what covers the
  *       huge pages that begin inside it.
+ *   B2  a block begins at the start of its span, unless its memory is the
+ *       caller's, see tcmi_large_enter(): then within its first page.
  *
  * Locking: the span belongs to the thread that frees or resizes the block;
  * the page heap locks itself.
@@ -41,5 +42,12 @@ MUST_CHECK bool tcmi_large_resize(struct span *span, size_t size);
 /* Lets a block of REMAP_MIN_SIZE or more grow by moving its pages, and
  * span->start with them; false if the system cannot: then nothing changed. */
 MUST_CHECK bool tcmi_large_move(struct span *span, size_t size);
+
+/* Makes a block of memory that is the caller's and lies in no arena: @npages
+ * from @start on, of which it begins at @offset.  Its span, or NULL without
+ * memory; it is never resized, and leaves by the second call. */
+MUST_CHECK struct span *tcmi_large_enter(uintptr_t start, size_t npages,
+                                         size_t offset, unsigned slot);
+void tcmi_large_leave(struct span *span);
 
 #endif /* TCM_HEAP_LARGE_H */

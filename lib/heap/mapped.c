@@ -119,8 +119,9 @@ unmap(uintptr_t start, size_t npages)
   tcmi_page_heap_uncharge(npages);
 }
 
-void
-tcmi_mapped_delete(struct span *span)
+/* Undoes enter(). */
+static void
+forget(struct span *span)
 {
   lock_acquire(&tcmi_page_heap_lock);
   list_remove(&span->link);
@@ -128,6 +129,33 @@ tcmi_mapped_delete(struct span *span)
   lock_release(&tcmi_page_heap_lock);
   tcmi_pagemap_clear(span);
   span->mapped = false;
+}
+
+bool
+tcmi_mapped_enter(struct span *span, uintptr_t start, size_t npages)
+{
+  if (!tcmi_page_heap_charge(npages))
+    return false;
+  if (!enter(span, start, npages)) {
+    tcmi_page_heap_uncharge(npages);
+    return false;
+  }
+  tcmi_page_heap_count_faulted(npages);
+  return true;
+}
+
+void
+tcmi_mapped_leave(struct span *span)
+{
+  forget(span);
+  tcmi_page_heap_count_released(span_bytes(span));
+  tcmi_page_heap_uncharge(span->npages);
+}
+
+void
+tcmi_mapped_delete(struct span *span)
+{
+  forget(span);
   unmap(span->start, span->npages);
   tcmi_holes_close();
 }

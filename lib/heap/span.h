@@ -49,9 +49,16 @@ struct span {
     uint32_t sample; /* [lock: central] or as npages: of a large block, the
                         number of its record in the heap profile, or 0 */
   };
-  uint16_t nobjs;   /* [const] objects, 0 for a large block */
-  uint16_t nfree;   /* [lock: central] set bits */
-  uint16_t fresh;   /* [lock: central] first object never handed out */
+  uint16_t nobjs; /* [const] objects, 0 for a large block */
+  union {
+    uint16_t nfree;  /* [lock: central] set bits */
+    uint16_t offset; /* [const] of a large block in its first page, see B2 */
+  };
+  union {
+    uint16_t fresh; /* [lock: central] first object never handed out */
+    uint16_t slot;  /* [const] of a large block, the number of its slot among
+                       the guarded ones, see guarded.h; or 0 */
+  };
   uint8_t class_id; /* [const] size class, 0 for a large block */
   uint8_t bucket;   /* [lock: central] its list there, 0 for none */
   bool held;        /* [lock: central] its pages are being returned, see S5 */
@@ -71,6 +78,13 @@ static inline uintptr_t
 span_end(const struct span *span)
 {
   return span->start + span_bytes(span);
+}
+
+/* Where a large block begins. */
+static inline uintptr_t
+span_block(const struct span *span)
+{
+  return span->start + span->offset;
 }
 
 /* Objects that the central list can still hand out of the span. */

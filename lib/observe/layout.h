@@ -22,6 +22,7 @@
 #include "heap/page_range.h"
 #include "heap/pagemap.h"
 #include "observe/stats_page.h"
+#include "profile/guarded.h"
 #include "profile/profile.h"
 
 /* Of the options: how many there are, and what they may be. */
@@ -96,10 +97,14 @@ enum {
       LAYOUT_STRUCT(LAYOUT_17, struct large_stats, count, bytes, slack, slack)),
   LAYOUT_18 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_LARGE, struct profile_stack,
                                        depth, allocated, freed, pcs)),
+  LAYOUT_SLOT = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_18, struct guarded_slot, block,
+                                         size, allocated, freed)),
+  LAYOUT_POOL = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_SLOT, struct guarded_pool,
+                                         start, slots, blocks, missed)),
 };
 
-#define STATS_LAYOUT                                                    \
-  LAYOUT_STRUCT((uint64_t)LAYOUT_18, struct pagemap_leaf, tags, chunks, \
+#define STATS_LAYOUT                                                      \
+  LAYOUT_STRUCT((uint64_t)LAYOUT_POOL, struct pagemap_leaf, tags, chunks, \
                 arenas, covers)
 
 #endif /* TCM_OBSERVE_LAYOUT_H */

@@ -19,6 +19,7 @@
 #include "heap/page_range.h"
 #include "observe/layout.h"
 #include "observe/stats_room.h"
+#include "profile/guarded.h"
 #include "profile/profile.h"
 
 /* How often the numbers are read at most, see stats_raw.h. */
@@ -48,6 +49,7 @@ struct stats_page tcmi_stats_page __attribute__((aligned(4096))) = {
             .open_values = PLACE(tcmi_open_values),
             .fixed_values = PLACE(tcmi_fixed_values),
             .profile = PLACE(tcmi_profile),
+            .guarded = PLACE(tcmi_guarded),
         },
 };
 

@@ -66,6 +66,7 @@ struct stats_places {
   uintptr_t open_values;     /* [const] tcmi_open_values */
   uintptr_t fixed_values;    /* [const] tcmi_fixed_values, a pointer */
   uintptr_t profile;         /* [const] tcmi_profile */
+  uintptr_t guarded;         /* [const] tcmi_guarded */
 };
 
 struct stats_page {

@@ -14,6 +14,7 @@
 #include "cache/thread_cache_large.h"
 #include "heap/large.h"
 #include "heap/pagemap.h"
+#include "profile/guarded.h"
 #include "profile/sample_math.h"
 #include "profile/unwind.h"
 
@@ -98,15 +99,54 @@ add_here(size_t usable, uint64_t mean)
   return tcmi_profile_add(pcs, depth, whole, usable, mean);
 }
 
-/* The record gets the block, which is the span's, and @slack bytes more. */
+/* The record gets the block, which is the span's and has @usable bytes. */
 static void
-place_sample(struct span *span, uint32_t number, size_t slack)
+place_sample(struct span *span, uint32_t number, size_t usable)
 {
   const struct profile_record *record = tcmi_profile_record(number);
 
-  tcmi_profile_place(number, span->start, slack);
+  tcmi_profile_place(number, span_block(span), usable,
+                     span_bytes(span) - usable);
   span->sample = number;
-  probe_sample(span->start, record->size, record->bytes);
+  probe_sample(span_block(span), record->size, record->bytes);
+}
+
+/* As add_here(), and the slot keeps the stack. */
+static NOINLINE uint32_t
+add_guarded_here(size_t usable, uint64_t mean, uint32_t slot)
+{
+  uintptr_t pcs[UNWIND_FRAMES];
+  bool whole;
+  size_t depth = tcmi_unwind(pcs, UNWIND_FRAMES, &whole);
+
+  tcmi_guarded_allocated(slot, pcs, depth);
+  return tcmi_profile_add(pcs, depth, whole, usable, mean);
+}
+
+/* A sample in a slot; NULL if it has no place there.  Apart, so that walks
+ * through the caller have little to read. */
+static NOINLINE void *
+allocate_guarded(struct cache_owner *owner, size_t align, size_t size,
+                 size_t usable, bool zero)
+{
+  bool at_end = tcmi_random_next(&owner->sample_random) >> 63 != 0;
+  uint32_t slot = tcmi_guarded_take(), number;
+  struct span *span;
+
+  if (slot == 0)
+    return NULL;
+  number = add_guarded_here(usable, owner->sample_mean, slot);
+  if (number == 0) {
+    tcmi_guarded_give_back(slot);
+    return NULL;
+  }
+  span = tcmi_guarded_place(slot, align, size, zero, at_end);
+  if (span == NULL) {
+    tcmi_profile_remove(number, /*never=*/true);
+    return NULL;
+  }
+  place_sample(span, number, max_size(size, 1));
+  return (void *)span_block(span);
 }
 
 void *
@@ -120,6 +160,9 @@ tcmi_profile_allocate(size_t align, size_t size, size_t usable, bool zero)
 
   if (!is_due(owner, usable))
     return NULL;
+  if (unlikely(tcmi_guarded_wants(align, size, &owner->sample_random)) &&
+      (block = allocate_guarded(owner, align, size, usable, zero)) != NULL)
+    return block;
   number = add_here(usable, mean);
   if (number == 0)
     return NULL;
@@ -131,7 +174,7 @@ tcmi_profile_allocate(size_t align, size_t size, size_t usable, bool zero)
   }
   span = pagemap_span((uintptr_t)block);
   CHECK(span != NULL);
-  place_sample(span, number, span_bytes(span) - usable);
+  place_sample(span, number, usable);
   return block;
 }
 
@@ -147,13 +190,13 @@ tcmi_profile_resized(struct span *span)
     return;
   number = add_here(span_bytes(span), owner->sample_mean);
   if (number != 0)
-    place_sample(span, number, 0);
+    place_sample(span, number, span_bytes(span));
 }
 
 void
 tcmi_profile_freed(struct span *span)
 {
-  probe_sample_freed(span->start);
+  probe_sample_freed(span_block(span));
   tcmi_profile_remove(span->sample, /*never=*/false);
   span->sample = 0;
 }

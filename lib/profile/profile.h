@@ -50,6 +50,10 @@
 #define PROFILE_CHUNKS 256
 #define PROFILE_BUCKETS 8192
 
+/* Bytes from sample to sample where an option needs samples and nobody said how
+ * many. */
+#define PROFILE_MEAN_DEFAULT ((uint64_t)512 << 10)
+
 /* Sums of blocks are in parts of one, as weights are no whole numbers. */
 #define PROFILE_BLOCK 4096
 
@@ -108,8 +112,10 @@ extern struct lock tcmi_profile_lock;
 /* Adds a sample of a block of @size bytes: the number of its record, or 0. */
 uint32_t tcmi_profile_add(const uintptr_t *pcs, size_t depth, bool whole,
                           size_t size, uint64_t mean);
-/* The block came to be there, with @slack bytes that it does not need. */
-void tcmi_profile_place(uint32_t number, uintptr_t block, size_t slack);
+/* The block of @usable bytes came to be there, with @slack bytes that it does not
+ * need. */
+void tcmi_profile_place(uint32_t number, uintptr_t block, size_t usable,
+                        size_t slack);
 /* It is no more; @never: nor was it ever. */
 void tcmi_profile_remove(uint32_t number, bool never);
 struct profile_record *tcmi_profile_record(uint32_t number);

@@ -181,13 +181,15 @@ tcmi_profile_add(const uintptr_t *pcs, size_t depth, bool whole, size_t size,
 }
 
 void
-tcmi_profile_place(uint32_t number, uintptr_t block, size_t slack)
+tcmi_profile_place(uint32_t number, uintptr_t block, size_t usable,
+                   size_t slack)
 {
   struct profile_record *record;
 
   lock_acquire(&tcmi_profile_lock);
   record = tcmi_profile_record(number);
   record->block = block;
+  record->size = usable;
   record->slack = slack;
   atomic_add_relaxed(&tcmi_large_stats.slack, slack);
   lock_release(&tcmi_profile_lock);

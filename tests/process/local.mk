@@ -130,6 +130,13 @@ process_tests = \
 	tests/process/sampled-fork_threads.sh \
 	tests/process/sampled-spawn.sh \
 	tests/process/sampled-tls_destructors.sh \
+	tests/process/guarded-deepbind.sh \
+	tests/process/guarded-early.sh \
+	tests/process/guarded-exit.sh \
+	tests/process/guarded-fork_signal.sh \
+	tests/process/guarded-fork_threads.sh \
+	tests/process/guarded-spawn.sh \
+	tests/process/guarded-tls_destructors.sh \
 	tests/process/glibc-late_dlopen.sh
 process_long_tests = \
 	tests/process/long-exit.sh \
@@ -141,6 +148,7 @@ process_scripts = \
 	tests/process/bare_root.sh \
 	tests/process/closed_module.sh \
 	tests/process/confined.sh \
+	tests/process/guarded.sh \
 	tests/process/linking.sh \
 	tests/process/own_malloc.sh \
 	tests/process/privileged.sh \

@@ -13,6 +13,7 @@
 #   bounds    preload, with red zones and the sizes of sized frees checked too
 #   quarantine  the same, with freed blocks kept back and checked
 #   sampled   debug, with each block a sample of the heap profile
+#   guarded   the same, with as many of them as there are slots guarded
 #   page16 page64   preload, behaving as on a kernel with such pages
 #   long      preload, in the long form of the test
 #   glibc tcmalloc jemalloc mimalloc   other allocators, for comparison
@@ -83,6 +84,12 @@ sampled)
   TEST_SO=$debug_so
   allocator=tcm-debug
   export TCM_PROFILE_BYTES=1
+  ;;
+guarded)
+  preload=$debug_so
+  TEST_SO=$debug_so
+  allocator=tcm-debug
+  export TCM_PROFILE_BYTES=1 TCM_GUARD_SAMPLES=1 TCM_GUARD_REPORT=1
   ;;
 page16 | page64)
   preload=$so

@@ -15,6 +15,7 @@ unit_tests = \
 	tests/unit/test_fork \
 	tests/unit/test_format \
 	tests/unit/test_guard \
+	tests/unit/test_guarded \
 	tests/unit/test_heap_check \
 	tests/unit/test_huge_page \
 	tests/unit/test_huge_page_filler \
@@ -67,6 +68,8 @@ tests_unit_test_format_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_format_LDADD = $(unit_ldadd)
 tests_unit_test_guard_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_guard_LDADD = $(unit_ldadd)
+tests_unit_test_guarded_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_guarded_LDADD = $(unit_ldadd)
 tests_unit_test_heap_check_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_heap_check_LDADD = $(unit_ldadd)
 tests_unit_test_huge_page_CPPFLAGS = $(unit_cppflags)

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Signals of memory that cannot be touched.  The handler reports the fault and
+ * hands it on:
+ *
+ *     a handler was there      it is called, as the kernel would have
+ *     none was                 the default action is restored, and the
+ *                              instruction, which is run once more, dies of it:
+ *                              a core file shows the fault itself
+ *
+ * A handler that the program installs later replaces this one.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "base/system.h"
+
+/* What was there before, of SIGSEGV and of SIGBUS. [init] */
+static struct sigaction former[2];
+static void (*listener)(const struct system_fault *fault); /* [init] */
+
+static struct sigaction *
+former_of(int signal)
+{
+  return &former[signal == SIGBUS];
+}
+
+#if defined __x86_64__ && defined __LP64__
+static uintptr_t
+counter_of(const ucontext_t *context)
+{
+  return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+}
+
+/* Bit 1 of what the processor says of a page fault. */
+static const char *
+access_of(const ucontext_t *context)
+{
+  return context->uc_mcontext.gregs[REG_ERR] & 2 ? "write" : "read";
+}
+#elif defined __aarch64__
+static uintptr_t
+counter_of(const ucontext_t *context)
+{
+  return (uintptr_t)context->uc_mcontext.pc;
+}
+
+static const char *
+access_of(const ucontext_t *context)
+{
+  (void)context;
+  return "access";
+}
+#else
+static uintptr_t
+counter_of(const ucontext_t *context)
+{
+  (void)context;
+  return 0;
+}
+
+static const char *
+access_of(const ucontext_t *context)
+{
+  (void)context;
+  return "access";
+}
+#endif
+
+static void
+use_default(int signal)
+{
+  struct sigaction action = {.sa_handler = SIG_DFL};
+
+  (void)sigaction(signal, &action, NULL);
+}
+
+/* What a program without a handler comes to.  A signal that was sent comes
+ * again when the handler returns; a fault does so by itself. */
+static void
+hand_on_to_system(int signal, bool sent)
+{
+  if (sent && former_of(signal)->sa_handler == SIG_IGN)
+    return;
+  use_default(signal);
+  if (sent)
+    (void)syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal);
+}
+
+static void
+hand_on(int signal, siginfo_t *info, void *context)
+{
+  const struct sigaction *action = former_of(signal);
+
+  if (action->sa_flags & SA_RESETHAND)
+    use_default(signal);
+  if (action->sa_flags & SA_SIGINFO)
+    action->sa_sigaction(signal, info, context);
+  else if (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN)
+    hand_on_to_system(signal, info->si_code <= 0);
+  else
+    action->sa_handler(signal);
+}
+
+static void
+on_fault(int signal, siginfo_t *info, void *context)
+{
+  int saved = errno;
+
+  if (info->si_code > 0) {
+    struct system_fault fault = {
+        .signal = signal == SIGBUS ? "SIGBUS" : "SIGSEGV",
+        .access = access_of(context),
+        .address = (uintptr_t)info->si_addr,
+        .pc = counter_of(context),
+    };
+    listener(&fault);
+  }
+  errno = saved;
+  hand_on(signal, info, context);
+}
+
+void
+tcmi_system_on_fault(void (*tell)(const struct system_fault *fault))
+{
+  static const int signals[] = {SIGSEGV, SIGBUS};
+  int saved = errno;
+
+  listener = tell;
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    struct sigaction new, *old = former_of(signals[i]);
+    if (sigaction(signals[i], NULL, old) != 0)
+      continue;
+    new = *old;
+    new.sa_flags &= SA_RESTART | SA_NODEFER;
+    new.sa_flags |= SA_SIGINFO | SA_ONSTACK;
+    new.sa_sigaction = on_fault;
+    (void)sigaction(signals[i], &new, NULL);
+  }
+  errno = saved;
+}
