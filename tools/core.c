@@ -2,11 +2,12 @@
 /*
  * A core file: its segments are the memory, mapped and looked up by address.
  */
-#include "tcm-stat.h"
+#include "fault.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 struct core {
+  const char *path;
   const char *bytes; /* the whole file */
   size_t size;
   const Elf64_Phdr *headers; /* in it */
@@ -70,6 +72,8 @@ core_open(const char *path, enum status *status)
   struct core *core = calloc(1, sizeof *core);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
 
+  if (core != NULL)
+    core->path = path;
   if (core == NULL || fd < 0 || !core_map(core, fd)) {
     complain("%s: %s", path, strerror(errno));
     *status = errno == EACCES ? STATUS_NO_PERMISSION : STATUS_FAILED;
@@ -159,40 +163,135 @@ core_find_page(const struct core *core, uintptr_t after)
   return found;
 }
 
-/* The name that the kernel kept in a note. */
-static bool
-note_command(const char *notes, size_t size, char *name, size_t name_size)
+/* The first note of a kind among @notes. */
+static const char *
+find_note(const char *notes, size_t size, unsigned type, size_t *length)
 {
   while (size >= sizeof(Elf64_Nhdr)) {
     const Elf64_Nhdr *note = (const Elf64_Nhdr *)(const void *)notes;
     size_t before = sizeof *note + ((size_t)note->n_namesz + 3) / 4 * 4;
     size_t whole = before + ((size_t)note->n_descsz + 3) / 4 * 4;
     if (whole > size)
-      return false;
-    if (note->n_type == NT_PRPSINFO &&
-        note->n_descsz >= sizeof(struct elf_prpsinfo)) {
-      struct elf_prpsinfo info;
-      memcpy(&info, notes + before, sizeof info);
-      snprintf(name, name_size, "%.*s", (int)sizeof info.pr_fname,
-               info.pr_fname);
-      return true;
+      return NULL;
+    if (note->n_type == type) {
+      *length = note->n_descsz;
+      return notes + before;
     }
     notes += whole;
     size -= whole;
   }
-  return false;
+  return NULL;
+}
+
+/* The first note of a kind in the core: those of the thread that died come
+ * before those of others. */
+static const char *
+core_note(const struct core *core, unsigned type, size_t *length)
+{
+  const char *note = NULL;
+
+  for (size_t i = 0; i < core->nheaders && note == NULL; i++) {
+    const Elf64_Phdr *segment = &core->headers[i];
+    if (segment->p_type == PT_NOTE && segment->p_offset < core->size &&
+        segment->p_filesz <= core->size - segment->p_offset)
+      note = find_note(core->bytes + segment->p_offset, segment->p_filesz, type,
+                       length);
+  }
+  return note;
 }
 
 void
 core_command(const struct core *core, char *name, size_t size)
 {
+  size_t length = 0;
+  const char *note = core_note(core, NT_PRPSINFO, &length);
+  struct elf_prpsinfo info;
+
   snprintf(name, size, "core file");
-  for (size_t i = 0; i < core->nheaders; i++) {
-    const Elf64_Phdr *segment = &core->headers[i];
-    if (segment->p_type == PT_NOTE && segment->p_offset < core->size &&
-        segment->p_filesz <= core->size - segment->p_offset &&
-        note_command(core->bytes + segment->p_offset, segment->p_filesz, name,
-                     size))
-      return;
+  if (note == NULL || length < sizeof info)
+    return;
+  memcpy(&info, note, sizeof info);
+  snprintf(name, size, "%.*s", (int)sizeof info.pr_fname, info.pr_fname);
+}
+
+/* The number of the program counter among the registers of the kernel. */
+#if defined __x86_64__
+#define PC_REGISTER 16
+#elif defined __aarch64__
+#define PC_REGISTER 32
+#endif
+
+static uintptr_t
+core_pc(const struct core *core)
+{
+#ifdef PC_REGISTER
+  size_t length = 0;
+  const char *note = core_note(core, NT_PRSTATUS, &length);
+  struct elf_prstatus status;
+  elf_greg_t pc;
+
+  if (note != NULL && length >= sizeof status) {
+    memcpy(&status, note, sizeof status);
+    memcpy(&pc, &status.pr_reg[PC_REGISTER], sizeof pc);
+    return (uintptr_t)pc;
   }
+#endif
+  (void)core;
+  return 0;
+}
+
+bool
+core_fault(const struct core *core, struct fault_view *fault)
+{
+  size_t length = 0;
+  const char *note = core_note(core, NT_SIGINFO, &length);
+  siginfo_t info;
+
+  if (note == NULL || length < sizeof info)
+    return false;
+  memcpy(&info, note, sizeof info);
+  if (info.si_signo != SIGSEGV && info.si_signo != SIGBUS)
+    return false;
+  *fault = (struct fault_view){
+      .signal = info.si_signo == SIGBUS ? "SIGBUS" : "SIGSEGV",
+      .access = "access",
+      .address = (uintptr_t)info.si_addr,
+      .pc = core_pc(core),
+  };
+  /* A signal that was sent has no address. */
+  return info.si_code > 0;
+}
+
+/* The note is a table of (start, end, page of the file), each a word, after how
+ * many there are and the size of a page; then their names. */
+bool
+core_file(const struct core *core, uintptr_t address, const char **name,
+          uintptr_t *offset)
+{
+  size_t length = 0, word = sizeof(uint64_t);
+  const char *note = core_note(core, NT_FILE, &length), *text;
+  uint64_t head[2], row[3];
+
+  if (note == NULL || length < sizeof head || note[length - 1] != '\0')
+    return false;
+  memcpy(head, note, sizeof head);
+  if (head[0] > (length - sizeof head) / sizeof row)
+    return false;
+  text = note + sizeof head + head[0] * 3 * word;
+  for (uint64_t i = 0; i < head[0] && text < note + length; i++) {
+    memcpy(row, note + sizeof head + i * sizeof row, sizeof row);
+    if (address >= row[0] && address < row[1]) {
+      *name = text;
+      *offset = address - row[0] + row[2] * head[1];
+      return true;
+    }
+    text += strlen(text) + 1;
+  }
+  return false;
+}
+
+int
+core_open_again(const struct core *core)
+{
+  return open(core->path, O_RDONLY | O_CLOEXEC);
 }

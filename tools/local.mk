@@ -13,6 +13,8 @@ tools_tcm_stat_SOURCES = \
 	lib/observe/stats_sum.c \
 	tools/core.c \
 	tools/diff.c \
+	tools/fault.c \
+	tools/fault.h \
 	tools/heap.c \
 	tools/json.c \
 	tools/look.c \

@@ -63,6 +63,10 @@ static const char usage_text[] =
     "  report PID -o FILE  a page for a browser: the heap as a map, and more\n"
     "  top [PID]           a live screen; ? shows its keys\n"
     "  profile PID         which code holds the memory, by samples\n"
+    "  fault CORE|PID      the guarded block that a wrong access hit, and the\n"
+    "                      stacks of its allocation and free; after an "
+    "address,\n"
+    "                      the block there\n"
     "  diff A B            what changed; PIDs, core files, or saved --json\n"
     "  json PID            all numbers as one JSON document\n"
     "  ps                  all processes that run tcm\n"
@@ -311,6 +315,7 @@ static const struct command commands[] = {
     {"profile", show_profile, 1,
      TAKES_JSON | TAKES_BYTES | TAKES_SECONDS | TAKES_TIMEOUT | TAKES_PROFILE,
      false},
+    {"fault", show_fault, 1, TAKES_JSON, false},
     {"report", show_report, 1, TAKES_SECONDS, false},
     {"top", top_of_one, 1, TAKES_INTERVAL | TAKES_COUNT, false},
     {"release", request_release, 1, TAKES_BYTES | TAKES_TIMEOUT, false},
@@ -343,7 +348,8 @@ run_on(const char *argument, const struct command *command)
   status = target_open(&target, argument);
   if (status != STATUS_OK)
     return status;
-  if (wants_document() && run != show_watch && run != show_profile)
+  if (wants_document() && run != show_watch && run != show_profile &&
+      run != show_fault)
     run = show_document;
   status = run(&target);
   target_close(&target);
@@ -422,6 +428,8 @@ run(int n, char **arguments)
   }
   if (n == 0 && command->run == top_of_one)
     return refuse_options(command) != STATUS_OK ? STATUS_USAGE : show_top(NULL);
+  if (n == 2 && command->run == show_fault)
+    settings.address = arguments[--n];
   if (n != command->arguments) {
     complain("%s takes %d arguments, not %d; see tcm-stat --help",
              command->name, command->arguments, n);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fault.h"
+
 static void
 put_size(const char *label, uint64_t bytes, const char *note)
 {
@@ -241,9 +243,16 @@ put_overview(const struct target *target, const struct look *look)
 {
   const struct view *view = &look->now;
   struct verdict verdict;
+  char fault[600];
 
-  verdict_reach(target, look, &verdict);
-  put_verdict(&verdict);
+  if (fault_sentence(target, fault, sizeof fault)) {
+    printf("%s", bad());
+    put_wrapped(fault);
+    printf("%s", plain());
+  } else {
+    verdict_reach(target, look, &verdict);
+    put_verdict(&verdict);
+  }
   printf("\n%s%s%s (%s%d), tcm %.15s%s\n", bold(), target->command, plain(),
          target->core != NULL ? "core file, once " : "PID ", (int)target->pid,
          target->page.library,

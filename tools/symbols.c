@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fault.h"
+
 #ifdef HAVE_LIBDW
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -34,6 +36,8 @@ struct symbols {
   char *(*demangle)(const char *, char *, size_t *, int *);
 #ifdef HAVE_LIBDW
   Dwfl *dwfl;
+  Elf *elf; /* a core file, and its descriptor */
+  int fd;
 #endif
 };
 
@@ -75,7 +79,24 @@ readable_name(struct symbols *symbols, const char *name)
 }
 
 /* ---- Without debug information ----------------------------------------- */
-/* "file+0x123" by /proc/PID/maps. */
+/* "file+0x123", as the core file has it. */
+static char *
+place_in_core(const struct core *core, uintptr_t pc)
+{
+  const char *name;
+  uintptr_t offset;
+  char text[4200];
+
+  if (!core_file(core, pc, &name, &offset))
+    snprintf(text, sizeof text, "%#" PRIxPTR, pc);
+  else
+    snprintf(text, sizeof text, "%.4000s+%#" PRIxPTR,
+             strrchr(name, '/') == NULL ? name : strrchr(name, '/') + 1,
+             offset);
+  return copy_text(text);
+}
+
+/* The same by /proc/PID/maps. */
 static char *
 place_by_maps(const struct target *target, uintptr_t pc)
 {
@@ -86,7 +107,9 @@ place_by_maps(const struct target *target, uintptr_t pc)
 
   snprintf(text, sizeof text, "%#" PRIxPTR, pc);
   snprintf(path, sizeof path, "/proc/%d/maps", (int)target->pid);
-  maps = target->core != NULL ? NULL : fopen(path, "re");
+  if (target->core != NULL)
+    return place_in_core(target->core, pc);
+  maps = fopen(path, "re");
   while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
     if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %n", &start, &end, &offset, &at) <
             3 ||
@@ -142,13 +165,40 @@ set_data(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr start,
   return DWARF_CB_OK;
 }
 
+/* The files of a core file are where they were, or found by their build IDs. */
+static const Dwfl_Callbacks core_callbacks = {
+    .find_elf = dwfl_build_id_find_elf,
+    .find_debuginfo = dwfl_standard_find_debuginfo,
+};
+
+static void
+dwfl_open_core(struct symbols *symbols)
+{
+  int fd = core_open_again(symbols->target->core);
+
+  elf_version(EV_CURRENT);
+  symbols->elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ_MMAP, NULL);
+  if (symbols->elf != NULL)
+    symbols->dwfl = dwfl_begin(&core_callbacks);
+  if (symbols->dwfl != NULL &&
+      (dwfl_core_file_report(symbols->dwfl, symbols->elf, NULL) < 0 ||
+       dwfl_report_end(symbols->dwfl, NULL, NULL) != 0)) {
+    dwfl_end(symbols->dwfl);
+    symbols->dwfl = NULL;
+  }
+  symbols->fd = fd;
+}
+
 static void
 dwfl_open(struct symbols *symbols)
 {
   const struct target *target = symbols->target;
 
-  if (target->core != NULL)
+  symbols->fd = -1;
+  if (target->core != NULL) {
+    dwfl_open_core(symbols);
     return;
+  }
   symbols->dwfl = dwfl_begin(&callbacks);
   if (symbols->dwfl == NULL)
     return;
@@ -274,6 +324,10 @@ symbols_close(struct symbols *symbols)
 #ifdef HAVE_LIBDW
   if (symbols->dwfl != NULL)
     dwfl_end(symbols->dwfl);
+  if (symbols->elf != NULL)
+    elf_end(symbols->elf);
+  if (symbols->fd >= 0)
+    close(symbols->fd);
 #endif
   free(symbols);
 }

@@ -49,6 +49,7 @@ struct settings {
   double timeout;         /* --timeout, seconds */
   const char *output;     /* -o: a file instead of standard output */
   const char *assignment; /* set: NAME=VALUE */
+  const char *address;    /* fault: an address, or NULL */
   double seconds;         /* --seconds, how long to look */
   bool has_seconds;       /* it was given */
   bool growth;            /* profile --growth */
@@ -172,6 +173,7 @@ enum status show_threads(struct target *target);
 enum status show_spans(struct target *target);
 enum status show_watch(struct target *target);
 enum status show_profile(struct target *target);
+enum status show_fault(struct target *target);
 enum status show_diff(const char *before, const char *after);
 enum status show_ps(void);
 /* A page for a browser. */

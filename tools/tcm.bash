@@ -19,7 +19,7 @@ _tcm_targets()
 
 _tcm_stat()
 {
-  local commands='show classes spans threads watch json top report profile diff ps release set exporter'
+  local commands='show classes spans threads watch json top report profile fault diff ps release set exporter'
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
   COMPREPLY=()
   case $before in

@@ -87,12 +87,24 @@ tell_stack(const char *verb, const struct guarded_stack *stack)
 }
 
 static void
+keep(const struct system_fault *fault)
+{
+  struct guarded_fault *kept = &tcmi_guarded.fault;
+
+  atomic_store_relaxed(&kept->pc, fault->pc);
+  atomic_store_relaxed(&kept->thread, tcmi_system_thread_id());
+  atomic_store_relaxed(&kept->access, *fault->access);
+  atomic_store_relaxed(&kept->address, fault->address);
+}
+
+static void
 tell(const struct system_fault *fault)
 {
   const struct guarded_slot *slot = tcmi_guarded_find(fault->address);
 
   if (slot == NULL)
     return;
+  keep(fault);
   tell_fault(slot, fault);
   tell_stack("allocated", &slot->allocated);
   if (atomic_load_acquire(&slot->state) == GUARDED_FREED)

@@ -100,7 +100,7 @@ enum {
   LAYOUT_SLOT = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_18, struct guarded_slot, block,
                                          size, allocated, freed)),
   LAYOUT_POOL = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_SLOT, struct guarded_pool,
-                                         start, slots, blocks, missed)),
+                                         start, slots, blocks, fault)),
 };
 
 #define STATS_LAYOUT                                                      \

@@ -161,8 +161,9 @@ tcmi_guarded_give_back(uint32_t number)
 
 /* ---- Its pages ------------------------------------------------------------- */
 
-/* Walls off a slot that is used for the first time, and makes it memory within
- * its walls, so that its blocks split no mapping. */
+/* Makes a slot that is used for the first time memory and walls it off, so that
+ * its blocks split no mapping.  In this order: the kernel writes all of a
+ * mapping to a core file that has, or had a part with, walls in it. */
 static void
 slot_prepare(struct guarded_slot *slot)
 {
@@ -170,9 +171,12 @@ slot_prepare(struct guarded_slot *slot)
 
   if (slot->block != 0)
     return;
+  slot->committed = tcmi_system_commit(start, GUARDED_SLOT_SIZE) == 0;
+  if (!slot->committed)
+    return;
   slot->walled = tcmi_system_wall(start, GUARDED_SLOT_SIZE) == 0;
-  slot->committed =
-      slot->walled && tcmi_system_commit(start, GUARDED_SLOT_SIZE) == 0;
+  if (!slot->walled && tcmi_system_close(start, GUARDED_SLOT_SIZE) == 0)
+    slot->committed = false;
 }
 
 static bool

@@ -82,6 +82,15 @@ struct guarded_slot {
   struct guarded_stack freed;     /* [owner thread] depth 0: not yet */
 };
 
+/* An access that the handler reported, for readers from outside.
+ * All fields: [atomic: relaxed] */
+struct guarded_fault {
+  uintptr_t address; /* 0: there was none */
+  uintptr_t pc;      /* 0: not known */
+  uint32_t thread;   /* id */
+  char access;       /* 'r', 'w', or 'a': not known */
+};
+
 /* All fields: [lock: profile], read by anybody. */
 struct guarded_pool {
   uintptr_t start; /* of the first slot; 0: there is no pool */
@@ -91,9 +100,10 @@ struct guarded_pool {
   uint32_t waiting; /* freed, in a queue */
   uint32_t first;   /* number of the one freed first, or 0 */
   uint32_t last;
-  uint64_t blocks; /* ever guarded */
-  uint64_t missed; /* no slot was left for them, or no memory */
-  bool failed;     /* there is no memory for a pool */
+  uint64_t blocks;            /* ever guarded */
+  uint64_t missed;            /* no slot was left for them, or no memory */
+  bool failed;                /* there is no memory for a pool */
+  struct guarded_fault fault; /* the last one */
 };
 
 extern struct guarded_pool tcmi_guarded;

@@ -10,6 +10,7 @@ tools_tests = \
 	tests/tools/profile.py \
 	tests/tools/probes.py \
 	tests/tools/exporter.py \
+	tests/tools/fault.py \
 	tests/tools/programs.py \
 	tests/tools/report.py \
 	tests/tools/tcm_run.py \

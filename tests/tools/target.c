@@ -10,10 +10,16 @@
  *   malloc            allocates and frees a block of each size
  *   print             prints the statistics as JSON before it answers
  *   abort             dies
+ *   over SIZE         writes behind a block that ends with a page
+ *   freed SIZE        says the address of a block that it has freed
+ *   after SIZE        reads such a block
  *
- * "churn" as an argument: allocates and frees without end, by itself.
+ * "churn" as an argument: allocates and frees without end, by itself.  "handle":
+ * a handler of SIGSEGV, which is there before the first allocation, says "fault"
+ * and waits.
  */
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,17 +106,67 @@ use_all_sizes(void)
     free(malloc(size));
 }
 
+static void
+write_behind(size_t size)
+{
+  char *block;
+
+  do
+    block = malloc(size);
+  while (((uintptr_t)block + size) % 4096 != 0);
+  *(volatile char *)(block + size) = 1;
+}
+
+static volatile char *
+freed_block(size_t size)
+{
+  char *block = malloc(size);
+  uintptr_t address = (uintptr_t)block;
+
+  free(block);
+  return (volatile char *)address;
+}
+
+/* Whether it was a line of an access that should end the process. */
+static int
+do_wrong(const char *line)
+{
+  unsigned long size;
+
+  if (sscanf(line, "over %lu", &size) == 1)
+    write_behind(size);
+  else if (sscanf(line, "freed %lu", &size) == 1)
+    printf("%#lx\n", (unsigned long)(uintptr_t)freed_block(size));
+  else if (sscanf(line, "after %lu", &size) == 1)
+    (void)freed_block(size)[size / 2];
+  else
+    return 0;
+  return 1;
+}
+
+static void
+wait_in_handler(int number)
+{
+  static const char text[] = "fault\n";
+
+  (void)number;
+  if (write(STDOUT_FILENO, text, sizeof text - 1) > 0)
+    for (;;)
+      pause();
+}
+
 int
 main(int argc, char **argv)
 {
   static char line[256];
   unsigned long a, b;
 
-  (void)argv;
+  if (argc > 1 && strcmp(argv[1], "handle") == 0)
+    signal(SIGSEGV, wait_in_handler);
   setvbuf(stdin, NULL, _IONBF, 0);
   puts("ready");
   fflush(stdout);
-  if (argc > 1)
+  if (argc > 1 && strcmp(argv[1], "churn") == 0)
     churn(1);
   while (fgets(line, sizeof line, stdin) != NULL) {
     if (sscanf(line, "fill %lu %lu", &a, &b) == 2)
@@ -127,7 +183,7 @@ main(int argc, char **argv)
       tcm_stats_print(STDOUT_FILENO, 1);
     else if (strcmp(line, "abort\n") == 0)
       abort();
-    else
+    else if (!do_wrong(line))
       return 1;
     puts("done");
     fflush(stdout);

@@ -144,6 +144,36 @@ START_TEST(alignments)
 }
 END_TEST
 
+static size_t
+mappings(void)
+{
+  FILE *maps = fopen("/proc/self/maps", "r");
+  size_t lines = 0;
+  int c;
+
+  must(maps != NULL);
+  while ((c = getc(maps)) != EOF)
+    lines += c == '\n';
+  fclose(maps);
+  return lines;
+}
+
+START_TEST(few_mappings)
+{
+  void *page;
+  size_t before;
+
+  start("1024");
+  before = mappings();
+  for (int i = 0; i < 500; i++)
+    must(is_guarded(tcmi_allocate(5000)));
+  /* Where the kernel walls nothing off, each block has two. */
+  ck_assert_int_eq(tcmi_system_map(PAGE, &page), 0);
+  ck_assert_uint_le(mappings(),
+                    before + (tcmi_system_wall(page, PAGE) == 0 ? 10 : 1010));
+}
+END_TEST
+
 /* The freed slot is used again, and then nothing shows. */
 START_TEST(the_oldest_is_reused)
 {
@@ -573,6 +603,7 @@ main(void)
   tcase_add_test(tests, both_sides_and_after_free);
   tcase_add_test(tests, without_walls);
   tcase_add_test(tests, alignments);
+  tcase_add_test(tests, few_mappings);
   tcase_add_test(tests, the_oldest_is_reused);
   tcase_add_test(tests, no_more_slots_than_asked_for);
   tcase_add_test(tests, numbers);
