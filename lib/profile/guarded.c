@@ -106,11 +106,27 @@ oldest_locked(void)
   return number;
 }
 
+/* Whether the period may have one more block; counts it. */
+static bool
+has_time_locked(void)
+{
+  uint64_t now = tcmi_system_milliseconds() / GUARDED_PERIOD_MS;
+
+  if (tcmi_guarded.period != now) {
+    tcmi_guarded.period = now;
+    tcmi_guarded.in_period = 0;
+  }
+  return tcmi_guarded.in_period++ < GUARDED_PER_PERIOD ||
+         tcmi_option(OPTION_guard_samples) == 1;
+}
+
 static uint32_t
 take_locked(void)
 {
   uint32_t number;
 
+  if (!has_time_locked())
+    return 0;
   if (tcmi_guarded.start == 0 && !tcmi_guarded.failed)
     tcmi_guarded.failed = !pool_make_locked();
   if (tcmi_guarded.failed)

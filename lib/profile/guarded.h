@@ -23,7 +23,9 @@
  *   K3  a quarter of the slots that were ever used waits, freed, at least; the
  *       slot that was freed first is used first.
  *   K4  a slot describes the block that it had last, for readers without a lock.
- *   K5  a live block is a large one with a span of its own, see B2 of large.h,
+ *   K5  at most GUARDED_PER_PERIOD blocks are guarded in a period, unless the
+ *       option says that every sample is.
+ *   K6  a live block is a large one with a span of its own, see B2 of large.h,
  *       and a sampled one, see F2 of profile.h; its usable size is what was
  *       asked for.
  *
@@ -50,6 +52,10 @@
 #define GUARDED_MOST ((size_t)1 << 20)
 /* No block covers the begin of a huge page, see pagemap.h. */
 #define GUARDED_SLOT_SIZE HUGE_PAGE_SIZE
+/* In a period of so many milliseconds so many blocks are guarded at most: 390 a
+ * second, a hundredth of a processor.  Not if every sample is to be. */
+#define GUARDED_PERIOD_MS 128
+#define GUARDED_PER_PERIOD 50
 /* Frames of each stack that are kept; a slot is a kilobyte with these. */
 #define GUARDED_FRAMES 60
 
@@ -102,6 +108,8 @@ struct guarded_pool {
   uint32_t last;
   uint64_t blocks;            /* ever guarded */
   uint64_t missed;            /* no slot was left for them, or no memory */
+  uint64_t period;            /* number of the last one with a block */
+  uint32_t in_period;         /* blocks that it has */
   bool failed;                /* there is no memory for a pool */
   struct guarded_fault fault; /* the last one */
 };
