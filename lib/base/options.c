@@ -18,7 +18,7 @@
 
 const struct option_row tcmi_option_table[OPTION_COUNT] = {
 #define OPTION(name, default_value, min, max, fixed, help) \
-  {#name, help, default_value, min, max, fixed},
+  {#name, help, default_value, max, min, fixed},
 #include "base/options.def"
 };
 

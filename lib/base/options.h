@@ -52,11 +52,13 @@ struct option_values {
 extern struct option_values tcmi_open_values;   /* those that may change */
 extern struct option_values *tcmi_fixed_values; /* NULL until init */
 
+/* Small, since the loader writes to the page of the table in each process. */
 struct option_row {
   const char *name;       /* [const] */
   const char *help;       /* [const] one sentence */
   uint64_t default_value; /* [const] */
-  uint64_t min, max;      /* [const] inclusive */
+  uint64_t max;           /* [const] inclusive, as min */
+  uint32_t min;           /* [const] */
   bool fixed;             /* [const] sealed at start */
 };
 

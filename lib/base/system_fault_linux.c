@@ -97,7 +97,7 @@ hand_on(int signal, siginfo_t *info, void *context)
 {
   const struct sigaction *action = former_of(signal);
 
-  if (action->sa_flags & SA_RESETHAND)
+  if ((unsigned)action->sa_flags & SA_RESETHAND)
     use_default(signal);
   if (action->sa_flags & SA_SIGINFO)
     action->sa_sigaction(signal, info, context);

@@ -67,6 +67,8 @@ def check_option(name, row):
         expect(options[name][1] == ENVIRONMENT, f"{variable}={value}: source")
         expect(lines == [], f"{variable}={value}: {lines}")
         others = {n: r for n, r in options.items() if n != name}
+        if name == "guard_samples":  # samples are on then
+            expect(others.pop("profile_bytes")[0] in (0, 524288), variable)
         expect(all(r[1] == DEFAULT for r in others.values()),
                f"{variable}={value}: other options moved")
     bad = ["", "banana", "-1", "1.5", " 1", "1 ", "0x10", "1 2", "%n%n",
