@@ -414,7 +414,8 @@ void tcm_profile_stop(void) TCM_NOTHROW;
  * Write the heap profile to a file descriptor, in the text form of pprof.
  *
  * @fd: open for writing.
- * Returns: 0, or -1 with errno ENOENT where no sample was ever taken.
+ * Returns: 0, or -1 with errno ENOENT where no sample was ever taken, or with
+ *          that of write(2) where not all of it was written.
  * Cost: that of formatting a line per stack; allocates nothing and takes no
  *       lock.
  * Signals: async-signal-safe.

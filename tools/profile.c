@@ -250,6 +250,25 @@ profile_mean(const struct target *target, uint64_t *mean)
   return error;
 }
 
+/* The option is fixed, so it has been as it is from the start. */
+static enum status
+refuse_check(struct target *target)
+{
+  struct view view;
+  enum status status = view_read(target, &view);
+  uint64_t check = view.options[OPTION_check].value;
+
+  if (status != STATUS_OK)
+    return status;
+  view_free(&view);
+  if (check == 0)
+    return STATUS_OK;
+  complain("%s has no profile: it runs with TCM_CHECK=%" PRIu64 ", and so "
+           "without samples",
+           target->argument, check);
+  return STATUS_FAILED;
+}
+
 enum status
 show_profile(struct target *target)
 {
@@ -258,6 +277,8 @@ show_profile(struct target *target)
   uint64_t mean;
   int error;
 
+  if (status == STATUS_OK)
+    status = refuse_check(target);
   if (status != STATUS_OK)
     return status;
   error = profile_mean(target, &mean);

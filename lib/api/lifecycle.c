@@ -131,6 +131,20 @@ report_at_exit(void)
     tcmi_stats_print_text(to_messages, NULL);
 }
 
+/* The caches are closed then, and with them what counts. */
+static void
+warn_of_check(void)
+{
+  struct line line;
+
+  if (tcmi_option(OPTION_check) == 0 || tcmi_option(OPTION_profile_bytes) == 0)
+    return;
+  tcmi_report_begin(&line);
+  tcmi_line_text(&line, "profile_bytes: no samples are taken, because check "
+                        "is above 0");
+  tcmi_report_warn(&line);
+}
+
 static void
 process_start_locked(void)
 {
@@ -143,6 +157,7 @@ process_start_locked(void)
   tcmi_fork_init();
   tcmi_profile_files_start();
   tcmi_fault_start();
+  warn_of_check();
   tcmi_profile_heed();
   atomic_store_relaxed(&tcmi_stats_page.takes_requests,
                        !tcmi_system_is_secure_mode());

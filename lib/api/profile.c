@@ -151,7 +151,8 @@ put_mappings(struct writer *to)
   if (to->error != 0)
     return;
   copied = tcmi_system_copy_file("/proc/self/maps", to->fd, to->room);
-  if (copied < 0)
+  /* Without /proc the addresses stand alone. */
+  if (copied < 0 && copied != -ENOENT)
     to->error = (int)copied;
   else if ((size_t)copied == to->room)
     to->error = -EFBIG;
@@ -175,11 +176,12 @@ EXPORT int
 tcm_profile_write(int fd) TCM_NOTHROW
 {
   uint64_t place = 0;
+  int error = -ENOENT;
 
-  if (tcmi_profile_next_stack(&place) == NULL) {
-    errno = ENOENT;
-    return -1;
-  }
-  (void)!tcmi_profile_write(fd, SIZE_MAX);
-  return 0;
+  if (tcmi_profile_next_stack(&place) != NULL)
+    error = tcmi_profile_write(fd, SIZE_MAX);
+  if (error == 0)
+    return 0;
+  errno = -error;
+  return -1;
 }

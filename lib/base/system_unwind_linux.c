@@ -60,6 +60,8 @@ tcmi_system_copy_file(const char *path, int descriptor, size_t most)
                   min_size(sizeof text, most - (size_t)copied));
     if (got > 0)
       error = tcmi_system_write(descriptor, text, (size_t)got);
+    else if (got < 0)
+      error = -errno;
     copied += got > 0 ? got : 0;
   }
   if (fd >= 0)

@@ -217,6 +217,25 @@ def stacks_of_python_are_whole():
         assert whole >= 0.95 * taken, (whole, taken)
 
 
+def checks_leave_no_samples():
+    """One line says so, and there is no wait for samples."""
+    def started(**env):
+        return subprocess.run(["ls", "/dev/null"], text=True, check=True,
+                              env=toolbox.environment(**env),
+                              capture_output=True).stderr
+    line = ("tcm: profile_bytes: no samples are taken, because check is above "
+            "0\n")
+    with tempfile.TemporaryDirectory() as folder:
+        assert started(TCM_CHECK="1", TCM_PROFILE_BYTES="4096") == line
+        assert started(TCM_CHECK="1", TCM_PROFILE_DIR=folder) == line
+        assert started(TCM_CHECK="1") == started(TCM_PROFILE_BYTES="1") == ""
+        assert os.listdir(folder) == []
+    with Target(env={"TCM_CHECK": "2"}) as target:
+        done = stat("profile", "--seconds=60", target.pid)
+        assert done.returncode == toolbox.FAILED, done
+        assert "TCM_CHECK=2" in done.stderr, done.stderr
+
+
 def what_is_wrong():
     with Target() as target:
         assert stat("profile").returncode == toolbox.USAGE
@@ -235,5 +254,6 @@ toolbox.main([
     collapsed_stacks,
     a_profile_for_pprof,
     stacks_of_python_are_whole,
+    checks_leave_no_samples,
     what_is_wrong,
 ])

@@ -388,6 +388,38 @@ START_TEST(what_is_written)
 }
 END_TEST
 
+static void
+refused(int fd, int error)
+{
+  errno = 0;
+  ck_assert_int_eq(tcm_profile_write(fd), -1);
+  ck_assert_int_eq(errno, error);
+}
+
+/* Whatever part does not go out: the head, a stack, or the mappings. */
+START_TEST(what_cannot_be_written)
+{
+  char text[4096];
+  int pipes[2], fd;
+
+  start(1, unit_seed());
+  must(tcmi_allocate(24) != NULL);
+  refused(-1, EBADF);
+  fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  refused(fd, EBADF);
+  fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  refused(fd, ENOSPC);
+  ck_assert_int_eq(pipe2(pipes, O_NONBLOCK), 0);
+  while (write(pipes[1], text, sizeof text) > 0)
+    ;
+  refused(pipes[1], EAGAIN);
+  /* Room for the head and the stacks. */
+  must(read(pipes[0], text, sizeof text) == sizeof text);
+  refused(pipes[1], EAGAIN);
+  must(read(pipes[0], text, sizeof text) > 0);
+}
+END_TEST
+
 START_TEST(without_memory)
 {
   start(1, unit_seed());
@@ -415,6 +447,7 @@ main(void)
   tcase_add_test(tests, another_thread);
   tcase_add_test(tests, in_a_child);
   tcase_add_test(tests, what_is_written);
+  tcase_add_test(tests, what_cannot_be_written);
   tcase_add_test(tests, without_memory);
   return unit_run(tests);
 }
