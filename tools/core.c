@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 struct core {
-  const char *path;
   const char *bytes; /* the whole file */
   size_t size;
   const Elf64_Phdr *headers; /* in it */
@@ -73,7 +72,6 @@ core_open(const char *path, enum status *status)
   int fd = open(path, O_RDONLY | O_CLOEXEC);
 
   if (core != NULL)
-    core->path = path;
   if (core == NULL || fd < 0 || !core_map(core, fd)) {
     complain("%s: %s", path, strerror(errno));
     *status = errno == EACCES ? STATUS_NO_PERMISSION : STATUS_FAILED;
@@ -163,9 +161,9 @@ core_find_page(const struct core *core, uintptr_t after)
   return found;
 }
 
-/* The first note of a kind among @notes. */
+/* What a note of this type says. */
 static const char *
-find_note(const char *notes, size_t size, unsigned type, size_t *length)
+find_note(const char *notes, size_t size, uint32_t type, size_t *length)
 {
   while (size >= sizeof(Elf64_Nhdr)) {
     const Elf64_Nhdr *note = (const Elf64_Nhdr *)(const void *)notes;
@@ -183,10 +181,8 @@ find_note(const char *notes, size_t size, unsigned type, size_t *length)
   return NULL;
 }
 
-/* The first note of a kind in the core: those of the thread that died come
- * before those of others. */
-static const char *
-core_note(const struct core *core, unsigned type, size_t *length)
+const char *
+core_note(const struct core *core, uint32_t type, size_t *length)
 {
   const char *note = NULL;
 
@@ -200,12 +196,13 @@ core_note(const struct core *core, unsigned type, size_t *length)
   return note;
 }
 
+/* The name that the kernel kept in a note. */
 void
 core_command(const struct core *core, char *name, size_t size)
 {
+  struct elf_prpsinfo info;
   size_t length = 0;
   const char *note = core_note(core, NT_PRPSINFO, &length);
-  struct elf_prpsinfo info;
 
   snprintf(name, size, "core file");
   if (note == NULL || length < sizeof info)
@@ -260,38 +257,4 @@ core_fault(const struct core *core, struct fault_view *fault)
   };
   /* A signal that was sent has no address. */
   return info.si_code > 0;
-}
-
-/* The note is a table of (start, end, page of the file), each a word, after how
- * many there are and the size of a page; then their names. */
-bool
-core_file(const struct core *core, uintptr_t address, const char **name,
-          uintptr_t *offset)
-{
-  size_t length = 0, word = sizeof(uint64_t);
-  const char *note = core_note(core, NT_FILE, &length), *text;
-  uint64_t head[2], row[3];
-
-  if (note == NULL || length < sizeof head || note[length - 1] != '\0')
-    return false;
-  memcpy(head, note, sizeof head);
-  if (head[0] > (length - sizeof head) / sizeof row)
-    return false;
-  text = note + sizeof head + head[0] * 3 * word;
-  for (uint64_t i = 0; i < head[0] && text < note + length; i++) {
-    memcpy(row, note + sizeof head + i * sizeof row, sizeof row);
-    if (address >= row[0] && address < row[1]) {
-      *name = text;
-      *offset = address - row[0] + row[2] * head[1];
-      return true;
-    }
-    text += strlen(text) + 1;
-  }
-  return false;
-}
-
-int
-core_open_again(const struct core *core)
-{
-  return open(core->path, O_RDONLY | O_CLOEXEC);
 }

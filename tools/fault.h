@@ -20,11 +20,6 @@ struct fault_view {
 
 /* The access that ended the process, if one did. */
 bool core_fault(const struct core *core, struct fault_view *fault);
-/* The file that was mapped at @address, and where in it that is. */
-bool core_file(const struct core *core, uintptr_t address, const char **name,
-               uintptr_t *offset);
-/* A descriptor of the file, or -1. */
-int core_open_again(const struct core *core);
 
 /* A sentence about a core file whose process died at a guarded block; false if it
  * did not. */

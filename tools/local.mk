@@ -20,6 +20,7 @@ tools_tcm_stat_SOURCES = \
 	tools/look.c \
 	tools/look.h \
 	tools/main.c \
+	tools/mappings.c \
 	tools/metrics.c \
 	tools/names.c \
 	tools/names.h \

@@ -4,6 +4,7 @@
  *
  *     profile.c          the command: on, wait, read, off; the verdict
  *     profile_read.c     the stacks out of the target
+ *     mappings.c         addresses -> files
  *     symbols.c          addresses -> names
  *     profile_tree.c     stacks -> a tree
  *     profile_text.c     tables, trees, collapsed stacks
@@ -58,6 +59,31 @@ void profile_subtract(struct profile_view *now,
                       const struct profile_view *before);
 struct profile_sums profile_sum(const struct profile_view *view);
 
+/* ---- Files ----------------------------------------------------------------- */
+/* Bytes of a build-id. */
+#define BUILD_ID_MOST 32
+
+struct mapping {
+  uintptr_t start;
+  uintptr_t end;
+  uint64_t offset; /* of its start in the file */
+  bool code;
+  char build_id[2 * BUILD_ID_MOST + 1]; /* of the file, hexadecimal; or "" */
+  char *path; /* as the target saw it; of none, or of one that is no file, "" or
+                 a word in brackets */
+};
+
+struct mappings {
+  struct mapping *list; /* in the order of addresses */
+  size_t n;
+};
+
+/* Those of a target; none where they cannot be read. */
+void mappings_read(const struct target *target, struct mappings *mappings);
+void mappings_free(struct mappings *mappings);
+const struct mapping *mappings_find(const struct mappings *mappings,
+                                    uintptr_t address);
+
 /* ---- Names --------------------------------------------------------------- */
 /* Functions that are inlined into each other at one address. */
 #define NAMES_MOST 8
@@ -67,6 +93,7 @@ struct names {
   const char *name[NAMES_MOST]; /* the innermost first; demangled */
   const char *file;             /* of the innermost, or NULL */
   int line;
+  bool found; /* they are names, and not places in files */
 };
 
 struct symbols;
@@ -76,6 +103,8 @@ struct symbols *symbols_open(const struct target *target);
 void symbols_close(struct symbols *symbols);
 /* The names of a return address; they hold as long as @symbols. */
 const struct names *symbols_find(struct symbols *symbols, uintptr_t pc);
+/* Where the files of the target are mapped. */
+const struct mappings *symbols_mappings(const struct symbols *symbols);
 /* Whether the function is part of how memory is allocated, not why. */
 bool symbols_is_allocator(const char *name);
 /* The frame of a stack that says best who allocated, as "f (file:line)". */

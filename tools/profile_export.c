@@ -131,6 +131,8 @@ struct pprof {
   uintptr_t *locations;
   size_t nlocations;
   uint64_t nfunctions;
+  const struct mappings *mappings;
+  bool *has_names; /* of each mapping: some of its code has names */
 };
 
 static uint64_t
@@ -153,12 +155,26 @@ put_type(struct pprof *p, unsigned field, const char *type, const char *unit)
   put_message(&p->all, field, &p->part);
 }
 
+/* The number of the mapping that holds the code, or 0. */
+static uint64_t
+mapping_number(const struct pprof *p, uintptr_t pc)
+{
+  const struct mapping *mapping = mappings_find(p->mappings, pc);
+
+  return mapping == NULL || mapping->path[0] != '/' || !mapping->code
+             ? 0
+             : (uint64_t)(mapping - p->mappings->list) + 1;
+}
+
 /* A location, with a function of its own for each name that it has. */
 static void
 put_location(struct pprof *p, uintptr_t pc, struct symbols *symbols)
 {
   const struct names *names = symbols_find(symbols, pc);
+  uint64_t mapping = mapping_number(p, pc - 1);
 
+  if (mapping != 0 && names->found)
+    p->has_names[mapping - 1] = true;
   for (unsigned k = 0; k < names->count; k++) {
     put_number(&p->part, 1, p->nfunctions + k + 1);
     put_number(&p->part, 2, string_number(p, names->name[k]));
@@ -167,6 +183,8 @@ put_location(struct pprof *p, uintptr_t pc, struct symbols *symbols)
     put_message(&p->all, 5, &p->part);
   }
   put_number(&p->part, 1, p->nlocations);
+  if (mapping != 0)
+    put_number(&p->part, 2, mapping);
   put_number(&p->part, 3, pc - 1);
   for (unsigned k = 0; k < names->count; k++) {
     put_number(&p->line, 1, ++p->nfunctions);
@@ -212,6 +230,26 @@ put_sample(struct pprof *p, const struct stack_view *stack,
   free(numbers);
 }
 
+/* All that hold code of files, whether or not a stack comes by.  What has its
+ * names already is not looked up again. */
+static void
+put_mappings(struct pprof *p)
+{
+  for (size_t i = 0; i < p->mappings->n; i++) {
+    const struct mapping *mapping = &p->mappings->list[i];
+    if (mapping->path[0] != '/' || !mapping->code)
+      continue;
+    put_number(&p->part, 1, i + 1);
+    put_number(&p->part, 2, mapping->start);
+    put_number(&p->part, 3, mapping->end);
+    put_number(&p->part, 4, mapping->offset);
+    put_number(&p->part, 5, string_number(p, mapping->path));
+    put_number(&p->part, 6, string_number(p, mapping->build_id));
+    put_number(&p->part, 7, p->has_names[i]);
+    put_message(&p->all, 3, &p->part);
+  }
+}
+
 static bool
 write_file(const struct bytes *all, const char *path)
 {
@@ -237,10 +275,13 @@ enum status
 profile_pprof(const struct target *target, const struct profile_view *view,
               struct symbols *symbols, const char *path)
 {
-  struct pprof p = {0};
+  struct pprof p = {.mappings = symbols_mappings(symbols)};
   bool done;
 
   (void)target;
+  p.has_names = calloc(p.mappings->n + 1, sizeof *p.has_names);
+  if (p.has_names == NULL)
+    abort();
   (void)string_number(&p, "");
   put_type(&p, 1, "alloc_objects", "count");
   put_type(&p, 1, "alloc_space", "bytes");
@@ -248,6 +289,7 @@ profile_pprof(const struct target *target, const struct profile_view *view,
   put_type(&p, 1, "inuse_space", "bytes");
   for (size_t i = 0; i < view->nstacks; i++)
     put_sample(&p, &view->stacks[i], symbols);
+  put_mappings(&p);
   put_number(&p.all, 9, (uint64_t)time(NULL) * 1000000000);
   put_type(&p, 11, "space", "bytes");
   put_number(&p.all, 12, view->mean);
@@ -261,6 +303,7 @@ profile_pprof(const struct target *target, const struct profile_view *view,
   done = write_file(&p.all, path);
   free(p.strings);
   free(p.locations);
+  free(p.has_names);
   free(p.all.data);
   free(p.part.data);
   free(p.line.data);

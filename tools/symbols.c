@@ -14,11 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fault.h"
-
 #ifdef HAVE_LIBDW
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
 #endif
 
@@ -32,12 +31,13 @@ struct symbol {
 
 struct symbols {
   const struct target *target;
+  struct mappings mappings;
   struct symbol *buckets[BUCKETS];
   char *(*demangle)(const char *, char *, size_t *, int *);
 #ifdef HAVE_LIBDW
   Dwfl *dwfl;
-  Elf *elf; /* a core file, and its descriptor */
-  int fd;
+  Elf *elf; /* of a core file */
+  int fd;   /* the same */
 #endif
 };
 
@@ -79,52 +79,20 @@ readable_name(struct symbols *symbols, const char *name)
 }
 
 /* ---- Without debug information ----------------------------------------- */
-/* "file+0x123", as the core file has it. */
+/* "file+0x123". */
 static char *
-place_in_core(const struct core *core, uintptr_t pc)
+place_by_maps(const struct mappings *mappings, uintptr_t pc)
 {
-  const char *name;
-  uintptr_t offset;
+  const struct mapping *mapping = mappings_find(mappings, pc);
   char text[4200];
 
-  if (!core_file(core, pc, &name, &offset))
+  if (mapping == NULL)
     snprintf(text, sizeof text, "%#" PRIxPTR, pc);
+  else if (mapping->path[0] == '/')
+    snprintf(text, sizeof text, "%s+%#" PRIx64, strrchr(mapping->path, '/') + 1,
+             pc - mapping->start + mapping->offset);
   else
-    snprintf(text, sizeof text, "%.4000s+%#" PRIxPTR,
-             strrchr(name, '/') == NULL ? name : strrchr(name, '/') + 1,
-             offset);
-  return copy_text(text);
-}
-
-/* The same by /proc/PID/maps. */
-static char *
-place_by_maps(const struct target *target, uintptr_t pc)
-{
-  char path[64], line[4096], text[4200];
-  unsigned long start, end, offset;
-  FILE *maps;
-  int at;
-
-  snprintf(text, sizeof text, "%#" PRIxPTR, pc);
-  snprintf(path, sizeof path, "/proc/%d/maps", (int)target->pid);
-  if (target->core != NULL)
-    return place_in_core(target->core, pc);
-  maps = fopen(path, "re");
-  while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
-    if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %n", &start, &end, &offset, &at) <
-            3 ||
-        pc < start || pc >= end)
-      continue;
-    line[strcspn(line, "\n")] = '\0';
-    if (line[at] == '/')
-      snprintf(text, sizeof text, "%s+%#lx", strrchr(line, '/') + 1,
-               (unsigned long)pc - start + offset);
-    else
-      snprintf(text, sizeof text, "[code made at run time]");
-    break;
-  }
-  if (maps != NULL)
-    fclose(maps);
+    snprintf(text, sizeof text, "[code made at run time]");
   return copy_text(text);
 }
 
@@ -154,6 +122,11 @@ static const Dwfl_Callbacks callbacks = {
     .find_debuginfo = dwfl_standard_find_debuginfo,
 };
 
+static const Dwfl_Callbacks core_callbacks = {
+    .find_elf = dwfl_build_id_find_elf,
+    .find_debuginfo = dwfl_standard_find_debuginfo,
+};
+
 static int
 set_data(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr start,
          void *pid)
@@ -165,19 +138,73 @@ set_data(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr start,
   return DWARF_CB_OK;
 }
 
-/* The files of a core file are where they were, or found by their build IDs. */
-static const Dwfl_Callbacks core_callbacks = {
-    .find_elf = dwfl_build_id_find_elf,
-    .find_debuginfo = dwfl_standard_find_debuginfo,
-};
+/* Whether the file that was mapped is still there, as it was. */
+static bool
+is_here(const struct mapping *mapping)
+{
+  int fd = open(mapping->path, O_RDONLY | O_CLOEXEC);
+  Elf *elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ_MMAP, NULL);
+  char text[2 * BUILD_ID_MOST + 1] = "";
+  const void *id = NULL;
+  ssize_t n = elf == NULL ? 0 : dwelf_elf_gnu_build_id(elf, &id);
 
+  for (ssize_t i = 0; i < n && i < BUILD_ID_MOST; i++)
+    snprintf(text + 2 * i, 3, "%02x", ((const unsigned char *)id)[i]);
+  if (elf != NULL)
+    elf_end(elf);
+  if (fd >= 0)
+    close(fd);
+  return text[0] != '\0' && strcmp(text, mapping->build_id) == 0;
+}
+
+/* Whether libdw found the file, here or by its build-id elsewhere. */
+static bool
+has_file(const struct symbols *symbols, const struct mapping *mapping)
+{
+  Dwfl_Module *module = symbols->dwfl == NULL
+                            ? NULL
+                            : dwfl_addrmodule(symbols->dwfl, mapping->start);
+  const char *file = NULL;
+  Dwarf_Addr bias;
+
+  if (module == NULL || dwfl_module_getelf(module, &bias) == NULL)
+    return false;
+  dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, &file, NULL);
+  return file != NULL || is_here(mapping);
+}
+
+/* One line names the files whose functions will have no names. */
+static void
+tell_missing(const struct symbols *symbols)
+{
+  const struct mappings *mappings = &symbols->mappings;
+  char text[1024] = "";
+  size_t length = 0;
+
+  for (size_t i = 0; i < mappings->n; i++) {
+    const struct mapping *mapping = &mappings->list[i];
+    if (mapping->code && mapping->path[0] == '/' && length < 512 &&
+        !has_file(symbols, mapping))
+      length += (size_t)snprintf(text + length, sizeof text - length,
+                                 "%s%.400s", length == 0 ? "" : ", ",
+                                 strrchr(mapping->path, '/') + 1);
+  }
+  if (length > 0)
+    complain("%s: no names for code of %s, which %s not here, or of another "
+             "build",
+             symbols->target->argument, text,
+             strchr(text, ',') == NULL ? "is" : "are");
+}
+
+/* Files are looked for at the paths that the process saw, and by their
+ * build-ids. */
 static void
 dwfl_open_core(struct symbols *symbols)
 {
-  int fd = core_open_again(symbols->target->core);
-
   elf_version(EV_CURRENT);
-  symbols->elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ_MMAP, NULL);
+  symbols->fd = open(symbols->target->argument, O_RDONLY | O_CLOEXEC);
+  if (symbols->fd >= 0)
+    symbols->elf = elf_begin(symbols->fd, ELF_C_READ_MMAP, NULL);
   if (symbols->elf != NULL)
     symbols->dwfl = dwfl_begin(&core_callbacks);
   if (symbols->dwfl != NULL &&
@@ -186,7 +213,7 @@ dwfl_open_core(struct symbols *symbols)
     dwfl_end(symbols->dwfl);
     symbols->dwfl = NULL;
   }
-  symbols->fd = fd;
+  tell_missing(symbols);
 }
 
 static void
@@ -194,7 +221,6 @@ dwfl_open(struct symbols *symbols)
 {
   const struct target *target = symbols->target;
 
-  symbols->fd = -1;
   if (target->core != NULL) {
     dwfl_open_core(symbols);
     return;
@@ -303,6 +329,7 @@ symbols_open(const struct target *target)
   if (symbols == NULL)
     abort();
   symbols->target = target;
+  mappings_read(target, &symbols->mappings);
   if (library != NULL)
     *(void **)&symbols->demangle = dlsym(library, "__cxa_demangle");
   dwfl_open(symbols);
@@ -326,10 +353,17 @@ symbols_close(struct symbols *symbols)
     dwfl_end(symbols->dwfl);
   if (symbols->elf != NULL)
     elf_end(symbols->elf);
-  if (symbols->fd >= 0)
+  if (symbols->target->core != NULL && symbols->fd >= 0)
     close(symbols->fd);
 #endif
+  mappings_free(&symbols->mappings);
   free(symbols);
+}
+
+const struct mappings *
+symbols_mappings(const struct symbols *symbols)
+{
+  return &symbols->mappings;
 }
 
 const struct names *
@@ -349,9 +383,10 @@ symbols_find(struct symbols *symbols, uintptr_t pc)
   symbol->next = *bucket;
   *bucket = symbol;
   /* A return address lies behind the call. */
-  if (!find_by_dwfl(symbols, pc - 1, &symbol->names))
+  symbol->names.found = find_by_dwfl(symbols, pc - 1, &symbol->names);
+  if (!symbol->names.found)
     symbol->names.name[symbol->names.count++] =
-        place_by_maps(symbols->target, pc - 1);
+        place_by_maps(&symbols->mappings, pc - 1);
   return &symbol->names;
 }
 

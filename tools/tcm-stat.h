@@ -104,6 +104,8 @@ int core_read(const struct core *core, uintptr_t from, void *to, size_t size);
  * end. */
 uintptr_t core_find_page(const struct core *core, uintptr_t after);
 void core_command(const struct core *core, char *name, size_t size);
+/* What the note of a type says, and its length; NULL if there is none. */
+const char *core_note(const struct core *core, uint32_t type, size_t *length);
 
 /* ---- Its numbers ------------------------------------------------------ */
 struct thread_view {

@@ -168,35 +168,104 @@ def fields(data):
     assert at == len(data)
 
 
+class Pprof:
+    """What --pprof wrote: numbers of the messages -> their fields."""
+
+    def __init__(self, target):
+        if not has("HAVE_ZLIB"):
+            raise Skip("built without zlib")
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "heap.pb.gz")
+            profile(target, "--pprof", path)
+            with gzip.open(path) as file:
+                message = list(fields(file.read()))
+        self.strings = [value for number, value in message if number == 6]
+        self.samples = [list(fields(value)) for number, value in message
+                        if number == 2]
+        self.mappings, self.locations, self.functions = (
+            {dict(fields(value))[1]: list(fields(value))
+             for number, value in message if number == kind}
+            for kind in (3, 4, 5))
+
+    def check(self):
+        """Each sample names locations that there are, each of these functions,
+        and a mapping that holds its address."""
+        assert self.strings[0] == b"" and b"inuse_space" in self.strings
+        for sample in self.samples:
+            assert sum(number == 2 for number, _ in sample) == 4
+            for number, value in sample:
+                assert number != 1 or value in self.locations, value
+        for location in self.locations.values():
+            lines = [dict(fields(value)) for number, value in location
+                     if number == 4]
+            assert lines and all(line[1] in self.functions for line in lines)
+            place = dict(location)
+            mapping = dict(self.mappings[place[2]])
+            assert mapping[2] <= place[3] < mapping[3], (place, mapping)
+
+    def check_build_ids(self, program):
+        """Those that readelf finds in the files."""
+        files = {self.strings[dict(m)[5]].decode():
+                 self.strings[dict(m)[6]].decode()
+                 for m in self.mappings.values()}
+        assert program in files, files
+        if shutil.which("readelf") is None:
+            raise Skip("there is no readelf")
+        for path, build_id in files.items():
+            notes = subprocess.run(["readelf", "-n", path], check=True,
+                                   capture_output=True, text=True).stdout
+            found = re.findall(r"Build ID: ([0-9a-f]+)", notes)
+            assert [build_id] == (found or [""]), (path, build_id, found)
+
+    def names(self):
+        return {self.strings[dict(f)[2]] for f in self.functions.values()}
+
+
 def a_profile_for_pprof():
-    """Each sample names locations that there are, each of these functions."""
     need_names()
-    if not has("HAVE_ZLIB"):
-        raise Skip("built without zlib")
-    with Target([Leak.path()], env={"TCM_PROFILE_BYTES": "16384"}) as target, \
-            tempfile.TemporaryDirectory() as folder:
+    with Target([Leak.path()], env={"TCM_PROFILE_BYTES": "16384"}) as target:
         time.sleep(0.5)
-        path = os.path.join(folder, "heap.pb.gz")
-        profile(target.pid, "--pprof", path)
-        with gzip.open(path) as file:
-            message = list(fields(file.read()))
-    strings = [value for number, value in message if number == 6]
-    functions = {dict(fields(value))[1]: dict(fields(value))
-                 for number, value in message if number == 5}
-    locations = {dict(fields(value))[1]: list(fields(value))
-                 for number, value in message if number == 4}
-    samples = [list(fields(value)) for number, value in message if number == 2]
-    assert strings[0] == b"" and b"inuse_space" in strings
-    names = {strings[f[2]] for f in functions.values()}
+        written = Pprof(target.pid)
+    written.check()
+    names = written.names()
     assert any(b"step%d" % LEAK in name for name in names), names
-    for sample in samples:
-        assert sum(number == 2 for number, _ in sample) == 4
-        for number, value in sample:
-            assert number != 1 or value in locations, value
-    for location in locations.values():
-        lines = [dict(fields(value)) for number, value in location
-                 if number == 4]
-        assert lines and all(line[1] in functions for line in lines)
+    written.check_build_ids(Leak.path())
+
+
+def a_core_file():
+    """It has the names and mappings of the process, as long as the program is
+    there; then places in files, and one line."""
+    need_names()
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "program")
+        shutil.copy(Leak.path(), program)
+        with toolbox.target_for_core(folder, command=[program], env={
+                "TCM_PROFILE_BYTES": "16384"}) as target:
+            time.sleep(0.5)
+            core = toolbox.core_of(target, folder)
+        culprit = "shop::step%d(" % LEAK
+        done = stat("profile", core)
+        assert culprit in done.stdout.splitlines()[1], done.stdout
+        assert done.stderr == "", done.stderr
+        written = Pprof(core)
+        written.check()
+        written.check_build_ids(program)
+        os.rename(program, program + ".moved")
+        missing(core)
+        # Another file in its place has other names.
+        shutil.copy(toolbox.PROGRAM, program)
+        missing(core)
+        os.rename(program + ".moved", program)
+        assert culprit in profile(core)
+
+
+def missing(core):
+    done = stat("profile", core)
+    row = done.stdout.splitlines()[1]
+    assert done.returncode == toolbox.OK and "program+0x" in row, row
+    assert "main" not in row.split(), row
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 and "no names for code of program" in lines[0], lines
 
 
 def stacks_of_python_are_whole():
@@ -253,6 +322,7 @@ toolbox.main([
     one_that_does_not_answer,
     collapsed_stacks,
     a_profile_for_pprof,
+    a_core_file,
     stacks_of_python_are_whole,
     checks_leave_no_samples,
     what_is_wrong,

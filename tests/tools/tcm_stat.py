@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -204,28 +203,10 @@ def core_files():
     """Written by the kernel or by gcore, whichever works here."""
     need_json()
     with tempfile.TemporaryDirectory() as folder:
-        def allow_core():
-            resource.setrlimit(resource.RLIMIT_CORE,
-                               (resource.RLIM_INFINITY,
-                                resource.RLIM_INFINITY))
-        try:
-            target = Target(cwd=folder, preexec_fn=allow_core)
-        except subprocess.SubprocessError:
-            raise Skip("the limit of core files cannot be raised") from None
-        with target:
+        with toolbox.target_for_core(folder) as target:
             target.do("fill 5000 1000")
             live = read(target.pid)
-            path = os.path.join(folder, "core")
-            if shutil.which("gcore"):
-                subprocess.run(["gcore", "-o", path, str(target.pid)],
-                               capture_output=True, check=False, timeout=60)
-                path += ".%d" % target.pid
-            else:
-                target.child.stdin.write("abort\n")
-                target.child.stdin.flush()
-                target.child.wait()
-        if not os.path.exists(path):
-            raise Skip("neither gcore nor the kernel writes a core file")
+            path = toolbox.core_of(target, folder)
         document = read(path)
         for part in toolbox.PARTS:
             assert document[part] == live[part], part

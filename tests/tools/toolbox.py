@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,6 +105,32 @@ def read(target, **keywords):
     document = json.loads(done.stdout)
     check_sums(document)
     return document
+
+
+def target_for_core(folder, **keywords):
+    """A target that may leave a core file in a folder."""
+    def allow_core():
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,
+                                                  resource.RLIM_INFINITY))
+    try:
+        return Target(cwd=folder, preexec_fn=allow_core, **keywords)
+    except subprocess.SubprocessError:
+        raise Skip("the limit of core files cannot be raised") from None
+
+
+def core_of(target, folder):
+    """Its path: written by gcore or by the kernel, whichever works here."""
+    path = os.path.join(folder, "core")
+    if shutil.which("gcore"):
+        subprocess.run(["gcore", "-o", path, str(target.pid)],
+                       capture_output=True, check=False, timeout=60)
+        path += ".%d" % target.pid
+    else:
+        os.kill(target.pid, signal.SIGABRT)
+        target.child.wait()
+    if not os.path.exists(path):
+        raise Skip("neither gcore nor the kernel writes a core file")
+    return path
 
 
 def check_sums(document):
