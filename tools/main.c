@@ -20,6 +20,7 @@ enum {
   LONG_SECONDS,
   LONG_TIMEOUT,
   LONG_GROWTH,
+  LONG_PEAK,
   LONG_TREE,
   LONG_COLLAPSED,
   LONG_HTML,
@@ -40,6 +41,7 @@ static const struct option long_options[] = {
     {"openmetrics", no_argument, NULL, LONG_OPENMETRICS},
     {"output", required_argument, NULL, 'o'},
     {"pages", no_argument, NULL, LONG_PAGES},
+    {"peak", no_argument, NULL, LONG_PEAK},
     {"pprof", required_argument, NULL, LONG_PPROF},
     {"seconds", required_argument, NULL, LONG_SECONDS},
     {"timeout", required_argument, NULL, LONG_TIMEOUT},
@@ -87,6 +89,7 @@ static const char usage_text[] =
     "for\n"
     "                      once; profile: of so long a time, 5 by default\n"
     "      --growth        profile: what grew meanwhile, and whether it leaks\n"
+    "      --peak          profile: as it was when most memory was in use\n"
     "      --tree          profile: callers above what they call\n"
     "      --collapsed     profile: a line for each stack, for flame graphs\n"
     "      --html          profile: a page for a browser, with a flame graph\n"
@@ -237,6 +240,8 @@ take_profile_option(int option)
 {
   if (option == LONG_GROWTH)
     give(&settings.growth, TAKES_PROFILE);
+  else if (option == LONG_PEAK)
+    give(&settings.peak, TAKES_PROFILE);
   else if (option == LONG_TREE)
     give(&settings.tree, TAKES_PROFILE);
   else if (option == LONG_COLLAPSED)

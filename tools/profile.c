@@ -150,6 +150,24 @@ reach_verdict(const struct reading *before, const struct reading *after,
            text, size_text(c, (uint64_t)most));
 }
 
+/* One sentence: how high the peak was, and when. */
+static void
+say_peak(const struct target *target, const struct profile_view *view,
+         char *note, size_t size)
+{
+  struct timespec now;
+  double seconds;
+  char a[32], when[64] = "";
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  seconds = (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
+            (double)view->peak_time / 1e3;
+  if (target->core == NULL && seconds > 0)
+    snprintf(when, sizeof when, ", %.1f s ago", seconds);
+  snprintf(note, size, "The peak of the samples: %s were in use%s.",
+           size_text(a, view->peak), when);
+}
+
 static enum status
 put_profile(const struct target *target, const struct profile_view *view,
             struct symbols *symbols, const char *note)
@@ -178,6 +196,24 @@ wants_text(void)
          settings.pprof == NULL;
 }
 
+static void
+put_note(const char *note)
+{
+  if (wants_text() && note[0] != '\0')
+    printf("%s\n", note);
+}
+
+/* What is shown is what was asked for. */
+static void
+turn_to_view(const struct target *target, struct profile_view *view, char *note,
+             size_t size)
+{
+  if (!settings.peak)
+    return;
+  profile_turn_to_peak(view);
+  say_peak(target, view, note, size);
+}
+
 /* One reading, of all that was sampled so far. */
 static enum status
 show_once(struct target *target)
@@ -185,6 +221,7 @@ show_once(struct target *target)
   struct reading reading = {.in_use = 0};
   enum status status = take_reading(target, &reading);
   struct symbols *symbols;
+  char note[200] = "";
 
   if (status != STATUS_OK)
     return status;
@@ -193,8 +230,10 @@ show_once(struct target *target)
     profile_free(&reading.profile);
     return STATUS_FAILED;
   }
+  turn_to_view(target, &reading.profile, note, sizeof note);
   symbols = symbols_open(target);
-  status = put_profile(target, &reading.profile, symbols, "");
+  put_note(note);
+  status = put_profile(target, &reading.profile, symbols, note);
   symbols_close(symbols);
   profile_free(&reading.profile);
   return status;
@@ -209,16 +248,16 @@ show_interval(struct target *target, double seconds, bool switched)
   char note[800] = "";
 
   if (status == STATUS_OK) {
+    turn_to_view(target, &after.profile, note, sizeof note);
     symbols = symbols_open(target);
     if (settings.growth)
       reach_verdict(&before, &after, symbols, note, sizeof note);
-    else if (switched)
+    else if (switched && note[0] == '\0')
       snprintf(note, sizeof note,
                "Samples were taken for %.1f s: of blocks that are older there "
                "are none.",
                after.profile.seconds);
-    if (wants_text() && note[0] != '\0')
-      printf("%s\n", note);
+    put_note(note);
     status = put_profile(target, &after.profile, symbols, note);
     symbols_close(symbols);
   }
@@ -227,10 +266,14 @@ show_interval(struct target *target, double seconds, bool switched)
   return status;
 }
 
-/* A page is one of the ways to show. */
+/* What goes together; a page is one of the ways to show. */
 static enum status
-check_page(void)
+check_settings(void)
 {
+  if (settings.growth && settings.peak) {
+    complain("--growth and --peak: one at a time");
+    return STATUS_USAGE;
+  }
   if (!settings.html)
     return STATUS_OK;
   if (!settings.json && !settings.collapsed && !settings.tree)
@@ -273,7 +316,7 @@ enum status
 show_profile(struct target *target)
 {
   double seconds = settings.has_seconds ? settings.seconds : SECONDS_DEFAULT;
-  enum status status = check_page(), off;
+  enum status status = check_settings(), off;
   uint64_t mean;
   int error;
 

@@ -20,6 +20,8 @@ struct stack_view {
   uint64_t place; /* of the stack in the target: the same for good */
   uint64_t live;  /* bytes in use, estimated like all of these */
   uint64_t live_blocks;
+  uint64_t peak; /* bytes in use when all stacks together had most */
+  uint64_t peak_blocks;
   uint64_t allocated; /* bytes, ever or since the first reading */
   uint64_t allocated_blocks;
   int64_t growth; /* of live since the first reading */
@@ -34,8 +36,11 @@ struct profile_view {
   uint64_t samples;
   uint64_t lost;
   uint64_t metadata; /* bytes of the tables in the target */
-  double seconds;    /* between two readings; 0: there was one only */
-  char *memory;      /* that the stacks point into */
+  uint64_t peak;     /* the most bytes in use, of all stacks */
+  uint64_t peak_number;
+  uint64_t peak_time; /* milliseconds of the target's clock */
+  double seconds;     /* between two readings; 0: there was one only */
+  char *memory;       /* that the stacks point into */
   struct stack_view *stacks;
   size_t nstacks;
 };
@@ -57,6 +62,8 @@ void profile_free(struct profile_view *view);
 /* Leaves in @now what came since @before. */
 void profile_subtract(struct profile_view *now,
                       const struct profile_view *before);
+/* Replaces what is in use by what was at the peak. */
+void profile_turn_to_peak(struct profile_view *view);
 struct profile_sums profile_sum(const struct profile_view *view);
 
 /* ---- Files ----------------------------------------------------------------- */

@@ -31,9 +31,11 @@ stack_json(const struct stack_view *stack, struct symbols *symbols)
     }
   }
   return json_pack(
-      "{s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:o}", "live_bytes",
+      "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:o}", "live_bytes",
       (json_int_t)stack->live, "live_blocks", (json_int_t)stack->live_blocks,
-      "allocated_bytes", (json_int_t)stack->allocated, "allocated_blocks",
+      "peak_bytes", (json_int_t)stack->peak, "peak_blocks",
+      (json_int_t)stack->peak_blocks, "allocated_bytes",
+      (json_int_t)stack->allocated, "allocated_blocks",
       (json_int_t)stack->allocated_blocks, "growth_bytes",
       (json_int_t)stack->growth, "samples", (json_int_t)stack->samples, "whole",
       (int)stack->whole, "frames", frames);
@@ -48,10 +50,11 @@ profile_json(const struct target *target, const struct profile_view *view,
   for (size_t i = 0; i < view->nstacks; i++)
     json_array_append_new(stacks, stack_json(&view->stacks[i], symbols));
   root =
-      json_pack("{s:I,s:I,s:I,s:I,s:I,s:o}", "pid", (json_int_t)target->pid,
+      json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "pid", (json_int_t)target->pid,
                 "profile_bytes", (json_int_t)view->mean, "samples",
                 (json_int_t)view->samples, "lost", (json_int_t)view->lost,
-                "metadata_bytes", (json_int_t)view->metadata, "stacks", stacks);
+                "peak_bytes", (json_int_t)view->peak, "metadata_bytes",
+                (json_int_t)view->metadata, "stacks", stacks);
   if (root == NULL)
     return STATUS_FAILED;
   json_dumpf(root, stdout, JSON_COMPACT);

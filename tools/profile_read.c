@@ -49,11 +49,16 @@ static void
 add_stack(struct profile_view *view, uint64_t place,
           const struct profile_stack *stack)
 {
+  uint64_t peak, peak_blocks;
+
+  profile_at_peak(stack, view->peak_number, &peak, &peak_blocks);
   view->stacks[view->nstacks++] = (struct stack_view){
       .place = place,
       .live = less(stack->allocated, stack->freed),
       .live_blocks =
           less(stack->allocated_blocks, stack->freed_blocks) / PROFILE_BLOCK,
+      .peak = peak,
+      .peak_blocks = peak_blocks / PROFILE_BLOCK,
       .allocated = stack->allocated,
       .allocated_blocks = stack->allocated_blocks / PROFILE_BLOCK,
       .samples = stack->samples,
@@ -75,8 +80,7 @@ stacks_find(struct profile_view *view, size_t bytes)
   for (size_t at = UNIT; at < bytes;) {
     size_t left = PROFILE_CHUNK - (at & (PROFILE_CHUNK - 1));
     const struct profile_stack *stack = (const void *)(view->memory + at);
-    if (left < sizeof *stack ||
-        (stack->depth == 0 && stack->samples == 0 && stack->hash == 0)) {
+    if (left < sizeof *stack || stack->hash == 0) {
       at += left;
       continue;
     }
@@ -91,19 +95,26 @@ stacks_find(struct profile_view *view, size_t bytes)
 enum status
 profile_read(struct target *target, struct profile_view *view)
 {
-  struct profile profile;
+  struct profile profile, after = {0};
   int error = target_read(target, target->page.places.profile, &profile,
                           sizeof profile);
 
   *view = (struct profile_view){0};
   if (error == 0)
     error = chunks_read(target, &profile, view);
+  /* A stack that was read before a new peak is as it was then, or nearly. */
+  if (error == 0)
+    error =
+        target_read(target, target->page.places.profile, &after, sizeof after);
+  view->peak_number = after.peak_number;
   if (error == 0 && !stacks_find(view, profile.stack_bytes))
     error = -EFAULT;
   if (error != 0) {
     profile_free(view);
     return target_failed(target, error);
   }
+  view->peak = after.peak;
+  view->peak_time = after.peak_time;
   view->mean = profile.mean;
   view->samples = profile.samples;
   view->lost = profile.lost;
@@ -119,6 +130,15 @@ profile_free(struct profile_view *view)
   view->memory = NULL;
   view->stacks = NULL;
   view->nstacks = 0;
+}
+
+void
+profile_turn_to_peak(struct profile_view *view)
+{
+  for (size_t i = 0; i < view->nstacks; i++) {
+    view->stacks[i].live = view->stacks[i].peak;
+    view->stacks[i].live_blocks = view->stacks[i].peak_blocks;
+  }
 }
 
 /* Both are in the order of their places. */

@@ -112,9 +112,9 @@ profile_table(const struct profile_view *view, struct symbols *symbols)
   char text[1024], line[1200], a[32], b[32], c[40];
   size_t shown = 0;
 
-  printf("%s      LIVE    BLOCKS     %% ALLOCATED %sSTACK, THE INNERMOST "
-         "FIRST%s\n",
-         bold(), settings.growth ? "    GROWTH " : "", plain());
+  printf("%s%10s    BLOCKS     %% ALLOCATED %sSTACK, THE INNERMOST FIRST%s\n",
+         bold(), settings.peak ? "AT PEAK" : "LIVE",
+         settings.growth ? "    GROWTH " : "", plain());
   for (size_t i = 0; i < view->nstacks && shown < ROWS; i++) {
     const struct stack_view *stack = rows[i];
     int length;

@@ -53,6 +53,7 @@ struct settings {
   double seconds;         /* --seconds, how long to look */
   bool has_seconds;       /* it was given */
   bool growth;            /* profile --growth */
+  bool peak;              /* profile --peak */
   bool tree;              /* profile --tree */
   bool collapsed;         /* profile --collapsed */
   bool html;              /* profile --html */

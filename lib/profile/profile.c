@@ -142,7 +142,7 @@ allocate_guarded(struct cache_owner *owner, size_t align, size_t size,
   }
   span = tcmi_guarded_place(slot, align, size, zero, at_end);
   if (span == NULL) {
-    tcmi_profile_remove(number, /*never=*/true);
+    tcmi_profile_cancel(number);
     return NULL;
   }
   place_sample(span, number, max_size(size, 1));
@@ -169,7 +169,7 @@ tcmi_profile_allocate(size_t align, size_t size, size_t usable, bool zero)
   block = tcmi_large_alloc(max_size(size, usable), max_size(align, PAGE_SIZE),
                            zero);
   if (block == NULL) {
-    tcmi_profile_remove(number, /*never=*/true);
+    tcmi_profile_cancel(number);
     return NULL;
   }
   span = pagemap_span((uintptr_t)block);
@@ -197,7 +197,7 @@ void
 tcmi_profile_freed(struct span *span)
 {
   probe_sample_freed(span_block(span));
-  tcmi_profile_remove(span->sample, /*never=*/false);
+  tcmi_profile_remove(span->sample);
   span->sample = 0;
 }
 

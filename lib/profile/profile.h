@@ -22,6 +22,15 @@
  *   F3  a stack is stored once and never moves or goes away; what was
  *       allocated with it and what of that was freed only grows.
  *   F4  a record or stack that has no place is not taken, and counted as lost.
+ *   F5  what was in use by a stack when all stacks together had most, at the
+ *       peak, is still known.  A peak has a number; a stack whose number is
+ *       that of the last one changed since then and kept what it had, and any
+ *       other has it still.  So a new peak costs no more than its number:
+ *
+ *         number of the peak    7   8   9          9          9
+ *         stack, its number     6   6   6          9          9
+ *         in use                A   A   A          B          C
+ *         kept                  -   -   -          A          A    <- at peak 9
  *
  * A reader outside the process copies the stacks while they are in use: sums of
  * one stack may be of slightly different moments.
@@ -46,7 +55,7 @@
 /* Records and stacks lie in chunks, which stay. */
 #define PROFILE_CHUNK_SHIFT 16
 #define PROFILE_CHUNK ((size_t)1 << PROFILE_CHUNK_SHIFT)
-/* 16 MiB of each: 299,000 sampled blocks and some 60,000 stacks. */
+/* 16 MiB of each: 299,000 sampled blocks and some 55,000 stacks. */
 #define PROFILE_CHUNKS 256
 #define PROFILE_BUCKETS 8192
 
@@ -82,16 +91,23 @@ struct profile_stack {
   uint64_t allocated_blocks;
   uint64_t freed; /* bytes, of those */
   uint64_t freed_blocks;
+  uint64_t peak_number; /* of the peak that what was kept is of */
+  uint64_t peak;        /* bytes in use then */
+  uint64_t peak_blocks;
   uintptr_t pcs[]; /* return addresses, the innermost first */
 };
 
 /* All fields: [lock: profile], read by anybody, unless labelled otherwise. */
 struct profile {
-  uint64_t mean;       /* [atomic: relaxed] bytes from sample to sample, or 0 */
-  uint64_t samples;    /* ever taken */
-  uint64_t lost;       /* there was no place for them */
-  uint32_t nrecords;   /* ever used */
-  uint32_t first_free; /* number of a record, or 0 */
+  uint64_t mean;    /* [atomic: relaxed] bytes from sample to sample, or 0 */
+  uint64_t samples; /* ever taken */
+  uint64_t lost;    /* there was no place for them */
+  uint64_t live;    /* bytes in use, of all stacks */
+  uint64_t peak;    /* the most of these, ever */
+  uint64_t peak_number; /* of that peak, from 1; 0: there was none yet */
+  uint64_t peak_time;   /* of it, as in a record */
+  uint32_t nrecords;    /* ever used */
+  uint32_t first_free;  /* number of a record, or 0 */
   uint64_t stack_bytes; /* used by stacks, 0 is no place */
   uint64_t nstacks;
   uint64_t metadata_bytes; /* of all the following */
@@ -109,15 +125,17 @@ extern struct lock tcmi_profile_lock;
 
 /* ---- The tables: profile_table.c ------------------------------------------- */
 
-/* Adds a sample of a block of @size bytes: the number of its record, or 0. */
+/* Prepares a sample of a block of @size bytes: the number of its record, or 0. */
 uint32_t tcmi_profile_add(const uintptr_t *pcs, size_t depth, bool whole,
                           size_t size, uint64_t mean);
 /* The block of @usable bytes came to be there, with @slack bytes that it does not
- * need. */
+ * need, and counts. */
 void tcmi_profile_place(uint32_t number, uintptr_t block, size_t usable,
                         size_t slack);
-/* It is no more; @never: nor was it ever. */
-void tcmi_profile_remove(uint32_t number, bool never);
+/* It is no more. */
+void tcmi_profile_remove(uint32_t number);
+/* It was never placed. */
+void tcmi_profile_cancel(uint32_t number);
 struct profile_record *tcmi_profile_record(uint32_t number);
 /* The stack at @place, which moves to the next one; NULL at the end. */
 const struct profile_stack *tcmi_profile_next_stack(uint64_t *place);
@@ -138,6 +156,18 @@ void tcmi_profile_resized(struct span *span);
 void tcmi_profile_freed(struct span *span);
 /* Usable bytes of it. */
 size_t tcmi_profile_usable(const struct span *span);
+
+/* What a stack had in use at the peak of that number. */
+static inline void
+profile_at_peak(const struct profile_stack *stack, uint64_t peak_number,
+                uint64_t *bytes, uint64_t *blocks)
+{
+  bool kept = stack->peak_number == peak_number;
+
+  *bytes = kept ? stack->peak : stack->allocated - stack->freed;
+  *blocks =
+      kept ? stack->peak_blocks : stack->allocated_blocks - stack->freed_blocks;
+}
 
 static inline void
 profile_look(void)

@@ -66,6 +66,7 @@ stack_at(uint64_t place)
                   (offset & (PROFILE_CHUNK - 1)));
 }
 
+/* Never 0. */
 static uint32_t
 hash_of(const uintptr_t *pcs, size_t depth)
 {
@@ -73,7 +74,7 @@ hash_of(const uintptr_t *pcs, size_t depth)
 
   for (size_t i = 0; i < depth; i++)
     hash = (hash ^ pcs[i]) * 0x9e3779b97f4a7c15u ^ hash >> 29;
-  return (uint32_t)(hash >> 32);
+  return (uint32_t)(hash >> 32) | 0x80000000;
 }
 
 static size_t
@@ -155,7 +156,6 @@ tcmi_profile_add(const uintptr_t *pcs, size_t depth, bool whole, size_t size,
 {
   double weight = tcmi_sample_weight(mean, size);
   struct profile_record *record;
-  struct profile_stack *stack;
   uint32_t number;
 
   lock_acquire(&tcmi_profile_lock);
@@ -171,13 +171,37 @@ tcmi_profile_add(const uintptr_t *pcs, size_t depth, bool whole, size_t size,
   record->blocks = (uint64_t)(weight * PROFILE_BLOCK + 0.5);
   record->time = tcmi_system_milliseconds();
   record->thread = lock_self();
-  stack = stack_at(record->stack);
+  lock_release(&tcmi_profile_lock);
+  return number;
+}
+
+/* The stack is about to change: F5. */
+static void
+keep_peak_locked(struct profile_stack *stack)
+{
+  if (stack->peak_number == tcmi_profile.peak_number)
+    return;
+  stack->peak = stack->allocated - stack->freed;
+  stack->peak_blocks = stack->allocated_blocks - stack->freed_blocks;
+  stack->peak_number = tcmi_profile.peak_number;
+}
+
+static void
+count_locked(const struct profile_record *record)
+{
+  struct profile_stack *stack = stack_at(record->stack);
+
+  keep_peak_locked(stack);
   stack->samples++;
   stack->allocated += record->bytes;
   stack->allocated_blocks += record->blocks;
   tcmi_profile.samples++;
-  lock_release(&tcmi_profile_lock);
-  return number;
+  tcmi_profile.live += record->bytes;
+  if (tcmi_profile.live <= tcmi_profile.peak)
+    return;
+  tcmi_profile.peak = tcmi_profile.live;
+  tcmi_profile.peak_time = record->time;
+  tcmi_profile.peak_number++;
 }
 
 void
@@ -192,11 +216,23 @@ tcmi_profile_place(uint32_t number, uintptr_t block, size_t usable,
   record->size = usable;
   record->slack = slack;
   atomic_add_relaxed(&tcmi_large_stats.slack, slack);
+  count_locked(record);
   lock_release(&tcmi_profile_lock);
 }
 
+static void
+give_back_locked(uint32_t number)
+{
+  struct profile_record *record = tcmi_profile_record(number);
+
+  record->block = 0;
+  record->slack = 0;
+  record->stack = tcmi_profile.first_free;
+  tcmi_profile.first_free = number;
+}
+
 void
-tcmi_profile_remove(uint32_t number, bool never)
+tcmi_profile_remove(uint32_t number)
 {
   struct profile_record *record;
   struct profile_stack *stack;
@@ -204,26 +240,26 @@ tcmi_profile_remove(uint32_t number, bool never)
   lock_acquire(&tcmi_profile_lock);
   record = tcmi_profile_record(number);
   stack = stack_at(record->stack);
-  if (never) {
-    stack->samples--;
-    stack->allocated -= record->bytes;
-    stack->allocated_blocks -= record->blocks;
-    tcmi_profile.samples--;
-    tcmi_profile.lost++;
-  } else {
-    stack->freed += record->bytes;
-    stack->freed_blocks += record->blocks;
-  }
+  keep_peak_locked(stack);
+  stack->freed += record->bytes;
+  stack->freed_blocks += record->blocks;
+  tcmi_profile.live -= record->bytes;
   atomic_sub_relaxed(&tcmi_large_stats.slack, record->slack);
-  record->block = 0;
-  record->slack = 0;
-  record->stack = tcmi_profile.first_free;
-  tcmi_profile.first_free = number;
+  give_back_locked(number);
   lock_release(&tcmi_profile_lock);
 }
 
-/* A chunk ends with bytes that no stack needed: depth and hash are 0 there, or
- * the chunk is over. */
+void
+tcmi_profile_cancel(uint32_t number)
+{
+  lock_acquire(&tcmi_profile_lock);
+  tcmi_profile.lost++;
+  give_back_locked(number);
+  lock_release(&tcmi_profile_lock);
+}
+
+/* A chunk ends with bytes that no stack needed: the hash is 0 there, or the
+ * chunk is over. */
 const struct profile_stack *
 tcmi_profile_next_stack(uint64_t *place)
 {
@@ -236,7 +272,7 @@ tcmi_profile_next_stack(uint64_t *place)
       return NULL;
     if (left >= sizeof(struct profile_stack)) {
       stack = stack_at(at / UNIT);
-      if (stack->depth != 0 || stack->samples != 0 || stack->hash != 0)
+      if (stack->hash != 0)
         break;
     }
     at += left;

@@ -110,6 +110,30 @@ def estimates_are_near():
         assert abs(live - truth) < 4 * error, (live, truth, error)
 
 
+def the_peak():
+    """What was freed since is in it, and what came later is not."""
+    with Target(env={"TCM_PROFILE_BYTES": "4096"}) as target:
+        target.do("fill 8000 1000")
+        before = document(target.pid)
+        target.do("empty")
+        target.do("fill 4 100000")
+        after = document(target.pid)
+        text = profile(target.pid, "--peak")
+        shown = document(target.pid, "--peak")
+
+    def sum_of(shown, name):
+        return sum(stack[name] for stack in shown["stacks"])
+    live, peak = sum_of(before, "live_bytes"), after["peak_bytes"]
+    assert live > 7e6 and abs(peak - live) < 1e6, (live, peak)
+    assert sum_of(after, "peak_bytes") == peak
+    assert sum_of(after, "live_bytes") < 1e6
+    assert sum_of(shown, "live_bytes") == peak
+    assert re.match(r"The peak of the samples: 7\.\d MiB were in use, \d+\.\d "
+                    r"s ago\.\n", text), text
+    done = stat("profile", "--peak", "--growth", target.pid)
+    assert done.returncode != toolbox.OK
+
+
 def a_stopped_process_is_read():
     with Target(env={"TCM_PROFILE_BYTES": "4096"}) as target:
         target.do("fill 3000 1000")
@@ -318,6 +342,7 @@ toolbox.main([
     no_leak_is_none,
     lines_fit,
     estimates_are_near,
+    the_peak,
     a_stopped_process_is_read,
     one_that_does_not_answer,
     collapsed_stacks,

@@ -289,6 +289,140 @@ START_TEST(a_large_block_that_grows)
 }
 END_TEST
 
+#define STACKS 8
+
+/* Each depth is a stack of its own. */
+static NOINLINE void *
+nested(size_t depth, size_t size)
+{
+  void *block = depth == 0 ? tcmi_allocate(size) : nested(depth - 1, size);
+
+  /* So that no call becomes a jump. */
+  __asm__ volatile("" : : "r"(block) : "memory");
+  return block;
+}
+
+/* The stack that allocated a sampled block. */
+static const struct profile_stack *
+stack_of(const void *block)
+{
+  const struct span *span = pagemap_span((uintptr_t)block);
+  const struct profile_record *record = tcmi_profile_record(span->sample);
+  const struct profile_stack *stack;
+  uint64_t place, after = 0;
+
+  do {
+    place = after == 0 ? 1 : after;
+    stack = tcmi_profile_next_stack(&after);
+    must(stack != NULL);
+  } while (place != record->stack);
+  return stack;
+}
+
+/* What was in use when most was.  All fields: [owner thread] */
+struct peak_model {
+  const struct profile_stack *stacks[STACKS]; /* NULL: not seen yet */
+  uint64_t live[STACKS], at_peak[STACKS];
+  uint64_t total, peak;
+};
+
+static void
+model_check(const struct peak_model *model)
+{
+  uint64_t sum = 0, bytes, blocks_then, place = 0;
+  const struct profile_stack *stack;
+
+  for (size_t i = 0; i < STACKS && model->stacks[i] != NULL; i++) {
+    profile_at_peak(model->stacks[i], tcmi_profile.peak_number, &bytes,
+                    &blocks_then);
+    must_for(bytes == model->at_peak[i], "stack %zu: %lu, not %lu", i,
+             (unsigned long)bytes, (unsigned long)model->at_peak[i]);
+    must((blocks_then != 0) == (bytes != 0));
+  }
+  while ((stack = tcmi_profile_next_stack(&place)) != NULL) {
+    profile_at_peak(stack, tcmi_profile.peak_number, &bytes, &blocks_then);
+    sum += bytes;
+  }
+  must(sum == tcmi_profile.peak && tcmi_profile.live == model->total);
+  must(tcmi_profile.peak == model->peak);
+}
+
+/* The number of its stack. */
+static size_t
+model_add(struct peak_model *model, void *block)
+{
+  uint64_t usable = tcmi_usable_size(call_unknown("test"), block);
+  const struct profile_stack *stack = stack_of(block);
+  size_t i;
+
+  for (i = 0; model->stacks[i] != NULL && model->stacks[i] != stack; i++)
+    must(i < STACKS - 1);
+  model->stacks[i] = stack;
+  model->live[i] += usable;
+  model->total += usable;
+  if (model->total > model->peak) {
+    model->peak = model->total;
+    memcpy(model->at_peak, model->live, sizeof model->live);
+  }
+  return i;
+}
+
+static void
+model_remove(struct peak_model *model, size_t stack, void *block)
+{
+  uint64_t usable = tcmi_usable_size(call_unknown("test"), block);
+
+  model->live[stack] -= usable;
+  model->total -= usable;
+}
+
+/* Every block is a sample; waves, each higher than the one before or lower. */
+START_TEST(the_peak)
+{
+  static const unsigned waves[] = {60, 30, 70, 45, 90, 20, 55, 80};
+  struct peak_model model = {.total = 0};
+  uint64_t state = unit_seed();
+  void *kept[300] = {0};
+  size_t owners[300];
+
+  start(1, state);
+  model.peak = tcmi_profile.peak;
+  for (unsigned i = 0; i < 24000; i++) {
+    size_t k = unit_below(&state, 300), depth = unit_below(&state, STACKS);
+    if (kept[k] != NULL) {
+      model_remove(&model, owners[k], kept[k]);
+      tcmi_free(kept[k]);
+      kept[k] = NULL;
+    }
+    if (unit_below(&state, 100) < waves[i / 3000]) {
+      kept[k] = nested(depth, 64 + unit_below(&state, 9000));
+      owners[k] = model_add(&model, kept[k]);
+    }
+    if (i % 97 == 0)
+      model_check(&model);
+  }
+  for (size_t k = 0; k < 300; k++)
+    tcmi_free(kept[k]);
+  model.total = 0;
+  model_check(&model);
+}
+END_TEST
+
+/* A block that does not come to be is no peak. */
+START_TEST(a_block_that_there_never_was)
+{
+  uint64_t peak, lost;
+
+  start(1, unit_seed());
+  peak = tcmi_profile.peak;
+  lost = tcmi_profile.lost;
+  must(tcmi_allocate((size_t)1 << 46) == NULL);
+  ck_assert_uint_eq(tcmi_profile.peak, peak);
+  ck_assert_uint_eq(tcmi_profile.lost, lost + 1);
+  must(sum_all().live < 1);
+}
+END_TEST
+
 /* Off, on, off: the fast path is what it was, and frees find their records. */
 START_TEST(on_and_off)
 {
@@ -443,6 +577,8 @@ main(void)
   tcase_add_test(tests, what_is_in_use);
   tcase_add_test(tests, every_block);
   tcase_add_test(tests, a_large_block_that_grows);
+  tcase_add_test(tests, the_peak);
+  tcase_add_test(tests, a_block_that_there_never_was);
   tcase_add_test(tests, on_and_off);
   tcase_add_test(tests, another_thread);
   tcase_add_test(tests, in_a_child);
