@@ -21,6 +21,7 @@ enum {
   LONG_TIMEOUT,
   LONG_GROWTH,
   LONG_PEAK,
+  LONG_LIFETIMES,
   LONG_TREE,
   LONG_COLLAPSED,
   LONG_HTML,
@@ -38,6 +39,7 @@ static const struct option long_options[] = {
     {"html", no_argument, NULL, LONG_HTML},
     {"interval", required_argument, NULL, 'i'},
     {"json", no_argument, NULL, LONG_JSON},
+    {"lifetimes", no_argument, NULL, LONG_LIFETIMES},
     {"openmetrics", no_argument, NULL, LONG_OPENMETRICS},
     {"output", required_argument, NULL, 'o'},
     {"pages", no_argument, NULL, LONG_PAGES},
@@ -90,6 +92,7 @@ static const char usage_text[] =
     "                      once; profile: of so long a time, 5 by default\n"
     "      --growth        profile: what grew meanwhile, and whether it leaks\n"
     "      --peak          profile: as it was when most memory was in use\n"
+    "      --lifetimes     profile: how long blocks were in use\n"
     "      --tree          profile: callers above what they call\n"
     "      --collapsed     profile: a line for each stack, for flame graphs\n"
     "      --html          profile: a page for a browser, with a flame graph\n"
@@ -242,6 +245,8 @@ take_profile_option(int option)
     give(&settings.growth, TAKES_PROFILE);
   else if (option == LONG_PEAK)
     give(&settings.peak, TAKES_PROFILE);
+  else if (option == LONG_LIFETIMES)
+    give(&settings.lifetimes, TAKES_PROFILE);
   else if (option == LONG_TREE)
     give(&settings.tree, TAKES_PROFILE);
   else if (option == LONG_COLLAPSED)

@@ -184,6 +184,8 @@ put_profile(const struct target *target, const struct profile_view *view,
     profile_collapsed(view, symbols);
   else if (settings.tree)
     profile_tree(view, symbols);
+  else if (settings.lifetimes)
+    profile_lifetimes(view, symbols);
   else if (settings.pprof == NULL)
     profile_table(view, symbols);
   return status;
@@ -270,8 +272,15 @@ show_interval(struct target *target, double seconds, bool switched)
 static enum status
 check_settings(void)
 {
-  if (settings.growth && settings.peak) {
-    complain("--growth and --peak: one at a time");
+  bool page = settings.html || settings.collapsed || settings.tree ||
+              settings.pprof != NULL;
+
+  if (settings.growth + settings.peak + settings.lifetimes > 1) {
+    complain("--growth, --peak and --lifetimes: one at a time");
+    return STATUS_USAGE;
+  }
+  if (settings.lifetimes && page) {
+    complain("--lifetimes is a table, or with --json a document");
     return STATUS_USAGE;
   }
   if (!settings.html)

@@ -24,11 +24,14 @@ struct stack_view {
   uint64_t peak_blocks;
   uint64_t allocated; /* bytes, ever or since the first reading */
   uint64_t allocated_blocks;
+  uint64_t freed; /* bytes, of these */
   int64_t growth; /* of live since the first reading */
   uint64_t samples;
   bool whole; /* it reaches the outermost frame */
   uint32_t depth;
   const uintptr_t *pcs; /* the innermost first */
+  /* Samples that were freed, ever or since the first reading. */
+  uint32_t lifetimes[PROFILE_LIFETIMES];
 };
 
 struct profile_view {
@@ -141,6 +144,8 @@ uint64_t tree_weight(const struct frame *frame);
 
 /* ---- Ways to show --------------------------------------------------------- */
 void profile_table(const struct profile_view *view, struct symbols *symbols);
+void profile_lifetimes(const struct profile_view *view,
+                       struct symbols *symbols);
 void profile_tree(const struct profile_view *view, struct symbols *symbols);
 void profile_collapsed(const struct profile_view *view,
                        struct symbols *symbols);

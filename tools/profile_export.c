@@ -21,7 +21,7 @@
 static json_t *
 stack_json(const struct stack_view *stack, struct symbols *symbols)
 {
-  json_t *frames = json_array();
+  json_t *frames = json_array(), *lifetimes = json_array();
 
   for (uint32_t i = 0; i < stack->depth; i++) {
     const struct names *names = symbols_find(symbols, stack->pcs[i]);
@@ -30,15 +30,18 @@ stack_json(const struct stack_view *stack, struct symbols *symbols)
       json_array_append_new(frames, name != NULL ? name : json_string("?"));
     }
   }
+  for (unsigned i = 0; i < PROFILE_LIFETIMES; i++)
+    json_array_append_new(lifetimes, json_integer(stack->lifetimes[i]));
   return json_pack(
-      "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:o}", "live_bytes",
+      "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:o,s:o}", "live_bytes",
       (json_int_t)stack->live, "live_blocks", (json_int_t)stack->live_blocks,
       "peak_bytes", (json_int_t)stack->peak, "peak_blocks",
       (json_int_t)stack->peak_blocks, "allocated_bytes",
       (json_int_t)stack->allocated, "allocated_blocks",
-      (json_int_t)stack->allocated_blocks, "growth_bytes",
-      (json_int_t)stack->growth, "samples", (json_int_t)stack->samples, "whole",
-      (int)stack->whole, "frames", frames);
+      (json_int_t)stack->allocated_blocks, "freed_bytes",
+      (json_int_t)stack->freed, "growth_bytes", (json_int_t)stack->growth,
+      "samples", (json_int_t)stack->samples, "whole", (int)stack->whole,
+      "lifetimes", lifetimes, "frames", frames);
 }
 
 enum status

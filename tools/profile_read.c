@@ -25,7 +25,7 @@ chunks_read(const struct target *target, const struct profile *profile,
   size_t bytes = profile->stack_bytes;
   int error = 0;
 
-  if (bytes > PROFILE_CHUNKS * PROFILE_CHUNK)
+  if (bytes > PROFILE_STACK_CHUNKS * PROFILE_CHUNK)
     return -EFAULT;
   view->memory = calloc(1, bytes + PROFILE_CHUNK);
   if (view->memory == NULL)
@@ -65,7 +65,10 @@ add_stack(struct profile_view *view, uint64_t place,
       .whole = stack->whole == 1,
       .depth = stack->depth,
       .pcs = stack->pcs,
+      .freed = stack->freed,
   };
+  memcpy(view->stacks[view->nstacks - 1].lifetimes, stack->lifetimes,
+         sizeof stack->lifetimes);
 }
 
 /* False if what was read is none of it. */
@@ -160,6 +163,9 @@ profile_subtract(struct profile_view *now, const struct profile_view *before)
     stack->allocated = less(stack->allocated, old->allocated);
     stack->allocated_blocks =
         less(stack->allocated_blocks, old->allocated_blocks);
+    stack->freed = less(stack->freed, old->freed);
+    for (unsigned k = 0; k < PROFILE_LIFETIMES; k++)
+      stack->lifetimes[k] -= old->lifetimes[k];
   }
 }
 

@@ -58,7 +58,8 @@ heavier(const void *a, const void *b)
 }
 
 static const struct stack_view **
-sorted(const struct profile_view *view)
+sorted(const struct profile_view *view,
+       int (*order)(const void *a, const void *b))
 {
   const struct stack_view **rows = calloc(view->nstacks + 1, sizeof *rows);
 
@@ -66,7 +67,7 @@ sorted(const struct profile_view *view)
     abort();
   for (size_t i = 0; i < view->nstacks; i++)
     rows[i] = &view->stacks[i];
-  qsort(rows, view->nstacks, sizeof *rows, heavier);
+  qsort(rows, view->nstacks, sizeof *rows, order);
   return rows;
 }
 
@@ -106,7 +107,7 @@ growth_text(char *text, int64_t growth)
 void
 profile_table(const struct profile_view *view, struct symbols *symbols)
 {
-  const struct stack_view **rows = sorted(view);
+  const struct stack_view **rows = sorted(view, heavier);
   struct profile_sums sums = profile_sum(view);
   size_t width = width_of_output();
   char text[1024], line[1200], a[32], b[32], c[40];
@@ -143,6 +144,101 @@ profile_table(const struct profile_view *view, struct symbols *symbols)
   if (view->lost > 0)
     printf("; %" PRIu64 " samples were lost", view->lost);
   printf("\n");
+  free(rows);
+}
+
+/* ---- Lifetimes -------------------------------------------------------------- */
+static int
+more_freed(const void *a, const void *b)
+{
+  const struct stack_view *const *x = a, *const *y = b;
+
+  return ((*x)->freed < (*y)->freed) - ((*x)->freed > (*y)->freed);
+}
+
+/* How many lived less than 2^@bits milliseconds. */
+static uint64_t
+shorter_than(const struct stack_view *stack, unsigned bits)
+{
+  uint64_t sum = 0;
+
+  for (unsigned i = 0; i <= bits && i < PROFILE_LIFETIMES; i++)
+    sum += stack->lifetimes[i];
+  return sum;
+}
+
+/* The shortest power of two that @percent of the samples lived less than. */
+static const char *
+quantile(char text[16], const struct stack_view *stack, unsigned percent)
+{
+  uint64_t all = shorter_than(stack, PROFILE_LIFETIMES);
+  unsigned bits = 0;
+  double seconds;
+
+  while (bits < PROFILE_LIFETIMES - 1 &&
+         100 * shorter_than(stack, bits) < percent * all)
+    bits++;
+  seconds = (double)((uint64_t)1 << bits) / 1e3;
+  if (bits == PROFILE_LIFETIMES - 1)
+    snprintf(text, 16, "longer");
+  else if (bits < 10)
+    snprintf(text, 16, "%u ms", 1u << bits);
+  else if (seconds < 100)
+    snprintf(text, 16, "%.0f s", seconds);
+  else if (seconds < 6000)
+    snprintf(text, 16, "%.0f min", seconds / 60);
+  else if (seconds < 360000)
+    snprintf(text, 16, "%.0f h", seconds / 3600);
+  else
+    snprintf(text, 16, "%.0f d", seconds / 86400);
+  return text;
+}
+
+static void
+put_lifetime(const struct stack_view *stack, struct symbols *symbols,
+             size_t width)
+{
+  /* 8 ms, a second, a minute, in powers of two. */
+  static const unsigned ends[] = {3, 10, 16, PROFILE_LIFETIMES};
+  uint64_t all = shorter_than(stack, PROFILE_LIFETIMES), before = 0;
+  char text[1024], line[1200], a[32], b[16], c[16];
+  int length = snprintf(line, sizeof line, "%9s %9" PRIu64 " %7s %7s",
+                        size_text(a, stack->freed), all, quantile(b, stack, 50),
+                        quantile(c, stack, 90));
+
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    uint64_t sum = shorter_than(stack, ends[i]);
+    length += snprintf(line + length, sizeof line - (size_t)length, " %5.1f",
+                       100 * (double)(sum - before) / (double)all);
+    before = sum;
+  }
+  chain(symbols, stack, text, sizeof text);
+  snprintf(line + length, sizeof line - (size_t)length, " %s", text);
+  put_cut(line, width);
+}
+
+void
+profile_lifetimes(const struct profile_view *view, struct symbols *symbols)
+{
+  const struct stack_view **rows = sorted(view, more_freed);
+  size_t width = width_of_output(), shown = 0, freed = 0;
+
+  printf("%s    FREED   SAMPLES  HALF <  90%% <  <8ms   <1s  <66s  more STACK%s"
+         "\n",
+         bold(), plain());
+  for (size_t i = 0; i < view->nstacks; i++) {
+    if (shorter_than(rows[i], PROFILE_LIFETIMES) == 0)
+      continue;
+    freed++;
+    if (shown == ROWS)
+      continue;
+    put_lifetime(rows[i], symbols, width);
+    shown++;
+  }
+  if (freed > shown)
+    printf("%9s and %zu more stacks\n", "", freed - shown);
+  printf("%9s %zu of %zu stacks freed sampled blocks\n", "", freed,
+         view->nstacks);
   free(rows);
 }
 

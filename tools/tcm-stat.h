@@ -54,6 +54,7 @@ struct settings {
   bool has_seconds;       /* it was given */
   bool growth;            /* profile --growth */
   bool peak;              /* profile --peak */
+  bool lifetimes;         /* profile --lifetimes */
   bool tree;              /* profile --tree */
   bool collapsed;         /* profile --collapsed */
   bool html;              /* profile --html */

@@ -55,13 +55,19 @@
 /* Records and stacks lie in chunks, which stay. */
 #define PROFILE_CHUNK_SHIFT 16
 #define PROFILE_CHUNK ((size_t)1 << PROFILE_CHUNK_SHIFT)
-/* 16 MiB of each: 299,000 sampled blocks and some 55,000 stacks. */
+/* 16 MiB: 299,000 sampled blocks. */
 #define PROFILE_CHUNKS 256
+/* 24 MiB: some 60,000 stacks. */
+#define PROFILE_STACK_CHUNKS 384
 #define PROFILE_BUCKETS 8192
 
 /* Bytes from sample to sample where an option needs samples and nobody said how
  * many. */
 #define PROFILE_MEAN_DEFAULT ((uint64_t)512 << 10)
+
+/* How long sampled blocks were in use: less than a millisecond, less than two,
+ * less than four; the last is 2^30 ms, 12 days, and more. */
+#define PROFILE_LIFETIMES 32
 
 /* Sums of blocks are in parts of one, as weights are no whole numbers. */
 #define PROFILE_BLOCK 4096
@@ -73,7 +79,7 @@ struct profile_record {
   uint64_t bytes;  /* that it stands for */
   uint64_t blocks; /* that it stands for, in parts of PROFILE_BLOCK */
   uint64_t slack;  /* bytes of the span beyond what is usable */
-  uint64_t time;   /* tcmi_system_milliseconds() */
+  uint64_t time;   /* milliseconds, of tcmi_system_nanoseconds() */
   uint32_t stack;  /* its place, or the next free record's number */
   uint32_t thread; /* id of the one that allocated it */
 };
@@ -94,6 +100,7 @@ struct profile_stack {
   uint64_t peak_number; /* of the peak that what was kept is of */
   uint64_t peak;        /* bytes in use then */
   uint64_t peak_blocks;
+  uint32_t lifetimes[PROFILE_LIFETIMES]; /* samples that were freed */
   uintptr_t pcs[]; /* return addresses, the innermost first */
 };
 
@@ -113,7 +120,7 @@ struct profile {
   uint64_t metadata_bytes; /* of all the following */
   uint32_t *buckets;       /* places, by hash; NULL until first needed */
   struct profile_record *records[PROFILE_CHUNKS];
-  char *stacks[PROFILE_CHUNKS];
+  char *stacks[PROFILE_STACK_CHUNKS];
 };
 
 /* All zero, and apart from small variables, so that a process that takes no

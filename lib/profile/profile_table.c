@@ -95,7 +95,7 @@ new_place_locked(size_t depth)
   if ((at & (PROFILE_CHUNK - 1)) + size > PROFILE_CHUNK)
     at = round_up((size_t)at, PROFILE_CHUNK);
   chunk = (size_t)(at >> PROFILE_CHUNK_SHIFT);
-  if (chunk >= PROFILE_CHUNKS)
+  if (chunk >= PROFILE_STACK_CHUNKS)
     return 0;
   if (tcmi_profile.stacks[chunk] == NULL &&
       (tcmi_profile.stacks[chunk] = metadata_locked(PROFILE_CHUNK)) == NULL)
@@ -150,6 +150,13 @@ add_locked(const uintptr_t *pcs, size_t depth, bool whole)
   return number;
 }
 
+/* The cheap clock is late by as much as many a block lives. */
+static uint64_t
+milliseconds(void)
+{
+  return tcmi_system_nanoseconds() / 1000000;
+}
+
 uint32_t
 tcmi_profile_add(const uintptr_t *pcs, size_t depth, bool whole, size_t size,
                  uint64_t mean)
@@ -169,7 +176,7 @@ tcmi_profile_add(const uintptr_t *pcs, size_t depth, bool whole, size_t size,
   record->size = size;
   record->bytes = (uint64_t)(weight * (double)size + 0.5);
   record->blocks = (uint64_t)(weight * PROFILE_BLOCK + 0.5);
-  record->time = tcmi_system_milliseconds();
+  record->time = milliseconds();
   record->thread = lock_self();
   lock_release(&tcmi_profile_lock);
   return number;
@@ -234,6 +241,7 @@ give_back_locked(uint32_t number)
 void
 tcmi_profile_remove(uint32_t number)
 {
+  uint64_t now = milliseconds();
   struct profile_record *record;
   struct profile_stack *stack;
 
@@ -243,6 +251,8 @@ tcmi_profile_remove(uint32_t number)
   keep_peak_locked(stack);
   stack->freed += record->bytes;
   stack->freed_blocks += record->blocks;
+  stack->lifetimes[min_size(bit_width(now - record->time),
+                            PROFILE_LIFETIMES - 1)]++;
   tcmi_profile.live -= record->bytes;
   atomic_sub_relaxed(&tcmi_large_stats.slack, record->slack);
   give_back_locked(number);

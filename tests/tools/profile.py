@@ -134,6 +134,34 @@ def the_peak():
     assert done.returncode != toolbox.OK
 
 
+def lifetimes():
+    """Blocks that were in use for half a second, counted when they are freed."""
+    def ages(shown):
+        counts = [s["lifetimes"] for s in shown["stacks"]]
+        return [sum(column) for column in zip(*counts)]
+    with Target(env={"TCM_PROFILE_BYTES": "4096"}) as target:
+        target.do("fill 3000 1000")
+        before = ages(document(target.pid))
+        time.sleep(0.6)
+        target.do("empty")
+        shown = document(target.pid)
+        text = profile(target.pid, "--lifetimes", env={"COLUMNS": "80"})
+        later = ages(document(target.pid, "--seconds=0.1"))
+    freed = [b - a for a, b in zip(before, ages(shown))]
+    samples = sum(s["samples"] for s in shown["stacks"])
+    assert sum(freed[:10]) < 0.1 * samples < sum(freed[10:]), (freed, samples)
+    assert sum(s["freed_bytes"] for s in shown["stacks"]) > 2.5e6
+    assert sum(later) == 0, later
+    row = text.splitlines()[1].split()
+    # FREED and its unit, SAMPLES, two times and their units, four shares.
+    assert row[4] == row[6] == "s" and int(row[3]) <= int(row[5]), text
+    assert float(row[7]) < 10 and abs(sum(map(float, row[7:11])) - 100) < 0.3
+    assert all(len(line) <= 80 for line in text.splitlines()), text
+    for other in "--tree", "--peak", "--collapsed", "--html", "--growth":
+        done = stat("profile", "--lifetimes", other, target.pid)
+        assert done.returncode != toolbox.OK and done.stdout == "", other
+
+
 def a_stopped_process_is_read():
     with Target(env={"TCM_PROFILE_BYTES": "4096"}) as target:
         target.do("fill 3000 1000")
@@ -343,6 +371,7 @@ toolbox.main([
     lines_fit,
     estimates_are_near,
     the_peak,
+    lifetimes,
     a_stopped_process_is_read,
     one_that_does_not_answer,
     collapsed_stacks,

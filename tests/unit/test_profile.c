@@ -423,6 +423,38 @@ START_TEST(a_block_that_there_never_was)
 }
 END_TEST
 
+static uint64_t
+freed_samples(const struct profile_stack *stack)
+{
+  uint64_t sum = 0;
+
+  for (unsigned i = 0; i < PROFILE_LIFETIMES; i++)
+    sum += stack->lifetimes[i];
+  return sum;
+}
+
+/* Blocks that are made older, to the middle between two powers of two, so that
+ * a pause of the test changes nothing. */
+START_TEST(lifetimes)
+{
+  const struct profile_stack *stack;
+
+  start(1, unit_seed());
+  for (unsigned bits = 13; bits < 40; bits++) {
+    void *block = nested(0, 100);
+    unsigned place = bits < PROFILE_LIFETIMES ? bits : PROFILE_LIFETIMES - 1;
+    uint32_t before;
+    stack = stack_of(block);
+    before = stack->lifetimes[place];
+    tcmi_profile_record(pagemap_span((uintptr_t)block)->sample)->time -=
+        ((uint64_t)1 << bits) * 3 / 4;
+    tcmi_free(block);
+    ck_assert_uint_eq(stack->lifetimes[place], before + 1);
+  }
+  must(freed_samples(stack) == 40 - 13);
+}
+END_TEST
+
 /* Off, on, off: the fast path is what it was, and frees find their records. */
 START_TEST(on_and_off)
 {
@@ -579,6 +611,7 @@ main(void)
   tcase_add_test(tests, a_large_block_that_grows);
   tcase_add_test(tests, the_peak);
   tcase_add_test(tests, a_block_that_there_never_was);
+  tcase_add_test(tests, lifetimes);
   tcase_add_test(tests, on_and_off);
   tcase_add_test(tests, another_thread);
   tcase_add_test(tests, in_a_child);
