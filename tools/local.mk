@@ -34,6 +34,7 @@ tools_tcm_stat_SOURCES = \
 	tools/profile.h \
 	tools/profile_export.c \
 	tools/profile_html.c \
+	tools/profile_pinned.c \
 	tools/profile_read.c \
 	tools/profile_text.c \
 	tools/profile_tree.c \

@@ -68,6 +68,20 @@ bool table_bit(const uint64_t *words, size_t i);
 int pages_read(const struct target *target, const struct heap_view *heap,
                struct page_view *view, page_sink *sink, void *to);
 
+/* An object that is thought of as in use, beside those that are. */
+struct guest {
+  uintptr_t at; /* its address, at a place for objects of its class */
+  unsigned class_id;
+  size_t owner;  /* the caller's */
+  double weight; /* the caller's */
+  double beside; /* bytes not in use on its pages, divided on each by how many
+                    objects, guests too, keep it */
+};
+
+/* Looks at the pages of the guests, which it sorts by address.  The same. */
+int pages_read_guests(const struct target *target, const struct heap_view *heap,
+                      struct guest *guests, size_t n);
+
 /* ---- Outside of the heap ----------------------------------------------- */
 enum outside_kind {
   OUTSIDE_ANONYMOUS, /* mappings of the program's own, brk too */

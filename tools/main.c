@@ -22,6 +22,7 @@ enum {
   LONG_GROWTH,
   LONG_PEAK,
   LONG_LIFETIMES,
+  LONG_PINNED,
   LONG_TREE,
   LONG_COLLAPSED,
   LONG_HTML,
@@ -44,6 +45,7 @@ static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},
     {"pages", no_argument, NULL, LONG_PAGES},
     {"peak", no_argument, NULL, LONG_PEAK},
+    {"pinned", no_argument, NULL, LONG_PINNED},
     {"pprof", required_argument, NULL, LONG_PPROF},
     {"seconds", required_argument, NULL, LONG_SECONDS},
     {"timeout", required_argument, NULL, LONG_TIMEOUT},
@@ -93,6 +95,8 @@ static const char usage_text[] =
     "      --growth        profile: what grew meanwhile, and whether it leaks\n"
     "      --peak          profile: as it was when most memory was in use\n"
     "      --lifetimes     profile: how long blocks were in use\n"
+    "      --pinned        profile: which code keeps free memory from going "
+    "back\n"
     "      --tree          profile: callers above what they call\n"
     "      --collapsed     profile: a line for each stack, for flame graphs\n"
     "      --html          profile: a page for a browser, with a flame graph\n"
@@ -247,6 +251,8 @@ take_profile_option(int option)
     give(&settings.peak, TAKES_PROFILE);
   else if (option == LONG_LIFETIMES)
     give(&settings.lifetimes, TAKES_PROFILE);
+  else if (option == LONG_PINNED)
+    give(&settings.pinned, TAKES_PROFILE);
   else if (option == LONG_TREE)
     give(&settings.tree, TAKES_PROFILE);
   else if (option == LONG_COLLAPSED)

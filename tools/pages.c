@@ -26,6 +26,8 @@ struct walk {
   uintptr_t large_start;  /* of the large block that was met last */
   uintptr_t large_end;
   enum page_kind large_kind;
+  struct guest *guests; /* sorted, or NULL */
+  size_t nguests;
   struct page_view *view;
   struct cell cells[HUGE_PAGE_PAGES];
 };
@@ -176,7 +178,7 @@ mark_live(struct page_marks *marks, size_t from, size_t end)
     size_t page = from >> PAGE_SHIFT;
     size_t next = (page + 1) << PAGE_SHIFT;
     size_t part = (next < end ? next : end) - from;
-    marks->live[page]++;
+    marks->live[page] += marks->live[page] < UINT16_MAX;
     marks->live_bytes[page] += (uint32_t)part;
     from += part;
   }
@@ -205,6 +207,72 @@ mark_objects(const struct walk *walk, const union whole_span *whole,
   }
 }
 
+/* The first guest at @address or above. */
+static size_t
+find_guest(const struct walk *walk, uintptr_t address)
+{
+  size_t low = 0, high = walk->nguests;
+
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (walk->guests[middle].at < address)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/* Its share of what is not in use on the pages that it touches. */
+static double
+share_of(const struct page_marks *marks, size_t from, size_t end)
+{
+  double sum = 0;
+
+  for (size_t p = from >> PAGE_SHIFT; p <= (end - 1) >> PAGE_SHIFT; p++)
+    if (marks->live_bytes[p] < PAGE_SIZE)
+      sum += (double)(PAGE_SIZE - marks->live_bytes[p]) / marks->live[p];
+  return sum;
+}
+
+/* Whether the guest fits a span. */
+static bool
+is_place(const struct span *s, const struct guest *guest)
+{
+  size_t size = size_class_size(s->class_id);
+
+  return s->class_id == guest->class_id && (guest->at - s->start) % size == 0 &&
+         (guest->at - s->start) / size < s->nobjs;
+}
+
+/* Guests of a span join the objects that are in use there; one that has the
+ * place of another joins as one more. */
+static void
+take_guests(const struct walk *walk, const union whole_span *whole,
+            struct page_marks *marks)
+{
+  const struct span *s = &whole->span;
+  size_t size = size_class_size(s->class_id);
+  size_t first = find_guest(walk, s->start), i;
+
+  for (i = first; i < walk->nguests && walk->guests[i].at < span_end(s); i++) {
+    struct guest *guest = &walk->guests[i];
+    size_t object = (guest->at - s->start) / size;
+    size_t next = find_cached(walk, guest->at);
+    bool is_free = object >= s->fresh ||
+                   (whole->span.bits[object / 64] >> object % 64 & 1) ||
+                   (next < walk->ncached && walk->cached[next] == guest->at);
+    bool again = i > first && walk->guests[i - 1].at == guest->at;
+    if (is_place(s, guest) && (is_free || again))
+      mark_live(marks, object * size, (object + 1) * size);
+  }
+  for (i = first; i < walk->nguests && walk->guests[i].at < span_end(s); i++) {
+    size_t from = walk->guests[i].at - s->start;
+    if (is_place(s, &walk->guests[i]))
+      walk->guests[i].beside = share_of(marks, from, from + size);
+  }
+}
+
 static enum page_kind
 kind_of(const struct page_marks *marks, size_t page, bool dirty)
 {
@@ -222,6 +290,8 @@ take_small(struct walk *walk, const union whole_span *whole, size_t first)
   struct page_marks marks = {.live = {0}};
 
   mark_objects(walk, whole, &marks);
+  if (walk->guests != NULL)
+    take_guests(walk, whole, &marks);
   for (size_t p = 0; p < s->npages; p++) {
     bool dirty = s->dirty >> p & 1;
     walk->cells[first + p] = (struct cell){(uint8_t)kind_of(&marks, p, dirty),
@@ -386,24 +456,71 @@ walk_arena(struct walk *walk, const struct arena *arena, page_sink *sink,
   return error;
 }
 
+static int
+walk_heap(struct walk *walk, const struct heap_view *heap, page_sink *sink,
+          void *to)
+{
+  int error = cached_read(walk);
+
+  *walk->view = (struct page_view){.large_blocks = 0};
+  for (size_t i = 0; i < heap->narenas && error == 0; i++) {
+    error = walk_arena(walk, &heap->arenas[i].arena, sink, to);
+    /* An arena that went away while it was read. */
+    if (error == -EFAULT && target_is_same(walk->target))
+      error = 0;
+  }
+  return error;
+}
+
 int
 pages_read(const struct target *target, const struct heap_view *heap,
            struct page_view *view, page_sink *sink, void *to)
 {
   struct walk walk = {.target = target, .view = view};
-  int error = cached_read(&walk);
+  int error = walk_heap(&walk, heap, sink, to);
 
-  *view = (struct page_view){.large_blocks = 0};
-  for (size_t i = 0; i < heap->narenas && error == 0; i++) {
-    error = walk_arena(&walk, &heap->arenas[i].arena, sink, to);
-    /* An arena that went away while it was read. */
-    if (error == -EFAULT && target_is_same(target))
-      error = 0;
-  }
   for (size_t i = 0; i < heap->nmapped && error == 0; i++) {
     note_large(&walk, &heap->mapped[i]);
     view->count[walk.large_kind] += heap->mapped[i].npages;
   }
+  free(walk.cached);
+  return error;
+}
+
+static int
+compare_guests(const void *a, const void *b)
+{
+  const struct guest *x = a, *y = b;
+
+  return (x->at > y->at) - (x->at < y->at);
+}
+
+/* Alone on its pages, as its fellows are where the span of this one is gone. */
+static double
+beside_alone(const struct guest *guest)
+{
+  struct page_marks marks = {.live = {0}};
+  size_t from = guest->at & (PAGE_SIZE - 1);
+  size_t end = from + size_class_size(guest->class_id);
+
+  mark_live(&marks, from, end);
+  return share_of(&marks, from, end);
+}
+
+int
+pages_read_guests(const struct target *target, const struct heap_view *heap,
+                  struct guest *guests, size_t n)
+{
+  struct page_view view;
+  struct walk walk = {
+      .target = target, .view = &view, .guests = guests, .nguests = n};
+  int error;
+
+  for (size_t i = 0; i < n; i++)
+    guests[i].beside = beside_alone(&guests[i]);
+  if (n > 0)
+    qsort(guests, n, sizeof *guests, compare_guests);
+  error = walk_heap(&walk, heap, NULL, NULL);
   free(walk.cached);
   return error;
 }

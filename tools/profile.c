@@ -186,6 +186,8 @@ put_profile(const struct target *target, const struct profile_view *view,
     profile_tree(view, symbols);
   else if (settings.lifetimes)
     profile_lifetimes(view, symbols);
+  else if (settings.pinned)
+    profile_pinned(view, symbols);
   else if (settings.pprof == NULL)
     profile_table(view, symbols);
   return status;
@@ -206,14 +208,17 @@ put_note(const char *note)
 }
 
 /* What is shown is what was asked for. */
-static void
+static enum status
 turn_to_view(const struct target *target, struct profile_view *view, char *note,
              size_t size)
 {
-  if (!settings.peak)
-    return;
-  profile_turn_to_peak(view);
-  say_peak(target, view, note, size);
+  if (settings.pinned)
+    return profile_pin(target, view);
+  if (settings.peak) {
+    profile_turn_to_peak(view);
+    say_peak(target, view, note, size);
+  }
+  return STATUS_OK;
 }
 
 /* One reading, of all that was sampled so far. */
@@ -232,11 +237,13 @@ show_once(struct target *target)
     profile_free(&reading.profile);
     return STATUS_FAILED;
   }
-  turn_to_view(target, &reading.profile, note, sizeof note);
-  symbols = symbols_open(target);
-  put_note(note);
-  status = put_profile(target, &reading.profile, symbols, note);
-  symbols_close(symbols);
+  status = turn_to_view(target, &reading.profile, note, sizeof note);
+  if (status == STATUS_OK) {
+    symbols = symbols_open(target);
+    put_note(note);
+    status = put_profile(target, &reading.profile, symbols, note);
+    symbols_close(symbols);
+  }
   profile_free(&reading.profile);
   return status;
 }
@@ -249,8 +256,9 @@ show_interval(struct target *target, double seconds, bool switched)
   enum status status = take_two(target, &before, &after, seconds);
   char note[800] = "";
 
+  if (status == STATUS_OK)
+    status = turn_to_view(target, &after.profile, note, sizeof note);
   if (status == STATUS_OK) {
-    turn_to_view(target, &after.profile, note, sizeof note);
     symbols = symbols_open(target);
     if (settings.growth)
       reach_verdict(&before, &after, symbols, note, sizeof note);
@@ -275,12 +283,13 @@ check_settings(void)
   bool page = settings.html || settings.collapsed || settings.tree ||
               settings.pprof != NULL;
 
-  if (settings.growth + settings.peak + settings.lifetimes > 1) {
-    complain("--growth, --peak and --lifetimes: one at a time");
+  if (settings.growth + settings.peak + settings.lifetimes + settings.pinned >
+      1) {
+    complain("--growth, --peak, --lifetimes and --pinned: one at a time");
     return STATUS_USAGE;
   }
-  if (settings.lifetimes && page) {
-    complain("--lifetimes is a table, or with --json a document");
+  if ((settings.lifetimes || settings.pinned) && page) {
+    complain("--lifetimes and --pinned are tables, or with --json documents");
     return STATUS_USAGE;
   }
   if (!settings.html)

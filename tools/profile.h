@@ -6,6 +6,7 @@
  *     profile_read.c     the stacks out of the target
  *     mappings.c         addresses -> files
  *     symbols.c          addresses -> names
+ *     profile_pinned.c   samples and pages -> who keeps free memory
  *     profile_tree.c     stacks -> a tree
  *     profile_text.c     tables, trees, collapsed stacks
  *     profile_html.c     a flame graph for a browser, see page.h
@@ -25,6 +26,7 @@ struct stack_view {
   uint64_t allocated; /* bytes, ever or since the first reading */
   uint64_t allocated_blocks;
   uint64_t freed; /* bytes, of these */
+  double pinned;  /* free bytes that its blocks keep, see profile_pin() */
   int64_t growth; /* of live since the first reading */
   uint64_t samples;
   bool whole; /* it reaches the outermost frame */
@@ -40,6 +42,7 @@ struct profile_view {
   uint64_t lost;
   uint64_t metadata; /* bytes of the tables in the target */
   uint64_t peak;     /* the most bytes in use, of all stacks */
+  uint64_t pinned;   /* free bytes on pages partly in use, counted */
   uint64_t peak_number;
   uint64_t peak_time; /* milliseconds of the target's clock */
   double seconds;     /* between two readings; 0: there was one only */
@@ -68,6 +71,9 @@ void profile_subtract(struct profile_view *now,
 /* Replaces what is in use by what was at the peak. */
 void profile_turn_to_peak(struct profile_view *view);
 struct profile_sums profile_sum(const struct profile_view *view);
+
+/* Estimates which stacks keep free memory: profile_pinned.c. */
+enum status profile_pin(const struct target *target, struct profile_view *view);
 
 /* ---- Files ----------------------------------------------------------------- */
 /* Bytes of a build-id. */
@@ -146,6 +152,7 @@ uint64_t tree_weight(const struct frame *frame);
 void profile_table(const struct profile_view *view, struct symbols *symbols);
 void profile_lifetimes(const struct profile_view *view,
                        struct symbols *symbols);
+void profile_pinned(const struct profile_view *view, struct symbols *symbols);
 void profile_tree(const struct profile_view *view, struct symbols *symbols);
 void profile_collapsed(const struct profile_view *view,
                        struct symbols *symbols);

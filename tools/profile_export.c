@@ -21,7 +21,7 @@
 static json_t *
 stack_json(const struct stack_view *stack, struct symbols *symbols)
 {
-  json_t *frames = json_array(), *lifetimes = json_array();
+  json_t *frames = json_array(), *lifetimes = json_array(), *object;
 
   for (uint32_t i = 0; i < stack->depth; i++) {
     const struct names *names = symbols_find(symbols, stack->pcs[i]);
@@ -32,7 +32,7 @@ stack_json(const struct stack_view *stack, struct symbols *symbols)
   }
   for (unsigned i = 0; i < PROFILE_LIFETIMES; i++)
     json_array_append_new(lifetimes, json_integer(stack->lifetimes[i]));
-  return json_pack(
+  object = json_pack(
       "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:o,s:o}", "live_bytes",
       (json_int_t)stack->live, "live_blocks", (json_int_t)stack->live_blocks,
       "peak_bytes", (json_int_t)stack->peak, "peak_blocks",
@@ -42,6 +42,10 @@ stack_json(const struct stack_view *stack, struct symbols *symbols)
       (json_int_t)stack->freed, "growth_bytes", (json_int_t)stack->growth,
       "samples", (json_int_t)stack->samples, "whole", (int)stack->whole,
       "lifetimes", lifetimes, "frames", frames);
+  if (settings.pinned)
+    json_object_set_new(object, "pinned_bytes",
+                        json_integer((json_int_t)stack->pinned));
+  return object;
 }
 
 enum status
@@ -60,6 +64,9 @@ profile_json(const struct target *target, const struct profile_view *view,
                 (json_int_t)view->metadata, "stacks", stacks);
   if (root == NULL)
     return STATUS_FAILED;
+  if (settings.pinned)
+    json_object_set_new(root, "pinned_bytes",
+                        json_integer((json_int_t)view->pinned));
   json_dumpf(root, stdout, JSON_COMPACT);
   putchar('\n');
   json_decref(root);

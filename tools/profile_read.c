@@ -9,13 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNIT 8
-
 static size_t
 stack_size(size_t depth)
 {
-  return (sizeof(struct profile_stack) + depth * sizeof(uintptr_t) + UNIT - 1) /
-         UNIT * UNIT;
+  return (sizeof(struct profile_stack) + depth * sizeof(uintptr_t) +
+          PROFILE_UNIT - 1) /
+         PROFILE_UNIT * PROFILE_UNIT;
 }
 
 static int
@@ -80,7 +79,7 @@ stacks_find(struct profile_view *view, size_t bytes)
   view->stacks = calloc(most, sizeof *view->stacks);
   if (view->stacks == NULL)
     return false;
-  for (size_t at = UNIT; at < bytes;) {
+  for (size_t at = PROFILE_UNIT; at < bytes;) {
     size_t left = PROFILE_CHUNK - (at & (PROFILE_CHUNK - 1));
     const struct profile_stack *stack = (const void *)(view->memory + at);
     if (left < sizeof *stack || stack->hash == 0) {

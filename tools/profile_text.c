@@ -242,6 +242,45 @@ profile_lifetimes(const struct profile_view *view, struct symbols *symbols)
   free(rows);
 }
 
+/* ---- Pinned ------------------------------------------------------------------ */
+static int
+more_pinned(const void *a, const void *b)
+{
+  const struct stack_view *const *x = a, *const *y = b;
+
+  return ((*x)->pinned < (*y)->pinned) - ((*x)->pinned > (*y)->pinned);
+}
+
+void
+profile_pinned(const struct profile_view *view, struct symbols *symbols)
+{
+  const struct stack_view **rows = sorted(view, more_pinned);
+  char text[1024], line[1200], a[32], b[32];
+  size_t width = width_of_output(), shown;
+  double sum = 0;
+
+  for (size_t i = 0; i < view->nstacks; i++)
+    sum += view->stacks[i].pinned;
+  printf(
+      "%s    PINNED     %%      LIVE    BLOCKS STACK, THE INNERMOST FIRST%s\n",
+      bold(), plain());
+  for (shown = 0;
+       shown < view->nstacks && shown < ROWS && rows[shown]->pinned > 0;
+       shown++) {
+    const struct stack_view *stack = rows[shown];
+    int length = snprintf(line, sizeof line, "%10s %5.1f %9s %9" PRIu64 " ",
+                          size_text(a, (uint64_t)stack->pinned),
+                          100 * stack->pinned / sum, size_text(b, stack->live),
+                          stack->live_blocks);
+    chain(symbols, stack, text, sizeof text);
+    snprintf(line + length, sizeof line - (size_t)length, "%s", text);
+    put_cut(line, width);
+  }
+  printf("%10s by the samples; %s counted, free on pages that blocks keep\n",
+         size_text(a, (uint64_t)sum), size_text(b, view->pinned));
+  free(rows);
+}
+
 /* ---- Collapsed stacks ------------------------------------------------------- */
 /* Semicolons and newlines have a meaning there. */
 static void

@@ -55,6 +55,7 @@ struct settings {
   bool growth;            /* profile --growth */
   bool peak;              /* profile --peak */
   bool lifetimes;         /* profile --lifetimes */
+  bool pinned;            /* profile --pinned */
   bool tree;              /* profile --tree */
   bool collapsed;         /* profile --collapsed */
   bool html;              /* profile --html */

@@ -93,10 +93,12 @@ enum {
       LAYOUT_STRUCT(LAYOUT_15, struct span, link, start, npages, mapped)),
   LAYOUT_17 = LAYOUT_CUT(
       LAYOUT_STRUCT(LAYOUT_16, struct profile, mean, samples, records, stacks)),
-  LAYOUT_LARGE = LAYOUT_CUT(
-      LAYOUT_STRUCT(LAYOUT_17, struct large_stats, count, bytes, slack, slack)),
+  LAYOUT_RECORD = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_17, struct profile_record,
+                                           block, blocks, home, stack)),
+  LAYOUT_LARGE = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_RECORD, struct large_stats,
+                                          count, bytes, slack, slack)),
   LAYOUT_18 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_LARGE, struct profile_stack,
-                                       depth, allocated, freed, pcs)),
+                                       depth, peak, lifetimes, pcs)),
   LAYOUT_SLOT = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_18, struct guarded_slot, block,
                                          size, allocated, freed)),
   LAYOUT_POOL = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_SLOT, struct guarded_pool,

@@ -179,6 +179,17 @@ tcmi_profile_allocate(size_t align, size_t size, size_t usable, bool zero)
 }
 
 void
+tcmi_profile_note_home(const void *block, uintptr_t home)
+{
+  const struct span *span = pagemap_span((uintptr_t)block);
+
+  CHECK(span != NULL);
+  lock_acquire(&tcmi_profile_lock);
+  tcmi_profile_record(span->sample)->home = home;
+  lock_release(&tcmi_profile_lock);
+}
+
+void
 tcmi_profile_resized(struct span *span)
 {
   struct cache_owner *owner = owner_of(tcmi_thread_cache);

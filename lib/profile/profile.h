@@ -32,6 +32,10 @@
  *         in use                A   A   A          B          C
  *         kept                  -   -   -          A          A    <- at peak 9
  *
+ * A sampled block has its pages to itself, so the place that it would have had
+ * beside others is noted: its home, which the next block of its size gets.  By
+ * these a reader tells which stacks keep partly used pages from going back.
+ *
  * A reader outside the process copies the stacks while they are in use: sums of
  * one stack may be of slightly different moments.
  *
@@ -52,10 +56,12 @@
 #include "cache/thread_cache.h"
 #include "heap/span.h"
 
-/* Records and stacks lie in chunks, which stay. */
+/* Records and stacks lie in chunks, which stay.  A place of a stack is in
+ * units. */
+#define PROFILE_UNIT 8
 #define PROFILE_CHUNK_SHIFT 16
 #define PROFILE_CHUNK ((size_t)1 << PROFILE_CHUNK_SHIFT)
-/* 16 MiB: 299,000 sampled blocks. */
+/* 16 MiB: 262,000 sampled blocks. */
 #define PROFILE_CHUNKS 256
 /* 24 MiB: some 60,000 stacks. */
 #define PROFILE_STACK_CHUNKS 384
@@ -80,6 +86,8 @@ struct profile_record {
   uint64_t blocks; /* that it stands for, in parts of PROFILE_BLOCK */
   uint64_t slack;  /* bytes of the span beyond what is usable */
   uint64_t time;   /* milliseconds, of tcmi_system_nanoseconds() */
+  uintptr_t home;  /* where it would lie as an object of its size class; 0: it
+                      would be a large block, or that is not known */
   uint32_t stack;  /* its place, or the next free record's number */
   uint32_t thread; /* id of the one that allocated it */
 };
@@ -157,6 +165,8 @@ COLD void tcmi_profile_follow(void);
  * has to give, counted. */
 void *tcmi_profile_allocate(size_t align, size_t size, size_t usable,
                             bool zero);
+/* The sampled block would lie at @home if it were none. */
+void tcmi_profile_note_home(const void *block, uintptr_t home);
 /* A large block was resized, and is another to the profile. */
 void tcmi_profile_resized(struct span *span);
 /* The sampled block of a span is freed. */

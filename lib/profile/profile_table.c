@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Records and stacks.  A place is the offset of a stack in all chunks, in units
- * of 8 bytes; 0 is none.
+ * of PROFILE_UNIT; 0 is none.
  */
 #include "config.h"
 
@@ -14,8 +14,6 @@
 #include "heap/large.h"
 #include "profile/profile.h"
 #include "profile/sample_math.h"
-
-#define UNIT 8
 
 struct profile tcmi_profile;
 
@@ -60,7 +58,7 @@ take_record_locked(void)
 static struct profile_stack *
 stack_at(uint64_t place)
 {
-  uint64_t offset = place * UNIT;
+  uint64_t offset = place * PROFILE_UNIT;
 
   return (void *)(tcmi_profile.stacks[offset >> PROFILE_CHUNK_SHIFT] +
                   (offset & (PROFILE_CHUNK - 1)));
@@ -81,7 +79,7 @@ static size_t
 stack_size(size_t depth)
 {
   return round_up(sizeof(struct profile_stack) + depth * sizeof(uintptr_t),
-                  UNIT);
+                  PROFILE_UNIT);
 }
 
 /* Room for a stack, in one chunk; its place, or 0. */
@@ -89,7 +87,8 @@ static uint64_t
 new_place_locked(size_t depth)
 {
   size_t size = stack_size(depth);
-  uint64_t at = tcmi_profile.stack_bytes == 0 ? UNIT : tcmi_profile.stack_bytes;
+  uint64_t at =
+      tcmi_profile.stack_bytes == 0 ? PROFILE_UNIT : tcmi_profile.stack_bytes;
   size_t chunk;
 
   if ((at & (PROFILE_CHUNK - 1)) + size > PROFILE_CHUNK)
@@ -100,7 +99,7 @@ new_place_locked(size_t depth)
   if (tcmi_profile.stacks[chunk] == NULL &&
       (tcmi_profile.stacks[chunk] = metadata_locked(PROFILE_CHUNK)) == NULL)
     return 0;
-  return at / UNIT;
+  return at / PROFILE_UNIT;
 }
 
 /* The place of the stack, a new one if need be; 0 without room. */
@@ -134,7 +133,7 @@ find_stack_locked(const uintptr_t *pcs, size_t depth, bool whole)
   *bucket = (uint32_t)place;
   /* Read by those that walk without the lock. */
   atomic_store_release(&tcmi_profile.stack_bytes,
-                       place * UNIT + stack_size(depth));
+                       place * PROFILE_UNIT + stack_size(depth));
   tcmi_profile.nstacks++;
   return place;
 }
@@ -221,6 +220,7 @@ tcmi_profile_place(uint32_t number, uintptr_t block, size_t usable,
   record = tcmi_profile_record(number);
   record->block = block;
   record->size = usable;
+  record->home = 0;
   record->slack = slack;
   atomic_add_relaxed(&tcmi_large_stats.slack, slack);
   count_locked(record);
@@ -274,19 +274,19 @@ const struct profile_stack *
 tcmi_profile_next_stack(uint64_t *place)
 {
   const struct profile_stack *stack;
-  uint64_t at = *place == 0 ? UNIT : *place * UNIT;
+  uint64_t at = *place == 0 ? PROFILE_UNIT : *place * PROFILE_UNIT;
 
   for (;;) {
     size_t left = PROFILE_CHUNK - (size_t)(at & (PROFILE_CHUNK - 1));
     if (at >= atomic_load_acquire(&tcmi_profile.stack_bytes))
       return NULL;
     if (left >= sizeof(struct profile_stack)) {
-      stack = stack_at(at / UNIT);
+      stack = stack_at(at / PROFILE_UNIT);
       if (stack->hash != 0)
         break;
     }
     at += left;
   }
-  *place = (at + stack_size(stack->depth)) / UNIT;
+  *place = (at + stack_size(stack->depth)) / PROFILE_UNIT;
   return stack;
 }

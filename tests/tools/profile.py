@@ -162,6 +162,63 @@ def lifetimes():
         assert done.returncode != toolbox.OK and done.stdout == "", other
 
 
+# One of 64 blocks stays, on pages that were full once; the dense ones fill
+# theirs.  The names stand in the code, so that each function stays one.
+PINNED = """
+#include <stdio.h>
+#include <stdlib.h>
+#define N 400000
+#define MAKE(name) __attribute__((noinline)) static char *name(void) \\
+  { char *p = malloc(64); *(const char *volatile *)p = #name; return p; }
+MAKE(keeper) MAKE(passenger) MAKE(dense)
+static char *gone[N], *kept[N], *packed[N / 16];
+int main(void)
+{
+  for (int i = 0; i < N; i++)
+    if (i % 64 == 0)
+      kept[i] = keeper();
+    else
+      gone[i] = passenger();
+  for (int i = 0; i < N / 16; i++)
+    packed[i] = dense();
+  for (int i = 0; i < N; i++)
+    free(gone[i]);
+  puts("ready");
+  fflush(stdout);
+  return getchar() == packed[0][0] && kept[0] == packed[1];
+}
+"""
+
+
+def pinned():
+    """Who keeps pages is named, and not who has most blocks."""
+    need_names()
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "pinned")
+        if shutil.which("cc") is None:
+            raise Skip("there is no C compiler")
+        subprocess.run(["cc", "-O2", "-xc", "-o", program, "-"], check=True,
+                       input=PINNED, text=True)
+        with Target([program], env={"TCM_PROFILE_BYTES": "1024"}) as target:
+            text = profile(target.pid, "--pinned", env={"COLUMNS": "80"})
+            shown = document(target.pid, "--pinned")
+            for other in "--tree", "--peak", "--html":
+                done = stat("profile", "--pinned", other, target.pid)
+                assert done.returncode == toolbox.USAGE, other
+
+    def of(name, what):
+        return sum(s[what] for s in shown["stacks"] if name in s["frames"])
+    keeper, all_of_it = of("keeper", "pinned_bytes"), shown["pinned_bytes"]
+    print("pinned: %d of %d" % (keeper, all_of_it))
+    # 6,250 pages of 4 KiB; 380 samples or so, each with an error of its own.
+    assert all_of_it > 20e6 and abs(keeper / all_of_it - 1) < 0.3
+    assert of("passenger", "pinned_bytes") + of("dense", "pinned_bytes") < \
+        0.02 * all_of_it
+    assert of("dense", "live_bytes") > 2 * of("keeper", "live_bytes")
+    assert "keeper" in text.splitlines()[1], text
+    assert all(len(line) <= 80 for line in text.splitlines()), text
+
+
 def a_stopped_process_is_read():
     with Target(env={"TCM_PROFILE_BYTES": "4096"}) as target:
         target.do("fill 3000 1000")
@@ -372,6 +429,7 @@ toolbox.main([
     estimates_are_near,
     the_peak,
     lifetimes,
+    pinned,
     a_stopped_process_is_read,
     one_that_does_not_answer,
     collapsed_stacks,

@@ -455,6 +455,41 @@ START_TEST(lifetimes)
 }
 END_TEST
 
+/* A small block that is a sample notes the object that it would have been, which
+ * the next block gets; a large one has none. */
+START_TEST(homes)
+{
+  void *kept[200];
+  uintptr_t home;
+
+  start(1, unit_seed());
+  for (size_t i = 0; i < 200; i++) {
+    size_t size = 64 + 37 * i;
+    const struct span *span;
+    kept[i] = nested(0, size);
+    home = tcmi_profile_record(pagemap_span((uintptr_t)kept[i])->sample)->home;
+    span = pagemap_span(home);
+    must(span != NULL && span->class_id == size_class_of(size));
+    must((home - span->start) % size_class_size(span->class_id) == 0);
+  }
+  for (size_t i = 0; i < 200; i++)
+    tcmi_free(kept[i]);
+  kept[0] = nested(0, 100000);
+  must(tcmi_profile_record(pagemap_span((uintptr_t)kept[0])->sample)->home ==
+       0);
+  tcmi_free(kept[0]);
+  kept[0] = nested(0, 100);
+  home = tcmi_profile_record(pagemap_span((uintptr_t)kept[0])->sample)->home;
+  tcm_profile_stop();
+  tcmi_free(tcmi_allocate(200000));
+  kept[1] = tcmi_allocate(100);
+  must((uintptr_t)kept[1] == home);
+  tcmi_free(kept[0]);
+  tcmi_free(kept[1]);
+  tcmi_heap_check();
+}
+END_TEST
+
 /* Off, on, off: the fast path is what it was, and frees find their records. */
 START_TEST(on_and_off)
 {
@@ -612,6 +647,7 @@ main(void)
   tcase_add_test(tests, the_peak);
   tcase_add_test(tests, a_block_that_there_never_was);
   tcase_add_test(tests, lifetimes);
+  tcase_add_test(tests, homes);
   tcase_add_test(tests, on_and_off);
   tcase_add_test(tests, another_thread);
   tcase_add_test(tests, in_a_child);
