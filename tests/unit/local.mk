@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # One program per module of lib/, with Check and the debug core: its assertions,
 # lock ranks, heap walk and fault injection.
-EXTRA_DIST += tests/unit/unit.h
+EXTRA_DIST += tests/unit/long.sh tests/unit/unit.h
 
 if HAVE_CHECK
 unit_tests = \
@@ -45,6 +45,7 @@ unit_tests = \
 	tests/unit/test_unwind
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
+LONG_TESTS += tests/unit/long.sh
 
 unit_cppflags = $(AM_CPPFLAGS) -DTCM_DEBUG=1 $(CHECK_CFLAGS)
 unit_ldadd = libtcmdebugcore.la $(CHECK_LIBS)

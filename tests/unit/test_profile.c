@@ -206,6 +206,190 @@ START_TEST(estimates)
 }
 END_TEST
 
+/* Each depth is a stack of its own. */
+static NOINLINE void *
+nested(size_t depth, size_t size)
+{
+  void *block = depth == 0 ? tcmi_allocate(size) : nested(depth - 1, size);
+
+  /* So that no call becomes a jump. */
+  __asm__ volatile("" : : "r"(block) : "memory");
+  return block;
+}
+
+/* The stack that allocated a sampled block. */
+static const struct profile_stack *
+stack_of(const void *block)
+{
+  const struct span *span = pagemap_span((uintptr_t)block);
+  const struct profile_record *record = tcmi_profile_record(span->sample);
+  const struct profile_stack *stack;
+  uint64_t place, after = 0;
+
+  do {
+    place = after == 0 ? 1 : after;
+    stack = tcmi_profile_next_stack(&after);
+    must(stack != NULL);
+  } while (place != record->stack);
+  return stack;
+}
+
+/* Blocks of one stack. */
+static const struct {
+  size_t size;
+  size_t count;
+} tens[] = {
+    {16, 20000}, {48, 8000},  {100, 5000}, {512, 1500},  {3072, 500},
+    {20000, 80}, {70000, 30}, {MIB, 6},    {8 * MIB, 3}, {64 * MIB, 2},
+};
+#define NTENS (sizeof tens / sizeof *tens)
+
+/* What ten stacks hold, by the estimates, from the truth.  All fields: [owner
+ * thread] */
+struct ten_errors {
+  double of[NTENS]; /* in standard errors */
+  double sum;       /* of all stacks together, the same */
+};
+
+static struct ten_errors
+errors_of_ten(void **const blocks_of[NTENS])
+{
+  double truth = 0, live = 0, variance = 0;
+  struct ten_errors errors;
+
+  for (size_t i = 0; i < NTENS; i++) {
+    void *const *list = blocks_of[i];
+    const struct profile_stack *stack = NULL;
+    double usable = (double)tcmi_usable_size(call_unknown("test"), list[0]);
+    double p = -expm1(-usable / (16 * 1024.0)), n = (double)tens[i].count;
+    double error, deviation = usable * sqrt(n * (1 - p) / p);
+    for (size_t k = 0; k < tens[i].count && stack == NULL; k++)
+      if (pagemap_span((uintptr_t)list[k])->class_id == 0 &&
+          pagemap_span((uintptr_t)list[k])->sample != 0)
+        stack = stack_of(list[k]);
+    must_for(stack != NULL, "stack %zu has no sample", i);
+    error = (double)(stack->allocated - stack->freed) - usable * n;
+    errors.of[i] = error / (deviation + usable * n / 1000);
+    truth += usable * n;
+    live += error;
+    variance += deviation * deviation;
+  }
+  errors.sum = live / (sqrt(variance) + truth / 1000);
+  return errors;
+}
+
+static struct ten_errors
+run_of_ten(uint64_t seed)
+{
+  static void **blocks_of[NTENS];
+  struct ten_errors errors;
+
+  owner_of(tcmi_thread_cache)->sample_random = seed;
+  for (size_t i = 0; i < NTENS; i++) {
+    blocks_of[i] = calloc(tens[i].count, sizeof(void *));
+    for (size_t k = 0; k < tens[i].count; k++)
+      blocks_of[i][k] = nested(i, tens[i].size);
+  }
+  errors = errors_of_ten(blocks_of);
+  for (size_t i = 0; i < NTENS; i++) {
+    for (size_t k = 0; k < tens[i].count; k++)
+      tcmi_free(blocks_of[i][k]);
+    free(blocks_of[i]);
+  }
+  must(tcmi_profile.live == 0);
+  return errors;
+}
+
+/* Whether callers are found on this machine. */
+static bool
+has_stacks(uint64_t seed)
+{
+  void *a, *b;
+  bool differ;
+
+  start(1, seed);
+  a = nested(0, 100);
+  b = nested(1, 100);
+  differ = stack_of(a) != stack_of(b);
+  tcmi_free(a);
+  tcmi_free(b);
+  return differ;
+}
+
+/* Ten stacks at once, of blocks from 16 bytes to 64 MiB.  Of a thousand
+ * estimates, 2.7 are farther than three standard errors from the truth if all is
+ * well, and one of ten thousand is than 3.9; the mean of each stack is none. */
+START_TEST(ten_stacks)
+{
+  int runs = (int)harness_count(20, 100), far = 0;
+  double sums[NTENS] = {0}, sum = 0;
+  uint64_t seed = unit_seed();
+
+  if (!has_stacks(seed))
+    return;
+  start(16 * KIB, seed);
+  for (int run = 0; run < runs; run++) {
+    struct ten_errors errors = run_of_ten(seed + (uint64_t)run * 1000);
+    for (size_t i = 0; i < NTENS; i++) {
+      must_for(fabs(errors.of[i]) < 3.9, "stack %zu, run %d: %g", i, run,
+               errors.of[i]);
+      far += fabs(errors.of[i]) > 3;
+      sums[i] += errors.of[i];
+    }
+    must_for(fabs(errors.sum) < 3.9, "run %d: %g", run, errors.sum);
+    sum += errors.sum;
+  }
+  printf("%d estimates, %d beyond three standard errors; means:", 10 * runs,
+         far);
+  for (size_t i = 0; i < NTENS; i++) {
+    printf(" %+.2f", sums[i] / runs);
+    must_for(fabs(sums[i] / runs) < 3.3 / sqrt(runs), "stack %zu: %g", i,
+             sums[i] / runs);
+  }
+  printf(", of the sum %+.2f\n", sum / runs);
+  must(fabs(sum / runs) < 3.3 / sqrt(runs));
+  ck_assert_int_le(far, 3 + runs / 20);
+}
+END_TEST
+
+/* A GiB of all sizes, which nobody touches: three standard errors are less than
+ * two percent of it. */
+START_TEST(a_gibibyte)
+{
+  uint64_t state = unit_seed(), live;
+  const size_t most = 1000000;
+  struct tcm_stats before, after;
+
+  blocks = calloc(most, sizeof *blocks);
+  start(64 * KIB, state);
+  for (long run = 0; run < harness_count(1, 10); run++) {
+    size_t n = 0, sum = 0;
+    double grown;
+    live = tcmi_profile.live;
+    ck_assert_int_eq(tcm_stats(&before, sizeof before), 0);
+    while (sum < 1024 * MIB && n < most) {
+      size_t part = unit_below(&state, 1000), size;
+      size = part < 900   ? 16 + unit_below(&state, 1500)
+             : part < 997 ? 1 + unit_below(&state, 40000)
+                          : MIB + unit_below(&state, MIB);
+      blocks[n++] = tcmi_allocate(size);
+      sum += size;
+    }
+    ck_assert_int_eq(tcm_stats(&after, sizeof after), 0);
+    grown = (double)(after.in_use_bytes - before.in_use_bytes);
+    must(grown >= 1024.0 * MIB);
+    must_for(fabs((double)(tcmi_profile.live - live) / grown - 1) < 0.02,
+             "%g of %g", (double)(tcmi_profile.live - live), grown);
+    printf("%zu blocks, %.0f MiB in use, by the samples %+.2f %%\n", n,
+           grown / (double)MIB,
+           100 * ((double)(tcmi_profile.live - live) / grown - 1));
+    while (n > 0)
+      tcmi_free(blocks[--n]);
+  }
+  free(blocks);
+}
+END_TEST
+
 /* What is in use is what the program asked for, though samples have pages of
  * their own; and the estimate is near it. */
 START_TEST(what_is_in_use)
@@ -290,34 +474,6 @@ START_TEST(a_large_block_that_grows)
 END_TEST
 
 #define STACKS 8
-
-/* Each depth is a stack of its own. */
-static NOINLINE void *
-nested(size_t depth, size_t size)
-{
-  void *block = depth == 0 ? tcmi_allocate(size) : nested(depth - 1, size);
-
-  /* So that no call becomes a jump. */
-  __asm__ volatile("" : : "r"(block) : "memory");
-  return block;
-}
-
-/* The stack that allocated a sampled block. */
-static const struct profile_stack *
-stack_of(const void *block)
-{
-  const struct span *span = pagemap_span((uintptr_t)block);
-  const struct profile_record *record = tcmi_profile_record(span->sample);
-  const struct profile_stack *stack;
-  uint64_t place, after = 0;
-
-  do {
-    place = after == 0 ? 1 : after;
-    stack = tcmi_profile_next_stack(&after);
-    must(stack != NULL);
-  } while (place != record->stack);
-  return stack;
-}
 
 /* What was in use when most was.  All fields: [owner thread] */
 struct peak_model {
@@ -641,6 +797,8 @@ main(void)
   tcase_add_test(tests, logarithms_and_weights);
   tcase_add_test(tests, distances_have_their_mean);
   tcase_add_test(tests, estimates);
+  tcase_add_test(tests, ten_stacks);
+  tcase_add_test(tests, a_gibibyte);
   tcase_add_test(tests, what_is_in_use);
   tcase_add_test(tests, every_block);
   tcase_add_test(tests, a_large_block_that_grows);
