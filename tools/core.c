@@ -71,7 +71,6 @@ core_open(const char *path, enum status *status)
   struct core *core = calloc(1, sizeof *core);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-  if (core != NULL)
   if (core == NULL || fd < 0 || !core_map(core, fd)) {
     complain("%s: %s", path, strerror(errno));
     *status = errno == EACCES ? STATUS_NO_PERMISSION : STATUS_FAILED;

@@ -129,38 +129,13 @@ class_for(size_t align, size_t size)
   return tcmi_size_class_aligned(size, align);
 }
 
-/* Where the next object of the class lies, which is taken and given back if it
- * must; or 0. */
-static uintptr_t
-place_of_next(unsigned class_id)
-{
-  struct bin *bin = thread_cache_bin(tcmi_thread_cache, 2 * (size_t)class_id);
-  void *object = bin->top[-1];
-
-  if (object == NULL) {
-    object = object_get(class_id);
-    tcmi_free(object);
-  }
-  return (uintptr_t)object;
-}
-
 /* The block, if the thread takes samples and this is one. */
 static NOINLINE void *
 allocate_sampled(size_t align, size_t size, bool zero)
 {
-  unsigned class_id;
-  void *block;
-
   if (align > PTRDIFF_MAX || size > PTRDIFF_MAX - align)
     return NULL;
-  class_id = class_for(align, size);
-  block = tcmi_profile_allocate(align, size,
-                                class_id != 0 ? size_class_size(class_id)
-                                              : tcmi_large_usable(size),
-                                zero);
-  if (block != NULL && class_id != 0)
-    tcmi_profile_note_home(block, place_of_next(class_id));
-  return block;
+  return tcmi_profile_allocate(align, size, class_for(align, size), zero);
 }
 
 /* Apart, so that the steps before it need no stack frame. */

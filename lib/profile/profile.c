@@ -101,11 +101,11 @@ add_here(size_t usable, uint64_t mean)
 
 /* The record gets the block, which is the span's and has @usable bytes. */
 static void
-place_sample(struct span *span, uint32_t number, size_t usable)
+place_sample(struct span *span, uint32_t number, uintptr_t home, size_t usable)
 {
   const struct profile_record *record = tcmi_profile_record(number);
 
-  tcmi_profile_place(number, span_block(span), usable,
+  tcmi_profile_place(number, span_block(span), home, usable,
                      span_bytes(span) - usable);
   span->sample = number;
   probe_sample(span_block(span), record->size, record->bytes);
@@ -145,23 +145,42 @@ allocate_guarded(struct cache_owner *owner, size_t align, size_t size,
     tcmi_profile_cancel(number);
     return NULL;
   }
-  place_sample(span, number, max_size(size, 1));
+  place_sample(span, number, /*home=*/0, max_size(size, 1));
   return (void *)span_block(span);
 }
 
-void *
-tcmi_profile_allocate(size_t align, size_t size, size_t usable, bool zero)
+/* Where the next object of the class lies, which is taken and given back if it
+ * must; or 0. */
+static uintptr_t
+place_of_next(struct thread_cache *cache, unsigned class_id)
 {
-  struct cache_owner *owner = owner_of(tcmi_thread_cache);
-  uint64_t mean = owner->sample_mean;
+  void *object = cache->bins[class_id].top[-1];
+
+  if (object == NULL) {
+    object = tcmi_thread_cache_refill(cache, class_id);
+    if (object != NULL)
+      tcmi_thread_cache_push(cache, class_id, object);
+  }
+  return (uintptr_t)object;
+}
+
+void *
+tcmi_profile_allocate(size_t align, size_t size, unsigned class_id, bool zero)
+{
+  struct thread_cache *cache = tcmi_thread_cache;
+  uint64_t mean = owner_of(cache)->sample_mean;
+  size_t usable =
+      class_id != 0 ? size_class_size(class_id) : tcmi_large_usable(size);
   struct span *span;
   uint32_t number;
   void *block;
 
-  if (!is_due(owner, usable))
+  if (!is_due(owner_of(cache), usable))
     return NULL;
-  if (unlikely(tcmi_guarded_wants(align, size, &owner->sample_random)) &&
-      (block = allocate_guarded(owner, align, size, usable, zero)) != NULL)
+  if (unlikely(tcmi_guarded_wants(align, size,
+                                  &owner_of(cache)->sample_random)) &&
+      (block = allocate_guarded(owner_of(cache), align, size, usable, zero)) !=
+          NULL)
     return block;
   number = add_here(usable, mean);
   if (number == 0)
@@ -174,19 +193,9 @@ tcmi_profile_allocate(size_t align, size_t size, size_t usable, bool zero)
   }
   span = pagemap_span((uintptr_t)block);
   CHECK(span != NULL);
-  place_sample(span, number, usable);
+  place_sample(span, number, class_id != 0 ? place_of_next(cache, class_id) : 0,
+               usable);
   return block;
-}
-
-void
-tcmi_profile_note_home(const void *block, uintptr_t home)
-{
-  const struct span *span = pagemap_span((uintptr_t)block);
-
-  CHECK(span != NULL);
-  lock_acquire(&tcmi_profile_lock);
-  tcmi_profile_record(span->sample)->home = home;
-  lock_release(&tcmi_profile_lock);
 }
 
 void
@@ -201,7 +210,7 @@ tcmi_profile_resized(struct span *span)
     return;
   number = add_here(span_bytes(span), owner->sample_mean);
   if (number != 0)
-    place_sample(span, number, span_bytes(span));
+    place_sample(span, number, /*home=*/0, span_bytes(span));
 }
 
 void

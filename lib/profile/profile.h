@@ -144,9 +144,9 @@ extern struct lock tcmi_profile_lock;
 uint32_t tcmi_profile_add(const uintptr_t *pcs, size_t depth, bool whole,
                           size_t size, uint64_t mean);
 /* The block of @usable bytes came to be there, with @slack bytes that it does not
- * need, and counts. */
-void tcmi_profile_place(uint32_t number, uintptr_t block, size_t usable,
-                        size_t slack);
+ * need, and counts.  It would lie at @home if it were no sample. */
+void tcmi_profile_place(uint32_t number, uintptr_t block, uintptr_t home,
+                        size_t usable, size_t slack);
 /* It is no more. */
 void tcmi_profile_remove(uint32_t number);
 /* It was never placed. */
@@ -161,12 +161,10 @@ const struct profile_stack *tcmi_profile_next_stack(uint64_t *place);
 void tcmi_profile_heed(void);
 /* Lets the calling thread follow a change. */
 COLD void tcmi_profile_follow(void);
-/* A sampled block; NULL if this one is not sampled.  @usable is what the block
- * has to give, counted. */
-void *tcmi_profile_allocate(size_t align, size_t size, size_t usable,
+/* A sampled block; NULL if this one is not sampled.  It has as many bytes as
+ * one of the size class, or as a large one where that is 0. */
+void *tcmi_profile_allocate(size_t align, size_t size, unsigned class_id,
                             bool zero);
-/* The sampled block would lie at @home if it were none. */
-void tcmi_profile_note_home(const void *block, uintptr_t home);
 /* A large block was resized, and is another to the profile. */
 void tcmi_profile_resized(struct span *span);
 /* The sampled block of a span is freed. */

@@ -211,8 +211,8 @@ count_locked(const struct profile_record *record)
 }
 
 void
-tcmi_profile_place(uint32_t number, uintptr_t block, size_t usable,
-                   size_t slack)
+tcmi_profile_place(uint32_t number, uintptr_t block, uintptr_t home,
+                   size_t usable, size_t slack)
 {
   struct profile_record *record;
 
@@ -220,7 +220,7 @@ tcmi_profile_place(uint32_t number, uintptr_t block, size_t usable,
   record = tcmi_profile_record(number);
   record->block = block;
   record->size = usable;
-  record->home = 0;
+  record->home = home;
   record->slack = slack;
   atomic_add_relaxed(&tcmi_large_stats.slack, slack);
   count_locked(record);
