@@ -18,20 +18,19 @@
 #define HEADERS_MOST 64
 #define NOTES_MOST 4096
 
+/* One more, with a copy of the path. */
 static struct mapping *
 add_mapping(struct mappings *mappings, const char *path)
 {
-  struct mapping *more =
+  struct mapping *list =
       realloc(mappings->list, (mappings->n + 1) * sizeof *mappings->list);
+  char *copy = strdup(path);
 
-  if (more == NULL)
+  if (list == NULL || copy == NULL)
     abort();
-  mappings->list = more;
-  more += mappings->n++;
-  *more = (struct mapping){.path = strdup(path)};
-  if (more->path == NULL)
-    abort();
-  return more;
+  mappings->list = list;
+  list[mappings->n] = (struct mapping){.path = copy};
+  return &list[mappings->n++];
 }
 
 /* ---- What the header of a file says ------------------------------------------ */
