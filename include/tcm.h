@@ -9,9 +9,7 @@
  *   tcm_malloc, ...       the same functions under a prefix, for a program
  *                         that keeps libc's malloc for everything else.
  *
- * Alignment: a block of more than 8 bytes is aligned to 16, a block of 8 bytes
- * or less to 8.  The header therefore promises no 16-byte alignment to the
- * compiler.
+ * Alignment: every block is aligned to 16 bytes.
  *
  * Threads: every function may be called from any thread; a block may be freed
  * by another thread than the one that allocated it.  Signals: none is
@@ -64,11 +62,9 @@ extern "C" {
  * @ptr: a block from any function of this header or of the standard family,
  *       not yet freed; NULL is allowed and does nothing.
  * Errors: a pointer that is not such a block aborts the process with one line
- *       that begins "tcm: " on standard error: at once if it is foreign, not
- *       aligned, or that of a large block or of the small block freed last;
- *       else when the thread cache gives it away, or at once when the option
- *       "check" is above 0.  errno is preserved.
- * Cost: about 20 instructions, no lock, while the block fits the thread cache.
+ *       that begins "tcm: " on standard error; tcm(7), "Wrong pointers", has
+ *       the few cases that are noticed later.  errno is preserved.
+ * Cost: about 28 instructions, no lock, while the block fits the thread cache.
  * Source: lib/api/tcm.c; C17 7.22.3.3, POSIX.1-2024 free().  Since 0.1.
  */
 void tcm_free(void *ptr) TCM_NOTHROW;
@@ -79,7 +75,7 @@ void tcm_free(void *ptr) TCM_NOTHROW;
  * @size: bytes; 0 gives a unique block that can be freed.
  * Returns: the block, or NULL with errno ENOMEM when memory or a limit is
  *       exhausted or @size exceeds PTRDIFF_MAX.
- * Cost: about 14 instructions, no lock, while the thread cache has a block.
+ * Cost: about 15 instructions, no lock, while the thread cache has a block.
  * Source: lib/api/tcm.c; C17 7.22.3.4.  Since 0.1.
  */
 void *tcm_malloc(size_t size) TCM_NOTHROW TCM_MALLOC

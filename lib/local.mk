@@ -67,6 +67,8 @@ tcm_cache = \
 	lib/cache/central_list.h \
 	lib/cache/central_return.c \
 	lib/cache/central_span.h \
+	lib/cache/mark.c \
+	lib/cache/mark.h \
 	lib/cache/misuse.c \
 	lib/cache/misuse.h \
 	lib/cache/size_class.c \

@@ -144,13 +144,14 @@ static bool
 count_leaf(const struct target *target, struct heap_view *heap, int pagemap,
            uintptr_t leaf)
 {
-  uintptr_t chunks[LEAF_CHUNKS], tags;
-  bool done = target_read(target, leaf + offsetof(struct pagemap_leaf, chunks),
-                          chunks, sizeof chunks) == 0 &&
-              target_read(target, leaf + offsetof(struct pagemap_leaf, tags),
-                          &tags, sizeof tags) == 0 &&
-              count_range(heap, pagemap, tags, LEAF_PAGES) &&
-              count_range(heap, pagemap, leaf, sizeof(struct pagemap_leaf));
+  uintptr_t chunks[LEAF_CHUNKS], words;
+  bool done =
+      target_read(target, leaf + offsetof(struct pagemap_leaf, chunks), chunks,
+                  sizeof chunks) == 0 &&
+      target_read(target, leaf + offsetof(struct pagemap_leaf, words), &words,
+                  sizeof words) == 0 &&
+      count_range(heap, pagemap, words, LEAF_PAGES * sizeof(uint16_t)) &&
+      count_range(heap, pagemap, leaf, sizeof(struct pagemap_leaf));
 
   for (size_t i = 0; i < LEAF_CHUNKS && done; i++)
     if (chunks[i] != 0)

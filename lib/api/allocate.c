@@ -15,6 +15,7 @@
 #include "base/params.h"
 #include "base/system.h"
 #include "cache/central_list.h"
+#include "cache/mark.h"
 #include "heap/clear.h"
 #include "heap/large.h"
 #include "heap/pagemap.h"
@@ -68,11 +69,14 @@ class_allocate(unsigned class_id)
       (object = bin->top[-1]) != NULL &&
       thread_cache_has_allocated(tcmi_thread_cache, class_id)) {
     bin->top--;
+    mark_clear(object);
     return object;
   }
   object = object_get(class_id);
   if (unlikely(object == NULL) && tcmi_make_room())
     object = object_get(class_id);
+  if (likely(object != NULL))
+    mark_clear(object);
   return object;
 }
 
@@ -124,7 +128,7 @@ class_for(size_t align, size_t size)
 {
   if (align > PAGE_SIZE || size > SIZE_CLASS_MAX)
     return 0;
-  if (align <= 8 || (align == 16 && size > 8))
+  if (align <= BLOCK_ALIGN)
     return size_class_of(size);
   return tcmi_size_class_aligned(size, align);
 }
@@ -243,8 +247,7 @@ tcmi_allocate_for(const void *from, size_t align, size_t size)
 {
   void *block;
 
-  /* Above 8 bytes every block is aligned to 16. */
-  if (align <= 8 || (align == 16 && size > 8)) {
+  if (align <= BLOCK_ALIGN) {
     block = thread_cache_pop(size);
     if (unlikely(block == NULL))
       block = thread_cache_pop_counted(size);
@@ -270,8 +273,8 @@ tcmi_alignment_round(size_t alignment)
 {
   if (alignment > (SIZE_MAX >> 1) + 1)
     return 0;
-  if (alignment <= 8)
-    return 8;
+  if (alignment <= BLOCK_ALIGN)
+    return BLOCK_ALIGN;
   return is_power_of_two(alignment) ? alignment
                                     : (size_t)2 << (bit_width(alignment) - 1);
 }
@@ -314,23 +317,36 @@ large_span(struct call call, uintptr_t address, const char *gone)
 static void
 check_alignment(struct call call, uintptr_t address)
 {
-  if (unlikely(address % 8 != 0))
-    tcmi_misuse(call, "pointer not aligned", address);
+  if (likely(address % BLOCK_ALIGN == 0))
+    return;
+  tcmi_misuse(call,
+              tcmi_pagemap_find(address) != NULL ? "pointer not aligned"
+                                                 : "pointer not from this heap",
+              address);
+}
+
+static void
+check_start(struct call call, unsigned class_id, uintptr_t address)
+{
+  struct span *span = pagemap_span(address);
+
+  if (unlikely(span != NULL &&
+               !size_class_is_start(class_id, address - span->start)))
+    tcmi_misuse(call, "pointer not at the start of a block", address);
 }
 
 static void
 object_free(struct call call, unsigned class_id, void *object)
 {
-  struct thread_cache *cache = tcmi_thread_cache;
-
   stats_count_own(slow_frees);
-  if (unlikely(tcmi_thread_cache_state != CACHE_OPEN)) {
-    tcmi_central_insert_one(call, class_id, object);
-    return;
-  }
-  if (unlikely(cache->bins[class_id].top[-1] == object))
+  check_start(call, class_id, (uintptr_t)object);
+  if (unlikely(!mark_set(object, tcmi_free_mark)) &&
+      tcmi_object_is_free(class_id, object))
     tcmi_misuse(call, "double free", (uintptr_t)object);
-  tcmi_thread_cache_push(cache, class_id, object);
+  if (unlikely(tcmi_thread_cache_state != CACHE_OPEN))
+    tcmi_central_insert_one(call, class_id, object);
+  else
+    tcmi_thread_cache_push(tcmi_thread_cache, class_id, object);
 }
 
 /* Of two threads that free one block at once only the first goes on. */
@@ -406,17 +422,12 @@ tcmi_free_slow(void *block)
 static void
 check_object(struct call call, unsigned class_id, uintptr_t address)
 {
-  struct span *span = pagemap_span(address);
-  uintptr_t offset = address - span->start;
-
-  if (unlikely(size_class_index(class_id, offset) * size_class_size(class_id) !=
-               offset))
-    tcmi_misuse(call, "pointer not at the start of a block", address);
-  if (tcmi_thread_cache_state == CACHE_OPEN &&
-      unlikely(tcmi_thread_cache->bins[class_id].top[-1] == (void *)address))
+  check_start(call, class_id, address);
+  if (unlikely(mark_is_set((void *)address, tcmi_free_mark)) &&
+      tcmi_object_is_free(class_id, (void *)address))
     tcmi_misuse(call, "block is free", address);
   if (tcmi_thread_cache_state == CACHE_CLOSED &&
-      tcmi_central_judge(span, address) != CENTRAL_VALID)
+      tcmi_central_judge(pagemap_span(address), address) != CENTRAL_VALID)
     tcmi_misuse(call, "block is free", address);
 }
 

@@ -9,6 +9,7 @@
 
 #include "api/allocate.h"
 #include "base/bits.h"
+#include "cache/mark.h"
 #include "cache/transfer_cache.h"
 #include "profile/profile.h"
 #include "tcm.h"
@@ -28,6 +29,8 @@ tcm_malloc_batch(size_t size, void **ptrs, size_t count) TCM_NOTHROW
       got = tcmi_transfer_remove(size_class_of(size), ptrs + n, want);
     if (got == 0)
       break;
+    for (unsigned i = 0; i < got; i++)
+      mark_clear(ptrs[n + i]);
     n += got;
   }
   while (n < count && (ptrs[n] = tcmi_allocate(size)) != NULL)

@@ -29,6 +29,7 @@
 #include "base/options.h"
 #include "base/report.h"
 #include "base/system.h"
+#include "cache/mark.h"
 #include "cache/thread_cache.h"
 #include "observe/stats.h"
 #include "profile/profile.h"
@@ -148,6 +149,7 @@ warn_of_check(void)
 static void
 process_start_locked(void)
 {
+  tcmi_mark_init();
   tcmi_report_init();
   tcmi_options_init();
   tcmi_system_set_page_size((size_t)tcmi_option(OPTION_page_size));

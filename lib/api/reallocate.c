@@ -64,17 +64,6 @@ reallocate_large(void *block, size_t size)
   return move_by_copy(block, usable, size);
 }
 
-/* Whether an address in a span of objects is that of one. */
-static bool
-is_at_start(uintptr_t address, size_t class_id)
-{
-  uintptr_t offset = address - pagemap_span(address)->start;
-
-  return size_class_index((unsigned)class_id, offset) *
-             size_class_size((unsigned)class_id) ==
-         offset;
-}
-
 static void *
 guarded(struct call call, void *block, size_t size)
 {
@@ -128,7 +117,5 @@ tcmi_reallocate(void *block, size_t size)
     return reallocate_slow(block, size);
   if (likely(fits_as_it_is(usable, size)))
     return block;
-  if (unlikely(!is_at_start((uintptr_t)block, tag >> 1)))
-    return reallocate_slow(block, size);
   return move_by_copy(block, usable, size);
 }

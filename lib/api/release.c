@@ -150,7 +150,11 @@ tcmi_release_all_but(size_t keep)
     bytes += tcmi_central_release(c, SIZE_MAX);
   idle = atomic_load_relaxed(&tcmi_page_counts.idle) << PAGE_SHIFT;
   tcmi_holes_close();
-  return idle <= keep ? bytes : bytes + tcmi_page_heap_release(idle - keep);
+  if (idle <= keep)
+    return bytes;
+  /* Large pages go back with small ones in them that hold nothing any more, so
+   * a count of bytes would end too early. */
+  return bytes + tcmi_page_heap_release(keep == 0 ? SIZE_MAX : idle - keep);
 }
 
 size_t

@@ -24,6 +24,10 @@
 #define HUGE_PAGE_SIZE ((size_t)1 << HUGE_PAGE_SHIFT)
 #define HUGE_PAGE_PAGES (HUGE_PAGE_SIZE / PAGE_SIZE)
 
+/* Every block begins at a multiple of 16, as the widest type wants it. */
+#define BLOCK_ALIGN_SHIFT 4
+#define BLOCK_ALIGN ((size_t)1 << BLOCK_ALIGN_SHIFT)
+
 /* Address space that Linux gives without being asked for more: 47 bits on
  * x86-64 and riscv64 with 48-bit tables, 48 on aarch64, 32 on 32-bit. */
 #if UINTPTR_MAX == UINT32_MAX
@@ -41,8 +45,8 @@
  * fits a process limited to 64 MiB. */
 #define LEAF_SIZE ((uintptr_t)1 << LEAF_SHIFT)
 
-/* Leaves in a row, see pagemap.h, so that the window reaches 64 GiB.  The tags
- * of such a row are 16 MiB of address space, a half of the first arena.  A large
+/* Leaves in a row, see pagemap.h, so that the window reaches 64 GiB.  The words
+ * of such a row are 32 MiB of address space, as the first arena is.  A large
  * heap that needs more rows gets longer ones. */
 #if ADDRESS_BITS == 32
 #define ROW_LEAVES 1

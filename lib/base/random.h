@@ -19,7 +19,12 @@
 #include "base/compiler.h"
 
 /* What is random. */
-enum random_use { RANDOM_FIRST_ARENA, RANDOM_SAMPLES, RANDOM_FILES };
+enum random_use {
+  RANDOM_FIRST_ARENA,
+  RANDOM_SAMPLES,
+  RANDOM_FILES,
+  RANDOM_MARKS
+};
 
 /* The same for the life of the process, also after a fork, and another for each
  * @use.  If the kernel gives no random bytes, the addresses of the stack and of

@@ -2,16 +2,15 @@
 /*
  * size_class.h - the sizes that small requests are rounded up to.
  *
- *     request 1..8 -> 8; 9..16 -> 16; ... 113..128 -> 128;
+ *     request 1..16 -> 16; 17..32 -> 32; ... 113..128 -> 128;
  *     129..144 -> 144; ...                eight steps per doubling
  *     28673..30720 -> 30720; 30721..32768 -> 32768;  above: a large block
  *
  * Invariants
  *   C1  sizes ascend; a class wastes at most 11.2 % of its blocks on a request
  *       above 128 bytes.
- *   C2  each size but 8 is a multiple of 16, so blocks of more than 8 bytes
- *       are aligned to 16; each size above SIZE_CLASS_SMALL_MAX is a multiple
- *       of 128.
+ *   C2  each size is a multiple of BLOCK_ALIGN, and so is the address of each
+ *       block; each size above SIZE_CLASS_SMALL_MAX is a multiple of 128.
  *   C3  a tag is twice a class: the offset of its bin in a thread cache in
  *       words, which saves the fast path a shift.
  *
@@ -21,6 +20,7 @@
 #define TCM_CACHE_SIZE_CLASS_H
 
 #include "base/compiler.h"
+#include "base/params.h"
 #include "cache/size_class_table.h"
 
 struct size_class {
@@ -31,16 +31,31 @@ struct size_class {
   uint32_t inverse; /* [const] 2^32 / size, rounded up */
 };
 
+/* Tells whether an object of a class begins at a place of its span, counted in
+ * steps of BLOCK_ALIGN: factor * place < limit, in 32 bits. */
+struct starts {
+  uint32_t factor; /* [const] 2^32 / (size / BLOCK_ALIGN), rounded up, or 0 */
+  uint32_t limit;  /* [const] the factor, or 1 */
+};
+
 extern const struct size_class tcmi_size_classes[SIZE_CLASS_COUNT];
+extern const struct starts tcmi_starts[SIZE_CLASS_COUNT];
 extern const uint8_t tcmi_small_tags[SIZE_CLASS_SMALL_TAGS_LENGTH];
 extern const uint8_t tcmi_middle_tags[SIZE_CLASS_MIDDLE_TAGS_LENGTH];
+
+/* Where the table of small tags has a size. */
+static inline size_t
+small_tag_index(size_t size)
+{
+  return (size + BLOCK_ALIGN - 1) >> BLOCK_ALIGN_SHIFT;
+}
 
 /* The class of a request of @size bytes, at most SIZE_CLASS_MAX. */
 static inline unsigned
 size_class_of(size_t size)
 {
   if (size <= SIZE_CLASS_SMALL_MAX)
-    return tcmi_small_tags[(size + 7) >> 3] >> 1;
+    return tcmi_small_tags[small_tag_index(size)] >> 1;
   return tcmi_middle_tags[(size + 127) >> 7] >> 1;
 }
 
@@ -56,6 +71,14 @@ size_class_index(unsigned class_id, uintptr_t offset)
 {
   return (unsigned)((uint64_t)offset * tcmi_size_classes[class_id].inverse >>
                     32);
+}
+
+/* Whether an object begins at byte @offset of a span. */
+static inline bool
+size_class_is_start(unsigned class_id, uintptr_t offset)
+{
+  return size_class_index(class_id, offset) * size_class_size(class_id) ==
+         offset;
 }
 
 /* The least class for @size bytes whose blocks are all aligned to @align, a

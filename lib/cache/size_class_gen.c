@@ -2,8 +2,7 @@
 /*
  * size_class_gen.c - prints size_class_table.h.
  *
- * Sizes: 8, then multiples of 16 up to 128, then eight steps per doubling up
- * to 32 KiB.  The waste of a request above 128 bytes is below 1/9 of its block
+ * Sizes: multiples of 16 up to 128, then eight steps per doubling up to 32 KiB.  The waste of a request above 128 bytes is below 1/9 of its block
  * (11.2 %): the gap between two classes is an eighth of the lower one.
  *
  * Spans: the fewest pages, two at least, that hold 8 objects (4 above 4 KiB)
@@ -12,8 +11,10 @@
  *
  * Batches: what moves at once between the tiers, 64 objects or 16 KiB.
  *
- * The index of an object in its span is offset * inverse >> 32; the generator
- * proves that for every offset of every class before it prints.
+ * The index of an object in its span is offset * inverse >> 32, and an object
+ * begins at a place, in steps of 16 bytes, if the low 32 bits of place * factor
+ * are below a limit; the generator proves both for every offset of every class
+ * before it prints.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #define SMALL_MAX 1024u
 #define BATCH_BYTES 32768u
 #define BATCH_MAX 64u
+#define STEP 16u
 
 static unsigned sizes[128];
 static unsigned count = 1; /* class 0 is "none" */
@@ -32,7 +34,6 @@ static unsigned count = 1; /* class 0 is "none" */
 static void
 make_sizes(void)
 {
-  sizes[count++] = 8;
   for (unsigned size = 16; size <= 128; size += 16)
     sizes[count++] = size;
   for (unsigned base = 128; base < MAX_SIZE; base *= 2)
@@ -77,6 +78,40 @@ inverse_of(unsigned size, unsigned bytes)
   return (uint32_t)inverse;
 }
 
+static uint32_t
+limit_of(uint32_t factor)
+{
+  return factor == 0 ? 1 : factor;
+}
+
+/* 2^32 / steps, rounded up; 0 for one step, since each place is a start. */
+static uint32_t
+factor_of(unsigned size, unsigned bytes)
+{
+  unsigned steps = size / STEP;
+  uint32_t factor = (uint32_t)((((uint64_t)1 << 32) + steps - 1) / steps);
+
+  for (uint32_t place = 0; place < bytes / STEP; place++) {
+    if ((place * factor < limit_of(factor)) != (place % steps == 0)) {
+      fprintf(stderr, "factor of %u is wrong at %u\n", size, place);
+      exit(1);
+    }
+  }
+  return factor;
+}
+
+static void
+print_starts(void)
+{
+  printf(
+      "/* factor and limit */\n#define SIZE_CLASS_STARTS \\\n  {0, 0}, \\\n");
+  for (unsigned i = 1; i < count; i++) {
+    uint32_t factor = factor_of(sizes[i], pages_of(sizes[i]) * PAGE);
+    printf("  {%uu, %uu}%s", (unsigned)factor, (unsigned)limit_of(factor),
+           i + 1 < count ? ", \\\n" : "\n\n");
+  }
+}
+
 static void
 print_tags(const char *name, unsigned step, unsigned max)
 {
@@ -116,9 +151,11 @@ main(void)
            (unsigned)inverse_of(sizes[i], pages * PAGE),
            i + 1 < count ? ", \\\n" : "\n\n");
   }
-  printf("/* Twice the class of a request of n bytes: (n + 7) / 8 -> tag, and\n"
-         " * above SIZE_CLASS_SMALL_MAX (n + 127) / 128 -> tag. */\n");
-  print_tags("SIZE_CLASS_SMALL_TAGS", 8, SMALL_MAX);
+  print_starts();
+  printf(
+      "/* Twice the class of a request of n bytes: (n + 15) / 16 -> tag, and\n"
+      " * above SIZE_CLASS_SMALL_MAX (n + 127) / 128 -> tag. */\n");
+  print_tags("SIZE_CLASS_SMALL_TAGS", 16, SMALL_MAX);
   print_tags("SIZE_CLASS_MIDDLE_TAGS", 128, MAX_SIZE);
   printf("\n#endif /* TCM_CACHE_SIZE_CLASS_TABLE_H */\n");
   return 0;

@@ -338,7 +338,7 @@ begin_to_allocate(struct cache_owner *owner, unsigned c)
 {
   struct bin_state *state = &owner->states[c];
   unsigned count = state->base == NULL ? 0 : bin_count(owner, c);
-  size_t i = size_class_size(c) >> 3;
+  size_t i = small_tag_index(size_class_size(c));
 
   owner->hot.begun |= (uint8_t)(1 << c);
   if (owner->hot.sample_left == 0)

@@ -8,7 +8,7 @@
  *     | NULL  | object | object | ... | object |    |    |
  *                                        ^ next to be allocated
  *
- * malloc pops, free pushes; neither touches the object.  The NULL below the
+ * malloc pops, free pushes; both write the object's mark, see mark.h.  The NULL below the
  * stack is what an empty one pops, so that "empty" needs no test of its own.
  * Bin 0 is a stack that is empty and full at once: a class that is 0 - memory
  * that is not the heap's, a large block, a closed cache - ends there and takes
@@ -17,13 +17,14 @@
  * The window is a row of leaves of the pagemap: that of the first arena at
  * first, then that of the last object that was freed outside it.  A free looks
  * its page up there without walking the tree; an address outside, or one that
- * is not a multiple of 8, fails one comparison:
+ * is not a multiple of 16, fails one comparison:
  *
- *     (rotate(address, 3) - rotate(window, 3)) / (PAGE_SIZE / 8) < pages
+ *     (rotate(address, 4) - rotate(window, 4)) / (PAGE_SIZE / 16) < pages
  *
  * Invariants
  *   T1  base[-1] == NULL; base <= top <= lim; lim - base == cap.
- *   T2  an object in bin c is a free object of class c, and in no other bin.
+ *   T2  an object in bin c is a free object of class c, and in no other bin:
+ *       free() checks that an object begins there and is not marked as free.
  *   T3  the capacity of a bin is at most bin_most(c); the sum of capacity
  *       times size is at most the option thread_cache_bytes, and so is the
  *       held large block; both together are at most the share of the cache
@@ -63,6 +64,7 @@ struct bin {
 struct thread_cache {
   struct bin bins[SIZE_CLASS_COUNT]; /* by class; a tag is half an offset */
   struct pagemap_window window;      /* no pages: closed */
+  uintptr_t mark;                    /* what free objects bear, see mark.h */
   uint8_t small_tags[SIZE_CLASS_SMALL_TAGS_LENGTH];
   uint8_t middle_tags[SIZE_CLASS_MIDDLE_TAGS_LENGTH];
   struct span *large;  /* a held large block, or NULL */
@@ -111,6 +113,9 @@ void tcmi_thread_cache_flush(struct thread_cache *cache);
 /* The same for one class; how many objects that were. */
 unsigned tcmi_thread_cache_flush_class(struct thread_cache *cache,
                                        unsigned class_id);
+/* Whether an object of the class is free in any cache or in the central list.
+ * Cost: all that lies in the caches of the class; for one that bears the mark. */
+bool tcmi_object_is_free(unsigned class_id, void *object);
 /* Makes the next free of the calling thread take the slow path. */
 void tcmi_thread_cache_divert(struct thread_cache *cache);
 
@@ -171,7 +176,7 @@ uint64_t tcmi_thread_cache_objects(unsigned class_id);
 void tcmi_thread_cache_verify(void);
 
 /* The last class of objects up to a cache line: 64 bytes. */
-#define LINE_CLASS_MAX 5
+#define LINE_CLASS_MAX 4
 
 /* Whether the thread has allocated of the class.  For those up to a cache line
  * the tags that malloc looks at are 0 until then, so that it does not find what

@@ -3,12 +3,12 @@
  * thread_cache_fast.h - the fast path, alone: no lock, no atomic operation, no
  * call, no loop.
  *
- * Budget on x86-64, to the ret: malloc of a small size 14 instructions, free
- * 20, and 44 at most where the window moves; a test counts them in the library.
+ * Budget on x86-64, to the ret: malloc of a small size 15 instructions, free
+ * 28, and 52 at most where the window moves; a test counts them in the library.
  *
  * A tag addresses its bin directly: 2 * class * 8 bytes = class * 16, the size
- * of a bin.  The prefetch in free is for the malloc that will hand the object
- * out again: its first touch is then a hit.
+ * of a bin.  What free checks before it keeps an object, see tcm-internals(7),
+ * "A wrong free".
  */
 #ifndef TCM_CACHE_THREAD_CACHE_FAST_H
 #define TCM_CACHE_THREAD_CACHE_FAST_H
@@ -17,6 +17,7 @@
 #include "base/bits.h"
 #include "base/compiler.h"
 #include "base/params.h"
+#include "cache/mark.h"
 #include "cache/size_class.h"
 #include "cache/thread_cache.h"
 #include "heap/pagemap.h"
@@ -38,7 +39,8 @@ _Static_assert(sizeof(struct bin) == 2 * sizeof(void *), "a bin is two words");
 static inline uintptr_t
 rotate_address(uintptr_t address)
 {
-  return address >> 3 | address << (sizeof address * 8 - 3);
+  return address >> BLOCK_ALIGN_SHIFT |
+         address << (sizeof address * 8 - BLOCK_ALIGN_SHIFT);
 }
 
 /* A free object for @size bytes, and the tag of its class; or NULL: take the
@@ -52,7 +54,7 @@ thread_cache_pop_tagged(size_t size, size_t *tag_of_object)
   size_t tag;
 
   if (likely(size <= SIZE_CLASS_SMALL_MAX)) {
-    tag = cache->small_tags[(size + 7) >> 3];
+    tag = cache->small_tags[small_tag_index(size)];
     OPAQUE_ASIDE(tag);
   } else if (size <= SIZE_CLASS_MAX) {
     tag = cache->middle_tags[(size + 127) >> 7];
@@ -64,8 +66,10 @@ thread_cache_pop_tagged(size_t size, size_t *tag_of_object)
   OPAQUE_ASIDE(tag);
   object = top[-1];
   OPAQUE_RESULT(object);
-  if (likely(object != NULL))
+  if (likely(object != NULL)) {
     thread_cache_bin(cache, tag)->top = top - 1;
+    mark_clear(object);
+  }
   *tag_of_object = tag;
   return object;
 }
@@ -78,6 +82,7 @@ thread_cache_pop(size_t size)
   return thread_cache_pop_tagged(size, &tag);
 }
 
+_Static_assert(sizeof(struct starts) == 8, "a tag counts halves of it");
 _Static_assert(offsetof(struct size_class, size) == 0 &&
                    sizeof(struct size_class) == 16,
                "a tag counts halves of it");
@@ -91,12 +96,22 @@ thread_cache_tag_size(size_t tag)
   return *(const uint32_t *)(const void *)(first + 8 * tag);
 }
 
-/* Which page of the window holds a rotated address; none of them if it is no
- * multiple of 8. */
-static ALWAYS_INLINE size_t
-window_page(const struct thread_cache *cache, uintptr_t rotated)
+/* The place of an address in the window, in steps of BLOCK_ALIGN; beyond all
+ * its pages if it is no multiple of that. */
+static ALWAYS_INLINE uintptr_t
+window_place(const struct pagemap_window *window, const void *object)
 {
-  return (rotated - cache->window.start) >> (PAGE_SHIFT - 3);
+  return rotate_address((uintptr_t)object) - window->start;
+}
+
+/* Whether an object of the class begins at a place of its span. */
+static ALWAYS_INLINE bool
+is_start(size_t tag, uint32_t place)
+{
+  const char *first = (const char *)tcmi_starts;
+  const struct starts *starts = (const void *)(first + 4 * tag);
+
+  return place * starts->factor < starts->limit;
 }
 
 /* Keeps a block for the next malloc; false: take the slow path. */
@@ -104,19 +119,22 @@ static ALWAYS_INLINE bool
 thread_cache_try_push(void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
-  size_t page = window_page(cache, rotate_address((uintptr_t)object));
+  uintptr_t place = window_place(&cache->window, object);
+  size_t page = place >> PLACES_SHIFT;
+  unsigned word;
   void **top;
   size_t tag;
 
   if (unlikely(page >= cache->window.npages))
     return false;
-  tag = cache->window.tags[page];
+  word = cache->window.words[page];
+  tag = page_word_tag(word);
   top = thread_cache_bin(cache, tag)->top;
   OPAQUE(tag);
   if (unlikely(top >= thread_cache_bin(cache, tag)->lim) ||
-      unlikely(top[-1] == object))
+      unlikely(!is_start(tag, page_word_place(word, place))) ||
+      unlikely(!mark_set(object, cache->mark)))
     return false;
-  __builtin_prefetch(object, 1);
   OPAQUE(tag);
   *top = object;
   thread_cache_bin(cache, tag)->top = top + 1;
@@ -124,11 +142,11 @@ thread_cache_try_push(void *object)
 }
 
 /* The leaf of the pagemap for a rotated address: NULL too if the address is no
- * multiple of 8. */
+ * multiple of 16. */
 static ALWAYS_INLINE struct pagemap_leaf *
 leaf_of_rotated(uintptr_t rotated)
 {
-  uintptr_t i = rotated >> (LEAF_SHIFT - 3);
+  uintptr_t i = rotated >> (LEAF_SHIFT - BLOCK_ALIGN_SHIFT);
 
   return unlikely(i >= ROOT_LENGTH)
              ? NULL
@@ -144,21 +162,25 @@ static ALWAYS_INLINE bool
 thread_cache_try_push_outside(void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
-  uintptr_t rotated = rotate_address((uintptr_t)object);
-  struct pagemap_leaf *leaf = leaf_of_rotated(rotated);
+  struct pagemap_leaf *leaf =
+      leaf_of_rotated(rotate_address((uintptr_t)object));
   struct bin *bin;
+  uintptr_t place;
+  unsigned word;
   void **top;
   size_t tag;
 
   if (unlikely(leaf == NULL) || unlikely(cache->window.npages == 0))
     return false;
-  tag = leaf->window.tags[(rotated - leaf->window.start) >> (PAGE_SHIFT - 3)];
+  place = window_place(&leaf->window, object);
+  word = leaf->window.words[place >> PLACES_SHIFT];
+  tag = page_word_tag(word);
   bin = thread_cache_bin(cache, tag);
   top = bin->top;
-  if (top >= bin->lim || top[-1] == object)
+  if (top >= bin->lim || !is_start(tag, page_word_place(word, place)) ||
+      !mark_set(object, cache->mark))
     return false;
   cache->window = leaf->window;
-  __builtin_prefetch(object, 1);
   *top = object;
   bin->top = top + 1;
   return true;
@@ -170,19 +192,24 @@ static ALWAYS_INLINE size_t
 thread_cache_tag_of(const void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
-  uintptr_t rotated = rotate_address((uintptr_t)object);
-  size_t page = window_page(cache, rotated), tag;
+  uintptr_t place = window_place(&cache->window, object);
+  unsigned word;
+  size_t tag;
 
-  if (likely(page < cache->window.npages)) {
-    tag = cache->window.tags[page];
+  if (likely(place >> PLACES_SHIFT < cache->window.npages)) {
+    word = cache->window.words[place >> PLACES_SHIFT];
   } else {
-    struct pagemap_leaf *leaf = leaf_of_rotated(rotated);
+    struct pagemap_leaf *leaf =
+        leaf_of_rotated(rotate_address((uintptr_t)object));
     if (leaf == NULL || cache->window.npages == 0)
       return 0;
-    tag = atomic_load_relaxed(
-        &leaf->tags[rotated >> (PAGE_SHIFT - 3) & (LEAF_PAGES - 1)]);
+    place = window_place(&leaf->window, object);
+    word = leaf->window.words[place >> PLACES_SHIFT];
   }
-  if (unlikely(thread_cache_bin(cache, tag)->top[-1] == object))
+  tag = page_word_tag(word);
+  if (unlikely(tag == 0) ||
+      unlikely(!is_start(tag, page_word_place(word, place))) ||
+      unlikely(mark_is_set(object, cache->mark)))
     return 0;
   return tag;
 }
@@ -209,6 +236,7 @@ thread_cache_pop_counted(size_t size)
     return NULL;
   cache->sample_left -= bytes;
   bin->top--;
+  mark_clear(object);
   return object;
 }
 

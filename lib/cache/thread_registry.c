@@ -13,7 +13,9 @@
 #include "base/report.h"
 #include "cache/cache_owner.h"
 #include "cache/central_list.h"
+#include "cache/mark.h"
 #include "cache/thread_cache.h"
+#include "cache/transfer_cache.h"
 #include "heap/pagemap.h"
 
 /* What bin 0 points at: empty, since the slot below its top is NULL. */
@@ -77,6 +79,8 @@ owner_new(void)
   if (owner == NULL)
     return NULL;
   owner->hot.bins[0] = closed_cache.bins[0];
+  tcmi_mark_init();
+  owner->hot.mark = tcmi_free_mark;
   memcpy(owner->hot.small_tags, tcmi_small_tags, sizeof tcmi_small_tags);
   memcpy(owner->hot.middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
@@ -97,7 +101,8 @@ owner_new(void)
 static void
 forget_allocations(struct cache_owner *owner)
 {
-  memset(owner->hot.small_tags, 0, (size_class_size(LINE_CLASS_MAX) >> 3) + 1);
+  memset(owner->hot.small_tags, 0,
+         small_tag_index(size_class_size(LINE_CLASS_MAX)) + 1);
   owner->hot.begun = 0;
   for (unsigned c = 1; c <= LINE_CLASS_MAX; c++)
     owner->states[c].inherited =
@@ -230,6 +235,38 @@ count_seen_from_outside(struct cache_owner *owner, unsigned c)
   size_t count = (size_t)(top - base);
 
   return base == NULL || count > owner->states[c].slots ? 0 : (unsigned)count;
+}
+
+/* The same for what lies there.  An array that was just replaced is metadata
+ * still, and what stands in it was a free object a moment ago. */
+__attribute__((no_sanitize("thread"))) static bool
+is_seen_from_outside(struct cache_owner *owner, unsigned c, const void *object)
+{
+  void *volatile *base = *(void **volatile *)&owner->states[c].base;
+  unsigned count = count_seen_from_outside(owner, c);
+  bool found = false;
+
+  for (unsigned i = 0; i < count && !found; i++)
+    found = base[i] == object;
+  return found;
+}
+
+bool
+tcmi_object_is_free(unsigned class_id, void *object)
+{
+  struct span *span = pagemap_span((uintptr_t)object);
+  bool found = span == NULL ||
+               tcmi_central_judge(span, (uintptr_t)object) != CENTRAL_VALID ||
+               tcmi_transfer_holds(class_id, object);
+
+  lock_acquire(&tcmi_registry_lock);
+  for (struct list *node = list_first(&tcmi_cache_registry.caches);
+       node != NULL && !found;
+       node = list_after(&tcmi_cache_registry.caches, node))
+    found = is_seen_from_outside(list_entry(node, struct cache_owner, link),
+                                 class_id, object);
+  lock_release(&tcmi_registry_lock);
+  return found;
 }
 
 uint64_t

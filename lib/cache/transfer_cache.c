@@ -73,6 +73,19 @@ tcmi_transfer_insert(unsigned class_id, void *const *objects, unsigned n)
     tcmi_central_insert(class_id, objects + kept, n - kept);
 }
 
+bool
+tcmi_transfer_holds(unsigned class_id, const void *object)
+{
+  struct transfer_cache *transfer = &tcmi_transfer_caches[class_id];
+  bool found = false;
+
+  lock_acquire(&transfer->lock);
+  for (unsigned i = 0; i < transfer->count && !found; i++)
+    found = transfer->slots[i] == object;
+  lock_release(&transfer->lock);
+  return found;
+}
+
 unsigned
 tcmi_transfer_settle(unsigned class_id)
 {

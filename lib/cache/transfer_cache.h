@@ -39,6 +39,8 @@ extern struct transfer_cache tcmi_transfer_caches[SIZE_CLASS_COUNT];
 unsigned tcmi_transfer_remove(unsigned class_id, void **out, unsigned n);
 /* Gives @n objects back. */
 void tcmi_transfer_insert(unsigned class_id, void *const *objects, unsigned n);
+/* Whether an object lies in the array. */
+bool tcmi_transfer_holds(unsigned class_id, const void *object);
 /* Empties the array into the central list; how many objects that were. */
 unsigned tcmi_transfer_settle(unsigned class_id);
 

@@ -37,7 +37,7 @@ entry_bytes(size_t nhuge)
 {
   const struct pagemap_leaf *leaf = NULL;
 
-  return nhuge * (HUGE_PAGE_PAGES * (sizeof leaf->tags[0] +
+  return nhuge * (HUGE_PAGE_PAGES * (sizeof leaf->words[0] +
                                      sizeof leaf->chunks[0]->spans[0]) +
                   sizeof leaf->arenas[0] + sizeof leaf->covers[0]);
 }
@@ -54,7 +54,7 @@ map_plane(size_t size)
              : NULL;
 }
 
-/* What a leaf takes without its tags, in whole pages of the system. */
+/* What a leaf takes without its words, in whole pages of the system. */
 static size_t
 leaf_bytes(void)
 {
@@ -63,15 +63,15 @@ leaf_bytes(void)
 
 /* Leaves that are mapped together; they come into the root one by one:
  *
- *     | tags of n leaves | head | leaf | leaf | ... | room for their chunks |
+ *     | words of n leaves | head | leaf | leaf | ... | room for their chunks |
  *
  * The first leaf, the head, describes the row: its window, and where the room
  * begins. */
 struct row {
-  uint8_t *tags; /* [lock: page heap] where it begins, or NULL */
-  size_t n;      /* [lock: page heap] leaves */
-  size_t bytes;  /* [lock: page heap] of all of it */
-  char *room;    /* [lock: page heap] for chunks, or NULL */
+  uint16_t *words; /* [lock: page heap] where it begins, or NULL */
+  size_t n;        /* [lock: page heap] leaves */
+  size_t bytes;    /* [lock: page heap] of all of it */
+  char *room;      /* [lock: page heap] for chunks, or NULL */
 };
 
 /* The heads of the rows, for each leaf that is part of one. [lock: page heap] */
@@ -88,21 +88,21 @@ static struct {
 static bool
 row_map(struct row *row, size_t n)
 {
-  size_t leaves = n * (LEAF_PAGES + leaf_bytes());
+  size_t leaves = n * (LEAF_PAGES * sizeof row->words[0] + leaf_bytes());
   bool has_room = tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE;
   size_t room = has_room ? n * LEAF_CHUNKS * sizeof(struct pagemap_chunk) : 0;
 
   row->n = n;
   row->bytes = leaves + room;
-  row->tags = map_plane(row->bytes);
-  row->room = has_room ? (char *)row->tags + leaves : NULL;
-  return row->tags != NULL;
+  row->words = map_plane(row->bytes);
+  row->room = has_room ? (char *)row->words + leaves : NULL;
+  return row->words != NULL;
 }
 
 static void
 row_unmap(const struct row *row)
 {
-  (void)!tcmi_system_release(row->tags,
+  (void)!tcmi_system_release(row->words,
                              round_up(row->bytes, tcmi_system_page_size()));
 }
 
@@ -128,7 +128,7 @@ static struct pagemap_leaf *
 row_place(const struct row *row, size_t i, bool downwards)
 {
   struct pagemap_leaf *head =
-      (struct pagemap_leaf *)(void *)(row->tags + row->n * LEAF_PAGES);
+      (struct pagemap_leaf *)(void *)(row->words + row->n * LEAF_PAGES);
   size_t first = i, end = i + 1;
 
   if (!plane_commit(head, sizeof *head))
@@ -137,8 +137,9 @@ row_place(const struct row *row, size_t i, bool downwards)
     first--;
   while (end - first < row->n && is_missing(end))
     end++;
-  head->window = (struct pagemap_window){(uintptr_t)first << (LEAF_SHIFT - 3),
-                                         (end - first) * LEAF_PAGES, row->tags};
+  head->window = (struct pagemap_window){
+      (uintptr_t)first << (LEAF_SHIFT - BLOCK_ALIGN_SHIFT),
+      (end - first) * LEAF_PAGES, row->words};
   head->row_room = row->room;
   for (; first < end; first++)
     heads[first] = head;
@@ -151,7 +152,7 @@ spare_row_ensure(void)
 {
   bool large = tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE;
 
-  return spare.row.tags != NULL ||
+  return spare.row.words != NULL ||
          row_map(&spare.row, large ? row_length() : 1) ||
          row_map(&spare.row, 1);
 }
@@ -176,7 +177,7 @@ head_ensure(size_t i, bool for_arena)
     return NULL;
   head = row_place(&spare.row, i, /*downwards=*/!for_arena);
   if (head != NULL)
-    spare.row.tags = NULL;
+    spare.row.words = NULL;
   return head;
 }
 
@@ -188,12 +189,12 @@ leaf_make(size_t i, bool for_arena)
 
   if (head == NULL)
     return NULL;
-  k = i - (head->window.start >> (LEAF_SHIFT - 3));
+  k = i - (head->window.start >> (LEAF_SHIFT - BLOCK_ALIGN_SHIFT));
   leaf = (struct pagemap_leaf *)(void *)((char *)head + k * leaf_bytes());
   if (!plane_commit(leaf, sizeof *leaf))
     return NULL;
   leaf->window = head->window;
-  leaf->tags = (uint8_t *)(uintptr_t)head->window.tags + k * LEAF_PAGES;
+  leaf->words = (uint16_t *)(uintptr_t)head->window.words + k * LEAF_PAGES;
   if (head->row_room != NULL)
     leaf->room =
         head->row_room + k * LEAF_CHUNKS * sizeof(struct pagemap_chunk);
@@ -294,7 +295,7 @@ reserve_in_chunk_locked(uintptr_t start, size_t size, struct arena *arena)
   struct pagemap_chunk *chunk;
 
   if (leaf == NULL || (chunk = chunk_ensure_locked(leaf, start)) == NULL ||
-      !plane_commit(&leaf->tags[page], npages) ||
+      !plane_commit(&leaf->words[page], npages * sizeof leaf->words[0]) ||
       !plane_commit(&chunk->spans[pagemap_span_index(start)],
                     npages * sizeof chunk->spans[0]))
     return false;
@@ -347,12 +348,13 @@ span_store(uintptr_t address, struct span *span)
 }
 
 static void
-page_store(uintptr_t address, struct span *span, unsigned tag)
+page_store(uintptr_t address, struct span *span, unsigned word)
 {
   struct pagemap_leaf *leaf = pagemap_leaf_of(address);
 
   span_store(address, span);
-  atomic_store_relaxed(&leaf->tags[pagemap_page_index(address)], (uint8_t)tag);
+  atomic_store_relaxed(&leaf->words[pagemap_page_index(address)],
+                       (uint16_t)word);
 }
 
 /* Names @span as what covers the huge pages that begin in [start, end). */
@@ -382,7 +384,8 @@ tcmi_pagemap_set(struct span *span)
     return;
   }
   for (size_t i = 0; i < span->npages; i++)
-    page_store(span->start + (i << PAGE_SHIFT), span, 2u * span->class_id);
+    page_store(span->start + (i << PAGE_SHIFT), span,
+               page_word(2u * span->class_id, i));
 }
 
 void

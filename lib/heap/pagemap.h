@@ -4,26 +4,31 @@
  *
  *     address:  | root index | page within the leaf | offset |
  *
- *     root[i] -> leaf of 8 GiB:  tags -> a byte per page
+ *     root[i] -> leaf of 8 GiB:  words -> two bytes per page
  *                                arenas  a pointer per huge page
  *                                covers  a pointer per huge page
  *                                chunks[j] -> 1 GiB: a span per page
  *
- *     row:       | tags of leaf 0 | tags of leaf 1 | ... | leaf 0 | leaf 1 | ...
+ *     row:       | words of leaf 0 | words of leaf 1 | ... | leaf 0 | leaf 1 | ...
  *
- * Leaves for arenas come in rows: their tags lie one after the other, so that
+ * Leaves for arenas come in rows: their words lie one after the other, so that
  * one window of a thread cache reaches all pages of the row.
  *
- * Tags, leaves and chunks are address space that reads as zero until the part
+ * Words, leaves and chunks are address space that reads as zero until the part
  * that an arena needs is made writable, so a small process holds one page of
  * each plane.  A chunk is mapped when something lies there.
  *
  * Contents, for a span s of pages p..q:
- *     class c > 0:  tags[p..q] = 2c, spans[p..q] = s
- *     large:        tags[p..q] = 0,  spans[p] = s, spans[p+1..q] = NULL
+ *     class c > 0:  words[p+i] = i << 8 | 2c, spans[p..q] = s
+ *     large:        words[p..q] = 0, spans[p] = s, spans[p+1..q] = NULL
  *                   covers = s for each huge page that begins within s; where
  *                   a whole leaf does, root_covers = s instead
- *     all else:     tags = 0, spans = NULL, covers = NULL
+ *     all else:     words = 0, spans = NULL, covers = NULL
+ *
+ * The low byte of a word is the tag of the class.  The high byte is the number
+ * of the page in its span.  A page has 256 places where a block can begin, so
+ * the high byte of the word and the low byte of the place are the place within
+ * the span: free() checks with it that an object begins there.
  *
  * Invariants
  *   P1  a leaf or chunk, once published, stays; entries only go from NULL to it.
@@ -31,8 +36,9 @@
  *   P3  arenas[h] is the arena that reserved huge page h, or NULL.
  *
  * Locking: writers of the root, of chunks and of arenas hold LOCK_PAGE_HEAP;
- * tags, spans and covers are written by whoever owns the pages.  Readers take no lock: what a
- * correct program may ask about was written before it got the pointer.
+ * words, spans and covers are written by whoever owns the pages.  Readers take
+ * no lock: what a correct program may ask about was written before it got the
+ * pointer.
  */
 #ifndef TCM_HEAP_PAGEMAP_H
 #define TCM_HEAP_PAGEMAP_H
@@ -55,15 +61,15 @@ struct pagemap_chunk {
   struct span *spans[CHUNK_PAGES]; /* [atomic: relaxed] */
 };
 
-/* The pages of a row and their tags.  All fields: [const] */
+/* The pages of a row and their words.  All fields: [const] */
 struct pagemap_window {
-  uintptr_t start;     /* address of the first page, see rotate_address() */
-  size_t npages;       /* 0: a window that is closed */
-  const uint8_t *tags; /* of each page */
+  uintptr_t start;       /* address of the first page, see rotate_address() */
+  size_t npages;         /* 0: a window that is closed */
+  const uint16_t *words; /* of each page */
 };
 
 struct pagemap_leaf {
-  uint8_t *tags; /* [const] 2 * class or 0 per page; [atomic: relaxed] there */
+  uint16_t *words; /* [const] one per page, or 0; [atomic: relaxed] there */
   struct pagemap_window window; /* [const] that of its row */
   struct pagemap_chunk
       *chunks[LEAF_CHUNKS]; /* [atomic: release, acquire by pagemap_span] */
@@ -128,6 +134,35 @@ pagemap_span_index(uintptr_t address)
   return (address >> PAGE_SHIFT) & (CHUNK_PAGES - 1);
 }
 
+#define PLACES_SHIFT (PAGE_SHIFT - BLOCK_ALIGN_SHIFT)
+_Static_assert(PLACES_SHIFT == 8, "a place in a page is one byte");
+
+static inline unsigned
+page_word(unsigned tag, size_t number)
+{
+  return (unsigned)number << 8 | tag;
+}
+
+static inline unsigned
+page_word_tag(unsigned word)
+{
+  return word & 0xff;
+}
+
+/* Where in its span @place lies, in steps of BLOCK_ALIGN: any count of places
+ * whose low byte is the place within the page. */
+static inline uint32_t
+page_word_place(unsigned word, uintptr_t place)
+{
+#ifdef __x86_64__
+  /* One instruction, where gcc makes three. */
+  __asm__("movb %b1, %b0" : "+q"(word) : "q"(place));
+  return word;
+#else
+  return (word & 0xff00) | (uint8_t)place;
+#endif
+}
+
 /* Twice the size class of the page at @address; 0 for all else. */
 static inline unsigned
 pagemap_tag(uintptr_t address)
@@ -136,7 +171,8 @@ pagemap_tag(uintptr_t address)
 
   if (unlikely(leaf == NULL))
     return 0;
-  return atomic_load_relaxed(&leaf->tags[pagemap_page_index(address)]);
+  return page_word_tag(
+      atomic_load_relaxed(&leaf->words[pagemap_page_index(address)]));
 }
 
 /* The span of objects that holds @address, or the large span whose first page

@@ -105,8 +105,8 @@ enum {
                                          start, slots, blocks, fault)),
 };
 
-#define STATS_LAYOUT                                                      \
-  LAYOUT_STRUCT((uint64_t)LAYOUT_POOL, struct pagemap_leaf, tags, chunks, \
+#define STATS_LAYOUT                                                       \
+  LAYOUT_STRUCT((uint64_t)LAYOUT_POOL, struct pagemap_leaf, words, chunks, \
                 arenas, covers)
 
 #endif /* TCM_OBSERVE_LAYOUT_H */

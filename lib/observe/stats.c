@@ -202,7 +202,8 @@ static uint64_t
 resident_leaf(const struct pagemap_leaf *leaf)
 {
   uint64_t bytes = resident_around((uintptr_t)leaf, sizeof *leaf) +
-                   resident_around((uintptr_t)leaf->tags, LEAF_PAGES);
+                   resident_around((uintptr_t)leaf->words,
+                                   LEAF_PAGES * sizeof leaf->words[0]);
 
   for (size_t i = 0; i < LEAF_CHUNKS; i++) {
     struct pagemap_chunk *chunk = atomic_load_acquire(&leaf->chunks[i]);

@@ -304,17 +304,10 @@ tcmi_guarded_allocated(uint32_t number, const uintptr_t *pcs, size_t depth)
   slot->freed.depth = 0;
 }
 
-/* What malloc aligns a block to that asks for no more. */
-static size_t
-least_align(size_t size)
-{
-  return size > 8 ? 16 : 8;
-}
-
 static void
 choose_place(struct guarded_slot *slot, size_t align, size_t size, bool at_end)
 {
-  align = max_size(align, least_align(size));
+  align = max_size(align, BLOCK_ALIGN);
   slot->bytes = round_up(size, tcmi_system_page_size());
   slot->start = slot_start(number_of(slot)) + SLOT_MARGIN;
   atomic_store_relaxed(

@@ -177,8 +177,8 @@ tcmi_profile_allocate(size_t align, size_t size, unsigned class_id, bool zero)
 
   if (!is_due(owner_of(cache), usable))
     return NULL;
-  if (unlikely(tcmi_guarded_wants(align, size,
-                                  &owner_of(cache)->sample_random)) &&
+  if (unlikely(
+          tcmi_guarded_wants(align, size, &owner_of(cache)->sample_random)) &&
       (block = allocate_guarded(owner_of(cache), align, size, usable, zero)) !=
           NULL)
     return block;

@@ -188,7 +188,7 @@ BUILD_CASES = [
      "malloc: no fast path"),
     ("fast_path", HAS_MALLOC,
      [shared(THREAD_CACHE + OUTSIDE % "" + FREE_ON + MALLOC % "")],
-     [shared(THREAD_CACHE + OUTSIDE % (2 * SLOW) + FREE_ON + MALLOC % "")],
+     [shared(THREAD_CACHE + OUTSIDE % (3 * SLOW) + FREE_ON + MALLOC % "")],
      "free outside the window: "),
 ] + man_cases.build_cases(shared)
 

@@ -16,8 +16,8 @@ import re
 
 import lint
 
-LIMITS = {"malloc": 14, "free": 20}
-OUTSIDE, OUTSIDE_LIMIT = "tcmi_free_slow", 44
+LIMITS = {"malloc": 15, "free": 28}
+OUTSIDE, OUTSIDE_LIMIT = "tcmi_free_slow", 52
 TAKEN_MAX = 1
 OUTSIDE_TAKEN_MAX = 2
 BUDGET = 200

@@ -3,6 +3,7 @@
 # Each program runs preloaded, with the debug library, with every free checked
 # and with all checks; some have a long form for "make check-long".
 check_PROGRAMS += \
+	tests/process/attack \
 	tests/process/background \
 	tests/process/closed_module \
 	tests/process/confined_load \
@@ -39,6 +40,7 @@ check_PROGRAMS += \
 
 # In full, since automake does not see through patterns.
 process_tests = \
+	tests/process/preload-attack.sh \
 	tests/process/preload-background.sh \
 	tests/process/preload-deepbind.sh \
 	tests/process/preload-descriptors.sh \
@@ -65,6 +67,7 @@ process_tests = \
 	tests/process/preload-stalls.sh \
 	tests/process/preload-threads.sh \
 	tests/process/preload-tls_destructors.sh \
+	tests/process/debug-attack.sh \
 	tests/process/debug-background.sh \
 	tests/process/debug-deepbind.sh \
 	tests/process/debug-descriptors.sh \
@@ -88,6 +91,7 @@ process_tests = \
 	tests/process/debug-stalls.sh \
 	tests/process/debug-threads.sh \
 	tests/process/debug-tls_destructors.sh \
+	tests/process/checked-attack.sh \
 	tests/process/checked-background.sh \
 	tests/process/checked-deepbind.sh \
 	tests/process/checked-descriptors.sh \
@@ -107,6 +111,7 @@ process_tests = \
 	tests/process/checked-stack.sh \
 	tests/process/checked-threads.sh \
 	tests/process/checked-tls_destructors.sh \
+	tests/process/quarantine-attack.sh \
 	tests/process/quarantine-deepbind.sh \
 	tests/process/quarantine-descriptors.sh \
 	tests/process/quarantine-early.sh \
@@ -139,6 +144,7 @@ process_tests = \
 	tests/process/guarded-tls_destructors.sh \
 	tests/process/glibc-late_dlopen.sh
 process_long_tests = \
+	tests/process/long-attack.sh \
 	tests/process/long-exit.sh \
 	tests/process/long-fork_signal.sh \
 	tests/process/long-fork_stdio.sh \

@@ -249,9 +249,9 @@ END_TEST
 
 START_TEST(alignment_is_rounded_as_glibc_does)
 {
-  ck_assert_uint_eq(tcmi_alignment_round(0), 8);
-  ck_assert_uint_eq(tcmi_alignment_round(1), 8);
-  ck_assert_uint_eq(tcmi_alignment_round(8), 8);
+  ck_assert_uint_eq(tcmi_alignment_round(0), 16);
+  ck_assert_uint_eq(tcmi_alignment_round(1), 16);
+  ck_assert_uint_eq(tcmi_alignment_round(8), 16);
   ck_assert_uint_eq(tcmi_alignment_round(9), 16);
   ck_assert_uint_eq(tcmi_alignment_round(48), 64);
   ck_assert_uint_eq(tcmi_alignment_round(4096), 4096);
@@ -369,12 +369,12 @@ START_TEST(misuse_is_told)
   unit_must_abort(free_twice, small, "free(): double free at");
   unit_must_abort(free_twice, large, "free(): double free at");
   unit_must_abort(free_it, small + 4, "not aligned");
-  unit_must_abort(free_it, large + 8, "not at the start of a block");
+  unit_must_abort(free_it, large + 16, "not at the start of a block");
   unit_must_abort(free_it, large + 5 * PAGE_SIZE, "not at the start");
   unit_must_abort(free_it, object, "not from this heap");
   unit_must_abort(free_it, &small, "not from this heap");
   unit_must_abort(free_it, (void *)(uintptr_t)16, "not from this heap");
-  unit_must_abort(free_it, (void *)UINTPTR_MAX, "not aligned");
+  unit_must_abort(free_it, (void *)UINTPTR_MAX, "not from this heap");
   unit_must_abort(ask_size, small + 16, "malloc_usable_size(): ");
   unit_must_abort(ask_size, large + PAGE_SIZE, "malloc_usable_size(): ");
   unit_must_abort(ask_size, object, "not from this heap");
@@ -394,7 +394,7 @@ START_TEST(misuse_in_checked_mode)
   neighbour = allocate(100);
   unit_must_abort(free_twice, small, "double free");
   unit_must_abort(free_and_ask_size, small, "block is free");
-  unit_must_abort(free_it, small + 8, "not at the start of a block");
+  unit_must_abort(free_it, small + 16, "not at the start of a block");
   unit_must_abort(free_it, small + 20 * 112, "double free");
   tcmi_free(small);
   tcmi_free(neighbour);

@@ -137,7 +137,7 @@ END_TEST
 START_TEST(alignments)
 {
   start("64");
-  for (size_t align = 8; align <= MIB; align *= 2) {
+  for (size_t align = BLOCK_ALIGN; align <= MIB; align *= 2) {
     char *block = placed(align, align, true);
     must_fault(block + align, true);
     tcmi_free(block);

@@ -123,7 +123,7 @@ map_tag_wrong(void *block)
 {
   struct pagemap_leaf *leaf = pagemap_leaf_of((uintptr_t)block);
 
-  leaf->tags[pagemap_page_index(span_of(block)->start)] += 2;
+  leaf->words[pagemap_page_index(span_of(block)->start)] += 2;
   tcmi_heap_check();
 }
 

@@ -160,17 +160,17 @@ START_TEST(row_of_leaves_is_one_window)
   ck_assert(reserve(start + LEAF_SIZE, RANGE, &arena));
   a = pagemap_leaf_of(start);
   b = pagemap_leaf_of(start + LEAF_SIZE);
-  ck_assert_ptr_eq(b->tags, a->tags + LEAF_PAGES);
-  ck_assert_uint_eq(a->window.start, 40 * LEAF_SIZE >> 3);
+  ck_assert_ptr_eq(b->words, a->words + LEAF_PAGES);
+  ck_assert_uint_eq(a->window.start, 40 * LEAF_SIZE >> BLOCK_ALIGN_SHIFT);
   ck_assert_uint_ge(a->window.npages, ROW_LEAVES * LEAF_PAGES);
-  ck_assert_ptr_eq(a->window.tags, a->tags);
+  ck_assert_ptr_eq(a->window.words, a->words);
   ck_assert_mem_eq(&b->window, &a->window, sizeof a->window);
   /* A block with a mapping to itself may lie anywhere. */
   lock_acquire(&tcmi_page_heap_lock);
   ck_assert(tcmi_pagemap_reserve_large_locked(90 * LEAF_SIZE, PAGE_SIZE));
   lock_release(&tcmi_page_heap_lock);
   lone = pagemap_leaf_of(90 * LEAF_SIZE);
-  ck_assert_uint_eq(lone->window.start, 90 * LEAF_SIZE >> 3);
+  ck_assert_uint_eq(lone->window.start, 90 * LEAF_SIZE >> BLOCK_ALIGN_SHIFT);
   ck_assert_uint_eq(lone->window.npages, LEAF_PAGES);
   /* A row ends before a leaf that is there. */
   ck_assert(reserve(85 * LEAF_SIZE, RANGE, &arena));
@@ -262,7 +262,7 @@ START_TEST(small_process_pays_little)
   leaf = tcmi_pagemap_root[14];
   ck_assert_uint_eq(
       resident_pages(leaf, sizeof *leaf) +
-          resident_pages(leaf->tags, LEAF_PAGES) +
+          resident_pages(leaf->words, LEAF_PAGES * sizeof leaf->words[0]) +
           resident_pages(leaf->chunks[0], sizeof *leaf->chunks[0]),
       3);
 }

@@ -13,7 +13,7 @@ START_TEST(sizes_ascend_and_end_at_the_largest)
 {
   unsigned c;
 
-  ck_assert_uint_eq(size_class_size(1), 8);
+  ck_assert_uint_eq(size_class_size(1), 16);
   for (c = 2; c < SIZE_CLASS_COUNT; c++)
     ck_assert_uint_gt(size_class_size(c), size_class_size(c - 1));
   ck_assert_uint_eq(size_class_size(SIZE_CLASS_COUNT - 1), SIZE_CLASS_MAX);
@@ -56,7 +56,7 @@ START_TEST(sizes_keep_alignments)
   FOR_EACH_CLASS(c)
   {
     size_t size = size_class_size(c);
-    ck_assert(size == 8 || size % 16 == 0);
+    ck_assert(size % BLOCK_ALIGN == 0);
     if (size > SIZE_CLASS_SMALL_MAX)
       ck_assert_uint_eq(size % 128, 0);
   }
@@ -100,13 +100,34 @@ START_TEST(every_byte_of_a_span_finds_its_object)
 }
 END_TEST
 
+/* What free() asks: does an object begin here? */
+START_TEST(objects_begin_at_multiples_of_their_size)
+{
+  unsigned c;
+
+  FOR_EACH_CLASS(c)
+  {
+    const struct size_class *class = &tcmi_size_classes[c];
+    uint32_t places = (uint32_t)(class->pages * PAGE_SIZE / BLOCK_ALIGN);
+    for (uint32_t place = 0; place < places; place++) {
+      size_t offset = place * BLOCK_ALIGN;
+      bool wanted = offset % class->size == 0;
+      must_for((place * tcmi_starts[c].factor < tcmi_starts[c].limit) == wanted,
+               "class %u place %u", c, place);
+      must_for(size_class_is_start(c, offset) == wanted, "class %u place %u", c,
+               place);
+    }
+  }
+}
+END_TEST
+
 /* C3: a tag is twice a class, also in the tables that the fast path copies. */
 START_TEST(tags_agree)
 {
   size_t i;
 
   for (i = 0; i < SIZE_CLASS_SMALL_TAGS_LENGTH; i++)
-    ck_assert_uint_eq(tcmi_small_tags[i], 2 * size_class_of(8 * i));
+    ck_assert_uint_eq(tcmi_small_tags[i], 2 * size_class_of(16 * i));
   for (i = SIZE_CLASS_SMALL_MAX / 128 + 1; i < SIZE_CLASS_MIDDLE_TAGS_LENGTH;
        i++)
     ck_assert_uint_eq(tcmi_middle_tags[i], 2 * size_class_of(128 * i));
@@ -144,6 +165,7 @@ main(void)
   tcase_add_test(tests, sizes_keep_alignments);
   tcase_add_test(tests, spans_hold_what_they_say);
   tcase_add_test(tests, every_byte_of_a_span_finds_its_object);
+  tcase_add_test(tests, objects_begin_at_multiples_of_their_size);
   tcase_add_test(tests, tags_agree);
   tcase_add_test(tests, aligned_class_is_the_least_one);
   return unit_run(tests);

@@ -55,6 +55,14 @@ expect_sound(void)
     must(owner->pooled == 0 || tcmi_option(OPTION_cache_total_bytes) == 0);
 }
 
+/* What the compiler does not know the size of. */
+static void *
+hidden(void *pointer)
+{
+  __asm__("" : "+r"(pointer));
+  return pointer;
+}
+
 static void *
 get(unsigned c)
 {
@@ -63,6 +71,7 @@ get(unsigned c)
   if (object == NULL)
     object = tcmi_thread_cache_refill(cache, c);
   must(object != NULL);
+  mark_clear(object);
   return object;
 }
 
@@ -161,7 +170,7 @@ START_TEST(window_reaches_beyond_the_first_leaf)
   char *near = get(c), *far;
 
   (void)get(size_class_of(3000));
-  far = get_beyond(c, cache->window.start << 3);
+  far = get_beyond(c, cache->window.start << BLOCK_ALIGN_SHIFT);
   if (far == NULL)
     return; /* not so much address space */
   for (int round = 0; round < 2; round++) {
@@ -186,7 +195,7 @@ START_TEST(window_moves_to_what_lies_outside)
 
   (void)get(size_class_of(3000));
   whole = first = cache->window;
-  far = get_beyond(c, whole.start << 3);
+  far = get_beyond(c, whole.start << BLOCK_ALIGN_SHIFT);
   if (far == NULL)
     return;
   first.npages = LEAF_PAGES;
@@ -196,6 +205,8 @@ START_TEST(window_moves_to_what_lies_outside)
     ck_assert_uint_eq(thread_cache_tag_of(far), 2 * c);
     ck_assert(!thread_cache_try_push_outside(far + 1));
     ck_assert(!thread_cache_try_push_outside(far + 4));
+    ck_assert(!thread_cache_try_push_outside(far + BLOCK_ALIGN));
+    ck_assert_uint_eq(thread_cache_tag_of(far + BLOCK_ALIGN), 0);
     ck_assert(thread_cache_try_push_outside(far));
     ck_assert(!thread_cache_try_push_outside(far));
     ck_assert_uint_eq(thread_cache_tag_of(far), 0);
@@ -205,9 +216,9 @@ START_TEST(window_moves_to_what_lies_outside)
     ck_assert(thread_cache_try_push(near));
     ck_assert_ptr_eq(thread_cache_pop(size_class_size(c)), near);
   }
-  ck_assert(!thread_cache_try_push_outside(NULL));
-  ck_assert(!thread_cache_try_push_outside(&whole));
-  ck_assert(!thread_cache_try_push_outside((void *)~(uintptr_t)7));
+  ck_assert(!thread_cache_try_push_outside(hidden(NULL)));
+  ck_assert(!thread_cache_try_push_outside(hidden(&whole)));
+  ck_assert(!thread_cache_try_push_outside(hidden((void *)~(uintptr_t)7)));
 }
 END_TEST
 
@@ -231,22 +242,29 @@ START_TEST(fast_push_takes_only_what_it_may)
   /* The window opens with the first slow path that finds an arena. */
   (void)get(size_class_of(3000));
   ck_assert_uint_gt(cache->window.npages, 0);
-  ck_assert(!thread_cache_try_push(NULL));
-  ck_assert(!thread_cache_try_push(foreign));
-  ck_assert(!thread_cache_try_push((void *)(uintptr_t)16));
-  ck_assert(!thread_cache_try_push(&object));
+  ck_assert(!thread_cache_try_push(hidden(NULL)));
+  ck_assert(!thread_cache_try_push(hidden(foreign)));
+  ck_assert(!thread_cache_try_push(hidden((void *)(uintptr_t)16)));
+  ck_assert(!thread_cache_try_push(hidden(&object)));
   ck_assert(!thread_cache_try_push(object + 1));
   ck_assert(!thread_cache_try_push(object + 4));
+  for (size_t inside = BLOCK_ALIGN; inside < 48; inside += BLOCK_ALIGN) {
+    ck_assert(!thread_cache_try_push(object + inside));
+    ck_assert(!thread_cache_try_push_outside(object + inside));
+    ck_assert_uint_eq(thread_cache_tag_of(object + inside), 0);
+  }
   ck_assert(thread_cache_try_push(object));
-  /* Twice in a row is noticed, and left to the slow path. */
+  /* A second free is left to the slow path, also after others. */
   ck_assert(!thread_cache_try_push(object));
   ck_assert(thread_cache_try_push(other));
+  ck_assert(!thread_cache_try_push(object));
+  ck_assert(tcmi_object_is_free(c, object));
   ck_assert_ptr_eq(thread_cache_pop(48), other);
   ck_assert_ptr_eq(thread_cache_pop(48), object);
   ck_assert_uint_eq(thread_cache_tag_of(object), 2 * c);
   ck_assert(thread_cache_try_push(object));
   ck_assert_uint_eq(thread_cache_tag_of(object), 0);
-  ck_assert_uint_eq(thread_cache_tag_of(foreign), 0);
+  ck_assert_uint_eq(thread_cache_tag_of(hidden(foreign)), 0);
 }
 END_TEST
 
@@ -261,8 +279,8 @@ START_TEST(fast_pop_of_an_empty_or_closed_cache)
   for (size = 0; size < 40000; size += 7)
     must(thread_cache_pop(size) == NULL);
   ck_assert_ptr_null(thread_cache_pop(SIZE_MAX));
-  ck_assert(!thread_cache_try_push(NULL));
-  ck_assert(!thread_cache_try_push(&size));
+  ck_assert(!thread_cache_try_push(hidden(NULL)));
+  ck_assert(!thread_cache_try_push(hidden(&size)));
 }
 END_TEST
 
@@ -554,7 +572,9 @@ START_TEST(random_use)
       put(slots[i].c, slots[i].object);
       slots[i].object = NULL;
     } else {
-      slots[i].c = (unsigned)unit_below(&state, step % 16 ? 20 : 73) + 1;
+      slots[i].c =
+          (unsigned)unit_below(&state, step % 16 ? 20 : SIZE_CLASS_COUNT - 1) +
+          1;
       slots[i].object = get(slots[i].c);
       *(size_t *)slots[i].object = i;
     }

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "cache/mark.h"
+
+#include "base/random.h"
+
+uintptr_t tcmi_free_mark;
+
+/* Not 0, which is what fresh memory has there. */
+void
+tcmi_mark_init(void)
+{
+  atomic_store_relaxed(&tcmi_free_mark,
+                       (uintptr_t)tcmi_random(RANDOM_MARKS) | 1);
+}
