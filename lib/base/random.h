@@ -23,7 +23,8 @@ enum random_use {
   RANDOM_FIRST_ARENA,
   RANDOM_SAMPLES,
   RANDOM_FILES,
-  RANDOM_MARKS
+  RANDOM_MARKS,
+  RANDOM_ORDER
 };
 
 /* The same for the life of the process, also after a fork, and another for each

@@ -52,6 +52,7 @@ struct cache_owner {
   uint32_t thread;       /* [atomic: relaxed] id of the thread; 0: an orphan */
   struct cache_traffic traffic; /* [owner thread] others read it */
   uint64_t sample_random; /* [owner thread] where its random words stand */
+  uint64_t order_random;  /* [owner thread] the same for TCM_RANDOM_ORDER */
   uint64_t sample_mean;   /* [owner thread] bytes, for the next sample */
   bool is_told;           /* [owner thread] see stats_count_slow_malloc() */
 };

@@ -10,11 +10,15 @@
 
 #include "base/atomics.h"
 #include "base/bits.h"
+#include "base/options.h"
+#include "base/random.h"
 #include "base/report.h"
 #include "base/system.h"
 #include "cache/central_span.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
+
+#define RANDOM_TRIES 8
 
 struct central_list tcmi_central_lists[SIZE_CLASS_COUNT] = {
     [0 ... SIZE_CLASS_COUNT - 1] = {.lock = LOCK_INITIALIZER(LOCK_CENTRAL)}};
@@ -130,6 +134,41 @@ take_fresh(struct span *span, void **out, unsigned n)
   return count;
 }
 
+/* The number of a free object: any one, and where few are left, often one behind
+ * some others. */
+static unsigned
+any_free(struct central_list *list, const struct span *span)
+{
+  size_t i = 0;
+
+  for (int tries = 0; tries < RANDOM_TRIES; tries++) {
+    i = (size_t)tcmi_random_next(&list->random) % span->nobjs;
+    if (bit_get(span->bits, i))
+      return (unsigned)i;
+  }
+  i = bits_find(span->bits, i, span->nobjs, true);
+  return (unsigned)(i < span->nobjs ? i : bits_find(span->bits, 0, i, true));
+}
+
+/* Takes free objects in random order, with what their pages need. */
+static unsigned
+take_random(struct central_list *list, struct span *span, void **out,
+            unsigned n)
+{
+  unsigned taken;
+
+  if (list->random == 0)
+    list->random = tcmi_random(RANDOM_ORDER) ^ (uintptr_t)list;
+  for (taken = 0; taken < n && span->nfree > 0; taken++) {
+    unsigned i = any_free(list, span);
+    bit_clear(span->bits, i);
+    span->nfree--;
+    span->dirty |= object_pages(span, i);
+    out[taken] = object_address(span, i);
+  }
+  return taken;
+}
+
 /* What is free just now is all that can have stayed free. */
 static void
 note_idle_locked(struct central_list *list, unsigned class_id)
@@ -144,7 +183,9 @@ take_from_span(struct central_list *list, struct span *span, void **out,
 {
   unsigned clean = span_clean_pages(span), taken;
 
-  if (likely(!has_returned_pages(span))) {
+  if (unlikely(tcmi_option(OPTION_random_order) != 0)) {
+    taken = take_random(list, span, out, n);
+  } else if (likely(!has_returned_pages(span))) {
     taken = take_bits(span, out, n);
   } else {
     taken = take_bits_by_page(span, out, n, /*refault=*/false);
@@ -188,6 +229,11 @@ span_create(unsigned class_id)
     tcmi_span_delete(span);
     return NULL;
   }
+  /* All are free at once, so that each may be the first. */
+  if (unlikely(tcmi_option(OPTION_random_order) != 0)) {
+    bits_set_range(span->bits, 0, span->nobjs);
+    span->nfree = span->fresh = span->nobjs;
+  }
   tcmi_pagemap_set(span);
   return span;
 }
@@ -221,7 +267,7 @@ central_grow(struct central_list *list, unsigned class_id, void **out,
 
   if (span == NULL)
     return 0;
-  *zero = (object_pages(span, 0) & span->dirty) == 0;
+  *zero = span->nfree == 0 && (object_pages(span, 0) & span->dirty) == 0;
   lock_acquire(&list->lock);
   counter_add(&list->spans, 1);
   counter_add(&list->free_objects, span->nobjs);

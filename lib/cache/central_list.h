@@ -54,6 +54,7 @@ struct central_list {
   size_t least_idle;                    /* [lock: central] see L6 */
   struct list buckets[CENTRAL_BUCKETS]; /* [lock: central] 0 stays empty */
   struct list held;                     /* [lock: central] see S5 of span.h */
+  uint64_t random; /* [lock: central] where the random order stands, or 0 */
 } CACHE_ALIGNED;
 
 extern struct central_list tcmi_central_lists[SIZE_CLASS_COUNT];

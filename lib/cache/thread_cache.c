@@ -27,6 +27,7 @@
 #include "base/metadata.h"
 #include "base/options.h"
 #include "base/params.h"
+#include "base/random.h"
 #include "base/report.h"
 #include "cache/cache_owner.h"
 #include "cache/central_list.h"
@@ -244,6 +245,12 @@ look_for_idleness(struct cache_owner *owner, unsigned busy)
   state->seen_shared = (uint16_t)shared;
 }
 
+static bool
+order_is_random(void)
+{
+  return unlikely(tcmi_option(OPTION_random_order) != 0);
+}
+
 /* Sets the window to the row of the first arena, once that exists. */
 static void
 window_ensure(struct thread_cache *cache)
@@ -251,7 +258,7 @@ window_ensure(struct thread_cache *cache)
   struct pagemap_leaf *leaf;
   uintptr_t base;
 
-  if (likely(cache->window.npages != 0))
+  if (likely(cache->window.npages != 0) || order_is_random())
     return;
   base = tcmi_page_heap_base();
   if (base == 0 || (leaf = pagemap_leaf_of(base)) == NULL)
@@ -455,6 +462,19 @@ tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned c, void *object)
   bin->top[-1] = object;
 }
 
+/* Exchanges the object on top of a bin, which was just freed, for any of it. */
+static void
+bury(struct cache_owner *owner, unsigned c)
+{
+  void **top = owner->hot.bins[c].top - 1;
+  void **any =
+      top - tcmi_random_next(&owner->order_random) % bin_count(owner, c);
+  void *object = *any;
+
+  *any = *top;
+  *top = object;
+}
+
 void
 tcmi_thread_cache_push(struct thread_cache *cache, unsigned c, void *object)
 {
@@ -466,6 +486,8 @@ tcmi_thread_cache_push(struct thread_cache *cache, unsigned c, void *object)
   }
   *bin->top = object;
   atomic_store_relaxed(&bin->top, bin->top + 1);
+  if (order_is_random())
+    bury(owner_of(cache), c);
 }
 
 /* Small blocks by the closed window, large ones since none has the size. */

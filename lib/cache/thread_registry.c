@@ -10,6 +10,7 @@
 #include "base/atomics.h"
 #include "base/bits.h"
 #include "base/metadata.h"
+#include "base/random.h"
 #include "base/report.h"
 #include "cache/cache_owner.h"
 #include "cache/central_list.h"
@@ -81,6 +82,7 @@ owner_new(void)
   owner->hot.bins[0] = closed_cache.bins[0];
   tcmi_mark_init();
   owner->hot.mark = tcmi_free_mark;
+  owner->order_random = tcmi_random(RANDOM_ORDER) + (uintptr_t)owner;
   memcpy(owner->hot.small_tags, tcmi_small_tags, sizeof tcmi_small_tags);
   memcpy(owner->hot.middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {

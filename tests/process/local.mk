@@ -30,6 +30,7 @@ check_PROGRAMS += \
 	tests/process/overwrite \
 	tests/process/place \
 	tests/process/profile_files \
+	tests/process/random_order \
 	tests/process/report \
 	tests/process/rights \
 	tests/process/spawn \
@@ -60,6 +61,7 @@ process_tests = \
 	tests/process/preload-overwrite.sh \
 	tests/process/preload-place.sh \
 	tests/process/preload-profile_files.sh \
+	tests/process/preload-random_order.sh \
 	tests/process/preload-report.sh \
 	tests/process/preload-rights.sh \
 	tests/process/preload-spawn.sh \
@@ -85,6 +87,7 @@ process_tests = \
 	tests/process/debug-out_of_memory.sh \
 	tests/process/debug-overwrite.sh \
 	tests/process/debug-profile_files.sh \
+	tests/process/debug-random_order.sh \
 	tests/process/debug-report.sh \
 	tests/process/debug-rights.sh \
 	tests/process/debug-spawn.sh \
