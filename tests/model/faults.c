@@ -196,6 +196,9 @@ run_in_child(unsigned mask, unsigned nth, unsigned count)
 
   model.action = "with failures";
   alarm(600);
+  /* Some blocks are samples, between walls. */
+  REQUIRE(setenv("TCM_GUARD_SAMPLES", "1", 1) == 0);
+  REQUIRE(setenv("TCM_GUARD_SLOTS", "8", 1) == 0);
   may_fail = true;
   (void)tcmi_system_fail(mask, nth, count);
   work();
@@ -248,7 +251,8 @@ static void
 fail_each_kind(unsigned count)
 {
   static const char *const names[SYSTEM_NCALLS] = {
-      "reserve", "map", "commit", "discard", "release", "move", "advise",
+      "reserve", "map",  "commit", "discard",
+      "release", "move", "advise", "wall",
   };
   unsigned kind;
 

@@ -35,13 +35,13 @@ if ! grep -q '^secure 1$' "$work/privileged.out"; then
 fi
 status=0
 
-# The plain program heeds the environment; otherwise this test shows nothing.
+# The plain program reads the environment; otherwise this test shows nothing.
 grep -q '^check 1 1 ' "$work/plain.out" || {
   echo "FAIL TCM_CHECK=1 has no effect in a plain program"
   status=1
 }
-[ "$(grep -c '^tcm: ' "$work/plain.err")" = 2 ] || {
-  echo "FAIL a plain program must complain twice:"
+[ "$(grep -c '^tcm: ' "$work/plain.err")" = 3 ] || {
+  echo "FAIL a plain program must complain of two variables and of no samples:"
   cat "$work/plain.err"
   status=1
 }
