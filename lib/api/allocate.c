@@ -29,15 +29,15 @@ enter_slow_path(enum start_from from)
 {
   if (unlikely(tcmi_thread_cache_state == CACHE_NONE))
     tcmi_thread_start(from);
-  request_look();
-  profile_look();
+  request_poll();
+  profile_poll();
 }
 
 static ALWAYS_INLINE void
 enter_allocation(enum start_from from)
 {
   enter_slow_path(from);
-  background_look_early();
+  background_poll_early();
   tcmi_settle_if_grown();
 }
 
@@ -390,17 +390,17 @@ tcmi_free_checked(struct call call, void *block)
   enter_slow_path(START_MAYBE_TSD);
   if (guard_is_on()) {
     tcmi_guard_free(call, block);
-    background_look();
+    background_poll();
     return;
   }
   check_alignment(call, address);
   if (class_id != 0) {
     object_free(call, class_id, block);
-    background_look();
+    background_poll();
     return;
   }
   large_free(call, address, large_span(call, address, "double free"));
-  background_look();
+  background_poll();
 }
 
 /* Apart, so that the steps before it need no stack frame. */

@@ -8,7 +8,7 @@
  * The slow path has one seam, enter_slow_path() in allocate.c: every call that
  * the thread cache cannot answer goes through it.  Those that may make the heap
  * grow go through tcmi_enter_allocation(), the one place where the soft limit
- * is heeded.
+ * applies.
  *
  * Invariants
  *   P1  a failed allocation sets errno to ENOMEM and changes nothing else.

@@ -72,7 +72,7 @@ wait_for_round(void)
   while (!must_leave() && (wait = tcmi_rounds_wait()) > 0) {
     tcmi_system_wait_for(&background.leave, 0,
                          (unsigned)min_size(wait, REQUEST_LOOK_MS));
-    request_look();
+    request_poll();
   }
   return !must_leave();
 }
@@ -125,7 +125,7 @@ run(void)
   do {
     if (!wait_for_round())
       return;
-    request_look();
+    request_poll();
   } while (do_round(file) && is_wanted() &&
            (path != NULL || !lacks_file(file)));
 }

@@ -69,7 +69,7 @@ void tcmi_background_after_fork(void);
 /* At the end of a free that took the slow path: pages are idle, or it is time to
  * look at the central lists. */
 static inline void
-background_look(void)
+background_poll(void)
 {
   if ((atomic_load_relaxed(&tcmi_page_counts.idle) >=
            atomic_load_relaxed(&tcmi_background_threshold) ||
@@ -81,7 +81,7 @@ background_look(void)
 
 /* In a malloc that took the slow path. */
 static inline void
-background_look_early(void)
+background_poll_early(void)
 {
   if (unlikely(atomic_load_relaxed(&tcmi_background_by_calls)))
     tcmi_background_consider();

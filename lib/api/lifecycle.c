@@ -154,13 +154,13 @@ process_start_locked(void)
   tcmi_options_init();
   tcmi_system_set_page_size((size_t)tcmi_option(OPTION_page_size));
   tcmi_options_seal();
-  tcmi_surroundings_heed_locked();
+  tcmi_surroundings_apply_locked();
   key_create_locked();
   tcmi_fork_init();
   tcmi_profile_files_start();
   tcmi_fault_start();
   warn_of_check();
-  tcmi_profile_heed();
+  tcmi_profile_apply();
   atomic_store_relaxed(&tcmi_stats_page.takes_requests,
                        !tcmi_system_is_secure_mode());
   atomic_store_relaxed(&tcmi_stats_page.started, 1);

@@ -29,7 +29,7 @@ tcm_profile_start(uint64_t bytes) TCM_NOTHROW
     errno = -error;
     return -1;
   }
-  tcmi_profile_heed();
+  tcmi_profile_apply();
   return 0;
 }
 
@@ -38,7 +38,7 @@ tcm_profile_stop(void) TCM_NOTHROW
 {
   tcmi_process_start();
   (void)!tcmi_option_change(OPTION_profile_bytes, 0, SOURCE_API);
-  tcmi_profile_heed();
+  tcmi_profile_apply();
 }
 
 /* The sums of one stack or of all.  All fields: [owner thread] */

@@ -20,7 +20,7 @@
  *   W5  a write allocates nothing, takes no lock, and leaves errno alone.
  *
  * The handler writes the file itself, since all of W5 and each call below it is
- * async-signal-safe.  Rejected: a mark that the next slow path heeds.  A process
+ * async-signal-safe.  Rejected: a mark that the next slow path reads.  A process
  * is asked for its profile when it waits for something, or computes without an
  * allocation, and that slow path may never come.
  *

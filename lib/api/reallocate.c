@@ -53,7 +53,7 @@ reallocate_large(void *block, size_t size)
       tcmi_large_resize(span, size)) {
     if (unlikely(seen && span_bytes(span) != usable))
       tcmi_profile_resized(span);
-    background_look();
+    background_poll();
     return block;
   }
   if (size > usable && tcmi_large_move(span, size)) {

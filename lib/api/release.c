@@ -44,7 +44,7 @@ static size_t soft_mark;
 /* The container's limit is near: what is in use, and not just free, is more than
  * the soft limit that it gave. */
 static void
-heed_container(size_t held, size_t limit)
+check_container(size_t held, size_t limit)
 {
   size_t idle = atomic_load_relaxed(&tcmi_page_counts.idle) << PAGE_SHIFT;
 
@@ -68,11 +68,11 @@ apply_soft_limit(size_t limit)
       atomic_store_relaxed(&soft_mark, limit);
     return;
   }
-  heed_container(held, limit);
+  check_container(held, limit);
   if (held <= atomic_load_relaxed(&soft_mark))
     return;
   tcmi_page_heap_count_soft_hit();
-  tcmi_surroundings_heed_again();
+  tcmi_surroundings_apply_again();
   if (held > limit + 2 * step)
     (void)tcmi_release_all();
   else if (tcmi_rounds_piece_of_all(ROUND_PIECE_PAGES))
@@ -132,7 +132,7 @@ tcmi_settle_if_grown(void)
                        min_size(used + max_size(used / 16, SETTLE_STEP_MIN),
                                 tcmi_profile_next_step(used)));
   tcmi_profile_at_step(used);
-  tcmi_surroundings_heed_again();
+  tcmi_surroundings_apply_again();
   if (tcmi_thread_cache_state == CACHE_OPEN)
     tcmi_thread_cache_flush_large(tcmi_thread_cache);
   settling = 1;

@@ -28,7 +28,7 @@ request_act(const struct stats_request *request, uint64_t id)
     return -ENOENT;
   error = tcmi_option_change((enum option_id)request->option, request->value,
                              SOURCE_REQUEST);
-  tcmi_profile_heed();
+  tcmi_profile_apply();
   return error;
 }
 

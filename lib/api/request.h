@@ -22,7 +22,7 @@
 COLD void tcmi_request_serve(void);
 
 static inline void
-request_look(void)
+request_poll(void)
 {
   if (unlikely(atomic_load_relaxed(&tcmi_stats_page.request.id) != 0))
     tcmi_request_serve();

@@ -10,7 +10,7 @@
 #include "base/params.h"
 
 void
-tcmi_surroundings_heed_locked(void)
+tcmi_surroundings_apply_locked(void)
 {
   uint64_t total = tcmi_option_table[OPTION_cache_total_bytes].default_value;
   struct container container;
@@ -28,12 +28,12 @@ tcmi_surroundings_heed_locked(void)
 }
 
 void
-tcmi_surroundings_heed_again(void)
+tcmi_surroundings_apply_again(void)
 {
   if (tcmi_option(OPTION_container) < 2)
     return;
   lock_acquire(&tcmi_init_lock);
-  tcmi_surroundings_heed_locked();
+  tcmi_surroundings_apply_locked();
   lock_release(&tcmi_init_lock);
 }
 

@@ -15,9 +15,9 @@
 #include "base/compiler.h"
 
 /* At the start of the process. */
-void tcmi_surroundings_heed_locked(void);
+void tcmi_surroundings_apply_locked(void);
 /* The same again, if the option container asks for it. */
-void tcmi_surroundings_heed_again(void);
+void tcmi_surroundings_apply_again(void);
 /* The file that says how long tasks wait for memory, or NULL if the option
  * pressure does not ask for it. */
 const char *tcmi_surroundings_file(void);

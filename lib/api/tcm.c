@@ -158,7 +158,7 @@ tcm_option_set(const char *name, uint64_t value)
   tcmi_process_start();
   error =
       id == OPTION_COUNT ? -ENOENT : tcmi_option_change(id, value, SOURCE_API);
-  tcmi_profile_heed();
+  tcmi_profile_apply();
   if (error == 0)
     return 0;
   errno = -error;

@@ -134,8 +134,8 @@ take_fresh(struct span *span, void **out, unsigned n)
   return count;
 }
 
-/* The number of a free object: any one, and where few are left, often one behind
- * some others. */
+/* The number of a random free object.  If few are free, it is often the next one
+ * after a random place. */
 static unsigned
 any_free(struct central_list *list, const struct span *span)
 {
@@ -150,7 +150,7 @@ any_free(struct central_list *list, const struct span *span)
   return (unsigned)(i < span->nobjs ? i : bits_find(span->bits, 0, i, true));
 }
 
-/* Takes free objects in random order, with what their pages need. */
+/* Takes free objects in random order; their pages may become resident. */
 static unsigned
 take_random(struct central_list *list, struct span *span, void **out,
             unsigned n)
@@ -229,7 +229,7 @@ span_create(unsigned class_id)
     tcmi_span_delete(span);
     return NULL;
   }
-  /* All are free at once, so that each may be the first. */
+  /* All objects count as freed, so that any of them can come first. */
   if (unlikely(tcmi_option(OPTION_random_order) != 0)) {
     bits_set_range(span->bits, 0, span->nobjs);
     span->nfree = span->fresh = span->nobjs;

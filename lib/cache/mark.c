@@ -7,7 +7,7 @@
 
 uintptr_t tcmi_free_mark;
 
-/* Not 0, which is what fresh memory has there. */
+/* Never 0, because fresh memory is 0. */
 void
 tcmi_mark_init(void)
 {

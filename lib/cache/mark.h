@@ -1,29 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mark.h - what tells a free object from one in use, in the object itself.
+ * mark.h - how free() recognizes an object that is free already.
  *
  *     in use:   | word 0 | word 1: the program's | ...
  *     free:     | word 0 | word 1: the mark      | ...
  *
- * The mark is a random number of the process.  free() writes it, and takes the
- * slow path where it is already there; malloc() clears it.  So a second free is
- * noticed in the call, whichever thread or cache has the object meanwhile.
+ * The mark is one random number per process.  free() writes it, and takes the
+ * slow path if it is already there; malloc() clears it.  A second free is
+ * therefore detected in the call, whichever thread or cache has the object.
  *
  * Invariants
- *   M1  an object that is handed to the program does not bear the mark.
- *   M2  an object bears it from the moment of its free, as long as nobody writes
- *       to it; the page under it may be returned, and read as zero then.
+ *   M1  an object that malloc() returns does not have the mark.
+ *   M2  a free object has the mark until the program writes to it or its page is
+ *       returned to the OS.
  *
- * So the mark alone proves nothing: a program that wrote to a free object took
- * it away, one that copied out of it may have put it elsewhere.  Where it stands
- * in an object that is freed, tcmi_object_is_free() decides.
+ * The mark alone proves nothing: a program that copied out of a free object may
+ * have written it to a block in use.  When free() finds it,
+ * tcmi_object_is_free() looks for the object in all caches.
  *
- * Rejected: the first word, which programs write last before they free: reading
- * a word of which a part was just written stalls, and a pair of malloc and free
- * takes a fifth longer.  A mark that anybody can know: who may choose what lies
- * in a block could make each free slow.
+ * Rejected: the first word.  Programs often write a part of it just before they
+ * free the block.  A load of the whole word then stalls, and a pair of malloc and
+ * free takes 20 % longer.
+ * Rejected: a constant.  Anybody who chooses the contents of a block could force
+ * each free onto the slow path.
  *
- * No locking: the words are the program's before free() and after malloc().
+ * No locking: the word belongs to the program before free() and after malloc().
  */
 #ifndef TCM_CACHE_MARK_H
 #define TCM_CACHE_MARK_H
@@ -34,10 +35,10 @@
 /* [atomic: relaxed] 0 before tcmi_mark_init(), then one value for ever. */
 extern uintptr_t tcmi_free_mark;
 
-/* What lies in a block is of any type. */
+/* A block can hold any type. */
 typedef uintptr_t __attribute__((may_alias)) word_of_block;
 
-/* Before the first free.  Any thread may do so, also at once with others. */
+/* Call it before the first free; several threads may do so at once. */
 void tcmi_mark_init(void);
 
 static ALWAYS_INLINE void
@@ -52,7 +53,7 @@ mark_is_set(const void *object, uintptr_t mark)
   return ((const word_of_block *)object)[1] == mark;
 }
 
-/* Marks an object as free; false if it is marked already. */
+/* Marks an object as free; false if it has the mark already. */
 static ALWAYS_INLINE bool
 mark_set(void *object, uintptr_t mark)
 {

@@ -224,7 +224,7 @@ bin_settle(struct cache_owner *owner, unsigned c)
 /* One look at one class, but not at @busy, which is full or empty just now; see
  * the head of this file. */
 static void
-look_for_idleness(struct cache_owner *owner, unsigned busy)
+shrink_if_idle(struct cache_owner *owner, unsigned busy)
 {
   unsigned c = owner->look = owner->look % (SIZE_CLASS_COUNT - 1) + 1;
   struct bin_state *state = &owner->states[c];
@@ -272,7 +272,7 @@ slow_path_tick(struct cache_owner *owner, unsigned busy)
   unsigned largest;
 
   if (++owner->ticks % LOOK_EVERY == 0) {
-    look_for_idleness(owner, busy);
+    shrink_if_idle(owner, busy);
     if (unlikely(tcmi_cache_is_over(owner)) &&
         (largest = largest_bin(owner)) != 0)
       bin_halve(owner, largest);
@@ -462,9 +462,9 @@ tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned c, void *object)
   bin->top[-1] = object;
 }
 
-/* Exchanges the object on top of a bin, which was just freed, for any of it. */
+/* Swaps the object on top of a bin, which was just freed, with a random one. */
 static void
-bury(struct cache_owner *owner, unsigned c)
+swap_top(struct cache_owner *owner, unsigned c)
 {
   void **top = owner->hot.bins[c].top - 1;
   void **any =
@@ -487,7 +487,7 @@ tcmi_thread_cache_push(struct thread_cache *cache, unsigned c, void *object)
   *bin->top = object;
   atomic_store_relaxed(&bin->top, bin->top + 1);
   if (order_is_random())
-    bury(owner_of(cache), c);
+    swap_top(owner_of(cache), c);
 }
 
 /* Small blocks by the closed window, large ones since none has the size. */

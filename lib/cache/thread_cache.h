@@ -113,8 +113,8 @@ void tcmi_thread_cache_flush(struct thread_cache *cache);
 /* The same for one class; how many objects that were. */
 unsigned tcmi_thread_cache_flush_class(struct thread_cache *cache,
                                        unsigned class_id);
-/* Whether an object of the class is free in any cache or in the central list.
- * Cost: all that lies in the caches of the class; for one that bears the mark. */
+/* Whether an object of the class is in any cache or free in its span.  Called for
+ * an object that has the mark.  Cost: a search through all caches. */
 bool tcmi_object_is_free(unsigned class_id, void *object);
 /* Makes the next free of the calling thread take the slow path. */
 void tcmi_thread_cache_divert(struct thread_cache *cache);

@@ -239,8 +239,8 @@ count_seen_from_outside(struct cache_owner *owner, unsigned c)
   return base == NULL || count > owner->states[c].slots ? 0 : (unsigned)count;
 }
 
-/* The same for what lies there.  An array that was just replaced is metadata
- * still, and what stands in it was a free object a moment ago. */
+/* The same for the objects.  An array that was just replaced is still readable,
+ * and its objects were free a moment ago. */
 __attribute__((no_sanitize("thread"))) static bool
 is_seen_from_outside(struct cache_owner *owner, unsigned c, const void *object)
 {

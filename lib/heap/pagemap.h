@@ -26,9 +26,9 @@
  *     all else:     words = 0, spans = NULL, covers = NULL
  *
  * The low byte of a word is the tag of the class.  The high byte is the number
- * of the page in its span.  A page has 256 places where a block can begin, so
- * the high byte of the word and the low byte of the place are the place within
- * the span: free() checks with it that an object begins there.
+ * of the page in its span.  A page has 256 places where a block can begin.  So
+ * the high byte of the word and the low byte of a place form the place within
+ * the span, and free() checks that an object begins there.
  *
  * Invariants
  *   P1  a leaf or chunk, once published, stays; entries only go from NULL to it.

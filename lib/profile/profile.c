@@ -25,7 +25,7 @@ uint32_t tcmi_profile_epoch;
 static uint64_t mean_in_force;
 
 void
-tcmi_profile_heed(void)
+tcmi_profile_apply(void)
 {
   uint64_t mean = tcmi_option(OPTION_profile_bytes);
 

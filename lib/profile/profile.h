@@ -158,7 +158,7 @@ const struct profile_stack *tcmi_profile_next_stack(uint64_t *place);
 /* ---- The sampler: profile.c ------------------------------------------------ */
 
 /* Puts the option profile_bytes into force. */
-void tcmi_profile_heed(void);
+void tcmi_profile_apply(void);
 /* Lets the calling thread follow a change. */
 COLD void tcmi_profile_follow(void);
 /* A sampled block; NULL if this one is not sampled.  It has as many bytes as
@@ -185,7 +185,7 @@ profile_at_peak(const struct profile_stack *stack, uint64_t peak_number,
 }
 
 static inline void
-profile_look(void)
+profile_poll(void)
 {
   if (unlikely(atomic_load_relaxed(&tcmi_profile_epoch) !=
                tcmi_thread_cache->sample_epoch))

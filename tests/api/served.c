@@ -98,7 +98,7 @@ libc_uses_it_too(void)
 /* The first allocation may come before libc has its environment: an option set
  * there must hold all the same, or the other tests show less than they say. */
 static void
-environment_is_heeded(void)
+environment_is_used(void)
 {
   static const char *const options[][2] = {
       {"TCM_CHECK", "check"},
@@ -138,7 +138,7 @@ every_start_is_served(void)
 static const struct harness_case cases[] = {
     {"all-names-from-one-library", all_names_from_one_library},
     {"libc-uses-it-too", libc_uses_it_too},
-    {"environment-is-heeded", environment_is_heeded},
+    {"environment-is-used", environment_is_used},
     {"every-start-is-served", every_start_is_served},
 };
 

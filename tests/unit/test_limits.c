@@ -200,7 +200,7 @@ expect_soft_hits(const char *name, void *(*allocate)(size_t), size_t size)
   (void)tcmi_release_all();
 }
 
-START_TEST(soft_limit_is_heeded_in_every_way)
+START_TEST(soft_limit_applies_in_every_way)
 {
   static const size_t sizes[] = {20000, 32768, 300000};
   size_t i;
@@ -305,7 +305,7 @@ main(void)
   tcase_add_test(tests, hard_limit_holds);
   tcase_add_test(tests, hard_limit_uses_free_memory_first);
   tcase_add_test(tests, soft_limit_returns_memory);
-  tcase_add_test(tests, soft_limit_is_heeded_in_every_way);
+  tcase_add_test(tests, soft_limit_applies_in_every_way);
   tcase_add_test(tests, container_limit_writes_a_profile);
   tcase_add_test(tests, soft_limit_writes_no_profile);
   tcase_add_test(tests, below_the_limits_nothing_happens);
