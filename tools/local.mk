@@ -80,9 +80,12 @@ tools_tcm_run_CPPFLAGS = $(AM_CPPFLAGS) -DLIBDIR='"$(libdir)"' \
 	-DMULTIARCH_LIBDIR='"/usr/lib/$(TCM_MULTIARCH)"'
 endif
 
-# bash finds a completion by the name of its command.
+# bash and fish find a completion by the name of its command, zsh by its first
+# line.
 bashcompletiondir = $(TCM_BASH_COMPLETION_DIR)
-EXTRA_DIST += tools/tcm.bash
+zshcompletiondir = $(TCM_ZSH_COMPLETION_DIR)
+fishcompletiondir = $(TCM_FISH_COMPLETION_DIR)
+EXTRA_DIST += tools/tcm.bash tools/tcm.fish tools/tcm.zsh
 install_hooks += install-completion
 install-completion:
 	$(MKDIR_P) '$(DESTDIR)$(bashcompletiondir)'
@@ -90,9 +93,20 @@ install-completion:
 	  '$(DESTDIR)$(bashcompletiondir)/tcm-stat'
 	cd '$(DESTDIR)$(bashcompletiondir)' && rm -f tcm-run && \
 	  $(LN_S) tcm-stat tcm-run
+	$(MKDIR_P) '$(DESTDIR)$(zshcompletiondir)'
+	$(INSTALL_DATA) $(srcdir)/tools/tcm.zsh \
+	  '$(DESTDIR)$(zshcompletiondir)/_tcm'
+	$(MKDIR_P) '$(DESTDIR)$(fishcompletiondir)'
+	$(INSTALL_DATA) $(srcdir)/tools/tcm.fish \
+	  '$(DESTDIR)$(fishcompletiondir)/tcm-stat.fish'
+	cd '$(DESTDIR)$(fishcompletiondir)' && rm -f tcm-run.fish && \
+	  $(LN_S) tcm-stat.fish tcm-run.fish
 uninstall-hook: uninstall-completion
 uninstall-completion:
 	rm -f '$(DESTDIR)$(bashcompletiondir)/tcm-stat' \
-	  '$(DESTDIR)$(bashcompletiondir)/tcm-run'
+	  '$(DESTDIR)$(bashcompletiondir)/tcm-run' \
+	  '$(DESTDIR)$(zshcompletiondir)/_tcm' \
+	  '$(DESTDIR)$(fishcompletiondir)/tcm-stat.fish' \
+	  '$(DESTDIR)$(fishcompletiondir)/tcm-run.fish'
 phony += install-completion uninstall-completion
 endif

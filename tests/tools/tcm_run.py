@@ -114,6 +114,10 @@ def help_and_version():
     assert run("--wrong", library=False).returncode == FAILED
 
 
+WORDS = ["--json", "--openmetrics", "--timeout", "classes", "release",
+         "watch", "--stats", "--option"]
+
+
 def completions():
     """Each option of --help and each command is offered."""
     if shutil.which("bash") is None:
@@ -130,9 +134,48 @@ def completions():
          _tcm_run "$3"; printf '%s\\n' "${COMPREPLY[@]}"
          """, "bash", script, toolbox.STAT, toolbox.RUN],
         capture_output=True, text=True, check=True).stdout.split()
-    for word in ["--json", "--openmetrics", "--timeout", "classes", "release",
-                 "watch", "--stats", "--option"]:
+    for word in WORDS:
         assert word in offered, (word, offered)
+
+
+def path_with_tools():
+    return dict(os.environ, PATH=os.pathsep.join(
+        [os.path.dirname(toolbox.STAT), os.environ["PATH"]]))
+
+
+def completions_of_fish():
+    if shutil.which("fish") is None:
+        raise Skip("no fish")
+    script = os.path.join(os.environ["TEST_SRCDIR"], "tools/tcm.fish")
+    lines = "; ".join(f"complete -C '{line}'" for line in
+                      ["tcm-stat ", "tcm-stat --", "tcm-run --"])
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f"source {script}; {lines}"],
+        capture_output=True, text=True, check=True, env=path_with_tools())
+    offered = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    for word in WORDS:
+        assert word in offered, (word, offered, done.stderr)
+
+
+def completions_of_zsh():
+    """What compadd is given, since a completion needs a terminal."""
+    if shutil.which("zsh") is None:
+        raise Skip("no zsh")
+    script = os.path.join(os.environ["TEST_SRCDIR"], "tools/tcm.zsh")
+    done = subprocess.run(
+        ["zsh", "-f", "-c", """
+         compadd() { print -l -- $@ }
+         _files() { }
+         _command_names() { print commands }
+         service=tcm-stat words=(tcm-stat '') CURRENT=2; . $1
+         service=tcm-stat words=(tcm-stat --) CURRENT=2; . $1
+         service=tcm-run words=(tcm-run --) CURRENT=2; . $1
+         service=tcm-run words=(tcm-run '') CURRENT=2; . $1
+         """, "zsh", script],
+        capture_output=True, text=True, check=True, env=path_with_tools())
+    offered = done.stdout.split()
+    for word in WORDS + ["commands"]:
+        assert word in offered, (word, offered, done.stderr)
 
 
 if not os.path.exists(toolbox.RUN):
@@ -142,4 +185,4 @@ toolbox.main([
     the_program_runs_on_tcm, what_was_preloaded_stays,
     options_reach_the_program, a_report_at_exit, no_program,
     sanitizers_are_refused, static_and_privileged_programs_are_refused,
-    help_and_version, completions])
+    help_and_version, completions, completions_of_fish, completions_of_zsh])
