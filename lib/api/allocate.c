@@ -340,7 +340,7 @@ object_free(struct call call, unsigned class_id, void *object)
 {
   stats_count_own(slow_frees);
   check_start(call, class_id, (uintptr_t)object);
-  if (unlikely(!mark_set(object, tcmi_free_mark)) &&
+  if (unlikely(!mark_set(object, atomic_load_relaxed(&tcmi_free_mark))) &&
       tcmi_object_is_free(class_id, object))
     tcmi_misuse(call, "double free", (uintptr_t)object);
   if (unlikely(tcmi_thread_cache_state != CACHE_OPEN))
@@ -423,7 +423,8 @@ static void
 check_object(struct call call, unsigned class_id, uintptr_t address)
 {
   check_start(call, class_id, address);
-  if (unlikely(mark_is_set((void *)address, tcmi_free_mark)) &&
+  if (unlikely(
+          mark_is_set((void *)address, atomic_load_relaxed(&tcmi_free_mark))) &&
       tcmi_object_is_free(class_id, (void *)address))
     tcmi_misuse(call, "block is free", address);
   if (tcmi_thread_cache_state == CACHE_CLOSED &&

@@ -11,6 +11,7 @@ uintptr_t tcmi_free_mark;
 void
 tcmi_mark_init(void)
 {
-  atomic_store_relaxed(&tcmi_free_mark,
-                       (uintptr_t)tcmi_random(RANDOM_MARKS) | 1);
+  if (atomic_load_relaxed(&tcmi_free_mark) == 0)
+    atomic_store_relaxed(&tcmi_free_mark,
+                         (uintptr_t)tcmi_random(RANDOM_MARKS) | 1);
 }

@@ -81,7 +81,7 @@ owner_new(void)
     return NULL;
   owner->hot.bins[0] = closed_cache.bins[0];
   tcmi_mark_init();
-  owner->hot.mark = tcmi_free_mark;
+  owner->hot.mark = atomic_load_relaxed(&tcmi_free_mark);
   owner->order_random = tcmi_random(RANDOM_ORDER) + (uintptr_t)owner;
   memcpy(owner->hot.small_tags, tcmi_small_tags, sizeof tcmi_small_tags);
   memcpy(owner->hot.middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
