@@ -4,7 +4,7 @@
  * call, no loop.
  *
  * Budget on x86-64, to the ret: malloc of a small size 15 instructions, free
- * 28, and 52 at most where the window moves; a test counts them in the library.
+ * 28, and 53 at most where the window moves; a test counts them in the library.
  *
  * A tag addresses its bin directly: 2 * class * 8 bytes = class * 16, the size
  * of a bin.  What free checks before it keeps an object, see tcm-internals(7),
