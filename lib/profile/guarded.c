@@ -190,7 +190,9 @@ slot_prepare(struct guarded_slot *slot)
   slot->committed = tcmi_system_commit(start, GUARDED_SLOT_SIZE) == 0;
   if (!slot->committed)
     return;
-  slot->walled = tcmi_system_wall(start, GUARDED_SLOT_SIZE) == 0;
+  /* An emulator may accept advice that it does not know. */
+  slot->walled = tcmi_system_wall(start, GUARDED_SLOT_SIZE) == 0 &&
+                 !tcmi_system_is_readable((uintptr_t)start);
   if (!slot->walled && tcmi_system_close(start, GUARDED_SLOT_SIZE) == 0)
     slot->committed = false;
 }
