@@ -62,8 +62,8 @@ extern "C" {
  * @ptr: a block from any function of this header or of the standard family,
  *       not yet freed; NULL is allowed and does nothing.
  * Errors: a pointer that is not such a block aborts the process with one line
- *       that begins "tcm: " on standard error; tcm(7), "Wrong pointers", has
- *       the few cases that are noticed later.  errno is preserved.
+ *       that begins "tcm: " on standard error; tcm(7), "Wrong pointers", lists
+ *       the few cases that are detected later.  errno is preserved.
  * Cost: about 28 instructions, no lock, while the block fits the thread cache.
  * Source: lib/api/tcm.c; C17 7.22.3.3, POSIX.1-2024 free().  Since 0.1.
  */
