@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fault.h - what is said of a guarded block that was touched wrongly.
+ * fault.h - reports an invalid access to a guarded block.
  *
  *     tcm: SIGSEGV: read after free at 0x7f5fc0000010 (16 bytes into the 64
  *     bytes at 0x7f5fc0000000), in /usr/bin/prog+0x11a5
@@ -9,8 +9,8 @@
  *     tcm:   freed by thread 4712, from
  *     tcm:     /usr/bin/prog+0x1191
  *
- * Places are named as in misuse.h.  Without the option guard_report nothing is
- * installed and nothing said; tcm-stat(1) then tells the same of the core file.
+ * Places are named as in misuse.h.  Without the option guard_report, tcm installs
+ * no handler and writes nothing; tcm-stat(1) shows the same for the core file.
  *
  * All here is async-signal-safe: it reads one slot, which the program can change
  * meanwhile only by another thread's allocation, and writes.
@@ -18,8 +18,8 @@
 #ifndef TCM_API_FAULT_H
 #define TCM_API_FAULT_H
 
-/* At the start of the process, once the options are read: switches samples on
- * for guarded blocks, and the handler. */
+/* At the start of the process, once the options are read: switches on the
+ * samples that guarded blocks need, and the handler. */
 void tcmi_fault_start(void);
 
 #endif /* TCM_API_FAULT_H */

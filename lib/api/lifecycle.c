@@ -132,7 +132,7 @@ report_at_exit(void)
     tcmi_stats_print_text(to_messages, NULL);
 }
 
-/* The caches are closed then, and with them what counts. */
+/* With checks the thread caches are closed, and nothing counts bytes. */
 static void
 warn_of_check(void)
 {

@@ -152,8 +152,8 @@ tcmi_release_all_but(size_t keep)
   tcmi_holes_close();
   if (idle <= keep)
     return bytes;
-  /* Large pages go back with small ones in them that hold nothing any more, so
-   * a count of bytes would end too early. */
+  /* A system page of 64 KiB counts as whole when it is returned, but not when
+   * only a part of it is idle.  So no number of bytes bounds the walk. */
   return bytes + tcmi_page_heap_release(keep == 0 ? SIZE_MAX : idle - keep);
 }
 

@@ -52,7 +52,7 @@ struct option_values {
 extern struct option_values tcmi_open_values;   /* those that may change */
 extern struct option_values *tcmi_fixed_values; /* NULL until init */
 
-/* Small, since the loader writes to the page of the table in each process. */
+/* Keep it small: the loader writes to the table in each process. */
 struct option_row {
   const char *name;       /* [const] */
   const char *help;       /* [const] one sentence */

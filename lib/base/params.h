@@ -24,7 +24,7 @@
 #define HUGE_PAGE_SIZE ((size_t)1 << HUGE_PAGE_SHIFT)
 #define HUGE_PAGE_PAGES (HUGE_PAGE_SIZE / PAGE_SIZE)
 
-/* Every block begins at a multiple of 16, as the widest type wants it. */
+/* Every block begins at a multiple of 16, which the widest type requires. */
 #define BLOCK_ALIGN_SHIFT 4
 #define BLOCK_ALIGN ((size_t)1 << BLOCK_ALIGN_SHIFT)
 

@@ -97,9 +97,9 @@ MUST_CHECK int tcmi_system_seal(void *start, size_t size);
  * The second needs no mapping that the first did not make. */
 MUST_CHECK int tcmi_system_close(void *start, size_t size);
 MUST_CHECK int tcmi_system_reopen(void *start, size_t size);
-/* Walls pages off, reserved or committed: their memory goes, and a touch of them
- * faults, though they stay in their mapping.  Linux can since 6.13; -EINVAL.
- * The second makes them zeroed memory again where they are committed. */
+/* Walls off pages, reserved or committed: their memory is returned and an access
+ * faults, but they stay in their mapping.  Before Linux 6.13: -EINVAL.  The
+ * second makes committed ones zeroed memory again. */
 MUST_CHECK int tcmi_system_wall(void *start, size_t size);
 MUST_CHECK int tcmi_system_unwall(void *start, size_t size);
 /* Asks for huge pages in the range, or for none. */
@@ -153,15 +153,15 @@ size_t tcmi_system_resident(uintptr_t start, size_t size);
  * has. */
 MUST_CHECK bool tcmi_system_on_signal(int signal, void (*handler)(int));
 
-/* A touch of memory that the processor refused. */
+/* An access to memory that the processor refused. */
 struct system_fault {
   const char *signal; /* [const] "SIGSEGV" or "SIGBUS" */
   const char *access; /* [const] "read" or "write", or "access": not known */
-  uintptr_t address;  /* [const] that was touched */
+  uintptr_t address;  /* [const] that was accessed */
   uintptr_t pc;       /* [const] of the instruction, or 0: not known */
 };
-/* Has @tell told of each, from the handler of the signal, before what the
- * program, or the system, does about it; called once. */
+/* Calls @tell from the signal handler for each fault; then the handler of the
+ * program, or the default action, follows.  Call it once. */
 void tcmi_system_on_fault(void (*tell)(const struct system_fault *fault));
 
 uint32_t tcmi_system_thread_id(void);

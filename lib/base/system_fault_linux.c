@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Signals of memory that cannot be touched.  The handler reports the fault and
- * hands it on:
+ * The signals of inaccessible memory.  The handler reports the fault and passes it
+ * on:
  *
  *     a handler was there      it is called, as the kernel would have
  *     none was                 the default action is restored, and the

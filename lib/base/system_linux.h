@@ -6,7 +6,7 @@
  *     system_move_linux.c    memory that moves, memory that is closed
  *     system_thread_linux.c  a thread of tcm's own
  *     system_confine_linux.c what that thread can do
- *     system_fault_linux.c   signals of memory that cannot be touched
+ *     system_fault_linux.c   the signals of inaccessible memory
  *     system_file_linux.c    files that tcm makes
  *     system_unwind_linux.c  code and stacks, for an unwinder
  *

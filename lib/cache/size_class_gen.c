@@ -2,8 +2,9 @@
 /*
  * size_class_gen.c - prints size_class_table.h.
  *
- * Sizes: multiples of 16 up to 128, then eight steps per doubling up to 32 KiB.  The waste of a request above 128 bytes is below 1/9 of its block
- * (11.2 %): the gap between two classes is an eighth of the lower one.
+ * Sizes: multiples of 16 up to 128, then eight steps per doubling up to 32 KiB.
+ * The waste of a request above 128 bytes is below 1/9 of its block (11.2 %): the
+ * gap between two classes is an eighth of the lower one.
  *
  * Spans: the fewest pages, two at least, that hold 8 objects (4 above 4 KiB)
  * and leave at most 3.5 % over at their end.  Two, because a span descriptor

@@ -7,8 +7,8 @@
  * 28, and 53 at most where the window moves; a test counts them in the library.
  *
  * A tag addresses its bin directly: 2 * class * 8 bytes = class * 16, the size
- * of a bin.  What free checks before it keeps an object, see tcm-internals(7),
- * "A wrong free".
+ * of a bin.  free checks an object before it keeps it: tcm-internals(7), "A wrong
+ * free", says how and why.
  */
 #ifndef TCM_CACHE_THREAD_CACHE_FAST_H
 #define TCM_CACHE_THREAD_CACHE_FAST_H

@@ -2,8 +2,9 @@
 /*
  * large.h - blocks above the largest size class: a span each.
  *
- * The size is rounded up to the system's page.  A block grows into free pages behind it, shrinks in place, and
- * when it must move and is very large its pages are moved, not its bytes.
+ * The size is rounded up to the system's page.  A block grows into free pages
+ * behind it and shrinks in place.  When it must move and is very large, its pages
+ * are moved, not its bytes.
  *
  * Invariants
  *   B1  the pagemap names the span at its first page, and as what covers the

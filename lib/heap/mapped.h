@@ -44,8 +44,8 @@ MUST_CHECK bool tcmi_mapped_new(struct span *span, size_t npages,
 /* Unmaps the block; the span stays its caller's, in no list. */
 void tcmi_mapped_delete(struct span *span);
 
-/* Enters a block of memory that is the caller's, and takes it out again; only
- * the books know of it.  False when a limit or the system refuses. */
+/* Enters a block of memory that is the caller's, and takes it out again; only the
+ * accounting changes.  False when a limit or the system refuses. */
 MUST_CHECK bool tcmi_mapped_enter(struct span *span, uintptr_t start,
                                   size_t npages);
 void tcmi_mapped_leave(struct span *span);

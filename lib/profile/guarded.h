@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * guarded.h - sampled blocks between pages that cannot be touched.
+ * guarded.h - sampled blocks between inaccessible pages.
  *
  *     pool:  | slot 1 | slot 2 | ... |      address space, 2 MiB a slot
  *
@@ -13,11 +13,11 @@
  *                            ^                                     |
  *                            '------ the oldest first -------------'
  *
- * What else there is of the open pages is the edge: it holds a pattern next to
- * the block, which is looked at when the block is freed.
+ * The rest of the open pages is the edge.  Next to the block it holds a pattern,
+ * which is checked when the block is freed.
  *
  * Invariants
- *   K1  pages of a slot that is not live cannot be touched and hold no memory.
+ *   K1  pages of a slot that is not live are inaccessible and hold no memory.
  *   K2  a block lies between two such pages, its end or its start next to one,
  *       as far as its alignment allows.
  *   K3  a quarter of the slots that were ever used waits, freed, at least; the

@@ -34,7 +34,8 @@
  *
  * A sampled block has its pages to itself, so the place that it would have had
  * beside others is noted: its home, which the next block of its size gets.  By
- * these a reader tells which stacks keep partly used pages from going back.
+ * the homes tcm-stat finds the stacks that keep partly used pages from being
+ * returned.
  *
  * A reader outside the process copies the stacks while they are in use: sums of
  * one stack may be of slightly different moments.

@@ -149,7 +149,7 @@ add_locked(const uintptr_t *pcs, size_t depth, bool whole)
   return number;
 }
 
-/* The cheap clock is late by as much as many a block lives. */
+/* The coarse clock lags by more than the lifetime of many blocks. */
 static uint64_t
 milliseconds(void)
 {

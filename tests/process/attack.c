@@ -159,15 +159,20 @@ free_again(void)
     free_by(program.left[below((size_t)program.nleft)].start, below(4) == 0);
 }
 
+/* A block in use, or NULL. */
+static const struct block *
+any_live(void)
+{
+  return program.nlive == 0 ? NULL
+                            : &program.live[below((size_t)program.nlive)];
+}
+
 static void
 free_inside(void)
 {
-  const struct block *block;
+  const struct block *block = any_live();
 
-  if (program.nlive == 0)
-    return;
-  block = &program.live[below((size_t)program.nlive)];
-  if (block->size > 16)
+  if (block != NULL && block->size > 16)
     free_by(block->start + 1 + below(block->size - 1), 0);
 }
 
@@ -207,14 +212,10 @@ corrupt_free(void)
 static void
 overflow(void)
 {
-  const struct block *block;
+  const struct block *block = any_live();
 
-  if (program.nlive == 0)
-    return;
-  block = &program.live[below((size_t)program.nlive)];
-  if (block->size > 40000)
-    return;
-  overwrite(block->start + block->size, 1 + below(16));
+  if (block != NULL && block->size <= 40000)
+    overwrite(block->start + block->size, 1 + below(16));
 }
 
 static void (*const wrongs[])(void) = {free_again,   free_inside,  free_nothing,
