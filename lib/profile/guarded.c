@@ -208,17 +208,20 @@ pages_open(struct guarded_slot *slot)
 }
 
 /* A kernel that walls nothing off, or not now since the program has locked the
- * pages, may still close them. */
+ * pages, may still close them.  Pages that a larger block left open, or full,
+ * are tried again. */
 static void
 pages_close(struct guarded_slot *slot)
 {
   void *start = (void *)slot->start;
+  size_t size = max_size(slot->bytes, slot->kept);
 
-  slot->kept = false;
-  if (slot->walled && tcmi_system_wall(start, slot->bytes) == 0)
+  slot->kept = 0;
+  if (slot->walled && tcmi_system_wall(start, size) == 0)
     return;
-  slot->kept = tcmi_system_discard(start, slot->bytes) != 0;
-  if (tcmi_system_close(start, slot->bytes) == 0)
+  if (tcmi_system_discard(start, size) != 0)
+    slot->kept = size;
+  if (tcmi_system_close(start, size) == 0)
     slot->committed = false;
 }
 
@@ -334,7 +337,7 @@ place(struct guarded_slot *slot, bool zero)
     pages_close(slot);
     return NULL;
   }
-  if (zero && slot->kept)
+  if (zero && slot->kept > 0)
     memset((void *)slot->block, 0, slot->size);
   edge_draw(edges.before, edges.block);
   edge_draw(edges.end, edges.behind);

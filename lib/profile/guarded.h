@@ -81,9 +81,9 @@ struct guarded_slot {
   size_t size;     /* [atomic: relaxed] that was asked for */
   uintptr_t start; /* [owner thread] of its open pages */
   size_t bytes;    /* [owner thread] of them */
+  size_t kept;     /* [owner thread] that may hold what earlier blocks left */
   bool committed;  /* [owner thread] the whole slot is */
   bool walled;     /* [owner thread] the kernel walls its pages off */
-  bool kept;       /* [owner thread] memory could not be given back */
   struct guarded_stack allocated; /* [owner thread] */
   struct guarded_stack freed;     /* [owner thread] depth 0: not yet */
 };

@@ -196,7 +196,8 @@ run_in_child(unsigned mask, unsigned nth, unsigned count)
 
   model.action = "with failures";
   alarm(600);
-  /* Some blocks are samples, between walls. */
+  /* A third of the blocks are samples, between walls. */
+  REQUIRE(setenv("TCM_PROFILE_BYTES", "32768", 1) == 0);
   REQUIRE(setenv("TCM_GUARD_SAMPLES", "1", 1) == 0);
   REQUIRE(setenv("TCM_GUARD_SLOTS", "8", 1) == 0);
   may_fail = true;

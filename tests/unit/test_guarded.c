@@ -310,6 +310,33 @@ START_TEST(locked)
 }
 END_TEST
 
+/* Pages that were not given back, once, hold old bytes until they are: the
+ * blocks that have the slot in between may be smaller. */
+START_TEST(zeroed_after_a_failure_and_a_smaller_block)
+{
+  unsigned failing = 1u << SYSTEM_WALL | 1u << SYSTEM_DISCARD;
+  size_t size = 100000;
+  char *block;
+
+  start("1");
+  for (int smaller = 0; smaller < 3; smaller++) {
+    block = tcmi_allocate(size);
+    must(is_guarded(block));
+    memset(block, 0xff, size);
+    (void)tcmi_system_fail(failing, 1, 1000);
+    tcmi_free(block);
+    ck_assert_uint_gt(tcmi_system_fail(0, 0, 0), 0);
+    for (int i = 0; i < smaller; i++)
+      tcmi_free(tcmi_allocate(100));
+    block = tcmi_allocate_zeroed(1, size);
+    must(is_guarded(block));
+    for (size_t k = 0; k < size; k++)
+      must(block[k] == 0);
+    tcmi_free(block);
+  }
+}
+END_TEST
+
 /* ---- What is said ------------------------------------------------------------- */
 
 static void
@@ -629,6 +656,7 @@ main(void)
   tcase_add_test(tests, numbers);
   tcase_add_test(tests, resized);
   tcase_add_test(tests, zeroed);
+  tcase_add_test(tests, zeroed_after_a_failure_and_a_smaller_block);
   tcase_add_test(tests, locked);
   tcase_add_test(tests, wrong_frees);
   tcase_add_test(tests, damaged_edges);
