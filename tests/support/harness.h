@@ -144,6 +144,13 @@ harness_is_long(void)
   return getenv("TEST_LONG") != NULL;
 }
 
+/* Whether each step costs several times as much as it does elsewhere. */
+#ifdef TCM_EMULATED
+#define HARNESS_SLOW 1
+#else
+#define HARNESS_SLOW TCM_SANITIZED
+#endif
+
 /* @quick in an ordinary run, @thorough in a long one. */
 static HARNESS_UNUSED long
 harness_count(long quick, long thorough)

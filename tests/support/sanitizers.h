@@ -2,7 +2,7 @@
 /*
  * sanitizers.h - what the runtimes of the sanitizers find by name in a test: a
  * pointer that only a block of tcm holds is no leak, and a data race ends the
- * test that shows it.  A test may define TEST_TSAN_OPTIONS before.
+ * test that shows it.  A test may define the options of one, or of both, before.
  */
 #ifndef TCM_TESTS_SUPPORT_SANITIZERS_H
 #define TCM_TESTS_SUPPORT_SANITIZERS_H
@@ -15,6 +15,9 @@
 #ifndef TEST_TSAN_OPTIONS
 #define TEST_TSAN_OPTIONS "halt_on_error=1:die_after_fork=0"
 #endif
+#ifndef TEST_SANITIZER_OPTIONS
+#define TEST_SANITIZER_OPTIONS ""
+#endif
 
 EXPORT const char *__asan_default_options(void);
 EXPORT const char *__tsan_default_options(void);
@@ -22,13 +25,13 @@ EXPORT const char *__tsan_default_options(void);
 __attribute__((unused)) const char *
 __asan_default_options(void)
 {
-  return "detect_leaks=0";
+  return "detect_leaks=0" TEST_SANITIZER_OPTIONS;
 }
 
 __attribute__((unused)) const char *
 __tsan_default_options(void)
 {
-  return TEST_TSAN_OPTIONS;
+  return TEST_TSAN_OPTIONS TEST_SANITIZER_OPTIONS;
 }
 
 #endif /* TCM_TESTS_SUPPORT_SANITIZERS_H */

@@ -32,7 +32,7 @@ cat >"$flags" <<'END'
 #define MREMAP_DONTUNMAP 0x1000
 END
 configure_variant --host=$target --enable-werror --disable-static \
-  CPPFLAGS="-include $flags"
+  CPPFLAGS="-include $flags -DTCM_EMULATED=1"
 check_variant LOG_COMPILER="$emulator -L $root"
 $target-gcc -DSMOKE_STANDARD_NAMES "$top/tests/variants/smoke.c" \
   -o smoke_preload -pthread -ldl
