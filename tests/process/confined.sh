@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # In a control group of 256 MiB a process must not be killed for what it freed:
 # ten phases of 120 MiB in other sizes each, and 200 MiB live that are replaced
-# all the time.  Skipped where no group can be made: for others than root, and
+# all the time.  One that is killed for what it leaked has written its heap
+# profile before.  Skipped where no group can be made: for others than root, and
 # where the controller is not there.
 #
 #   confined.sh [WAY]     see way.sh; TEST_LONG: a minute of churn
@@ -31,7 +32,9 @@ if [ -z "$group" ]; then
 fi
 
 # It can be removed when its last process is gone for good.
-trap 'rmdir "$group" 2>/dev/null || { sleep 2 && rmdir "$group"; }' EXIT
+profiles=$(mktemp -d)
+trap 'rm -rf "$profiles"; rmdir "$group" 2>/dev/null ||
+  { sleep 2 && rmdir "$group"; }' EXIT
 
 if ! echo "$limit" >"$group/$file"; then
   echo "no limit can be set here"
@@ -44,25 +47,44 @@ for swap in memory.swappiness memory.swap.max; do
   fi
 done
 
-# run ARGUMENT... - the load inside the group; 137 is the kernel's kill.
+# run STATUS ARGUMENT... - the load inside the group ends with that; 137 is the
+# kernel's kill.
 run() {
   status=0
+  expected=$1
+  shift
   sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" \
     sh "$TEST_SRCDIR/tests/support/way.sh" "$way" \
     tests/process/confined_load "$@" || status=$?
-  if [ "$status" -ne 0 ]; then
-    echo "confined_load $*: ended with $status"
+  if [ "$status" -ne "$expected" ]; then
+    echo "confined_load $*: ended with $status, not $expected"
     failed=1
   fi
 }
 
+# One profile, of 15/16 of the limit: 222 MiB of blocks and the pages that the
+# samples have to themselves, as 15,000 samples estimate it, to half a percent.
+expect_profile() {
+  set -- "$profiles"/tcm.*
+  in_use=$(sed -n '1s/^heap profile: *[0-9]*: *\([0-9]*\) .*/\1/p' "$1")
+  echo "  $# profile, $(basename "$1" | sed 's/[0-9]\{2,\}/PID/'):" \
+    "$((${in_use:-0} / 1048576)) MiB in use"
+  case $#.$1.$((${in_use:-0} >= limit * 13 / 16 && in_use <= limit)) in
+  1.*.1.limit.heap.1) ;;
+  *) failed=1 ;;
+  esac
+}
+
 failed=0
 echo "ten phases:"
-run phases
+run 0 phases
 echo "churn:"
 if [ -n "${TEST_LONG-}" ]; then
-  run churn 60
+  run 0 churn 60
 else
-  run churn 5
+  run 0 churn 5
 fi
+echo "leak:"
+run 137 leak "$profiles"
+expect_profile
 exit "$failed"

@@ -6,6 +6,8 @@
  *                                   which the last 2 % are freed one phase late
  *     confined_load churn SECONDS   200 MiB live, of which blocks of all sizes
  *                                   are replaced all the time
+ *     confined_load leak DIRECTORY  blocks of 3000 bytes that are never freed,
+ *                                   and a heap profile in that directory
  *
  * It exits with 0, or is killed.
  */
@@ -93,10 +95,26 @@ churn(long seconds)
               (unsigned long long)steps, most / (long)MIB);
 }
 
+/* tcm reads the variables when a process starts. */
+static void
+leak(char **argv)
+{
+  if (getenv("TCM_PROFILE_DIR") == NULL) {
+    REQUIRE(setenv("TCM_PROFILE_DIR", argv[2], 1) == 0);
+    REQUIRE(setenv("TCM_PROFILE_BYTES", "16384", 1) == 0);
+    execv("/proc/self/exe", argv);
+    REQUIRE(!"exec");
+  }
+  for (;;)
+    memset(harness_pointer(malloc(3000)), 1, 3000);
+}
+
 int
 main(int argc, char **argv)
 {
-  if (argc > 1 && strcmp(argv[1], "churn") == 0)
+  if (argc > 2 && strcmp(argv[1], "leak") == 0)
+    leak(argv);
+  else if (argc > 1 && strcmp(argv[1], "churn") == 0)
     churn(argc > 2 ? atol(argv[2]) : 5);
   else
     phases();
