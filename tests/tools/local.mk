@@ -8,6 +8,7 @@ check_PROGRAMS += \
 tools_tests = \
 	tests/tools/flame.py \
 	tests/tools/profile.py \
+	tests/tools/heaptrack.py \
 	tests/tools/probes.py \
 	tests/tools/exporter.py \
 	tests/tools/fault.py \
