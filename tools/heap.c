@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 /* A list that goes on after so many is a torn one. */
-#define ARENAS_MOST ((size_t)1 << 18)
-#define REGIONS_MOST ((size_t)1 << 22)
-#define MAPPED_MOST ((size_t)1 << 22)
+#define ARENAS_MAX ((size_t)1 << 18)
+#define REGIONS_MAX ((size_t)1 << 22)
+#define MAPPED_MAX ((size_t)1 << 22)
 /* Entries of /proc/PID/pagemap that are read at once. */
 #define ENTRIES 8192
 #define ENTRY_PRESENT ((uint64_t)1 << 63)
@@ -39,7 +39,7 @@ arenas_read(const struct target *target, struct heap_view *heap)
 
   if (error == 0)
     error = target_read(target, (uintptr_t)view.first, &at, sizeof at);
-  while (error == 0 && at != 0 && heap->narenas < ARENAS_MOST) {
+  while (error == 0 && at != 0 && heap->narenas < ARENAS_MAX) {
     struct arena_view *more =
         realloc(heap->arenas, (heap->narenas + 1) * sizeof *heap->arenas);
     if (more == NULL)
@@ -79,7 +79,7 @@ mapped_read(const struct target *target, struct heap_view *heap)
     if (error != 0)
       break;
     /* One that was freed while it was read leads astray. */
-    if (!more[heap->nmapped].mapped || heap->nmapped >= MAPPED_MOST)
+    if (!more[heap->nmapped].mapped || heap->nmapped >= MAPPED_MAX)
       return -EFAULT;
     node = (uintptr_t)more[heap->nmapped++].link.next;
   }
@@ -132,7 +132,7 @@ count_regions(const struct target *target, struct heap_view *heap, int pagemap)
                   sizeof counts) != 0)
     return false;
   for (at = (uintptr_t)counts.regions; at != 0; at = (uintptr_t)region.next)
-    if (n++ > REGIONS_MOST ||
+    if (n++ > REGIONS_MAX ||
         target_read(target, at, &region, sizeof region) != 0 ||
         !count_range(heap, pagemap, at, region.bytes))
       return false;

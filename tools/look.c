@@ -11,7 +11,7 @@
 /* Readings between the first and the last, to see whether use ever fell. */
 #define STEPS 5
 /* Of a look over time: ten a second, but not more in all than this. */
-#define STEPS_MOST 120
+#define STEPS_MAX 120
 
 double
 seconds_now(void)
@@ -42,7 +42,7 @@ read_again(struct target *target, double seconds, struct look *look,
   uint64_t last = look->before.stats.in_use_bytes;
 
   if (add != NULL && seconds * 10 > STEPS)
-    steps = seconds * 10 > STEPS_MOST ? STEPS_MOST : (int)(seconds * 10);
+    steps = seconds * 10 > STEPS_MAX ? STEPS_MAX : (int)(seconds * 10);
   look->rises = true;
   for (int i = 1; i <= (int)steps && status == STATUS_OK; i++) {
     sleep_seconds(seconds / steps);

@@ -15,8 +15,8 @@
 #include <string.h>
 
 /* Of a sound file. */
-#define HEADERS_MOST 64
-#define NOTES_MOST 4096
+#define HEADERS_MAX 64
+#define NOTES_MAX 4096
 
 /* One more, with a copy of the path. */
 static struct mapping *
@@ -37,7 +37,7 @@ add_mapping(struct mappings *mappings, const char *path)
 struct header {
   uintptr_t bias; /* what to add to an address in it */
   size_t n;
-  Elf64_Phdr segments[HEADERS_MOST];
+  Elf64_Phdr segments[HEADERS_MAX];
 };
 
 /* False if there is none at that address. */
@@ -50,7 +50,7 @@ read_header(const struct target *target, uintptr_t start, struct header *header)
   *header = (struct header){.n = 0};
   if (target_read(target, start, &elf, sizeof elf) != 0 ||
       memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 ||
-      elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_phnum > HEADERS_MOST ||
+      elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_phnum > HEADERS_MAX ||
       elf.e_phentsize != sizeof *header->segments ||
       target_read(target, start + elf.e_phoff, header->segments,
                   elf.e_phnum * sizeof *header->segments) != 0)
@@ -79,7 +79,7 @@ find_build_id(const char *notes, size_t size, char *text)
       return false;
     if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
         memcmp(notes + sizeof note, "GNU", 4) == 0 &&
-        note.n_descsz <= BUILD_ID_MOST) {
+        note.n_descsz <= BUILD_ID_MAX) {
       for (size_t i = 0; i < note.n_descsz; i++)
         snprintf(text + 2 * i, 3, "%02x", (unsigned char)notes[before + i]);
       return true;
@@ -94,7 +94,7 @@ static void
 read_build_id(const struct target *target, const struct header *header,
               char *text)
 {
-  char notes[NOTES_MOST];
+  char notes[NOTES_MAX];
 
   for (size_t i = 0; i < header->n; i++) {
     const Elf64_Phdr *segment = &header->segments[i];

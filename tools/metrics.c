@@ -20,7 +20,7 @@
 enum family {
   HEAP,
   MAPPED,
-  MAPPED_MOST,
+  MAPPED_MAX,
   RESIDENT,
   PROCESS_RESIDENT,
   HUGE,
@@ -52,8 +52,8 @@ static const struct {
               "Parts of the heap, which add up to tcm_mapped_bytes."},
     [MAPPED] = {"tcm_mapped_bytes", "bytes", "gauge",
                 "Memory that the heap may touch."},
-    [MAPPED_MOST] = {"tcm_mapped_most_bytes", "bytes", "gauge",
-                     "The largest value of tcm_mapped_bytes so far."},
+    [MAPPED_MAX] = {"tcm_mapped_most_bytes", "bytes", "gauge",
+                    "The largest value of tcm_mapped_bytes so far."},
     [RESIDENT] = {"tcm_resident_bytes", "bytes", "gauge",
                   "Resident part of tcm_mapped_bytes, by the kernel."},
     [PROCESS_RESIDENT] = {"tcm_process_resident_bytes", "bytes", "gauge",
@@ -147,7 +147,7 @@ add_parts(const struct target *target, const struct tcm_stats *s)
   add(target, HEAP, "part=\"returned\"", s->returned_bytes);
   add(target, HEAP, "part=\"metadata\"", s->metadata_bytes);
   add(target, MAPPED, "", s->mapped_bytes);
-  add(target, MAPPED_MOST, "", s->most_mapped_bytes);
+  add(target, MAPPED_MAX, "", s->most_mapped_bytes);
   add(target, RESERVED, "", s->reserved_bytes);
   add(target, LARGE, "", s->large_bytes);
   add(target, LARGE_BLOCKS, "", s->large_count);

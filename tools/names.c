@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 /* Longer words are not compared. */
-#define WORD_MOST 40
+#define WORD_MAX 40
 /* The kernel keeps so many characters of a name. */
-#define COMMAND_MOST 15
+#define COMMAND_MAX 15
 
 static void
 name_add(struct names *names, const char *pid)
@@ -106,7 +106,7 @@ has_name(const char *pid, const char *name)
       text[strcspn(text, "\n")] = '\0';
     fclose(file);
   }
-  if (text[0] != '\0' && strncmp(text, name, COMMAND_MOST) == 0)
+  if (text[0] != '\0' && strncmp(text, name, COMMAND_MAX) == 0)
     return true;
   arguments_read(pid, text, sizeof text);
   text[strcspn(text, " ")] = '\0';
@@ -188,9 +188,9 @@ names_choice(const char *argument, const struct names *names)
 static size_t
 distance(const char *a, const char *b)
 {
-  size_t row[WORD_MOST + 1], n = strlen(b);
+  size_t row[WORD_MAX + 1], n = strlen(b);
 
-  if (n > WORD_MOST)
+  if (n > WORD_MAX)
     return SIZE_MAX;
   for (size_t j = 0; j <= n; j++)
     row[j] = j;

@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* Threads whose stacks are looked for. */
-#define STACKS_MOST 4096
+#define STACKS_MAX 4096
 
 const char *const outside_names[OUTSIDE_KINDS] = {
     "mappings of the program's own", "stacks of threads",
@@ -45,7 +45,7 @@ stacks_read(const struct target *target, uintptr_t *stacks)
 
   snprintf(path, sizeof path, "/proc/%d/task", (int)target->pid);
   tasks = opendir(path);
-  while (tasks != NULL && n < STACKS_MOST && (entry = readdir(tasks)) != NULL) {
+  while (tasks != NULL && n < STACKS_MAX && (entry = readdir(tasks)) != NULL) {
     FILE *file;
     char *word;
     if (!isdigit((unsigned char)entry->d_name[0]))
@@ -141,7 +141,7 @@ void
 outside_read(const struct target *target, const struct heap_view *heap,
              struct outside_view *outside)
 {
-  static uintptr_t stacks[STACKS_MOST];
+  static uintptr_t stacks[STACKS_MAX];
   FILE *file = open_proc(target, "smaps");
   enum outside_kind kind = OUTSIDE_ANONYMOUS;
   struct mapping mapping = {0};

@@ -21,7 +21,7 @@
 /* Growth of less than this share of what is in use, and of less than this, is
  * none. */
 #define GROWTH_SHARE 200
-#define GROWTH_LEAST ((int64_t)256 << 10)
+#define GROWTH_BYTES_MIN ((int64_t)256 << 10)
 
 static volatile sig_atomic_t interrupted;
 
@@ -126,7 +126,8 @@ reach_verdict(const struct reading *before, const struct reading *after,
   int64_t estimate = profile_sum(&after->profile).growth, most;
   char text[512], a[32], b[32], c[32];
 
-  if (grown < GROWTH_LEAST || (uint64_t)grown < after->in_use / GROWTH_SHARE) {
+  if (grown < GROWTH_BYTES_MIN ||
+      (uint64_t)grown < after->in_use / GROWTH_SHARE) {
     snprintf(verdict, size, "no leak: memory in use %s %s in %.1f s, of %s",
              grown < 0 ? "shrank by" : "grew by",
              size_text(a, (uint64_t)(grown < 0 ? -grown : grown)), seconds,

@@ -77,14 +77,14 @@ enum status profile_pin(const struct target *target, struct profile_view *view);
 
 /* ---- Files ----------------------------------------------------------------- */
 /* Bytes of a build-id. */
-#define BUILD_ID_MOST 32
+#define BUILD_ID_MAX 32
 
 struct mapping {
   uintptr_t start;
   uintptr_t end;
   uint64_t offset; /* of its start in the file */
   bool code;
-  char build_id[2 * BUILD_ID_MOST + 1]; /* of the file, hexadecimal; or "" */
+  char build_id[2 * BUILD_ID_MAX + 1]; /* of the file, hexadecimal; or "" */
   char *path; /* as the target saw it; of none, or of one that is no file, "" or
                  a word in brackets */
 };
@@ -102,12 +102,12 @@ const struct mapping *mappings_find(const struct mappings *mappings,
 
 /* ---- Names --------------------------------------------------------------- */
 /* Functions that are inlined into each other at one address. */
-#define NAMES_MOST 8
+#define NAMES_MAX 8
 
 struct names {
-  unsigned count;               /* 1 or more */
-  const char *name[NAMES_MOST]; /* the innermost first; demangled */
-  const char *file;             /* of the innermost, or NULL */
+  unsigned count;              /* 1 or more */
+  const char *name[NAMES_MAX]; /* the innermost first; demangled */
+  const char *file;            /* of the innermost, or NULL */
   int line;
   bool found; /* they are names, and not places in files */
 };

@@ -15,9 +15,9 @@
 /* A frame is shown that has one in so many of all bytes, by any of the three
  * numbers; fewer are where the page would be larger than this. */
 #define SHARE 1000
-#define TEXT_MOST ((size_t)1 << 20)
+#define TEXT_MAX ((size_t)1 << 20)
 /* A name that templates have made endless is cut. */
-#define NAME_MOST 2000
+#define NAME_LENGTH_MAX 2000
 /* The numbers of a frame as text. */
 #define NUMBERS_TEXT 64
 
@@ -44,9 +44,9 @@ is_shown(const struct flame *flame, const struct frame *frame)
 static size_t
 name_length(const char *name)
 {
-  size_t length = strnlen(name, NAME_MOST + 1);
+  size_t length = strnlen(name, NAME_LENGTH_MAX + 1);
 
-  if (length > NAME_MOST)
+  if (length > NAME_LENGTH_MAX)
     while ((name[--length] & 0xc0) == 0x80)
       ;
   return length;
@@ -67,7 +67,7 @@ text_size(const struct flame *flame, const struct frame *frame)
 static void
 put_frame(const struct frame *frame, unsigned depth)
 {
-  char name[NAME_MOST + sizeof "..."];
+  char name[NAME_LENGTH_MAX + sizeof "..."];
   size_t length = name_length(frame->name);
 
   snprintf(name, sizeof name, "%.*s%s", (int)length, frame->name,
@@ -111,7 +111,7 @@ page_put_profile(const struct profile_view *view, struct symbols *symbols,
   struct frame *root = tree_make(view, symbols);
   struct flame flame = {root, SHARE};
 
-  while (flame.share > 1 && text_size(&flame, root) > TEXT_MOST)
+  while (flame.share > 1 && text_size(&flame, root) > TEXT_MAX)
     flame.share /= 2;
   printf("{\"mean\":%" PRIu64 ",\"samples\":%" PRIu64 ",\"lost\":%" PRIu64
          ",\"seconds\":%.3f,\"growth\":%s,\"least\":%g,\"note\":",

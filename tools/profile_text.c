@@ -10,7 +10,7 @@
 /* Rows of the table, unless it is asked for more. */
 #define ROWS 20
 /* Of the tree, parts below this many percent are left out. */
-#define TREE_LEAST 1
+#define TREE_MIN 1
 
 static size_t
 width_of_output(void)
@@ -318,7 +318,7 @@ put_frames(const struct frame *frame, unsigned level, uint64_t whole,
   uint64_t weight = tree_weight(frame);
   char line[1200], a[32];
 
-  if (weight * 100 < whole * TREE_LEAST)
+  if (weight * 100 < whole * TREE_MIN)
     return;
   snprintf(line, sizeof line, "%10s %5.1f %% %*s%s", size_text(a, weight),
            100 * (double)weight / (double)whole, (int)(level < 40 ? level : 40),

@@ -20,10 +20,10 @@
 #include <string.h>
 
 /* Bytes that the cells may take: a page under 5 MiB opens at once. */
-#define CELLS_MOST ((size_t)3 << 20)
+#define CELLS_MAX ((size_t)3 << 20)
 /* Tiles of more huge pages than this are joined. */
-#define TILES_MOST ((size_t)16 << 10)
-#define SAMPLES_MOST 128
+#define TILES_MAX ((size_t)16 << 10)
+#define SAMPLES_MAX 128
 /* Bytes from sample to sample that cost a process next to nothing. */
 #define MEAN_ADVISED 524288
 
@@ -49,7 +49,7 @@ struct reading {
 
 /* All fields: [owner thread] */
 struct readings {
-  struct reading list[SAMPLES_MOST];
+  struct reading list[SAMPLES_MAX];
   size_t n;
 };
 
@@ -121,7 +121,7 @@ close_tile(struct map *map, const struct cell *cells)
   append(map, "\"]");
   memset(map->counts, 0, sizeof map->counts);
   map->filled = 0;
-  if (map->detail > DETAIL_COUNTS && map->length > CELLS_MOST)
+  if (map->detail > DETAIL_COUNTS && map->length > CELLS_MAX)
     map->failed = true;
 }
 
@@ -157,7 +157,7 @@ map_read(const struct target *target, struct look *look, struct map *map)
     free(map->text);
     *map = (struct map){.detail = (enum detail)detail, .joined = 1};
     if (detail == DETAIL_COUNTS)
-      map->joined = nhuge / TILES_MOST + 1;
+      map->joined = nhuge / TILES_MAX + 1;
     error = pages_read(target, &look->heap, &look->pages, add_huge, map);
     close_tile(map, NULL);
     if (error != 0 || !map->failed)
@@ -173,7 +173,7 @@ add_reading(void *to, double seconds, const struct view *view)
   const struct tcm_stats *s = &view->stats;
   struct readings *readings = to;
 
-  if (readings->n == SAMPLES_MOST)
+  if (readings->n == SAMPLES_MAX)
     return;
   readings->list[readings->n++] = (struct reading){
       seconds,

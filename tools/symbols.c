@@ -144,11 +144,11 @@ is_here(const struct mapping *mapping)
 {
   int fd = open(mapping->path, O_RDONLY | O_CLOEXEC);
   Elf *elf = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ_MMAP, NULL);
-  char text[2 * BUILD_ID_MOST + 1] = "";
+  char text[2 * BUILD_ID_MAX + 1] = "";
   const void *id = NULL;
   ssize_t n = elf == NULL ? 0 : dwelf_elf_gnu_build_id(elf, &id);
 
-  for (ssize_t i = 0; i < n && i < BUILD_ID_MOST; i++)
+  for (ssize_t i = 0; i < n && i < BUILD_ID_MAX; i++)
     snprintf(text + 2 * i, 3, "%02x", ((const unsigned char *)id)[i]);
   if (elf != NULL)
     elf_end(elf);
@@ -241,7 +241,7 @@ dwfl_open(struct symbols *symbols)
 static void
 add_name(struct symbols *symbols, struct names *names, const char *name)
 {
-  if (names->count < NAMES_MOST)
+  if (names->count < NAMES_MAX)
     names->name[names->count++] = readable_name(symbols, name);
 }
 

@@ -13,20 +13,20 @@
 #include <unistd.h>
 
 /* Pieces that one call reads. */
-#define PIECES_MOST 32
+#define PIECES_MAX 32
 /* Larger mappings of files are not the data of a library. */
-#define MAPPING_MOST ((size_t)256 << 20)
+#define MAPPING_MAX ((size_t)256 << 20)
 #define CHUNK ((size_t)1 << 20)
 
 int
 target_read_pieces(const struct target *target, const struct piece *pieces,
                    size_t n)
 {
-  struct iovec local[PIECES_MOST], remote[PIECES_MOST];
+  struct iovec local[PIECES_MAX], remote[PIECES_MAX];
   size_t total = 0;
   ssize_t got;
 
-  if (n > PIECES_MOST)
+  if (n > PIECES_MAX)
     return -EINVAL;
   for (size_t i = 0; i < n; i++) {
     if (target->core != NULL) {
@@ -231,7 +231,7 @@ search_process(struct target *target)
     if (sscanf(line, "%lx-%lx %7s %*x %*x:%*x %lu", &start, &end, modes,
                &inode) != 4 ||
         strncmp(modes, "rw-p", 4) != 0 || inode == 0 ||
-        end - start > MAPPING_MOST)
+        end - start > MAPPING_MAX)
       continue;
     first = search_mapping(target, start, end);
     /* One that went away meanwhile is none. */

@@ -13,7 +13,7 @@
 /* A busy target moves while it is read; so often it is read again. */
 #define LOOKS 60
 /* More caches than a kernel has threads are no list but a torn one. */
-#define CACHES_MOST ((size_t)1 << 22)
+#define CACHES_MAX ((size_t)1 << 22)
 
 const char *const option_names[OPTION_COUNT] = {
 #define OPTION(name, default_value, min, max, fixed, help) #name,
@@ -156,7 +156,7 @@ threads_read(const struct target *target, struct view *view,
   view->nthreads = 0;
   while (node != head && node != 0) {
     uintptr_t at = node - offsetof(struct cache_owner, link);
-    if (view->nthreads >= registry->ncaches || view->nthreads > CACHES_MOST ||
+    if (view->nthreads >= registry->ncaches || view->nthreads > CACHES_MAX ||
         target_read(target, at, &owner, sizeof owner) != 0 ||
         !threads_grow(view) ||
         !cache_count(&owner, raw, &view->threads[view->nthreads]))
@@ -239,7 +239,7 @@ look_once(const struct target *target, struct view *view, bool *sound,
   view->page = after.page;
   page_add_traffic(&view->page, &view->raw.threads.traffic);
   *sound = tcmi_stats_sum(&view->raw, &view->stats) && complete;
-  *exact = *sound && tcmi_stats_is_settled(&first) &&
+  *exact = *sound && tcmi_stats_is_consistent(&first) &&
            memcmp(&first, &view->raw.shared, sizeof first) == 0 &&
            before.registry.ncaches == after.registry.ncaches;
   return 0;

@@ -38,7 +38,7 @@ enter_allocation(enum start_from from)
 {
   enter_slow_path(from);
   background_poll_early();
-  tcmi_settle_if_grown();
+  tcmi_flush_if_grown();
 }
 
 void

@@ -13,7 +13,7 @@
  * Invariants
  *   P1  a failed allocation sets errno to ENOMEM and changes nothing else.
  *   P2  a free leaves errno alone.
- *   P3  before an allocation fails, everything free is settled and it is tried
+ *   P3  before an allocation fails, all caches are flushed and it is tried
  *       once more.
  *
  * Locking: none is held between the calls into the floors below.

@@ -35,7 +35,7 @@ extern char __libc_single_threaded WEAK;
 
 /* Forks inside each other: a signal handler may fork while its thread forks.
  * Deeper ones find every lock held and take none. */
-#define DEPTH_MOST 4
+#define DEPTH_MAX 4
 
 /* What a fork of this thread did, by depth.  All fields: [owner thread] */
 struct fork_level {
@@ -44,7 +44,7 @@ struct fork_level {
   bool streams;                       /* it took the lock of the streams */
 };
 
-static __thread struct fork_level levels[DEPTH_MOST];
+static __thread struct fork_level levels[DEPTH_MAX];
 static __thread unsigned depth;
 
 /* The locks in their order, see lock.h. */
@@ -83,9 +83,9 @@ streams_need_lock(void)
 static void
 fork_prepare(void)
 {
-  struct fork_level *level = &levels[min_size(depth++, DEPTH_MOST - 1)];
+  struct fork_level *level = &levels[min_size(depth++, DEPTH_MAX - 1)];
 
-  if (depth > DEPTH_MOST)
+  if (depth > DEPTH_MAX)
     return;
   /* To the program, and to who counts its threads after the fork, it is alone. */
   if (depth == 1)
@@ -106,10 +106,10 @@ fork_prepare(void)
 static void
 fork_parent(void)
 {
-  struct fork_level *level = &levels[min_size(depth - 1, DEPTH_MOST - 1)];
+  struct fork_level *level = &levels[min_size(depth - 1, DEPTH_MAX - 1)];
 
   stats_count(forks);
-  if (depth <= DEPTH_MOST) {
+  if (depth <= DEPTH_MAX) {
     atomic_store_relaxed(&tcmi_lock_forking, level->outer);
     for (unsigned i = NLOCKS; i-- > 0;)
       if (bit_get(level->taken, i))
@@ -125,13 +125,13 @@ fork_parent(void)
 static void
 fork_child(void)
 {
-  struct fork_level *level = &levels[min_size(depth - 1, DEPTH_MOST - 1)];
+  struct fork_level *level = &levels[min_size(depth - 1, DEPTH_MAX - 1)];
 
   tcmi_lock_self = 0;
   /* A fork around this one was the same thread's, under its former id. */
   atomic_store_relaxed(&tcmi_lock_forking, level->outer == 0 ? 0 : lock_self());
   for (unsigned i = NLOCKS; i-- > 0;) {
-    if (depth <= DEPTH_MOST && bit_get(level->taken, i))
+    if (depth <= DEPTH_MAX && bit_get(level->taken, i))
       nth_lock(i)->word = 0;
     else
       tcmi_lock_inherit(nth_lock(i));
@@ -140,7 +140,7 @@ fork_child(void)
   tcmi_background_after_fork();
   tcmi_profile_files_after_fork();
   /* libc has done so already where it saw threads; twice does no harm. */
-  if (depth <= DEPTH_MOST && level->streams)
+  if (depth <= DEPTH_MAX && level->streams)
     _IO_list_resetlock();
   SIGNAL_FENCE();
   depth--;

@@ -16,7 +16,7 @@
 #include "heap/pagemap.h"
 
 /* Bytes behind a block at least; a large one has no more than the second. */
-#define RED_ZONE_LEAST 16
+#define RED_ZONE_MIN 16
 #define RED_ZONE_LARGE 64
 
 /* Pointers of such bytes are none on any processor. */
@@ -244,7 +244,7 @@ drop_record(uintptr_t block)
 static size_t
 charge(const struct guard_record *record)
 {
-  return record->size + RED_ZONE_LEAST;
+  return record->size + RED_ZONE_MIN;
 }
 
 /* The whole system pages of a large block; none of a small one. */
@@ -384,9 +384,9 @@ tcmi_guard_allocate(const void *from, size_t align, size_t size, bool zero)
 {
   void *block;
 
-  if (size > PTRDIFF_MAX - RED_ZONE_LEAST)
+  if (size > PTRDIFF_MAX - RED_ZONE_MIN)
     return NULL;
-  block = raw_allocate(align, size + RED_ZONE_LEAST, zero);
+  block = raw_allocate(align, size + RED_ZONE_MIN, zero);
   if (block == NULL)
     return NULL;
   if (!zero)
@@ -418,7 +418,7 @@ tcmi_guard_free(struct call call, void *block)
 static bool
 resize_raw(uintptr_t block, size_t size)
 {
-  size_t capacity = capacity_of(block), need = size + RED_ZONE_LEAST;
+  size_t capacity = capacity_of(block), need = size + RED_ZONE_MIN;
 
   if (pagemap_tag(block) != 0)
     return need <= capacity && (need > capacity / 2 || capacity <= 64);
@@ -455,7 +455,7 @@ tcmi_guard_reallocate(struct call call, void *block, size_t size)
   struct guard_record record;
   void *moved;
 
-  if (size > PTRDIFF_MAX - RED_ZONE_LEAST) {
+  if (size > PTRDIFF_MAX - RED_ZONE_MIN) {
     (void)tcmi_guard_usable_size(call, block);
     return NULL;
   }

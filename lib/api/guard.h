@@ -13,7 +13,7 @@
  * when it leaves, and with the others then.
  *
  * Invariants
- *   G1  behind the last byte asked for lie RED_ZONE_LEAST bytes or more that
+ *   G1  behind the last byte asked for lie RED_ZONE_MIN bytes or more that
  *       hold their pattern, to the end of a small object.
  *   G2  the usable size of a block is what was asked for.
  *   G3  quarantine holds at most QUARANTINE_BYTES and QUARANTINE_BLOCKS.
@@ -36,7 +36,7 @@ enum check_level {
   CHECK_QUARANTINE /* and writes after free */
 };
 
-/* Whether blocks are guarded.  The first question settles it for a thread that
+/* Whether blocks are guarded.  The first question decides it for a thread that
  * has a cache. */
 static inline bool
 guard_is_on(void)

@@ -17,7 +17,7 @@
 #include "profile/profile.h"
 
 /* Those that may come often leave two files to those that come once. */
-#define OFTEN_MOST (PROFILE_FILES_MOST - 2)
+#define OFTEN_MAX (PROFILE_FILES_MAX - 2)
 
 static struct {
   uint32_t number;    /* [atomic: relaxed] of the last file, from 1 */
@@ -109,7 +109,7 @@ warn_of_the_last(void)
   tcmi_report_begin(&line);
   tcmi_line_text(&line, "profile_dir: no more profiles at signals and steps "
                         "of this process after ");
-  tcmi_line_decimal(&line, OFTEN_MOST);
+  tcmi_line_decimal(&line, OFTEN_MAX);
   tcmi_report_warn(&line);
 }
 
@@ -194,8 +194,8 @@ can_write(void)
 static void
 write_often(const char *reason)
 {
-  if (atomic_load_relaxed(&files.often) < OFTEN_MOST &&
-      atomic_add_relaxed(&files.often, 1) < OFTEN_MOST)
+  if (atomic_load_relaxed(&files.often) < OFTEN_MAX &&
+      atomic_add_relaxed(&files.often, 1) < OFTEN_MAX)
     write_file(reason);
   else
     warn_of_the_last();
@@ -251,7 +251,7 @@ step_bytes(void)
 
   if (step == 0 || !tcmi_profile_files_are_on())
     return 0;
-  return step < SETTLE_STEP_MIN ? SETTLE_STEP_MIN : step;
+  return step < FLUSH_STEP_MIN ? FLUSH_STEP_MIN : step;
 }
 
 size_t
@@ -259,7 +259,7 @@ tcmi_profile_next_step(size_t used)
 {
   uint64_t step = step_bytes(), next;
 
-  if (step == 0 || atomic_load_relaxed(&files.often) >= OFTEN_MOST)
+  if (step == 0 || atomic_load_relaxed(&files.often) >= OFTEN_MAX)
     return SIZE_MAX;
   next = used - used % step + step;
   return next > SIZE_MAX ? SIZE_MAX : (size_t)next;

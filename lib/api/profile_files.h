@@ -13,7 +13,7 @@
  *       program without special rights names; nobody can change it later.
  *   W2  a file has its last name only when it is whole; what fails on the way
  *       is removed.
- *   W3  a process writes at most PROFILE_FILES_MOST files, each of at most
+ *   W3  a process writes at most PROFILE_FILES_MAX files, each of at most
  *       PROFILE_FILE_BYTES; one place is kept for the limit and one for the
  *       exit.
  *   W4  an error costs one line in the life of the process, and nothing else.
@@ -32,7 +32,7 @@
 
 #include "base/compiler.h"
 
-#define PROFILE_FILES_MOST 16
+#define PROFILE_FILES_MAX 16
 #define PROFILE_FILE_BYTES ((size_t)64 << 20)
 
 /* Whether there is a directory. */

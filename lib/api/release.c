@@ -19,7 +19,7 @@
 #include "observe/stats.h"
 
 bool
-tcmi_settle_all(void)
+tcmi_flush_all(void)
 {
   bool moved = false;
 
@@ -30,12 +30,12 @@ tcmi_settle_all(void)
   while (tcmi_thread_cache_flush_orphan())
     moved = true;
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    moved |= tcmi_transfer_settle(c) > 0;
+    moved |= tcmi_transfer_flush(c) > 0;
   return moved;
 }
 
-/* Used bytes at which the caches are settled next. [atomic: relaxed] */
-static size_t settle_mark = SETTLE_STEP_MIN;
+/* Used bytes at which the caches are flushed next. [atomic: relaxed] */
+static size_t flush_mark = FLUSH_STEP_MIN;
 
 /* Held bytes at which all is returned next, above the soft limit.
  * [atomic: relaxed] */
@@ -81,32 +81,32 @@ apply_soft_limit(size_t limit)
                        max_size(tcmi_page_heap_held_bytes(), limit) + step);
 }
 
-/* What this thread settles next: an orphan, then class by class; 0: nothing.
+/* What this thread flushes next: an orphan, then class by class; 0: nothing.
  * [owner thread] */
-static __thread unsigned settling;
+static __thread unsigned flushing;
 
 /* Objects that a call moves to the central lists at most, and some more. */
-#define SETTLE_PIECE 2048
+#define FLUSH_PIECE 2048
 
 static void
-settle_piece(void)
+flush_piece(void)
 {
   size_t moved = 0;
 
-  if (settling == 1 && tcmi_thread_cache_flush_orphan())
+  if (flushing == 1 && tcmi_thread_cache_flush_orphan())
     return;
-  while (settling != 0 && moved < SETTLE_PIECE) {
+  while (flushing != 0 && moved < FLUSH_PIECE) {
     if (tcmi_thread_cache_state == CACHE_OPEN)
-      moved += tcmi_thread_cache_flush_class(tcmi_thread_cache, settling);
-    moved += tcmi_transfer_settle(settling);
-    settling = (settling + 1) % SIZE_CLASS_COUNT;
+      moved += tcmi_thread_cache_flush_class(tcmi_thread_cache, flushing);
+    moved += tcmi_transfer_flush(flushing);
+    flushing = (flushing + 1) % SIZE_CLASS_COUNT;
   }
 }
 
 bool
 tcmi_make_room(void)
 {
-  bool moved = tcmi_settle_all();
+  bool moved = tcmi_flush_all();
 
   if (tcmi_option(OPTION_hard_limit_bytes) == 0)
     return moved;
@@ -117,26 +117,26 @@ tcmi_make_room(void)
 }
 
 void
-tcmi_settle_if_grown(void)
+tcmi_flush_if_grown(void)
 {
   size_t limit = tcmi_option(OPTION_soft_limit_bytes);
   size_t used = tcmi_page_heap_used_bytes();
 
   if (unlikely(limit != 0))
     apply_soft_limit(limit);
-  if (unlikely(settling != 0))
-    settle_piece();
-  if (likely(used < atomic_load_relaxed(&settle_mark)))
+  if (unlikely(flushing != 0))
+    flush_piece();
+  if (likely(used < atomic_load_relaxed(&flush_mark)))
     return;
-  atomic_store_relaxed(&settle_mark,
-                       min_size(used + max_size(used / 16, SETTLE_STEP_MIN),
+  atomic_store_relaxed(&flush_mark,
+                       min_size(used + max_size(used / 16, FLUSH_STEP_MIN),
                                 tcmi_profile_next_step(used)));
   tcmi_profile_at_step(used);
   tcmi_surroundings_apply_again();
   if (tcmi_thread_cache_state == CACHE_OPEN)
     tcmi_thread_cache_flush_large(tcmi_thread_cache);
-  settling = 1;
-  settle_piece();
+  flushing = 1;
+  flush_piece();
 }
 
 size_t
@@ -145,7 +145,7 @@ tcmi_release_all_but(size_t keep)
   size_t bytes = 0, idle;
 
   stats_count(releases);
-  (void)tcmi_settle_all();
+  (void)tcmi_flush_all();
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     bytes += tcmi_central_release(c, SIZE_MAX);
   idle = atomic_load_relaxed(&tcmi_page_counts.idle) << PAGE_SHIFT;

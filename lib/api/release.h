@@ -14,18 +14,18 @@
 /* Empties the calling thread's cache, the orphans and the transfer caches into
  * the central lists, so that whole spans can come free.  True if anything
  * moved. */
-bool tcmi_settle_all(void);
-/* Settles all when the heap has grown by a sixteenth since the last time: what
+bool tcmi_flush_all(void);
+/* Flushes all when the heap has grown by a sixteenth since the last time: what
  * lies in caches must not raise the peak.  A call does a bounded piece of it,
  * and the next slow paths of the thread do the rest.  Above the soft limit, it
  * returns what is free.  At a step of profile_step_bytes it writes a profile.
  * Cheap when there is nothing to do. */
-void tcmi_settle_if_grown(void);
-/* After a failure: settles all, and under a hard limit returns all that is free
+void tcmi_flush_if_grown(void);
+/* After a failure: flushes all, and under a hard limit returns all that is free
  * to make room for something else; the first time, with a profile of what is in
  * use.  True if it is worth another try. */
 bool tcmi_make_room(void);
-/* Settles all and returns every free page to the system; bytes.  The second
+/* Flushes all and returns every free page to the system; bytes.  The second
  * keeps free pages of @keep bytes. */
 size_t tcmi_release_all(void);
 size_t tcmi_release_all_but(size_t keep);

@@ -112,7 +112,7 @@ class_begin(unsigned c)
   rounds.stage = c < SIZE_CLASS_COUNT ? STAGE_CLASS : STAGE_END;
   if (rounds.stage == STAGE_END)
     return;
-  (void)tcmi_transfer_settle(c);
+  (void)tcmi_transfer_flush(c);
   rounds.left = rounds.all ? SIZE_MAX : tcmi_central_unneeded(c);
   tcmi_central_walk_begin(&rounds.spans);
 }

@@ -14,7 +14,7 @@
 /* Free lists for blocks of every size that has no mapping of its own. */
 #define NLISTS (METADATA_OWN_MAPPING / GRANULE + 1)
 /* Granules of the pieces that the rest of a region is cut into. */
-#define PIECE_MOST 128
+#define PIECE_MAX 128
 
 struct free_block {
   struct free_block *next; /* [lock: metadata] */
@@ -55,7 +55,7 @@ region_retire_locked(void)
   size_t left = (size_t)(metadata.end - metadata.bump) / GRANULE;
 
   while (left > 0) {
-    size_t n = min_size(left, PIECE_MOST);
+    size_t n = min_size(left, PIECE_MAX);
     block_put_locked(metadata.bump, n);
     metadata.bump += n * GRANULE;
     left -= n;

@@ -199,7 +199,7 @@ warn_value(const char *variable, enum option_id id)
 /* Letters in which a name may differ from an option and still count as meant
  * for tcm.  Other software has variables that begin with TCM_ too. */
 #define TYPING_ERRORS 2
-#define NAME_MOST 31
+#define NAME_LENGTH_MAX 31
 
 static char
 to_lower(char c)
@@ -212,9 +212,10 @@ to_lower(char c)
 static bool
 looks_like(const char *name, size_t length, const char *option)
 {
-  size_t n = strlen(option), row[NAME_MOST + 1];
+  size_t n = strlen(option), row[NAME_LENGTH_MAX + 1];
 
-  if (n > NAME_MOST || length > n + TYPING_ERRORS || n > length + TYPING_ERRORS)
+  if (n > NAME_LENGTH_MAX || length > n + TYPING_ERRORS ||
+      n > length + TYPING_ERRORS)
     return false;
   for (size_t j = 0; j <= n; j++)
     row[j] = j;

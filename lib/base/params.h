@@ -76,8 +76,8 @@
 #define FRESH_RETURN_SIZE ((size_t)32 << 20)
 
 /* The heap grows by a sixteenth, and by this much at least, before what lies in
- * caches is settled. */
-#define SETTLE_STEP_MIN ((size_t)1 << 20)
+ * caches is flushed. */
+#define FLUSH_STEP_MIN ((size_t)1 << 20)
 
 /* What each thread cache may hold whatever the others hold: four classes at two
  * batches of 32 KiB.  Of a thousand threads that take turns (tests/bench/crowd.c)

@@ -45,7 +45,7 @@
 #endif
 
 /* Programs that count on small numbers do not get so far. */
-#define DUPLICATE_LEAST 200
+#define DUPLICATE_MIN 200
 
 extern char **environ;
 
@@ -549,7 +549,7 @@ int
 tcmi_system_duplicate(int descriptor)
 {
   int saved = errno;
-  int other = fcntl(descriptor, F_DUPFD_CLOEXEC, DUPLICATE_LEAST);
+  int other = fcntl(descriptor, F_DUPFD_CLOEXEC, DUPLICATE_MIN);
 
   errno = saved;
   return other;

@@ -41,7 +41,7 @@
 #define HEADER_WORDS 8
 #define STACK_BYTES ((size_t)64 << 10)
 /* Where the variables lie further apart, there is no thread. */
-#define STORAGE_MOST ((size_t)1 << 20)
+#define STORAGE_MAX ((size_t)1 << 20)
 /* The same as pthread_create()'s: filters of system calls know this set. */
 #define THREAD_FLAGS                                                  \
   (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | \
@@ -84,7 +84,7 @@ area_make(const void *variable)
 
   if (area.start != NULL)
     return true;
-  if (storage > STORAGE_MOST ||
+  if (storage > STORAGE_MAX ||
       tcmi_system_map(storage + STACK_BYTES, &start) != 0)
     return false;
   area.storage = storage;

@@ -21,12 +21,12 @@
 #include "heap/span.h"
 
 /* Orphans that wait for a thread; the others are flushed by slow paths. */
-#define ORPHANS_MOST 4
+#define ORPHANS_MAX 4
 
 /* After this many overflows without a miss, a bin keeps only a few objects: the
  * thread has stopped allocating this class.  High enough that freeing one large
  * structure does not trigger it.  A new bin starts in this state. */
-#define OVERFLOWS_MOST 128
+#define OVERFLOWS_MAX 128
 
 /* The slow side of a bin.  All fields: [owner thread] */
 struct bin_state {
@@ -36,7 +36,7 @@ struct bin_state {
   uint16_t seen;        /* objects at the last look, for idleness */
   uint16_t seen_shared; /* objects in the transfer cache at the last look */
   uint16_t inherited;   /* objects left of those it had for a former thread */
-  uint8_t overflows;    /* since it ran empty; OVERFLOWS_MOST at most */
+  uint8_t overflows;    /* since it ran empty; OVERFLOWS_MAX at most */
 };
 
 struct cache_owner {

@@ -37,9 +37,9 @@
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
-#define FIRST_SLOTS 7   /* with the NULL below, one granule */
-#define MOST_SLOTS 2047 /* slots: a swing of a thousand blocks fits */
-#define MOST_BYTES ((size_t)256 << 10)
+#define FIRST_SLOTS 7  /* with the NULL below, one granule */
+#define SLOTS_MAX 2047 /* slots: a swing of a thousand blocks fits */
+#define BYTES_MAX ((size_t)256 << 10)
 /* In a small heap, bins may grow beyond two batches while all hold this much. */
 #define SWING_BYTES ((size_t)2 << 20)
 #define LOOK_EVERY 8 /* slow paths to a look at one class */
@@ -48,9 +48,9 @@
 static unsigned
 bin_most(unsigned c)
 {
-  size_t most = MOST_BYTES / size_class_size(c);
+  size_t most = BYTES_MAX / size_class_size(c);
 
-  return (unsigned)max_size(min_size(most, MOST_SLOTS),
+  return (unsigned)max_size(min_size(most, SLOTS_MAX),
                             2 * (size_t)tcmi_size_classes[c].batch);
 }
 
@@ -211,14 +211,14 @@ bin_to_central(struct cache_owner *owner, unsigned c, unsigned keep)
 /* Gives all objects of a bin to the central list, where they can complete
  * whole spans. */
 static void
-bin_settle(struct cache_owner *owner, unsigned c)
+bin_reclaim(struct cache_owner *owner, unsigned c)
 {
   struct bin_state *state = &owner->states[c];
 
   bin_to_central(owner, c, 0);
   (void)bin_resize(owner, c, first_capacity(c));
   state->inherited = 0;
-  state->overflows = OVERFLOWS_MOST;
+  state->overflows = OVERFLOWS_MAX;
 }
 
 /* One look at one class, but not at @busy, which is full or empty just now; see
@@ -234,11 +234,11 @@ shrink_if_idle(struct cache_owner *owner, unsigned busy)
   if (c == busy)
     return;
   if (count > 0 && count == state->seen) {
-    bin_settle(owner, c);
+    bin_reclaim(owner, c);
     count = 0;
   }
   if (shared > 0 && shared == state->seen_shared) {
-    tcmi_transfer_settle(c);
+    tcmi_transfer_flush(c);
     shared = 0;
   }
   state->seen = (uint16_t)count;
@@ -277,7 +277,7 @@ slow_path_tick(struct cache_owner *owner, unsigned busy)
         (largest = largest_bin(owner)) != 0)
       bin_halve(owner, largest);
   }
-  if (atomic_load_relaxed(&tcmi_cache_registry.norphans) > ORPHANS_MOST)
+  if (atomic_load_relaxed(&tcmi_cache_registry.norphans) > ORPHANS_MAX)
     (void)tcmi_thread_cache_flush_orphan();
 }
 
@@ -414,16 +414,16 @@ capacity_after_overflow(struct cache_owner *owner, unsigned c)
   struct bin_state *state = &owner->states[c];
   unsigned most = 2 * tcmi_size_classes[c].batch;
 
-  if (state->overflows < OVERFLOWS_MOST)
+  if (state->overflows < OVERFLOWS_MAX)
     state->overflows++;
-  if (state->overflows == OVERFLOWS_MOST)
+  if (state->overflows == OVERFLOWS_MAX)
     most = (unsigned)min_size(
         most, max_size(4096 / size_class_size(c), first_capacity(c)));
   if (state->cap == 0)
     return first_capacity(c);
   if (state->cap < most)
     return next_capacity(owner, c, most);
-  return state->overflows == OVERFLOWS_MOST ? most : state->cap;
+  return state->overflows == OVERFLOWS_MAX ? most : state->cap;
 }
 
 /* Gives a full bin more room, or less; false if it is to be flushed. */

@@ -87,7 +87,7 @@ owner_new(void)
   memcpy(owner->hot.middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
     owner->hot.bins[c].top = owner->hot.bins[c].lim = owner->hot.bins[0].top;
-    owner->states[c].overflows = OVERFLOWS_MOST;
+    owner->states[c].overflows = OVERFLOWS_MAX;
   }
   lock_acquire(&tcmi_registry_lock);
   list_push_front(&tcmi_cache_registry.caches, &owner->link);

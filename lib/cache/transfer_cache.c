@@ -87,7 +87,7 @@ tcmi_transfer_holds(unsigned class_id, const void *object)
 }
 
 unsigned
-tcmi_transfer_settle(unsigned class_id)
+tcmi_transfer_flush(unsigned class_id)
 {
   struct transfer_cache *transfer = &tcmi_transfer_caches[class_id];
   void *batch[SIZE_CLASS_BATCH_MAX];

@@ -42,6 +42,6 @@ void tcmi_transfer_insert(unsigned class_id, void *const *objects, unsigned n);
 /* Whether an object lies in the array. */
 bool tcmi_transfer_holds(unsigned class_id, const void *object);
 /* Empties the array into the central list; how many objects that were. */
-unsigned tcmi_transfer_settle(unsigned class_id);
+unsigned tcmi_transfer_flush(unsigned class_id);
 
 #endif /* TCM_CACHE_TRANSFER_CACHE_H */

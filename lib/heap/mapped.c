@@ -30,7 +30,7 @@
 
 /* Blocks that came out of arenas leave the process half of the mappings that
  * Linux allows by default. */
-#define ADOPTED_MOST 32768
+#define ADOPTED_MAX 32768
 
 struct mapped_blocks tcmi_mapped_blocks;
 
@@ -291,7 +291,7 @@ may_adopt(void)
   bool may;
 
   lock_acquire(&tcmi_page_heap_lock);
-  may = tcmi_mapped_blocks.count < ADOPTED_MOST;
+  may = tcmi_mapped_blocks.count < ADOPTED_MAX;
   lock_release(&tcmi_page_heap_lock);
   return may;
 }

@@ -131,16 +131,16 @@ _Static_assert(sizeof(struct raw_shared) % sizeof(uint64_t) == 0,
 void
 tcmi_stats_look(struct stats_raw *raw)
 {
-  bool complete, settled;
+  bool complete, consistent;
   uint64_t before;
 
   look_at_shared(&raw->shared);
   for (unsigned looks = 0; looks < LOOKS; looks++) {
     before = digest(&raw->shared);
-    settled = tcmi_stats_is_settled(&raw->shared);
+    consistent = tcmi_stats_is_consistent(&raw->shared);
     complete = look_at_threads(&raw->threads);
     look_at_shared(&raw->shared);
-    raw->exact = complete && settled && digest(&raw->shared) == before;
+    raw->exact = complete && consistent && digest(&raw->shared) == before;
     if (raw->exact || !complete)
       return;
   }

@@ -87,7 +87,7 @@ bool tcmi_stats_sum(const struct stats_raw *raw, struct tcm_stats *stats);
 /* Whether each page that was handed out is in a span or a large block: no
  * thread stands between getting pages and saying what for, as one may that was
  * interrupted there or stopped. */
-bool tcmi_stats_is_settled(const struct raw_shared *shared);
+bool tcmi_stats_is_consistent(const struct raw_shared *shared);
 /* The numbers of one class. */
 void tcmi_stats_sum_class(const struct stats_raw *raw, unsigned class_id,
                           struct class_stats *stats);

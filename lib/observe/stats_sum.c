@@ -31,7 +31,7 @@ tcmi_stats_sum_class(const struct stats_raw *raw, unsigned c,
 }
 
 bool
-tcmi_stats_is_settled(const struct raw_shared *shared)
+tcmi_stats_is_consistent(const struct raw_shared *shared)
 {
   uint64_t pages = shared->large_bytes >> PAGE_SHIFT;
 

@@ -24,12 +24,12 @@
 #include "profile/unwind.h"
 
 /* Bytes of an edge that hold the pattern. */
-#define EDGE_MOST 64
+#define EDGE_MAX 64
 
 /* Where open pages begin in their slot, which begins so far behind a multiple
- * of GUARDED_MOST: the pages begin at one, and what they end before is one too. */
+ * of GUARDED_MAX: the pages begin at one, and what they end before is one too. */
 #define SLOT_MARGIN (GUARDED_SLOT_SIZE / 4)
-#define SLOT_SHIFT (GUARDED_MOST - SLOT_MARGIN)
+#define SLOT_SHIFT (GUARDED_MAX - SLOT_MARGIN)
 
 struct guarded_pool tcmi_guarded;
 
@@ -58,7 +58,7 @@ tcmi_guarded_wants(size_t align, size_t size, uint64_t *random)
 {
   uint64_t every = tcmi_option(OPTION_guard_samples);
 
-  return every != 0 && size <= GUARDED_MOST && align <= GUARDED_MOST &&
+  return every != 0 && size <= GUARDED_MAX && align <= GUARDED_MAX &&
          (every == 1 || tcmi_random_next(random) % every == 0);
 }
 
@@ -249,10 +249,10 @@ edges_of(const struct guarded_slot *slot)
   size_t behind = slot->start + slot->bytes - end;
 
   return (struct edges){
-      .before = slot->block - min_size(before, EDGE_MOST),
+      .before = slot->block - min_size(before, EDGE_MAX),
       .block = slot->block,
       .end = end,
-      .behind = end + min_size(behind, EDGE_MOST),
+      .behind = end + min_size(behind, EDGE_MAX),
   };
 }
 

@@ -49,7 +49,7 @@
 #include "cache/misuse.h"
 #include "heap/span.h"
 
-#define GUARDED_MOST ((size_t)1 << 20)
+#define GUARDED_MAX ((size_t)1 << 20)
 /* No block covers the begin of a huge page, see pagemap.h. */
 #define GUARDED_SLOT_SIZE HUGE_PAGE_SIZE
 /* In a period of so many milliseconds so many blocks are guarded at most: 390 a

@@ -6,7 +6,7 @@
 #include "base/params.h"
 
 /* A frame of more bytes, by its frame pointer, is none. */
-#define FRAME_MOST ((uintptr_t)1 << 20)
+#define FRAME_MAX ((uintptr_t)1 << 20)
 
 #define WORD sizeof(uintptr_t)
 
@@ -102,7 +102,7 @@ step_by_frame_pointer(struct unwind_frame *frame)
     return UNWIND_LOST;
   if (fp == 0)
     return UNWIND_END;
-  if (fp < sp || fp - sp > FRAME_MOST || fp % WORD != 0 ||
+  if (fp < sp || fp - sp > FRAME_MAX || fp % WORD != 0 ||
       !tcmi_unwind_read(frame, fp + (uintptr_t)(FP_SAVED * (int)WORD),
                         &saved) ||
       !tcmi_unwind_read(frame, fp + (uintptr_t)(FP_RETURN * (int)WORD), &pc) ||

@@ -16,7 +16,7 @@ COUNTS = (1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000, 3_162_278,
           10_000_000)
 QUICK_COUNTS = COUNTS[:3]
 # Few objects are made again and again until so many were made.
-LEAST_OPERATIONS = 2_000_000
+OPERATIONS_MIN = 2_000_000
 QUICK_OPERATIONS = 10_000
 
 
@@ -24,7 +24,7 @@ def sample(tools, program, count, allocator, quick):
     process = tools.start(allocator, allocator.preload,
                           [program, str(count), str(
                               QUICK_OPERATIONS if quick
-                              else LEAST_OPERATIONS)])
+                              else OPERATIONS_MIN)])
     out, whole = tools.wait_for(process)
     said = machine.fields(out)
     measure.expect_served(said, allocator)

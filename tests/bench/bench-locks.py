@@ -24,7 +24,7 @@ SHAPES = (
     ("crowd", 1_400_000, 0, 1),
 )
 THREADS = (2, 8, 32, 256)
-LEAST_OPS = 20_000  # of each thread, so that caches are warm
+OPS_MIN = 20_000  # of each thread, so that caches are warm
 QUICK_DIVISOR = 100
 COLUMNS = ("additions", "TRANSFER", "CENTRAL", "PAGE_HEAP", "METADATA",
            "REGISTRY", "TRIM")
@@ -65,7 +65,7 @@ def main():
         ops = ops // QUICK_DIVISOR if chosen.quick else ops
         for threads in THREADS[:1] if chosen.quick else THREADS:
             if not chosen.quick:
-                ops = max(ops, LEAST_OPS * threads)
+                ops = max(ops, OPS_MIN * threads)
             found = counts(chosen, shape, ops, max(threads, least), param)
             lines.append(f"{shape + '@' + str(threads):23}" + "".join(
                 f"{cell(found, name, ops):>13}" for name in COLUMNS))

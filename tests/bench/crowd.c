@@ -10,20 +10,20 @@
 #include "workload.h"
 
 #define BURST 100
-#define SIZE_LEAST 64
-#define SIZE_MOST (4 * KIB)
+#define BLOCK_MIN 64
+#define BLOCK_MAX (4 * KIB)
 
 static void
 crowd_body(struct worker *worker)
 {
   void *blocks[BURST];
-  size_t size_bytes = SIZE_LEAST;
+  size_t size_bytes = BLOCK_MIN;
   for (uint64_t done = 0; done < worker->ops; done += BURST) {
     for (unsigned i = 0; i < BURST; i++)
       blocks[i] = block_new(size_bytes);
     for (unsigned i = 0; i < BURST; i++)
       block_free(blocks[i]);
-    size_bytes = size_bytes < SIZE_MOST ? 2 * size_bytes : SIZE_LEAST;
+    size_bytes = size_bytes < BLOCK_MAX ? 2 * size_bytes : BLOCK_MIN;
   }
 }
 

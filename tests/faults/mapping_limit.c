@@ -8,7 +8,7 @@
 #include <malloc.h>
 #include <sys/mman.h>
 
-enum { BLOCKS = 600, LARGE = 60, PAGE_BYTES = 65536, MOST_LIMIT = 300000 };
+enum { BLOCKS = 600, LARGE = 60, PAGE_BYTES = 65536, LIMIT_MAX = 300000 };
 
 static const size_t large_size = (size_t)3 << 20;
 static void *block[BLOCKS], *large[LARGE];
@@ -19,14 +19,14 @@ static size_t large_now[LARGE];
 static long
 fill_up(char **start)
 {
-  size_t size = (size_t)MOST_LIMIT * PAGE_BYTES;
+  size_t size = (size_t)LIMIT_MAX * PAGE_BYTES;
   char *area = (char *)mmap(NULL, size, PROT_NONE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   long i;
 
   REQUIRE(area != MAP_FAILED);
   *start = area;
-  for (i = 0; i < MOST_LIMIT; i += 2)
+  for (i = 0; i < LIMIT_MAX; i += 2)
     if (mprotect(area + i * PAGE_BYTES, PAGE_BYTES, PROT_READ) != 0)
       return i;
   return -1;
@@ -107,7 +107,7 @@ others_hold_them(void)
   if (pages < 0)
     _exit(HARNESS_SKIP);
   use_heap_at_the_limit();
-  CHILD_EXPECT(munmap(area, (size_t)MOST_LIMIT * PAGE_BYTES) == 0);
+  CHILD_EXPECT(munmap(area, (size_t)LIMIT_MAX * PAGE_BYTES) == 0);
   for (i = 1; i < LARGE; i += 2) {
     CHILD_EXPECT(memory_holds(large[i], 4096, (uint64_t)i));
     free(large[i]);

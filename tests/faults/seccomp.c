@@ -13,7 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-enum { MOST_RULES = 64 };
+enum { RULES_MAX = 64 };
 
 /* What memory costs, and what ends the process. */
 static const int memory_calls[] = {
@@ -34,7 +34,7 @@ static const int thread_calls[] = {
 #endif
 };
 
-static struct sock_filter rules[MOST_RULES];
+static struct sock_filter rules[RULES_MAX];
 static unsigned short nrules;
 
 static void
@@ -43,7 +43,7 @@ add_rule(unsigned short code, unsigned char yes, unsigned char no,
 {
   struct sock_filter rule = {code, yes, no, value};
 
-  REQUIRE(nrules < MOST_RULES);
+  REQUIRE(nrules < RULES_MAX);
   rules[nrules++] = rule;
 }
 

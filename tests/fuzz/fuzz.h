@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define FUZZ_NUMBERS 4
 /* Operations of one input that are looked at. */
-#define FUZZ_MOST 3000
+#define FUZZ_MAX 3000
 
 struct fuzz_op {
   char word[16];
@@ -54,7 +54,7 @@ static HARNESS_UNUSED struct fuzz_text
 fuzz_begin(const uint8_t *data, size_t size)
 {
   struct fuzz_text text = {(const char *)data, (const char *)data + size,
-                           FUZZ_MOST};
+                           FUZZ_MAX};
 
   return text;
 }

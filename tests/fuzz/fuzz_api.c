@@ -16,7 +16,7 @@
 
 #define SLOTS 64
 /* Sizes above it are impossible ones, between it and them nothing is asked. */
-#define SIZE_MOST ((size_t)16 << 20)
+#define BLOCK_MAX ((size_t)16 << 20)
 #define MARK 64
 
 static struct slot {
@@ -32,7 +32,7 @@ static bool print_c;
 static size_t
 size_of(size_t number)
 {
-  return harness_size(number > SIZE_MAX / 4 ? number : number % SIZE_MOST);
+  return harness_size(number > SIZE_MAX / 4 ? number : number % BLOCK_MAX);
 }
 
 static void

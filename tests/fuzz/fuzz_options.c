@@ -10,11 +10,11 @@
 #include "base/options.h"
 
 #define VARIABLES 200
-#define TEXT_MOST 20000
+#define TEXT_MAX 20000
 
 extern char **environ;
 
-static char text[TEXT_MOST];
+static char text[TEXT_MAX];
 static char *variables[VARIABLES + 1];
 
 static void
@@ -23,7 +23,7 @@ make_environment(const uint8_t *data, size_t size)
   size_t n = 0, i;
   char *start = text;
 
-  size = size < TEXT_MOST - 1 ? size : TEXT_MOST - 1;
+  size = size < TEXT_MAX - 1 ? size : TEXT_MAX - 1;
   memcpy(text, data, size);
   text[size] = '\0';
   for (i = 0; i <= size && n < VARIABLES; i++)

@@ -21,7 +21,7 @@
 #include "heap/page_heap.h"
 
 #define SLOTS 64
-#define PAGES_MOST 70000
+#define PAGES_MAX 70000
 
 static struct slot {
   uintptr_t start; /* 0: none */
@@ -130,7 +130,7 @@ take_large(struct slot *slot, size_t npages, size_t align, bool zero)
 
   give(slot);
   slot->small = false;
-  slot->npages = npages % PAGES_MOST + 1;
+  slot->npages = npages % PAGES_MAX + 1;
   slot->start = tcmi_page_heap_alloc(slot->npages, align, RUN_LARGE);
   enter(slot, align);
   if (slot->start == 0 || !zero)

@@ -52,10 +52,10 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
 #else
 
-#define TEXT_MOST 65536
-#define LINES_MOST 4096
+#define TEXT_MAX 65536
+#define LINES_MAX 4096
 
-static char text[TEXT_MOST]; /* what runs just now */
+static char text[TEXT_MAX]; /* what runs just now */
 static size_t length;
 static const char *origin;
 static uint64_t state;
@@ -110,7 +110,7 @@ split(const char *from, struct text_line *lines)
 {
   size_t n = 0;
 
-  while (*from != '\0' && n < LINES_MOST) {
+  while (*from != '\0' && n < LINES_MAX) {
     lines[n].start = from;
     lines[n].length = strcspn(from, "\n");
     from += lines[n].length + (from[lines[n].length] == '\n');
@@ -185,7 +185,7 @@ append_changed(const struct text_line *line)
 static void
 vary(const char *from)
 {
-  static struct text_line lines[LINES_MOST];
+  static struct text_line lines[LINES_MAX];
   size_t n = split(from, lines), rate = 2 + below(30), i;
 
   length = 0;
@@ -210,7 +210,7 @@ vary(const char *from)
 static void
 run_variants(long count)
 {
-  static char original[TEXT_MOST];
+  static char original[TEXT_MAX];
 
   memcpy(original, text, length + 1);
   for (; count > 0; count--) {

@@ -118,7 +118,7 @@ tcm\\-internals \\- inside
 in
 .I lib/api/tcm.c
 knows
-.BR SIZE_MOST .
+.BR BLOCK_MAX .
 .EX
     INIT < CENTRAL[c]
 .EE
@@ -126,7 +126,7 @@ knows
 .BR tcm (7)
 """
 SOURCE = """\
-#define SIZE_MOST 1
+#define BLOCK_MAX 1
 void
 tcmi_start(void)
 {
@@ -219,8 +219,8 @@ SOURCE_CASES = [
             "no such page: tcm_x(3)"),
     symbols({"lib/api/tcm.c": SOURCE.replace("start", "begin")},
             "no such function: tcmi_start()"),
-    symbols({"lib/api/tcm.c": SOURCE.replace("MOST", "LEAST")},
-            "no such constant: SIZE_MOST"),
+    symbols({"lib/api/tcm.c": SOURCE.replace("BLOCK_MAX", "BLOCK_MIN")},
+            "no such constant: BLOCK_MAX"),
     symbols(changed(I, ("tcm.c", "tcn.c")), "no such file: lib/api/tcn.c"),
     symbols({"lib/base/lock.h": "/*\n *     INIT < X < CENTRAL[c]\n */\n"},
             "the order of locks is INIT < X < CENTRAL[c]"),

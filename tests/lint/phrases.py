@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Phrases that were removed because readers stumbled over them stay away.
+"""Phrases and names that were removed because readers stumbled over them stay
+away.
 
 HACKING says how a sentence should read.  A phrase comes here when the last
 place that had it was rewritten.
@@ -14,6 +15,9 @@ PHRASES = ("so many that", "what nobody", "is told of", "are told of",
            "had its say", "shut itself in", "is handed on", "are handed on",
            "tells of", "worth while", "stands in a", "is in force",
            "takes the place of", "writes beside a block")
+# A limit is a _MAX or a _MIN; a cache is flushed.
+NAMES = re.compile(r"\b(\w*_(?:MOST|LEAST)|(?:MOST|LEAST)_\w*|"
+                   r"\w*(?:settl|Settl|SETTLE)\w*)\b")
 PATTERN = re.compile(r"\b(%s)\b" % "|".join(
     phrase.replace(" ", r"\s+(?:\*\s+|#\s+)?") for phrase in PHRASES), re.I)
 
@@ -22,7 +26,7 @@ for path in ["README", "NEWS", "SECURITY", "HACKING"] + lint.files(
         "lib", "include", "man", "tools"):
     count += 1
     text = lint.read(path)
-    for match in PATTERN.finditer(text):
+    for match in (*PATTERN.finditer(text), *NAMES.finditer(text)):
         line = text.count("\n", 0, match.start()) + 1
         words = [word for word in match.group(1).split() if word not in "*#"]
         lint.complain("%s:%d: %s" % (path, line, " ".join(words)))

@@ -17,11 +17,11 @@
 #include <time.h>
 
 #define MIB ((size_t)1 << 20)
-#define MOST_BLOCKS (120 * MIB / 100)
+#define BLOCKS_MAX (120 * MIB / 100)
 
-static void *block[MOST_BLOCKS];
-static void *late[MOST_BLOCKS / 50 + 1];
-static size_t sizes[MOST_BLOCKS];
+static void *block[BLOCKS_MAX];
+static void *late[BLOCKS_MAX / 50 + 1];
+static size_t sizes[BLOCKS_MAX];
 
 static void
 phases(void)

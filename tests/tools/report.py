@@ -10,7 +10,7 @@ import tempfile
 import toolbox
 from toolbox import MIB, Skip, Target, read, stat
 
-PAGE_MOST = 5 * MIB
+PAGE_BYTES_MAX = 5 * MIB
 
 
 def report_of(target, folder, seconds="0"):
@@ -20,7 +20,7 @@ def report_of(target, folder, seconds="0"):
     done = stat("report", "--seconds=" + seconds, target.pid, "-o", path)
     assert done.returncode == toolbox.OK and done.stdout == "", done
     assert os.listdir(folder) == ["heap.html"], os.listdir(folder)
-    assert os.path.getsize(path) < PAGE_MOST
+    assert os.path.getsize(path) < PAGE_BYTES_MAX
     with open(path, encoding="utf-8") as file:
         return path, file.read()
 

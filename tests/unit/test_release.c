@@ -63,8 +63,8 @@ expect_all_returned(void)
 START_TEST(release_before_anything)
 {
   ck_assert_uint_eq(tcmi_release_all(), 0);
-  ck_assert(!tcmi_settle_all());
-  tcmi_settle_if_grown();
+  ck_assert(!tcmi_flush_all());
+  tcmi_flush_if_grown();
   tcmi_heap_check();
 }
 END_TEST
@@ -143,7 +143,7 @@ START_TEST(settling_completes_spans)
 
   fill(3000, 100);
   free_all(3000);
-  ck_assert(tcmi_settle_all());
+  ck_assert(tcmi_flush_all());
   for (c = 1; c < SIZE_CLASS_COUNT; c++) {
     ck_assert_uint_eq(tcmi_transfer_caches[c].count, 0);
     ck_assert_uint_eq(tcmi_central_lists[c].spans, 0);
@@ -154,7 +154,7 @@ START_TEST(settling_completes_spans)
 END_TEST
 
 /* A program that fills, frees and turns to another size stays near its peak:
- * what lies in caches is settled before the heap grows. */
+ * what lies in caches is flushed before the heap grows. */
 START_TEST(phases_of_other_sizes_share_memory)
 {
   static const size_t sizes[] = {48, 200, 700, 1500, 3000, 80};

@@ -90,7 +90,7 @@ expect_nothing_left(void)
   tcmi_thread_cache_flush(cache);
   expect_sound();
   for (c = 1; c < SIZE_CLASS_COUNT; c++) {
-    tcmi_transfer_settle(c);
+    tcmi_transfer_flush(c);
     tcmi_central_verify(c);
     must(tcmi_central_lists[c].spans == 0);
   }
@@ -366,7 +366,7 @@ START_TEST(budget_of_a_thread)
 }
 END_TEST
 
-/* The floor of each class is its two batches and no more: settling an idle bin
+/* The floor of each class is its two batches and no more: flushing an idle bin
  * never gives it more room than it had. */
 START_TEST(idle_bin_does_not_grow)
 {

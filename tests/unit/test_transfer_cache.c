@@ -85,7 +85,7 @@ START_TEST(what_does_not_fit_goes_on)
                             tcmi_size_classes[class_id].nobjs -
                         tcmi_central_lists[class_id].free_objects,
                     transfer->count);
-  tcmi_transfer_settle(class_id);
+  tcmi_transfer_flush(class_id);
   expect_empty();
   free(objects);
 }
@@ -103,8 +103,8 @@ START_TEST(settling_empties_every_class)
     ck_assert_uint_eq(tcmi_transfer_caches[c].count, n);
   }
   for (c = 1; c < SIZE_CLASS_COUNT; c++) {
-    tcmi_transfer_settle(c);
-    tcmi_transfer_settle(c);
+    tcmi_transfer_flush(c);
+    tcmi_transfer_flush(c);
     ck_assert_uint_eq(tcmi_transfer_caches[c].count, 0);
   }
   ck_assert_uint_eq(tcmi_page_heap_used_bytes(), 0);
@@ -128,7 +128,7 @@ START_TEST(no_memory_for_the_array)
     ck_assert_uint_eq(transfer->count, 0);
   tcmi_transfer_insert(class_id, batch + BATCH / 2, BATCH / 2);
   ck_assert_uint_gt(unit_fail_none(), 0);
-  tcmi_transfer_settle(class_id);
+  tcmi_transfer_flush(class_id);
   expect_empty();
   take(batch, BATCH);
   tcmi_transfer_insert(class_id, batch, BATCH);
@@ -188,7 +188,7 @@ pass_on(void *seed)
     }
     tcmi_transfer_insert(class_id, batch, n);
     if (unit_below(&state, 200) == 0)
-      tcmi_transfer_settle(class_id);
+      tcmi_transfer_flush(class_id);
   }
   return NULL;
 }
@@ -204,7 +204,7 @@ START_TEST(threads_pass_batches)
     unit_join(threads[i]);
   for (i = 0; i < sizeof owners / sizeof *owners; i++)
     must(owners[i] == 0);
-  tcmi_transfer_settle(class_id);
+  tcmi_transfer_flush(class_id);
   expect_empty();
 }
 END_TEST
