@@ -137,9 +137,14 @@ class_for(size_t align, size_t size)
 static NOINLINE void *
 allocate_sampled(size_t align, size_t size, bool zero)
 {
+  void *block;
+
   if (align > PTRDIFF_MAX || size > PTRDIFF_MAX - align)
     return NULL;
-  return tcmi_profile_allocate(align, size, class_for(align, size), zero);
+  block = tcmi_profile_allocate(align, size, class_for(align, size), zero);
+  if (block != NULL)
+    stats_count_slow_malloc();
+  return block;
 }
 
 /* Apart, so that the steps before it need no stack frame. */

@@ -50,13 +50,19 @@ small_tag_index(size_t size)
   return (size + BLOCK_ALIGN - 1) >> BLOCK_ALIGN_SHIFT;
 }
 
-/* The class of a request of @size bytes, at most SIZE_CLASS_MAX. */
+/* The tag of the class of a request of @size bytes, at most SIZE_CLASS_MAX. */
+static inline size_t
+size_tag_of(size_t size)
+{
+  return size <= SIZE_CLASS_SMALL_MAX ? tcmi_small_tags[small_tag_index(size)]
+                                      : tcmi_middle_tags[(size + 127) >> 7];
+}
+
+/* The class of it. */
 static inline unsigned
 size_class_of(size_t size)
 {
-  if (size <= SIZE_CLASS_SMALL_MAX)
-    return tcmi_small_tags[small_tag_index(size)] >> 1;
-  return tcmi_middle_tags[(size + 127) >> 7] >> 1;
+  return (unsigned)size_tag_of(size) >> 1;
 }
 
 static inline size_t

@@ -225,9 +225,9 @@ thread_cache_pop_counted(size_t size)
   size_t tag, bytes;
   void *object;
 
-  if (size >= cache->sample_left || size > SIZE_CLASS_MAX)
+  if (cache->sample_left == 0 || size > SIZE_CLASS_MAX)
     return NULL;
-  tag = 2 * (size_t)size_class_of(size);
+  tag = size_tag_of(size);
   bytes = thread_cache_tag_size(tag);
   bin = thread_cache_bin(cache, tag);
   object = bin->top[-1];

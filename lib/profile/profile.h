@@ -43,7 +43,7 @@
  * Locking: LOCK_PROFILE for records and stacks.  A thread that holds it already,
  * in a signal handler, takes no sample.
  *
- * Cost: 34 instructions more for each malloc, some 30,000 for each sample.
+ * Cost: 29 instructions more for each malloc, some 30,000 for each sample.
  * Rejected: limiting what a bin shows until the next sample.  What is freed
  * comes on top of it, so that a thread that allocates and frees in turn never
  * reaches the limit.

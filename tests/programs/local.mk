@@ -31,6 +31,6 @@ EXTRA_DIST += $(programs_tests) \
 	tests/programs/load.py \
 	tests/programs/witness.py
 
-# The whole tree, and every unit test.
-LONG_TESTS += tests/programs/self_hosting_long.sh
-EXTRA_DIST += tests/programs/self_hosting_long.sh
+# Every block sampled; the whole tree, and every unit test.
+LONG_TESTS += tests/programs/sampled_long.sh tests/programs/self_hosting_long.sh
+EXTRA_DIST += tests/programs/sampled_long.sh tests/programs/self_hosting_long.sh
