@@ -123,7 +123,8 @@ const struct names *symbols_find(struct symbols *symbols, uintptr_t pc);
 const struct mappings *symbols_mappings(const struct symbols *symbols);
 /* Whether the function is part of how memory is allocated, not why. */
 bool symbols_is_allocator(const char *name);
-/* The frame of a stack that says best who allocated, as "f (file:line)". */
+/* The frame of a stack that says best who allocated, as "f (file:line)", with
+ * ", through g" if that called a malloc of the program's own. */
 void symbols_culprit(struct symbols *symbols, const struct stack_view *stack,
                      char *text, size_t size);
 

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #ifdef HAVE_LIBDW
@@ -413,26 +414,64 @@ symbols_is_allocator(const char *name)
          strstr(name, " std::") < strchr(name, '(');
 }
 
+/* Longest end of a name behind "alloc" that still makes a wrapper of it. */
+#define WRAPPER_END_MAX 8
+
+/* Whether a function is a program's own malloc, by its name: zmalloc_usable,
+ * g_malloc0, MemoryContextAlloc; but not allocate_session. */
+static bool
+is_wrapper(const char *name)
+{
+  size_t length = strcspn(name, "(<"), end = 0;
+
+  while (end < length && end <= WRAPPER_END_MAX) {
+    if (length >= end + 5 &&
+        strncasecmp(name + length - end - 5, "alloc", 5) == 0)
+      return true;
+    end++;
+  }
+  return false;
+}
+
+/* "f (file:line)"; the line of a call, so of the frame that is not inlined. */
+static void
+put_frame(const struct names *names, unsigned k, const char *wrapper,
+          char *text, size_t size)
+{
+  char place[512] = "";
+
+  if (k == 0 && names->file != NULL)
+    snprintf(place, sizeof place, " (%s:%d)", names->file, names->line);
+  snprintf(text, size, "%s%s%s%s", names->name[k], place,
+           wrapper == NULL ? "" : ", through ", wrapper == NULL ? "" : wrapper);
+}
+
+/* The first frame that is no wrapper, and the innermost wrapper; that alone if
+ * there is nothing else. */
 void
 symbols_culprit(struct symbols *symbols, const struct stack_view *stack,
                 char *text, size_t size)
 {
-  const char *first = "unknown code";
+  const struct names *names, *first = NULL;
+  const char *wrapper = NULL;
 
+  snprintf(text, size, "unknown code");
   for (uint32_t i = 0; i < stack->depth; i++) {
-    const struct names *names = symbols_find(symbols, stack->pcs[i]);
+    names = symbols_find(symbols, stack->pcs[i]);
+    if (i == 0)
+      snprintf(text, size, "%s", names->name[0]);
     for (unsigned k = 0; k < names->count; k++) {
-      if (i == 0 && k == 0)
-        first = names->name[0];
       if (symbols_is_allocator(names->name[k]))
         continue;
-      if (k == 0 && names->file != NULL)
-        snprintf(text, size, "%s (%s:%d)", names->name[k], names->file,
-                 names->line);
-      else
-        snprintf(text, size, "%s", names->name[k]);
-      return;
+      if (!is_wrapper(names->name[k])) {
+        put_frame(names, k, wrapper, text, size);
+        return;
+      }
+      if (first == NULL) {
+        first = names;
+        wrapper = names->name[k];
+        put_frame(names, k, NULL, text, size);
+      }
     }
   }
-  snprintf(text, size, "%s", first);
 }

@@ -84,6 +84,35 @@ def a_leak_is_named():
             assert value == 0, value
 
 
+WRAPPED = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+__attribute__((noinline)) void *zmalloc_usable(size_t size)
+{ char *p = malloc(size); *p = 1; return p; }
+__attribute__((noinline)) void allocate_session(void)
+{ static void *volatile kept; kept = zmalloc_usable(3000); }
+int main(void)
+{ puts("ready"); fflush(stdout);
+  for (int i = 0; i < 100000; i++) { allocate_session(); usleep(20); } }
+"""
+
+
+def who_calls_a_wrapper_is_named():
+    """Who called the malloc of the program's own, and that."""
+    need_names()
+    if shutil.which("cc") is None:
+        raise Skip("there is no C compiler")
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "wrapped")
+        subprocess.run(["cc", "-O1", "-xc", "-o", program, "-"], check=True,
+                       input=WRAPPED, text=True)
+        with Target([program], env={"TCM_PROFILE_BYTES": "4096"}) as target:
+            text = profile(target.pid, "--growth", "--seconds=1")
+    assert " from allocate_session, through zmalloc_usable, which " in \
+        text.splitlines()[0], text
+
+
 def no_leak_is_none():
     with Target(env={"TCM_PROFILE_BYTES": "4096"}) as target:
         target.do("fill 20000 1000")
@@ -440,6 +469,7 @@ def what_is_wrong():
 
 toolbox.main([
     a_leak_is_named,
+    who_calls_a_wrapper_is_named,
     no_leak_is_none,
     lines_fit,
     estimates_are_near,
