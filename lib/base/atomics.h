@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * atomics.h - shared data is touched through these names alone.  The memory
- * order is part of the name; each release names its acquire by symbol.
+ * atomics.h - all accesses to shared data use these names.  The memory order is
+ * part of the name.  The comment of a release names the matching acquire.
  */
 #ifndef TCM_BASE_ATOMICS_H
 #define TCM_BASE_ATOMICS_H
 
 #include <stdint.h>
 
-/* Debug builds count the locked additions, all of which are to words that
- * threads share; "make bench-locks" tells them. */
+/* Debug builds count the locked additions, all of which go to words that
+ * threads share; "make bench-locks" prints the count. */
 #ifdef TCM_DEBUG
 extern uint64_t tcmi_shared_additions; /* [atomic: relaxed] */
 #define COUNT_ADDITION() \
@@ -37,8 +37,8 @@ extern uint64_t tcmi_shared_additions; /* [atomic: relaxed] */
   __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_RELAXED, \
                               __ATOMIC_RELAXED)
 
-/* A counter that one thread or one lock's holder writes and anybody reads:
- * a plain addition whose result is never torn. */
+/* A counter that only one thread or one lock's holder writes and any thread
+ * reads: a plain addition whose result is never torn. */
 #define counter_add(p, v) \
   atomic_store_relaxed((p), atomic_load_relaxed(p) + (v))
 #define counter_sub(p, v) \

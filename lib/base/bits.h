@@ -4,7 +4,7 @@
  *
  *     bit i of a bitmap = words[i / 64] >> (i % 64) & 1
  *
- * A range [first, first + n) is worked on a word at a time.
+ * Functions on a range [first, first + n) process one word at a time.
  */
 #ifndef TCM_BASE_BITS_H
 #define TCM_BASE_BITS_H
@@ -109,7 +109,8 @@ bits_count_range(const uint64_t *words, size_t first, size_t n)
   return count;
 }
 
-/* The first set (@want 1) or clear (@want 0) bit at or after @first, or @end. */
+/* The first set (@want 1) or clear (@want 0) bit at or after @first, or
+ * @end. */
 static inline size_t
 bits_find(const uint64_t *words, size_t first, size_t end, bool want)
 {

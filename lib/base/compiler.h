@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * compiler.h - what tcm asks of the compiler, each under one short name.
+ * compiler.h - short names for the compiler features that tcm uses.
  *
- * A cold function is kept out of the text that hot code shares a page with;
- * must_check marks a result that may not be dropped.
+ * COLD keeps a function off the pages of hot code.  MUST_CHECK marks a result
+ * that the caller must not ignore.
  */
 #ifndef TCM_BASE_COMPILER_H
 #define TCM_BASE_COMPILER_H
@@ -22,8 +22,9 @@
 #define EXPORT __attribute__((visibility("default")))
 #define WEAK __attribute__((weak))
 
-/* Whether two names are of one function.  The linker decides: to a compiler two
- * names that it sees declared are two functions, and clang answers at once. */
+/* Whether two names refer to one function.  Only the linker knows: a compiler
+ * assumes that two declared names are two functions, and clang would fold the
+ * comparison. */
 static inline bool
 is_same_function(void (*a)(void), void (*b)(void))
 {
@@ -32,7 +33,7 @@ is_same_function(void (*a)(void), void (*b)(void))
 }
 #define IS_SAME(a, b) is_same_function((void (*)(void))(a), (void (*)(void))(b))
 
-/* Whether the address or the thread sanitizer watches. */
+/* Whether the address or thread sanitizer is active. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define TCM_SANITIZED 1
 #elif defined(__has_feature)

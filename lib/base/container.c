@@ -8,21 +8,22 @@
 #include "base/bits.h"
 #include "base/system.h"
 
-/* A line of /proc/self/cgroup, and the path of a file. */
+/* The sizes of the buffers of struct reading. */
 #define PATH_BYTES 1024
 #define OWN_BYTES 4096
 #define NUMBERS_BYTES 96
 
-/* What is read.  It is mapped meanwhile: a small stack has no room for it, and
- * the pages of a variable would stay.  All fields: [owner thread] */
+/* What is read.  It is mapped only while it is needed: a small stack has no
+ * room for it, and the pages of a static variable would stay resident.
+ * All fields: [owner thread] */
 struct reading {
   struct container found;      /* so far */
   char path[PATH_BYTES];       /* of the file that is read */
   char numbers[NUMBERS_BYTES]; /* its contents */
-  char own[OWN_BYTES];         /* /proc/self/cgroup, mostly on the same page */
+  char own[OWN_BYTES];         /* /proc/self/cgroup, usually on the same page */
 };
 
-/* The contents of @directory @group / @name, as text; false if there is none. */
+/* Reads @directory @group / @name as text; false if it is missing or empty. */
 static bool
 read_text(struct reading *reading, const char *directory, const char *group,
           size_t group_length, const char *name)
@@ -43,8 +44,8 @@ read_text(struct reading *reading, const char *directory, const char *group,
   return length > 0;
 }
 
-/* The number at *@text, and moves on behind it; false for "max", a negative one
- * and anything else. */
+/* Parses the number at *@text and advances *@text past it; false for "max", a
+ * negative number and anything else. */
 static bool
 parse(const char **text, uint64_t *number)
 {
@@ -62,7 +63,7 @@ parse(const char **text, uint64_t *number)
   return true;
 }
 
-/* Version 1 says "no limit" with a number near the largest. */
+/* In version 1, a number near the maximum means "no limit". */
 #define NO_MEMORY_LIMIT ((uint64_t)1 << 60)
 
 static void
@@ -106,7 +107,7 @@ level_memory_1(struct reading *reading, const char *directory,
   tighten_memory(reading, directory, group, length, "memory.limit_in_bytes");
 }
 
-/* "quota period" or "max period". */
+/* The file contains "quota period" or "max period". */
 static void
 level_cpu_2(struct reading *reading, const char *directory, const char *group,
             size_t length)
@@ -138,7 +139,7 @@ level_cpu_1(struct reading *reading, const char *directory, const char *group,
 typedef void level_reader(struct reading *reading, const char *directory,
                           const char *group, size_t length);
 
-/* The group and its ancestors, up to the root. */
+/* Reads the limits of the group and of its ancestors, up to the root. */
 static void
 read_levels(struct reading *reading, const char *root, const char *mount,
             const char *group, size_t length, level_reader *reader)
@@ -161,7 +162,7 @@ read_levels(struct reading *reading, const char *root, const char *mount,
   }
 }
 
-/* Whether @name is among the controllers, which commas separate. */
+/* Whether the comma-separated @list of controllers contains @name. */
 static bool
 names_controller(const char *list, size_t length, const char *name)
 {
@@ -175,12 +176,12 @@ names_controller(const char *list, size_t length, const char *name)
 }
 
 struct cgroup_line {
-  const char *controllers, *group;         /* [const] not ended by NUL */
+  const char *controllers, *group;         /* [const] not NUL-terminated */
   size_t controllers_length, group_length; /* [const] */
 };
 
-/* The line at @text, as "number:controllers:group"; returns where the next one
- * begins, or NULL at the end. */
+/* Splits the line at @text, "number:controllers:group".  Returns the start of
+ * the next line, or NULL at the end. */
 static const char *
 split_line(const char *text, struct cgroup_line *line)
 {
@@ -197,7 +198,7 @@ split_line(const char *text, struct cgroup_line *line)
   return end + 1;
 }
 
-/* With version 1 in use for a controller, version 2 knows nothing of it. */
+/* If version 1 manages a controller, version 2 does not. */
 static void
 read_groups(struct reading *reading, const char *root)
 {

@@ -6,7 +6,7 @@
 static void
 line_char(struct line *line, char c)
 {
-  /* The last byte is kept for the newline. */
+  /* The last byte is reserved for the newline. */
   if (line->length < sizeof line->text - 1)
     line->text[line->length++] = c;
 }
@@ -14,7 +14,7 @@ line_char(struct line *line, char c)
 void
 tcmi_line_text(struct line *line, const char *text)
 {
-  /* What comes from outside may neither end the line nor steer a terminal. */
+  /* External text must not end the line or control a terminal. */
   for (; *text != '\0'; text++)
     line_char(line,
               (char)((unsigned char)*text < ' ' || *text == 127 ? '?' : *text));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * format.h - text into a fixed buffer, for places where stdio may not be used.
+ * format.h - writes text into a fixed buffer, where stdio must not be used.
  *
- * A line that is too long is cut, never overrun; line_end() always ends it
- * with a newline.  Async-signal-safe.
+ * A line that is too long is truncated; the buffer never overflows.  line_end()
+ * always ends the line with a newline.  Async-signal-safe.
  */
 #ifndef TCM_BASE_FORMAT_H
 #define TCM_BASE_FORMAT_H

@@ -4,8 +4,8 @@
  *
  *     head <-> a <-> b <-> head
  *
- * A head of zeroes is an empty list too, so that heads in zeroed memory need
- * no initialisation and cost no page until they are used.
+ * A zeroed head is also an empty list, so heads in zeroed memory need no
+ * initialization and touch no page until they are used.
  */
 #ifndef TCM_BASE_LIST_H
 #define TCM_BASE_LIST_H

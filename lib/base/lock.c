@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rejected: pthread mutexes, which are 40 bytes, may call back into malloc in
- * some libcs, and do not tell their holder apart at the instant of taking.
+ * Rejected: pthread mutexes.  They take 40 bytes, may call malloc in some
+ * libcs, and do not record their holder at the instant they are taken.
  */
 #include "config.h"
 
@@ -15,7 +15,8 @@
 
 #define WAITERS ((uint32_t)1 << 31)
 #define SPINS 100
-/* A report waits for a lock so often and so long. */
+/* A report tries to take a lock this often, and pauses this long between two
+ * tries. */
 #define LOOK_TRIES 100
 #define LOOK_PAUSE_NS 1000000
 
@@ -30,7 +31,7 @@ const char tcmi_lock_names[LOCK_RANKS][10] = {
 __thread uint32_t tcmi_lock_self;
 uint32_t tcmi_lock_forking;
 
-/* The locks that this thread holds, in the order of taking; debug builds. */
+/* The locks that this thread holds, in the order it took them; debug builds. */
 #define HELD_MAX 8
 static __thread struct {
   const struct lock *locks[HELD_MAX]; /* [owner thread] */
@@ -56,9 +57,9 @@ lock_spin(struct lock *lock, uint32_t self)
   return false;
 }
 
-/* The thread would wait for itself.  No path of tcm takes a lock twice; what a
- * user meets is a signal handler that allocates, and whose stack may have no
- * room for the buffer of a line. */
+/* The thread would wait for itself.  No path of tcm takes a lock twice, so the
+ * cause is a signal handler that allocates.  Its stack may have no room for the
+ * buffer of a line. */
 static COLD void
 report_nesting(void)
 {
@@ -74,7 +75,7 @@ void
 tcmi_lock_acquire_slow(struct lock *lock, uint32_t self)
 {
   if ((atomic_load_relaxed(&lock->word) & ~WAITERS) == self) {
-    /* A thread that forks holds all locks. */
+    /* A forking thread holds all locks. */
     if (atomic_load_relaxed(&tcmi_lock_forking) != self)
       report_nesting();
     return;
@@ -87,7 +88,7 @@ tcmi_lock_acquire_slow(struct lock *lock, uint32_t self)
   for (;;) {
     uint32_t seen = atomic_load_relaxed(&lock->word);
     if (seen == 0) {
-      /* Others may still sleep, so the mark of waiters is kept. */
+      /* Other threads may still sleep, so keep the waiters bit. */
       if (atomic_cas_acquire(&lock->word, &seen, self | WAITERS))
         return;
       continue;
@@ -99,7 +100,7 @@ tcmi_lock_acquire_slow(struct lock *lock, uint32_t self)
   }
 }
 
-/* The word was not the holder alone: somebody waits. */
+/* The waiters bit was set: a thread is waiting. */
 void
 tcmi_lock_release_slow(struct lock *lock)
 {
@@ -140,7 +141,7 @@ tcmi_lock_debug_released(const struct lock *lock)
   CHECK(!"released a lock that was not taken");
 }
 
-/* Outside the order of ranks: nothing is taken while it is held. */
+/* The lock order does not apply: the caller takes no other lock meanwhile. */
 enum lock_look
 tcmi_lock_look(struct lock *lock)
 {

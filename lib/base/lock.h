@@ -1,28 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lock.h - the locks of tcm and the one place where their order stands.
+ * lock.h - the locks of tcm, and the only definition of their order.
  *
  *     INIT < TRIM < REGISTRY < GUARD < PROFILE < TRANSFER[c] < CENTRAL[c]
  *          < PAGE_HEAP < METADATA
  *
- * A thread takes locks in this order, left to right; TRANSFER is dropped
- * before CENTRAL is taken.  Two locks of one rank are held only across a fork,
- * in ascending order of their class.  TRIM is held over the few system calls
- * that return memory, with the other locks dropped meanwhile: a fork waits for
- * them, so that no child finds pages half returned.  Debug builds check all
- * that.
+ * A thread takes locks in this order, left to right.  It releases TRANSFER
+ * before it takes CENTRAL.  It holds two locks of one rank only across a fork,
+ * in ascending order of their class.  It holds TRIM, and no other lock, during
+ * the few system calls that return memory: a fork waits for these calls, so no
+ * child has pages that are half returned.  Debug builds check all of this.
  *
  *     word:  | waiters: bit 31 | thread id of the holder: bits 0..30 |
  *
  * Invariants
  *   L1  word is 0 exactly while the lock is free.
- *   L2  the holder's thread id is in the word from the instant it is taken, so
- *       that fork in a signal handler knows which locks its own thread holds.
- *   L3  while a thread forks it owns every lock; it may take and release any
- *       of them again meanwhile, which then does nothing.
+ *   L2  the word contains the holder's thread id from the instant it is taken,
+ *       so that fork in a signal handler knows which locks its thread holds.
+ *   L3  a thread holds every lock while it forks; taking or releasing one of
+ *       them again then has no effect.
  *
- * A waiter spins a little and then sleeps in futex(2): with more threads than
- * processors a spinning waiter would keep the holder from running.
+ * A waiter spins briefly and then sleeps in futex(2): with more threads than
+ * processors, a spinning waiter would keep the holder from running.
  */
 #ifndef TCM_BASE_LOCK_H
 #define TCM_BASE_LOCK_H
@@ -45,11 +44,11 @@ enum lock_rank {
 
 struct lock {
   uint32_t word; /* [atomic: acquire and release] see above */
-  uint32_t rank; /* [const] enum lock_rank; 0 but in debug builds */
+  uint32_t rank; /* [const] enum lock_rank; 0 except in debug builds */
 };
 
-/* All zero where nobody checks the order: what holds many locks then has no
- * page in the library's file. */
+/* All zero in release builds, which do not check the order: a structure with
+ * many locks then takes no space in the library's file. */
 #ifdef TCM_DEBUG
 #define LOCK_INITIALIZER(lock_rank) \
   {                                 \
@@ -64,13 +63,14 @@ struct lock {
 
 /* The calling thread's id; 0 until it is first needed. [owner thread] */
 extern __thread uint32_t tcmi_lock_self;
-/* The thread that forks just now, or 0. [atomic: relaxed] */
+/* The thread that is forking now, or 0. [atomic: relaxed] */
 extern uint32_t tcmi_lock_forking;
 
-/* Of all locks of a rank, in debug builds.  All fields: [atomic: relaxed] */
+/* Counts of all locks of a rank, in debug builds.
+ * All fields: [atomic: relaxed] */
 struct lock_counts {
   uint64_t taken;  /* acquisitions */
-  uint64_t waited; /* of them, while another thread had it */
+  uint64_t waited; /* of them, those that waited for another thread */
 };
 extern struct lock_counts tcmi_lock_counts[LOCK_RANKS];
 extern const char tcmi_lock_names[LOCK_RANKS][10];
@@ -82,21 +82,21 @@ void tcmi_lock_debug_acquired(const struct lock *lock);
 void tcmi_lock_debug_released(const struct lock *lock);
 bool tcmi_lock_is_held(const struct lock *lock);
 
-/* For fork.c alone.  Takes @lock unless this thread holds it already, and says
- * whether it was taken. */
+/* For fork.c only.  Takes @lock unless this thread already holds it.  Returns
+ * whether it took it. */
 bool tcmi_lock_acquire_for_fork(struct lock *lock);
-/* Opens a lock that tcmi_lock_acquire_for_fork() took. */
+/* Releases a lock that tcmi_lock_acquire_for_fork() took. */
 void tcmi_lock_release_after_fork(struct lock *lock);
-/* In the child: a lock that the forking thread held before keeps its holder
- * under the new thread id. */
+/* In the child: the forking thread keeps a lock that it held before, under its
+ * new thread id. */
 void tcmi_lock_inherit(struct lock *lock);
 
-/* For a report, which may be asked for in a signal handler or in a process one
- * of whose threads died with a lock: waits a tenth of a second at most. */
+/* For a report, which may run in a signal handler, or in a process in which a
+ * thread died while it held a lock: waits at most a tenth of a second. */
 enum lock_look {
-  LOOK_BUSY,  /* another thread holds it, and goes on doing so */
-  LOOK_MINE,  /* this thread held it already */
-  LOOK_TAKEN, /* it was taken, and must be given back */
+  LOOK_BUSY,  /* another thread holds it and did not release it */
+  LOOK_MINE,  /* this thread already held it */
+  LOOK_TAKEN, /* this call took it; the caller must release it */
 };
 enum lock_look tcmi_lock_look(struct lock *lock);
 void tcmi_lock_look_end(struct lock *lock);
@@ -119,7 +119,7 @@ lock_acquire(struct lock *lock)
     tcmi_lock_debug_acquired(lock);
 }
 
-/* Takes @lock if it is free at once, and says whether it was. */
+/* Takes @lock if it is free; returns whether it was.  Never waits. */
 static inline bool
 lock_try_acquire(struct lock *lock)
 {

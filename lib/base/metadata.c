@@ -11,9 +11,10 @@
 #include "base/system.h"
 
 #define GRANULE 64
-/* Free lists for blocks of every size that has no mapping of its own. */
+/* One free list for each size, in granules, of a block without its own
+ * mapping. */
 #define NLISTS (METADATA_OWN_MAPPING / GRANULE + 1)
-/* Granules of the pieces that the rest of a region is cut into. */
+/* The unused rest of a region is cut into pieces of this many granules. */
 #define PIECE_MAX 128
 
 struct free_block {
@@ -48,7 +49,8 @@ block_put_locked(void *start, size_t n)
   metadata.free[n] = block;
 }
 
-/* Puts what is left of a region on the free lists before leaving it. */
+/* Puts the unused rest of the last region on the free lists; a new region
+ * follows. */
 static void
 region_retire_locked(void)
 {
@@ -83,7 +85,7 @@ region_grow_locked(size_t bytes)
   void *start;
 
   size = round_up(size, tcmi_system_page_size());
-  /* A process at its limit may still have room for a single page. */
+  /* A process at its limit may still have room for one page. */
   if (tcmi_system_map_guarded(size, &start) != 0) {
     size = round_up(bytes + GRANULE, tcmi_system_page_size());
     if (tcmi_system_map(size, &start) != 0)
@@ -121,7 +123,7 @@ bump_get_locked(size_t n)
   return start;
 }
 
-/* Two lists that ascend by address, made one. */
+/* Merges two lists that are sorted by address. */
 static struct free_block *
 merge_lists(struct free_block *a, struct free_block *b)
 {
@@ -137,8 +139,8 @@ merge_lists(struct free_block *a, struct free_block *b)
   return head;
 }
 
-/* All free blocks in one list that ascends by address: lists of 2^i blocks,
- * merged as in binary counting. */
+/* Returns all free blocks in one list that is sorted by address.  Merges lists
+ * of 2^i blocks, as in binary counting. */
 static struct free_block *
 sorted_blocks_locked(void)
 {
@@ -164,8 +166,8 @@ sorted_blocks_locked(void)
   return all;
 }
 
-/* Joins free neighbours.  Only when the system gives no more: descriptors of
- * one size must not keep those of another from being made. */
+/* Coalesces adjacent free blocks.  Called only when the OS has no memory left:
+ * free descriptors of one size must not prevent the allocation of others. */
 static void
 coalesce_locked(void)
 {

@@ -10,12 +10,13 @@
  *   M1  no block of the application shares a page with metadata, so an overrun
  *       of one cannot reach tcm's structures.
  *   M2  a block is aligned to 64 bytes.
- *   M3  memory handed out for the first time is zero; recycled memory is not.
- *   M4  a block of METADATA_OWN_MAPPING bytes or more has a mapping of its own.
- *   M5  before and behind each region and each such mapping lies a page that
- *       cannot be touched, unless memory was too short for it.
+ *   M3  a block that is allocated for the first time is zero; a reused one may
+ *       not be.
+ *   M4  a block of METADATA_OWN_MAPPING bytes or more has its own mapping.
+ *   M5  an inaccessible page precedes and follows each region and each such
+ *       mapping, unless too little memory was left for it.
  *
- * Locking: LOCK_METADATA inside.  Cost: a few loads under the lock.
+ * Locking: takes LOCK_METADATA.  Cost: a few loads under the lock.
  */
 #ifndef TCM_BASE_METADATA_H
 #define TCM_BASE_METADATA_H
@@ -25,31 +26,32 @@
 
 extern struct lock tcmi_metadata_lock;
 
-/* At the start of each region, a granule: all regions, the last one first, for
- * those who ask the system how much of them is resident. */
+/* The first granule of each region.  It links all regions, the newest first,
+ * for callers that ask the OS how much of them is resident. */
 struct metadata_region {
   struct metadata_region *next; /* [const] or NULL */
   size_t bytes;                 /* [const] */
 };
 
-/* All fields: [lock: metadata], read by anybody. */
+/* All fields: [lock: metadata]; any thread reads them without it. */
 struct metadata_counts {
-  size_t mapped_bytes;             /* regions, own mappings, what others map */
+  size_t mapped_bytes;             /* regions, own mappings, external ones */
   struct metadata_region *regions; /* or NULL */
 };
 
 extern struct metadata_counts tcmi_metadata_counts;
 
-/* NULL when the system gives no memory. */
+/* Returns NULL if the OS has no memory left. */
 MUST_CHECK void *tcmi_metadata_alloc(size_t bytes);
-/* The same, cleared. */
+/* The same, with zeroed memory. */
 MUST_CHECK void *tcmi_metadata_alloc_zeroed(size_t bytes);
-/* @bytes as given to tcmi_metadata_alloc(). */
+/* @bytes is the value that was passed to tcmi_metadata_alloc(). */
 void tcmi_metadata_free(void *block, size_t bytes);
-/* The same for @n blocks of @bytes, less than METADATA_OWN_MAPPING, each. */
+/* The same for @n blocks of @bytes each, less than METADATA_OWN_MAPPING. */
 void tcmi_metadata_free_all(void *const *blocks, unsigned n, size_t bytes);
 
-/* Memory mapped for metadata, bytes; @extra counts what others map for it. */
+/* Bytes mapped for metadata.  The second function adds @extra bytes that
+ * another file maps for it. */
 size_t tcmi_metadata_mapped_bytes(void);
 void tcmi_metadata_count(size_t extra);
 

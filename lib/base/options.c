@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fixed options stand apart from the others, in a stretch of zeroed memory
- * that is aligned at run time: aligning the object itself to the largest page
- * of any kernel would align the whole library to it.
+ * Fixed options are in a separate zeroed area that is aligned at run time.
+ * Aligning the object itself to the largest page of any kernel would align the
+ * whole library to it.
  */
 #include "config.h"
 
@@ -27,7 +27,7 @@ static const char *const text_names[TEXT_COUNT] = {
 #include "base/options.def"
 };
 
-/* What stands on the page of fixed options. */
+/* The contents of the page of fixed options. */
 struct fixed_options {
   struct option_values values;               /* [atomic: relaxed] */
   char texts[TEXT_COUNT][OPTION_TEXT_BYTES]; /* [init] paths, or empty */
@@ -133,8 +133,8 @@ variable_is_option(const char *variable, const char *name)
   return *variable == '=';
 }
 
-/* A decimal number with an optional suffix K, M, G or T of 1024; nothing else
- * may stand before or after it. */
+/* Parses a decimal number with an optional suffix K, M, G or T, a power of
+ * 1024; false if the text contains anything else. */
 static bool
 parse_number(const char *text, uint64_t *value)
 {
@@ -196,8 +196,9 @@ warn_value(const char *variable, enum option_id id)
   tcmi_report_warn(&line);
 }
 
-/* Letters in which a name may differ from an option and still count as meant
- * for tcm.  Other software has variables that begin with TCM_ too. */
+/* A name that differs from an option in at most this many letters is reported
+ * as a typing error.  Other names are not: other software also has variables
+ * that begin with TCM_. */
 #define TYPING_ERRORS 2
 #define NAME_LENGTH_MAX 31
 
@@ -207,8 +208,8 @@ to_lower(char c)
   return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
 }
 
-/* Whether @name can be made @option by few letters that are inserted, removed
- * or changed: the last row of the usual table, which is made row by row. */
+/* Whether at most TYPING_ERRORS inserted, removed or changed letters turn @name
+ * into @option.  Computes the usual table of edit distances row by row. */
 static bool
 looks_like(const char *name, size_t length, const char *option)
 {
@@ -231,7 +232,7 @@ looks_like(const char *name, size_t length, const char *option)
   return row[n] <= TYPING_ERRORS;
 }
 
-/* @length is that of the name without its value. */
+/* @length is the length of the variable's name. */
 static bool
 looks_like_an_option(const char *variable, size_t length)
 {
@@ -244,7 +245,7 @@ looks_like_an_option(const char *variable, size_t length)
   return false;
 }
 
-/* Whether @variable is a path; then it is read. */
+/* Reads @variable if it is a path option; returns whether it is. */
 static bool
 read_text(const char *variable, const char *value)
 {
@@ -287,7 +288,8 @@ read_variable(const char *variable)
                " names no option of tcm and is ignored");
 }
 
-/* Whether a variable is the one that decides about the lines on the others. */
+/* Whether @variable decides if messages about the other variables are
+ * written. */
 static bool
 is_about_messages(const char *variable)
 {
@@ -320,6 +322,6 @@ tcmi_options_init(void)
 void
 tcmi_options_seal(void)
 {
-  /* A kernel that refuses leaves the page writable, and nothing else. */
+  /* If the kernel refuses, the page stays writable; nothing else changes. */
   (void)!tcmi_system_seal(tcmi_fixed_values, SYSTEM_PAGE_MAX);
 }

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * options.h - the settings, one row each in options.def.
+ * options.h - the options; options.def has one row for each.
  *
  *     default  <  container  <  environment (TCM_<NAME>)  <  API, request
  *
  * Invariants
- *   O1  a value in force lies in its range.
+ *   O1  the current value of each option is within its range.
  *   O2  fixed options do not change after tcmi_options_init(); they have their
- *       own page, which is made read-only then.
- *   O3  the environment is ignored where the program is privileged.
- *   O4  a wrong value or an unknown TCM_ name costs one line, never the start.
- *   O5  a path is a copy: programs write over their environment.
+ *       own page, which then becomes read-only.
+ *   O3  the environment is ignored if the program is privileged.
+ *   O4  an invalid value or an unknown TCM_ name causes one line of output; it
+ *       never prevents the start.
+ *   O5  a path is a copy, because programs overwrite their environment.
  *
- * Locking: none; values are single words, read and written with relaxed order.
+ * Locking: none; values are single words, read and written in relaxed order.
  */
 #ifndef TCM_BASE_OPTIONS_H
 #define TCM_BASE_OPTIONS_H
@@ -32,7 +33,7 @@ enum text_option_id {
   TEXT_COUNT
 };
 
-/* Bytes of a path with its end, so that all fixed options lie on one page. */
+/* Bytes of a path with its NUL: all fixed options must fit on one page. */
 #define OPTION_TEXT_BYTES 1024
 
 enum option_source {
@@ -45,36 +46,38 @@ enum option_source {
 };
 
 struct option_values {
-  uint64_t value[OPTION_COUNT]; /* [atomic: relaxed] in force */
+  uint64_t value[OPTION_COUNT]; /* [atomic: relaxed] current */
   uint8_t source[OPTION_COUNT]; /* [atomic: relaxed] enum option_source */
 };
 
-extern struct option_values tcmi_open_values;   /* those that may change */
+extern struct option_values tcmi_open_values;   /* options that may change */
 extern struct option_values *tcmi_fixed_values; /* NULL until init */
 
-/* Keep it small: the loader writes to the table in each process. */
+/* Keep it small: the loader relocates the table in each process. */
 struct option_row {
   const char *name;       /* [const] */
   const char *help;       /* [const] one sentence */
   uint64_t default_value; /* [const] */
-  uint64_t max;           /* [const] inclusive, as min */
+  uint64_t max;           /* [const] inclusive, like min */
   uint32_t min;           /* [const] */
   bool fixed;             /* [const] sealed at start */
 };
 
 extern const struct option_row tcmi_option_table[OPTION_COUNT];
 
-/* Reads the environment; called once, at start, before any other thread. */
+/* Reads the environment.  Call it once, at start, before any other thread
+ * exists. */
 void tcmi_options_init(void);
 /* Makes the fixed options read-only. */
 void tcmi_options_seal(void);
 
 uint64_t tcmi_option(enum option_id id);
 enum option_source tcmi_option_source(enum option_id id);
-/* 0, or -EPERM or -ERANGE. */
+/* Returns 0, -EPERM or -ERANGE. */
 MUST_CHECK int tcmi_option_change(enum option_id id, uint64_t value,
                                   enum option_source source);
-/* A better default, in force unless somebody said otherwise. */
+/* Sets a better default, unless the environment, the API or a request has set
+ * the option. */
 void tcmi_option_suggest(enum option_id id, uint64_t value);
 /* A path, or "". */
 const char *tcmi_option_text(enum text_option_id id);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * probes.h - points where a tracer may look at the samples of the heap profile.
+ * probes.h - points where a tracer can observe the samples of the heap profile.
  *
  *     sampled malloc --> otel_memory:alloc(block, bytes, weight)
  *     its free       --> otel_memory:free(block)
  *
- * A probe is one instruction that does nothing, and a note in the library that
- * tells a tracer where it is and where its arguments are.  Names and arguments
- * are those that OpenTelemetry's profilers look for.  The weight is how many
- * bytes the sample stands for.
+ * A probe is one no-op instruction, and a note in the library that says where
+ * the instruction and its arguments are.  OpenTelemetry's profilers look for
+ * these names and arguments.  The weight is the number of bytes that the sample
+ * represents.
  *
- * Where <sys/sdt.h> was missing when tcm was built, there are none.
+ * If <sys/sdt.h> was missing when tcm was built, there are no probes.
  */
 #ifndef TCM_BASE_PROBES_H
 #define TCM_BASE_PROBES_H

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-/* A permutation of 64 bits in which each bit depends on all, after Stafford's
- * "Better Bit Mixing". */
+/* A permutation of the 64-bit words, in which each output bit depends on all
+ * input bits, after Stafford's "Better Bit Mixing". */
 static uint64_t
 permute(uint64_t x)
 {

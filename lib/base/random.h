@@ -4,12 +4,12 @@
  *
  *     AT_RANDOM: 16 bytes, new at each exec   --mix-->  64 bits for each use
  *
- * libc takes the first word for the stack's canary and the second one to hide
- * pointers.  What is returned is the sum of a permutation of each: who learns
- * it, and knows neither word, knows no more about either.
+ * libc uses the first word for the stack canary and the second one to mangle
+ * pointers.  tcm uses the sum of a permutation of each.  An attacker who learns
+ * the sum and knows neither word learns nothing about either.
  *
- * Rejected: getrandom(2), for which a filter of system calls may end the
- * process; a filter that was there before exec cannot know of tcm.
+ * Rejected: getrandom(2).  A seccomp filter may kill the process for this call,
+ * and a filter that was installed before exec cannot make allowance for tcm.
  *
  * No locking: pure.  Cost: some ten instructions.
  */
@@ -18,7 +18,7 @@
 
 #include "base/compiler.h"
 
-/* What is random. */
+/* What the random bits are used for. */
 enum random_use {
   RANDOM_FIRST_ARENA,
   RANDOM_SAMPLES,
@@ -27,12 +27,12 @@ enum random_use {
   RANDOM_ORDER
 };
 
-/* The same for the life of the process, also after a fork, and another for each
- * @use.  If the kernel gives no random bytes, the addresses of the stack and of
- * the library replace them. */
+/* Returns 64 random bits: the same for the life of the process, also after a
+ * fork, and different for each @use.  If the kernel provides no random bytes,
+ * the addresses of the stack and of the library replace them. */
 uint64_t tcmi_random(enum random_use use);
 
-/* The next of a sequence of random words; any *@state begins one. */
+/* Returns the next word of a random sequence; any *@state begins one. */
 uint64_t tcmi_random_next(uint64_t *state);
 
 #endif /* TCM_BASE_RANDOM_H */

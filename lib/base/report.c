@@ -9,9 +9,9 @@
 
 static struct {
   struct system_file_id stderr_id; /* [init] the file behind descriptor 2 */
-  bool asked;                      /* [init] the two below are set */
+  bool asked;                      /* [init] stderr_id and known are set */
   bool known;                      /* [init] it was open at start */
-  bool silent;                     /* [atomic: relaxed] the option says no */
+  bool silent;                     /* [atomic: relaxed] messages are off */
   int kept;                        /* [init] another descriptor of that file */
 } report;
 

@@ -2,25 +2,25 @@
 /*
  * What tcm's own thread can do: almost nothing.
  *
- * The thread outlives setuid(2), capset(2), Landlock rules and filters of
- * system calls, since libc and the kernel apply these to the threads that they
- * know.  So it gives up everything before it does anything, for itself alone:
+ * If the program calls setuid(2) or capset(2), or installs Landlock rules or a
+ * seccomp filter, the thread is not affected: libc and the kernel apply these
+ * only to the threads that they know.  So the thread first of all drops its own
+ * privileges:
  *
  *     scheduling     that of the process at its start, and never real-time
  *     capabilities   none
- *     descriptors    a table of its own, where it must read a file
+ *     descriptors    its own table, if it must read a file
  *     system calls   a filter: the few below; any other fails with EPERM
  *
- * The user and group ids stay.  A change of them would make the kernel mark the
- * whole process as undumpable, and without system calls they are good for
- * nothing.
+ * The user and group ids stay.  Changing them would make the kernel mark the
+ * whole process as undumpable, and without system calls they grant nothing.
  *
- * A process that inherits a filter may be killed for calls that its filter does
- * not name.  There the thread makes prctl(2) calls only.
+ * An inherited filter may kill the process for a call that it does not list.
+ * In such a process, the thread only makes prctl(2) calls.
  *
- * A translator of instructions, as valgrind is, makes system calls of its own in
- * each thread.  The filter would refuse those, so there is no thread in a
- * translated process.
+ * A binary translator such as valgrind makes its own system calls in each
+ * thread.  The filter would refuse them, so a translated process does not get
+ * this thread.
  */
 #include "config.h"
 
@@ -60,9 +60,10 @@
 #define SYS_close_range 436
 #endif
 
-/* Advice from this number on damages the machine's memory, for tests of it. */
+/* madvise(2) advice from this number on is refused: it makes the kernel treat
+ * memory as damaged, for tests. */
 #define ADVICE_END 100
-/* Wake-ups may be this late: the thread is never in a hurry. */
+/* Wake-ups may be this late: the thread is never urgent. */
 #define TIMER_SLACK_NS 50000000ul
 
 #define FIELD(name) offsetof(struct seccomp_data, name)
@@ -73,10 +74,12 @@
   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)(call), 0, 1), \
       ANSWER(SECCOMP_RET_ALLOW)
 
-/* The rule that allows pread64 instead, once there is a file to read. */
+/* The index of the rule that allows pread64 instead if there is a file to
+ * read. */
 #define FILE_RULE 4
 
-/* restart_syscall continues a sleep that a debugger or a freezer interrupted. */
+/* restart_syscall continues a sleep that a debugger or a freezer
+ * interrupted. */
 static struct sock_filter rules[] = {
     LOAD(arch),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCH, 1, 0),
@@ -96,9 +99,9 @@ static struct sock_filter rules[] = {
     REFUSE,
 };
 
-/* The processors that the process could use at its start.  No bit is set where
- * the kernel is made for more: the thread then stays where it was started.
- * [init] */
+/* The processors that the process could use at its start.  No bit is set if the
+ * kernel is built for more: the thread then keeps the affinity of the thread
+ * that started it. [init] */
 #define START_CPUS 1024
 static unsigned long start_cpus[START_CPUS / (8 * sizeof(long))];
 
@@ -117,16 +120,16 @@ prctl_call(int option, unsigned long argument, const void *pointer)
   return syscall(SYS_prctl, option, argument, pointer, 0, 0);
 }
 
-/* An error is a filter's answer, too. */
+/* An error means that a filter refused the call. */
 static bool
 is_filtered(void)
 {
   return prctl_call(PR_GET_SECCOMP, 0, NULL) != 0;
 }
 
-/* SCHED_BATCH: the thread does not preempt who runs when it wakes up.  The one
- * that starts it does this, so that it need not wait for the processor of a
- * real-time thread to come to its first call.
+/* SCHED_BATCH: when the thread wakes up, it does not preempt a running thread.
+ * The thread that starts it makes this call.  Otherwise the new thread might
+ * have to wait for a real-time thread's processor before its first call.
  * Rejected: SCHED_IDLE and a high nice value.  The thread takes locks that the
  * program waits for, and must get a processor while it holds one. */
 void
@@ -144,7 +147,7 @@ tcmi_system_lower_priority(uint32_t id)
   errno = saved;
 }
 
-/* Whether the thread would not give way to the program. */
+/* Whether the thread would not yield to the program. */
 static bool
 is_real_time(void)
 {
@@ -172,8 +175,9 @@ install_filter(bool has_file)
          prctl_call(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
-/* The table of descriptors becomes the thread's own and empty, so that what the
- * program opens, closes and reuses is out of reach. */
+/* Opens the file in a new, empty descriptor table of the thread's own, so that
+ * the descriptors that the program opens, closes and reuses are out of
+ * reach. */
 static int
 open_alone(const char *path)
 {
@@ -183,8 +187,8 @@ open_alone(const char *path)
   return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 }
 
-/* valgrind hides the kernel's vDSO, since it cannot see calls that are made
- * through it. */
+/* valgrind hides the kernel's vDSO, because it cannot intercept calls through
+ * it. */
 static bool
 is_translated(void)
 {

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The signals of inaccessible memory.  The handler reports the fault and passes it
- * on:
+ * The signals for inaccessible memory.  The handler reports the fault, then:
  *
- *     a handler was there      it is called, as the kernel would have
- *     none was                 the default action is restored, and the
- *                              instruction, which is run once more, dies of it:
- *                              a core file shows the fault itself
+ *     there was a handler      it is called, as the kernel would have done
+ *     there was none           the default action is restored; the instruction
+ *                              runs again and ends the process, so a core file
+ *                              shows the fault itself
  *
  * A handler that the program installs later replaces this one.
  */
@@ -20,7 +19,7 @@
 
 #include "base/system.h"
 
-/* What was there before, of SIGSEGV and of SIGBUS. [init] */
+/* The previous actions of SIGSEGV and SIGBUS. [init] */
 static struct sigaction former[2];
 static void (*listener)(const struct system_fault *fault); /* [init] */
 
@@ -37,7 +36,7 @@ counter_of(const ucontext_t *context)
   return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
 }
 
-/* Bit 1 of what the processor says of a page fault. */
+/* Bit 1 of the processor's error code for a page fault means a write. */
 static const char *
 access_of(const ucontext_t *context)
 {
@@ -80,8 +79,8 @@ use_default(int signal)
   (void)sigaction(signal, &action, NULL);
 }
 
-/* What a program without a handler comes to.  A signal that was sent comes
- * again when the handler returns; a fault does so by itself. */
+/* Does what the kernel would do without a handler.  A signal that was sent is
+ * sent again, for when the handler returns; a fault recurs by itself. */
 static void
 hand_on_to_system(int signal, bool sent)
 {

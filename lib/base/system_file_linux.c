@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Files that tcm makes.  System calls of their own, since libc's functions are
+ * Files that tcm creates.  Direct system calls, because libc's functions are
  * cancellation points.
  */
 #include "config.h"
@@ -14,7 +14,7 @@
 #include "base/system.h"
 #include "base/system_linux.h"
 
-/* Ends a call: errno is as it was before. */
+/* Returns the result of a call, and restores errno. */
 static int
 result_of(long result, int saved)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The calls go through libc's wrappers, which know each architecture's
- * calling convention; they set errno, so each is bracketed by a save.
+ * calling convention.  The wrappers set errno, so each function restores it.
  */
 #include "config.h"
 
@@ -44,26 +44,26 @@
 #define SYS_futex SYS_futex_time64
 #endif
 
-/* Programs that count on small numbers do not get so far. */
+/* Above the descriptors that programs hard-code. */
 #define DUPLICATE_MIN 200
 
 extern char **environ;
 
-static size_t page_size; /* [atomic: relaxed] bytes; 0 until asked for */
-static void *guard_page; /* [atomic: relaxed] one that cannot be touched */
+static size_t page_size; /* [atomic: relaxed] bytes; 0 until needed */
+static void *guard_page; /* [atomic: relaxed] an inaccessible page */
 
 static struct {
   unsigned mask;     /* [atomic: relaxed] which calls fail */
   unsigned skip;     /* [atomic: relaxed] calls that succeed first */
-  unsigned count;    /* [atomic: relaxed] calls that fail then */
+  unsigned count;    /* [atomic: relaxed] calls that then fail */
   unsigned seen;     /* [atomic: relaxed] calls since tcmi_system_fail() */
-  unsigned failures; /* [atomic: relaxed] of these, those that failed */
+  unsigned failures; /* [atomic: relaxed] of these, the failed ones */
 } faults;
 
 unsigned
 tcmi_system_fail(unsigned mask, unsigned nth, unsigned count)
 {
-  /* Threads may be at work: between the old faults and the new is none. */
+  /* Other threads may make calls: none fails during the change. */
   atomic_store_relaxed(&faults.mask, 0);
   atomic_store_relaxed(&faults.skip, nth == 0 ? 0 : nth - 1);
   atomic_store_relaxed(&faults.count, count);
@@ -92,7 +92,7 @@ tcmi_system_page_size(void)
 {
   size_t size = atomic_load_relaxed(&page_size);
 
-  /* Threads that ask for the first time together find the same. */
+  /* Threads that race to store it store the same value. */
   if (unlikely(size == 0)) {
     size = getauxval(AT_PAGESZ);
     if (size == 0)
@@ -117,8 +117,8 @@ assert_aligned(const void *start, size_t size)
   ASSERT(size % tcmi_system_page_size() == 0);
 }
 
-/* The kernel aligns to its own page, which is smaller than ours where the
- * option page_size says so. */
+/* The kernel aligns to its own page, which may be smaller than tcm's, see the
+ * option page_size. */
 static void *
 map_aligned(void *hint, size_t size, int protection, int flags)
 {
@@ -138,7 +138,7 @@ map_aligned(void *hint, size_t size, int protection, int flags)
   return p + head;
 }
 
-/* In /proc/PID/maps, where the kernel can do that. */
+/* Has no effect if the kernel does not support names. */
 void
 tcmi_system_name(void *start, size_t size, const char *name)
 {
@@ -182,7 +182,7 @@ tcmi_system_map(size_t size, void **out)
   return system_mmap(SYSTEM_MAP, NULL, size, PROT_READ | PROT_WRITE, 0, out);
 }
 
-/* One kind of call to those who make it fail, though the system sees two. */
+/* For tcmi_system_fail() this is one call, though it makes two system calls. */
 int
 tcmi_system_map_guarded(size_t size, void **out)
 {
@@ -263,9 +263,9 @@ system_madvise(enum system_call call, void *start, size_t size, int advice)
   return result;
 }
 
-/* Whether the program has locked all its memory: then a page that cannot be
- * touched is locked, too.  It wants no page to go, one that locked a block and
- * freed it does. */
+/* Whether the program has locked all its memory: then even an inaccessible page
+ * is locked.  Such a program wants all its pages to stay resident.  A program
+ * that locked one block and freed it does not need the block's pages. */
 static bool
 all_is_locked(void)
 {
@@ -391,8 +391,8 @@ tcmi_system_nanoseconds(void)
   return clock_read(CLOCK_MONOTONIC);
 }
 
-/* The pages that one call reports: little stack, and 2 MiB of memory where
- * pages have 4 KiB. */
+/* The pages that one call reports: this needs little stack, and covers 2 MiB of
+ * memory if pages have 4 KiB. */
 #define RESIDENT_PAGES 512
 
 static size_t
@@ -406,7 +406,7 @@ count_resident(uintptr_t start, size_t pages, size_t page)
       resident += map[i] & 1 ? page : 0;
     return resident;
   }
-  /* A part of it is not mapped: look at each page. */
+  /* A part of the range is not mapped: check each page. */
   if (errno == ENOMEM && pages > 1)
     for (size_t i = 0; i < pages; i++)
       if (mincore((void *)(start + i * page), page, map) == 0)
@@ -493,7 +493,7 @@ tcmi_system_module(const void *pc, const char **file, uintptr_t *address)
   *file = found.dlfo_link_map->l_name;
   *address = (uintptr_t)pc - found.dlfo_link_map->l_addr;
   if (**file == '\0') {
-    /* The program itself, which tcm may be a part of. */
+    /* The program itself, which may include tcm. */
     *file = (const char *)getauxval(AT_EXECFN);
     return *file != NULL;
   }
@@ -527,7 +527,7 @@ tcmi_system_file_id(int descriptor, struct system_file_id *id)
   return open;
 }
 
-/* System calls of their own, since libc's functions are cancellation points. */
+/* Direct system calls, because libc's functions are cancellation points. */
 long
 tcmi_system_read_file(const char *path, char *text, size_t size)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory that moves: mremap(2), and what takes its place; and memory that is
- * closed for a while.
+ * Memory that mremap(2) moves, and the memory that replaces it; and memory that
+ * is made inaccessible temporarily.
  */
 #include "config.h"
 
@@ -17,7 +17,7 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-/* The kernel aligns what it moves to its own page. */
+/* The kernel aligns a moved mapping to its own page only. */
 int
 tcmi_system_remap(void *from, size_t size, size_t new_size, bool may_move,
                   void **out)
@@ -40,7 +40,7 @@ tcmi_system_remap(void *from, size_t size, size_t new_size, bool may_move,
   return result;
 }
 
-/* Maps at @start alone; a kernel before 4.17 takes it for a hint. */
+/* Maps at @start or fails; a kernel before 4.17 treats @start as a hint. */
 static int
 map_free(void *start, size_t size, int protection)
 {
@@ -109,7 +109,7 @@ tcmi_system_reopen(void *start, size_t size)
   return protect(start, size, PROT_READ | PROT_WRITE);
 }
 
-/* The numbers are Linux's; libc's headers may be older than the kernel. */
+/* Linux's numbers, because libc's headers may be older than the kernel. */
 #define ADVICE_GUARD_INSTALL 102
 #define ADVICE_GUARD_REMOVE 103
 

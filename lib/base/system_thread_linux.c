@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A thread that libc knows nothing of.
+ * A thread that libc does not track.
  *
- * pthread_create() is not for an allocator to call.  It allocates; libc frees
- * with its lock of thread stacks held, which pthread_create() takes; and from
- * then on libc takes the process for one with threads.  The thread here has
- * thread-local storage of its own, zeroed, at the same distances from its
- * thread pointer as in any other thread:
+ * An allocator cannot call pthread_create().  It allocates.  It takes libc's
+ * lock of thread stacks, and libc calls free() while it holds that lock.  And
+ * afterward libc treats the process as multithreaded.  The thread here has its
+ * own zeroed thread-local storage, at the same offsets from its thread pointer
+ * as in any other thread:
  *
  *     area: | storage ... thread pointer ... | stack                  |
  *              tcm's variables, errno          grows down from the end
  *
- * So it can use what tcm's own code uses, errno, and the functions of libc that
- * are no more than a system call.
+ * So it can use tcm's variables, errno, and the libc functions that only make a
+ * system call.
  *
- * Not with the sanitizers, whose runtime must know each thread, nor where this
- * file does not know the shape of a thread pointer.
+ * No thread is started with the sanitizers, whose runtime must know each
+ * thread, or on an architecture whose thread pointer this file does not know.
  */
 #include "config.h"
 
@@ -33,16 +33,17 @@
 #if !TCM_SANITIZED && (defined(__x86_64__) || defined(__aarch64__) || \
                        (defined(__riscv) && __riscv_xlen == 64))
 
-/* Bytes around the thread pointer that libc's header of a thread may take. */
+/* Bytes on each side of the thread pointer that libc's thread header may
+ * take. */
 #define HEADER_BYTES 4096
-/* Bytes around the variables known below, for those next to them. */
+/* Bytes on each side of the known variables, for others next to them. */
 #define SLACK_BYTES 2048
 #define POINTER_ALIGN 64
 #define HEADER_WORDS 8
 #define STACK_BYTES ((size_t)64 << 10)
-/* Where the variables lie further apart, there is no thread. */
+/* If the variables are farther apart than this, there is no thread. */
 #define STORAGE_MAX ((size_t)1 << 20)
-/* The same as pthread_create()'s: filters of system calls know this set. */
+/* The same flags as in pthread_create(): seccomp filters know this set. */
 #define THREAD_FLAGS                                                  \
   (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | \
    CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
@@ -60,7 +61,7 @@ thread_pointer(void)
 #endif
 }
 
-/* The one area, made by the first thread and kept for those after it.
+/* The only area; it is made for the first thread and kept for later ones.
  * All fields: [owner thread] of the one that starts a thread */
 static struct {
   char *start;    /* NULL before the first */
@@ -93,9 +94,10 @@ area_make(const void *variable)
   return true;
 }
 
-/* Zeroes the storage, and returns the thread pointer.  x86-64 has things of the
- * process in its header, among them the canary of the stack protector; words
- * that point at the header itself must point at the copy. */
+/* Zeroes the storage, and returns the thread pointer.  On x86-64, the header
+ * also contains values of the whole process, such as the canary of the stack
+ * protector, so it is copied.  Words that point to the header itself must point
+ * to the copy. */
 static char *
 storage_prepare(void)
 {
@@ -124,7 +126,7 @@ thread_main(void *run)
 static void
 set_signals(const uint64_t *new, uint64_t *old)
 {
-  enum { SET = 2 }; /* SIG_SETMASK; libc's wrapper spares its own signals */
+  enum { SET = 2 }; /* SIG_SETMASK; libc's wrapper exempts its own signals */
 
   (void)syscall(SYS_rt_sigprocmask, SET, new, old, sizeof *new);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a profile asks of the system: where code was loaded, whether memory can
- * be read, and the list of mappings.
+ * What a heap profile needs from the OS: where code was loaded, whether memory
+ * can be read, and the list of mappings.
  */
 #include "config.h"
 
@@ -70,10 +70,10 @@ tcmi_system_copy_file(const char *path, int descriptor, size_t most)
   return error != 0 ? error : copied;
 }
 
-/* The kernel reads the set before it looks at the first argument, which is
- * wrong on purpose: it changes nothing.  Rejected: process_vm_readv(2), mincore(2)
- * and pipes; a filter of system calls that lets a program handle signals lets
- * this one pass. */
+/* The kernel reads the signal set before it checks the first argument, which is
+ * invalid on purpose, so the call changes nothing.  Rejected:
+ * process_vm_readv(2), mincore(2) and pipes; a seccomp filter that lets a
+ * program handle signals also lets this call pass. */
 bool
 tcmi_system_is_readable(uintptr_t at)
 {
