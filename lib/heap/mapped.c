@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rejected: an arena for each such block, whose descriptors and bits cost time
- * and memory for each 2 MiB of it: 18 ms for a block of 1 TiB that nobody
- * touches.
+ * Rejected: an arena for each such block.  Its descriptors and bits cost time
+ * and memory for each 2 MiB: 18 ms for an untouched block of 1 TiB.
  *
- * Rejected: to move the pages of a block within the arenas.  The mapping that
- * mremap(2) makes never merges with its neighbours again, so that each move
- * left one behind for good; and a kernel that unmaps the goal before it refuses
- * lets another thread map there.
+ * Rejected: to move the pages of a block within the arenas.  A mapping made by
+ * mremap(2) never merges with its neighbors again, so each move would leave one
+ * more mapping forever.  Also, a kernel that unmaps the destination before it
+ * refuses the move lets another thread map there.
  */
 #include "config.h"
 
@@ -28,13 +27,13 @@
 #include "heap/page_range.h"
 #include "heap/pagemap.h"
 
-/* Blocks that came out of arenas leave the process half of the mappings that
- * Linux allows by default. */
+/* A block moves out of its arena only while there are fewer mapped blocks.
+ * This leaves the program half of the mappings that Linux allows by default. */
 #define ADOPTED_MAX 32768
 
 struct mapped_blocks tcmi_mapped_blocks;
 
-/* Memory for a block that begins at a multiple of @align, or 0. */
+/* Maps memory for a block at a multiple of @align; 0 if refused. */
 static uintptr_t
 map_aligned(size_t size, size_t align)
 {
@@ -46,7 +45,7 @@ map_aligned(size_t size, size_t align)
     return 0;
   begin = (uintptr_t)memory;
   start = round_up(begin, max_size(align, page));
-  /* A kernel that refuses to take the ends back leaves them unused. */
+  /* If the kernel refuses to unmap the ends, they stay unused. */
   if (start > begin)
     (void)!tcmi_system_release(memory, start - begin);
   if (begin + slack > start)
@@ -54,7 +53,7 @@ map_aligned(size_t size, size_t align)
   return start;
 }
 
-/* Where the block of a span lies now; reports look under the lock. */
+/* Sets where the block of a span lies; reports read it under the lock. */
 static void
 place(struct span *span, uintptr_t start, size_t npages)
 {
@@ -106,8 +105,9 @@ tcmi_mapped_new(struct span *span, size_t npages, size_t align_pages)
   return false;
 }
 
-/* Unmaps memory that no map names any more.  A kernel that can split no more
- * mappings refuses; then the address space is lost, but not the memory. */
+/* Unmaps memory that is no longer in the pagemap.  The kernel refuses if it can
+ * split no more mappings; then only the address space is lost, not the
+ * memory. */
 static void
 unmap(uintptr_t start, size_t npages)
 {
@@ -170,7 +170,7 @@ shrink(struct span *span, size_t npages)
   unmap(span_end(span), old - npages);
 }
 
-/* Whether the pagemap can name a block there. */
+/* Prepares the pagemap for a block there; false if it cannot. */
 static bool
 can_name(uintptr_t start, size_t npages)
 {
@@ -182,8 +182,8 @@ can_name(uintptr_t start, size_t npages)
   return done;
 }
 
-/* A block that has moved must be in the pagemap, or move back: so the pagemap
- * gets what it may need before the move. */
+/* A block that has moved must be entered in the pagemap, or move back.  So the
+ * pagemap gets the memory that it may need before the move. */
 static bool
 map_is_prepared(void)
 {
@@ -195,8 +195,9 @@ map_is_prepared(void)
   return done;
 }
 
-/* Whether the kernel would map so much more in one piece.  It does not count
- * what came out of an arena, which is reserved without a promise of memory. */
+/* Whether the kernel would map @size more bytes in one piece.  It does not
+ * check this when memory from an arena grows, since an arena is reserved
+ * without a promise of memory. */
 static bool
 kernel_allows(size_t size)
 {
@@ -210,23 +211,23 @@ kernel_allows(size_t size)
   return true;
 }
 
-/* Makes the pagemap ready for the place where a mapping of @size would lie now,
- * since a block that moves most likely goes there: once it has moved, there is no
- * way back if the system refuses everything from then on. */
+/* Prepares the pagemap for the place where a mapping of @size would lie now: a
+ * block that moves most likely goes there.  After the move there is no way back
+ * if the OS refuses everything from then on. */
 static bool
 place_is_prepared(size_t size)
 {
   void *place;
 
-  /* Near a limit of address space there is none to try with. */
+  /* Near an address space limit there is no room for this trial. */
   if (tcmi_system_reserve(size, NULL, &place) != 0)
     return true;
   (void)!tcmi_system_release(place, size);
   return can_name((uintptr_t)place, size >> PAGE_SHIFT);
 }
 
-/* Lets the system grow [from, from + old pages); the new place, or 0, and then
- * whether address space was short. */
+/* Lets the OS grow the block of @old pages at @from.  Returns its new address;
+ * or 0, and then *@is_short says whether address space was short. */
 static uintptr_t
 remap(uintptr_t from, size_t old, size_t npages, bool may_move, bool *is_short)
 {
@@ -243,14 +244,14 @@ remap(uintptr_t from, size_t old, size_t npages, bool may_move, bool *is_short)
   if (can_name((uintptr_t)to, npages))
     return (uintptr_t)to;
   (void)!tcmi_system_release((char *)to + old_size, size - old_size);
-  /* The place was this thread's until a moment ago. */
+  /* The block left this place only a moment ago. */
   CHECK((uintptr_t)to == from ||
         tcmi_system_move_back(to, (void *)from, old_size) == 0);
   return 0;
 }
 
-/* Out of the pagemap meanwhile: as soon as the block has moved, another may be
- * entered where it was. */
+/* Removes the block from the pagemap meanwhile: as soon as it has moved,
+ * another block may be entered at its old place. */
 static bool
 grow(struct span *span, size_t npages, bool may_move)
 {
@@ -284,7 +285,7 @@ tcmi_mapped_resize(struct span *span, size_t npages, bool may_move)
   return true;
 }
 
-/* Whether one more block may have a mapping. */
+/* Whether one more block may move out of its arena. */
 static bool
 may_adopt(void)
 {
@@ -296,9 +297,9 @@ may_adopt(void)
   return may;
 }
 
-/* Moves a run of an arena out.  At the end of the arena the system would let it
- * grow beyond, so a page is put there first; it does not matter whether that
- * page or another's lies there. */
+/* Moves a run out of its arena.  At the end of an arena, the OS may grow the
+ * run in place instead.  Then the growth is undone, a reserved page blocks the
+ * place behind the run, and the move is tried once more. */
 static uintptr_t
 move_out(uintptr_t from, size_t old, size_t npages, bool *is_short)
 {
@@ -334,7 +335,7 @@ adopt(struct span *span, size_t npages)
     tcmi_pagemap_set(span);
     return false;
   }
-  /* remap() has made the map ready. */
+  /* remap() has prepared the pagemap. */
   CHECK(enter(span, to, npages));
   tcmi_page_heap_count_faulted(npages - old);
   return true;

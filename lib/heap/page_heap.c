@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rejected: a tree of free runs by size and one by address.  Bits of 2 MiB at
- * a time tell both, merge without work, and show at once which huge pages are
- * worth filling and which worth returning.
+ * Rejected: one tree of free runs by size and one by address.  The bitmap of a
+ * huge page answers both questions, needs no merging, and shows directly which
+ * huge pages to fill and which to return.
  *
- * Rejected: small objects on idle pages between large blocks, where many are
- * idle, before fresh pages.  sqlite's peak falls by 4 %, nginx's grows by 4 %,
- * and a load of mixed sizes gains or loses up to 16 % by which come first.
+ * Rejected: to place small objects on idle pages between large blocks, where
+ * many are idle, before fresh pages are used.  sqlite's peak falls by 4 %,
+ * nginx's grows by 4 %, and a load of mixed sizes gains or loses up to 16 %,
+ * depending on which come first.
  */
 #include "config.h"
 
@@ -39,9 +40,10 @@ struct page_heap_view tcmi_page_heap_view = {&tcmi_page_heap.first,
                                              &tcmi_mapped_blocks.spans,
                                              &tcmi_page_heap.released_bytes};
 
-/* Large blocks from 256 KiB to below 8 MiB may cross a border between huge pages;
- * so many huge pages are looked at for a place.  Larger ones leave less of a
- * gap than they cost by splitting the room of others. */
+/* Large blocks from 256 KiB to below 8 MiB may cross huge page borders.  The
+ * search for a place looks at up to ACROSS_STEPS huge pages.  Larger blocks
+ * leave small gaps: filling them would cost more, because it splits the room
+ * of other blocks. */
 #define ACROSS_FIRST 64
 #define ACROSS_END 2048
 #define ACROSS_STEPS 1024
@@ -55,7 +57,7 @@ tcmi_page_heap_held_bytes(void)
          tcmi_metadata_mapped_bytes();
 }
 
-/* Whether the heap would hold more than it may with @bytes more than now. */
+/* Whether @bytes more would put the heap over its hard limit. */
 bool
 tcmi_over_hard_limit(size_t bytes)
 {
@@ -64,7 +66,8 @@ tcmi_over_hard_limit(size_t bytes)
   return limit != 0 && tcmi_page_heap_held_bytes() + bytes > limit;
 }
 
-/* Takes and commits; 0 when the hard limit or the system refuses the memory. */
+/* Takes and commits a run; 0 when the hard limit or the OS refuses the
+ * memory. */
 static uintptr_t
 range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
 {
@@ -72,7 +75,7 @@ range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
   bool fresh = kind == RUN_SMALL && tcmi_huge_is_fresh_locked(arena, first, n);
 
   tcmi_range_take(arena, first, n, kind);
-  /* Pages that were idle count already. */
+  /* Pages that were idle are already counted. */
   if (idle - tcmi_page_counts.idle < n && tcmi_over_hard_limit(0)) {
     counter_add(&tcmi_page_counts.hard_hits, 1);
   } else if (tcmi_arena_commit_locked(arena, first, n)) {
@@ -85,8 +88,8 @@ range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
   return 0;
 }
 
-/* The first of @count empty huge pages in a row at an address aligned to
- * @align pages, or nhuge. */
+/* The first of @count consecutive empty huge pages, aligned to @align pages;
+ * nhuge if there is none. */
 static size_t
 empty_run(const struct arena *arena, size_t count, size_t align)
 {
@@ -107,7 +110,7 @@ empty_run(const struct arena *arena, size_t count, size_t align)
   return arena->nhuge;
 }
 
-/* A run that begins with an empty huge page. */
+/* Allocates a run that begins with an empty huge page. */
 static uintptr_t
 alloc_in_empty(size_t n, size_t align, enum run_kind kind)
 {
@@ -131,7 +134,7 @@ alloc_in_empty(size_t n, size_t align, enum run_kind kind)
   return 0;
 }
 
-/* A run inside a huge page that is partly in use. */
+/* Allocates a run inside a huge page that is partly in use. */
 static uintptr_t
 alloc_in_filler(size_t n, size_t align, enum run_kind kind)
 {
@@ -147,9 +150,9 @@ alloc_in_filler(size_t n, size_t align, enum run_kind kind)
   return range_use(huge->arena, first, n, kind);
 }
 
-/* Where the first arena should lie: low in a row of the pagemap below the
- * libraries, so that the arenas after it can follow in the same row.  How low
- * cannot be told from the place of a library. */
+/* Where the first arena should lie: low in a pagemap row below the libraries,
+ * so that later arenas can follow in the same row.  The offset is random, so
+ * that the address of a library does not reveal it. */
 static uintptr_t
 first_arena_hint(const void *mapping)
 {
@@ -161,8 +164,9 @@ first_arena_hint(const void *mapping)
          ((tcmi_random(RANDOM_FIRST_ARENA) >> 54) << HUGE_PAGE_SHIFT);
 }
 
-/* An arena of @size bytes, or of less down to @least, with address space given
- * back before less is asked for.  *@size is then that of the arena. */
+/* Reserves an arena of *@size bytes.  If the OS refuses, unmaps unused address
+ * space, then tries smaller sizes down to @least.  Sets *@size to the size of
+ * the arena. */
 static struct arena *
 reserve_some(size_t *size, size_t least)
 {
@@ -174,7 +178,7 @@ reserve_some(size_t *size, size_t least)
                          ? arena_end(tcmi_page_heap.last)
                          : first_arena_hint(&tcmi_page_heap);
     arena = tcmi_arena_new_locked(*size, hint);
-    /* Where memory is refused, less address space does not help. */
+    /* When memory is refused, a smaller reservation does not help. */
     if (arena != NULL || tcmi_arena_counts.commit_refused)
       return arena;
     if (!gave && (gave = tcmi_page_heap_give_space_locked()))
@@ -185,9 +189,9 @@ reserve_some(size_t *size, size_t least)
   }
 }
 
-/* Reserves an arena that holds @need bytes: as large as is due, and less if
- * the system does not have that much.  Near a limit a large run gets none, but a
- * mapping of its very size, see large.c. */
+/* Reserves an arena that holds @need bytes.  It has the next arena size, or
+ * less if the OS refuses that.  Near a limit, a large run gets no arena but a
+ * mapping of exactly its size, see large.c. */
 static bool
 heap_reserve(size_t need, enum run_kind kind)
 {
@@ -211,14 +215,14 @@ heap_reserve(size_t need, enum run_kind kind)
   else
     tcmi_page_heap.last->next = arena;
   tcmi_page_heap.last = arena;
-  /* What was refused is not asked for the next time. */
+  /* Do not ask for a refused size again. */
   tcmi_page_heap.next_arena_size =
       size < wanted ? size : min_size(due * 2, ARENA_MAX_SIZE);
   return true;
 }
 
-/* A run that may cross the borders of huge pages, the lowest: large blocks lie
- * close together so, where each from a border of its own would leave a gap. */
+/* Allocates the lowest run that fits; it may cross huge page borders.  This
+ * packs large blocks; if each began at a border, each would leave a gap. */
 static uintptr_t
 alloc_across(size_t n, enum run_kind kind)
 {
@@ -249,7 +253,8 @@ alloc_locked(size_t n, size_t align, enum run_kind kind)
     start = alloc_in_empty(n, align, kind);
   if (start == 0)
     start = alloc_in_filler(n, align, other);
-  /* A process at its limit gets no more memory from more address space. */
+  /* Do not reserve address space when the hard limit would refuse the
+   * memory. */
   if (start == 0 && !tcmi_page_heap.refused &&
       tcmi_over_hard_limit(n << PAGE_SHIFT)) {
     counter_add(&tcmi_page_counts.hard_hits, 1);
@@ -384,7 +389,7 @@ tcmi_page_heap_uncharge(size_t npages)
 /* The pages of a run between the first and the last that may hold memory. */
 struct held_pages {
   uintptr_t start, end; /* [const] addresses; 0 and 0 for none */
-  size_t npages;        /* [const] those of them that may hold memory */
+  size_t npages;        /* [const] pages in between that may hold memory */
 };
 
 static void
@@ -404,7 +409,7 @@ part_find_held(struct arena *arena, struct page_part part,
   held->npages += bits_count_range(resident, first, last - first);
 }
 
-/* Sets to zero what may hold memory of a part that is in use. */
+/* Clears those pages of an allocated part that may hold memory. */
 static void
 part_clear(struct arena *arena, struct page_part part)
 {
@@ -422,8 +427,8 @@ part_clear(struct arena *arena, struct page_part part)
   }
 }
 
-/* All at once where the system does it: a call for each piece costs more than
- * the clean pages between them. */
+/* Discards all of it with one system call where that is best: one call per
+ * piece costs more than the clean pages between the pieces. */
 void
 tcmi_page_heap_clear(uintptr_t start, size_t npages)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * page_heap.h - runs of pages: the floor that all memory comes from.
+ * page_heap.h - runs of pages: the layer that provides all memory.
  *
  *     central lists, large blocks
  *          | run of n pages ^
@@ -9,20 +9,21 @@
  *     arenas: empty huge pages, in a row      (more, or none fits above)
  *     system: a new arena
  *
- * Preferred, in this order: a huge page of the same kind that is nearly full;
- * an empty one that is resident; an empty one; a huge page of the other kind;
- * a new arena.  Within a huge page resident pages come first.  Large blocks of
- * about the size of a huge page take the lowest place instead, across borders.
+ * A run is placed, in this order of preference, in: a huge page of the same
+ * kind that is nearly full; an empty one that is resident; an empty one; a huge
+ * page of the other kind; a new arena.  Within a huge page, resident pages come
+ * first.  Large blocks of about the size of a huge page take the lowest free
+ * run instead, which may cross huge page borders.
  *
  * Invariants
  *   G1  a page is in use, or idle (free and resident), or returned (free and
  *       not resident, though accessible), or not yet accessible.
  *   G2  used + idle + returned pages == committed pages.
- *   G3  two runs never overlap; freed neighbours merge by themselves, since
- *       a free run is nothing but clear bits.
+ *   G3  two runs never overlap.  Adjacent free runs need no merging: a free run
+ *       is only a row of clear bits.
  *
- * Locking: LOCK_PAGE_HEAP inside; around giving memory back to the system it is
- * dropped, and LOCK_TRIM held.
+ * Locking: the functions take LOCK_PAGE_HEAP.  They release it while they
+ * return memory to the OS, and hold LOCK_TRIM then.
  */
 #ifndef TCM_HEAP_PAGE_HEAP_H
 #define TCM_HEAP_PAGE_HEAP_H
@@ -34,90 +35,93 @@
 #include "heap/span.h"
 
 extern struct lock tcmi_page_heap_lock;
-/* Held while pages are marked as in use only because they are on their way
- * back to the system. */
+/* Held while idle pages are marked as in use because they are being returned
+ * to the OS. */
 extern struct lock tcmi_trim_lock;
 
-/* For readers from outside: where the state of the heap is. */
+/* Where readers outside the process find the state of the heap. */
 struct page_heap_view {
   struct arena **first;   /* [const] the first arena */
   struct list *mapped;    /* [const] the spans of mapped blocks */
-  size_t *released_bytes; /* [const] bytes ever returned to the system */
+  size_t *released_bytes; /* [const] bytes ever returned to the OS */
 };
 
 extern struct page_heap_view tcmi_page_heap_view;
 
 struct page_heap_stats {
-  size_t used_bytes;     /* [const] in runs handed out */
+  size_t used_bytes;     /* [const] in allocated runs */
   size_t idle_bytes;     /* [const] free and resident */
   size_t returned_bytes; /* [const] free, accessible, not resident */
-  size_t released_bytes; /* [const] ever returned to the system */
+  size_t released_bytes; /* [const] ever returned to the OS */
 };
 
-/* A run of @npages aligned to @align pages (a power of two, at least 1), or 0
- * when the system gives no memory. */
+/* Returns a run of @npages aligned to @align pages (a power of two, at least
+ * 1), or 0 when the OS or the hard limit refuses the memory. */
 MUST_CHECK uintptr_t tcmi_page_heap_alloc(size_t npages, size_t align,
                                           enum run_kind kind);
-/* Gives a run, or a part of one, back. */
+/* Frees a run or a part of one. */
 void tcmi_page_heap_free(uintptr_t start, size_t npages,
                          enum residency residency);
 
-/* The same for a span of small objects, with a bit per page that may hold
- * data; and the way back, for the spans that one batch emptied, 64 at most,
- * under one lock. */
+/* Allocates a run for a span of small objects.  In *@dirty, it sets the bit of
+ * each page that may hold data.  The second function frees the spans that one
+ * batch emptied, at most 64, under one lock. */
 MUST_CHECK uintptr_t tcmi_page_heap_alloc_dirty(size_t npages, size_t align,
                                                 uint32_t *dirty);
 void tcmi_page_heap_free_dirty(struct span *const *spans, unsigned n);
 
-/* Lengthens a run where it stands; false if what follows is in use. */
+/* Extends a run in place; false if the pages after it are not free, or the
+ * memory is refused. */
 MUST_CHECK bool tcmi_page_heap_extend(uintptr_t start, size_t npages,
                                       size_t new_npages);
 
-/* Clears a run that was just taken; pages known to be zero are not touched. */
+/* Clears a run that was just allocated; does not touch pages known to be
+ * zero. */
 void tcmi_page_heap_clear(uintptr_t start, size_t npages);
 
-/* Counts pages that are mapped beside the arenas as used, unless the hard limit
- * refuses them; and no more. */
+/* Counts pages that are mapped outside the arenas as used; false when the hard
+ * limit refuses them.  The second function undoes it. */
 MUST_CHECK bool tcmi_page_heap_charge(size_t npages);
 void tcmi_page_heap_uncharge(size_t npages);
 
-/* Gives address space back that nothing uses, after the system refused more;
- * says whether there was any. */
+/* Unmaps unused address space, after the OS refused more; returns whether
+ * there was any. */
 bool tcmi_page_heap_give_space(void);
 
-/* Returns idle pages to the system, empty huge pages first, until @most bytes
- * are returned; the result is bytes. */
+/* Returns idle pages to the OS, empty huge pages first, until @most bytes are
+ * returned.  The result is the number of bytes returned. */
 size_t tcmi_page_heap_release(size_t most);
-/* The same from where @walk stands, in about as much work as the return of
- * @most bytes in one run.  Adds to *@work what that was, beside the pages
- * returned; see WORK_OF_LOOK. */
+/* Does the same, but continues @walk, and stops after about as much work as it
+ * takes to return @most bytes in one run.  Adds that work to *@work, without
+ * the work for the pages returned; see WORK_OF_LOOK. */
 struct page_walk {
-  struct arena *arena; /* [owner thread] NULL: begin behind the last one */
-  size_t h;            /* [owner thread] huge pages before it are left */
-  bool past_empty;     /* [owner thread] those that are in use are next */
+  struct arena *arena; /* [owner thread] NULL: start with the last one */
+  size_t h;            /* [owner thread] huge pages below h are to do */
+  bool past_empty;     /* [owner thread] empty ones done, go on to the others */
   bool keeps_huge;     /* [owner thread] few idle pages break no huge page */
-  bool done;           /* [owner thread] nothing is left, or its arena went */
+  bool done;           /* [owner thread] nothing left, or arena is gone */
 };
 size_t tcmi_page_heap_release_some(struct page_walk *walk, size_t most,
                                    size_t *work);
-/* The bytes of pages that stayed idle since the last call. */
+/* Bytes of pages that stayed idle since the last call. */
 size_t tcmi_page_heap_unneeded(void);
-/* Bytes that the heap holds, as the limits count them: runs handed out, whole,
- * idle pages, and tcm's own structures.  Read without the lock. */
+/* Bytes that the heap holds, as the limits count them: allocated runs in full,
+ * idle pages, and tcm's own structures.  Reads without the lock. */
 size_t tcmi_page_heap_held_bytes(void);
-/* Counts that the soft limit was met. */
+/* Counts one time that the soft limit was reached. */
 void tcmi_page_heap_count_soft_hit(void);
-/* Counts pages that come back into use inside a run. */
+/* Counts pages that come into use without memory, other than by the allocation
+ * of a run. */
 void tcmi_page_heap_count_faulted(size_t npages);
-/* Bytes ever returned to the system; read without the lock. */
+/* Bytes ever returned to the OS; reads without the lock. */
 size_t tcmi_page_heap_released_bytes(void);
 /* Counts bytes that another module returned. */
 void tcmi_page_heap_count_released(size_t bytes);
 
 void tcmi_page_heap_stats(struct page_heap_stats *stats);
 
-/* One arena, for a report: where it lies, and its descriptor.  False past the
- * last one, or when the lock cannot be had for long. */
+/* The addresses of one arena and of its descriptor, for a report.  False past
+ * the last arena, or when the lock stays busy for long. */
 struct arena_range {
   uintptr_t start;         /* [const] */
   size_t size;             /* [const] */
@@ -126,13 +130,13 @@ struct arena_range {
 };
 MUST_CHECK bool tcmi_page_heap_arena(size_t index, struct arena_range *range);
 
-/* Bytes in runs handed out; read without the lock. */
+/* Bytes in allocated runs; reads without the lock. */
 size_t tcmi_page_heap_used_bytes(void);
 
 /* The address of the first arena, or 0. */
 uintptr_t tcmi_page_heap_base(void);
 
-/* Debug: checks every invariant above, of arena.h and of huge_page.h. */
+/* Debug: checks the invariants above, and those of arena.h and huge_page.h. */
 void tcmi_page_heap_verify(void);
 
 #endif /* TCM_HEAP_PAGE_HEAP_H */

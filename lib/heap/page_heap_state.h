@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * page_heap_state.h - what the files of the page heap share.
+ * page_heap_state.h - state that the files of the page heap share.
  *
- *     page_heap.c     runs of pages are taken and given back
- *     page_return.c   idle pages are returned to the OS
- *     page_room.c     address space is unmapped near a limit
+ *     page_heap.c     allocates and frees runs of pages
+ *     page_return.c   returns idle pages to the OS
+ *     page_room.c     unmaps address space near a limit
  *
  * Invariants: those of page_heap.h.
  */
@@ -15,23 +15,23 @@
 
 struct arena;
 
-/* All fields: [lock: page heap]; the first arena is also read without it, with
- * acquire, by tcmi_page_heap_base(). */
+/* All fields: [lock: page heap]; tcmi_page_heap_base() also reads the first
+ * arena without the lock, with acquire. */
 struct page_heap_state {
-  struct arena *first, *last; /* in the order of their making */
+  struct arena *first, *last; /* in order of creation */
   size_t next_arena_size;     /* bytes; 0 before the first */
-  size_t released_bytes;      /* ever returned to the system */
-  size_t mapped_pages;        /* of the used ones: charged for mapped blocks */
-  bool refused;               /* there was room, but the system gave none */
+  size_t released_bytes;      /* ever returned to the OS */
+  size_t mapped_pages;        /* used pages charged for mapped blocks */
+  bool refused;               /* room was found, but memory was refused */
 };
 
 extern struct page_heap_state tcmi_page_heap;
 
-/* Whether the heap would hold more than the hard limit with @bytes more. */
+/* Whether @bytes more would put the heap over its hard limit. */
 bool tcmi_over_hard_limit(size_t bytes);
 
-/* Gives address space back that nothing uses; says whether there was any.
- * Caller holds LOCK_PAGE_HEAP. */
+/* Unmaps unused address space; returns whether there was any.  Caller holds
+ * LOCK_PAGE_HEAP. */
 bool tcmi_page_heap_give_space_locked(void);
 
 #endif /* TCM_HEAP_PAGE_HEAP_STATE_H */

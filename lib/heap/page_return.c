@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The way of idle pages back to the system, and what is known of those that
- * nobody needs.
+ * Returns idle pages to the OS, and tracks how many idle pages are not needed.
  */
 #include "config.h"
 
@@ -19,10 +18,11 @@
 
 struct lock tcmi_trim_lock = LOCK_INITIALIZER(LOCK_TRIM);
 
-/* Huge pages that are looked at under one lock, some microseconds. */
+/* Huge pages examined while the lock is held once: a few microseconds. */
 #define LOOKS_MAX 64
 
-/* The idle pages of a huge page that make up whole system pages. */
+/* Sets in @target the idle pages of a huge page that form whole system
+ * pages. */
 static void
 releasable(const struct huge_page *huge, uint64_t *target)
 {
@@ -40,16 +40,17 @@ releasable(const struct huge_page *huge, uint64_t *target)
       bits_set_range(target, page, group);
 }
 
-/* Idle pages of one huge page that are on their way: they are marked as in use,
- * so that nobody takes them, and nobody need wait for the system. */
+/* Idle pages of one huge page that are being returned.  They are marked as in
+ * use, so that no thread takes them or waits for the system call. */
 struct leaving {
   struct arena *arena;              /* [owner thread] NULL: there are none */
   size_t h;                         /* [owner thread] number of the huge page */
   uint64_t pages[HUGE_PAGE_WORDS];  /* [owner thread] bit per page */
-  uint64_t failed[HUGE_PAGE_WORDS]; /* [owner thread] the system kept it */
+  uint64_t failed[HUGE_PAGE_WORDS]; /* [owner thread] could not be returned */
 };
 
-/* The next run of pages of a set, from page @first on; false past the last. */
+/* Finds the next run of set pages, [*first, *end), from page *@end on; false
+ * if there is none. */
 static bool
 next_run(const uint64_t *pages, size_t *first, size_t *end)
 {
@@ -68,7 +69,8 @@ mark_leaving_locked(struct leaving *leaving)
   }
 }
 
-/* Bytes returned.  Adds what that cost to *@work. */
+/* Returns the pages to the OS.  Adds the cost to *@work; the result is the
+ * bytes returned. */
 static size_t
 discard_leaving(struct leaving *leaving, size_t *work)
 {
@@ -98,8 +100,8 @@ give_back_locked(struct leaving *leaving)
   }
 }
 
-/* The arena made before @arena, or the last one for NULL.  NULL if there is
- * none, or @arena is no more. */
+/* The arena made before @arena, or the last arena if @arena is NULL.  NULL if
+ * there is none or @arena no longer exists. */
 static struct arena *
 arena_before_locked(const struct arena *arena)
 {
@@ -120,8 +122,8 @@ arena_exists_locked(const struct arena *arena)
   return other != NULL;
 }
 
-/* The walk goes on with the arena before: first over the empty huge pages of
- * all of them, then over the others. */
+/* Moves the walk to the previous arena.  The walk visits the empty huge pages
+ * of all arenas first, then the others. */
 static void
 walk_turn_locked(struct page_walk *walk)
 {
@@ -134,7 +136,7 @@ walk_turn_locked(struct page_walk *walk)
   }
 }
 
-/* Whether the huge page has pages to return; they are in @leaving then. */
+/* Whether the huge page has pages to return; puts them into @leaving. */
 static bool
 choose_locked(struct page_walk *walk, struct leaving *leaving)
 {
@@ -155,9 +157,9 @@ choose_locked(struct page_walk *walk, struct leaving *leaving)
   return bits_find(leaving->pages, 0, HUGE_PAGE_PAGES, true) < HUGE_PAGE_PAGES;
 }
 
-/* Finds the next huge page with something to return, from the end of the last
- * arena on, where what is allocated next goes last.  It looks at @most of them;
- * the result is how many it looked at. */
+/* Finds the next huge page with pages to return.  The walk goes backward from
+ * the end of the last arena, where the heap allocates last.  Looks at up to
+ * @most huge pages; the result is how many it looked at. */
 static size_t
 walk_locked(struct page_walk *walk, size_t most, struct leaving *leaving,
             bool *found)
@@ -167,7 +169,7 @@ walk_locked(struct page_walk *walk, size_t most, struct leaving *leaving,
   *found = false;
   if (walk->arena != NULL && !arena_exists_locked(walk->arena))
     *walk = (struct page_walk){.done = true};
-  /* An arena may have become shorter. */
+  /* The arena may have shrunk. */
   if (walk->arena != NULL)
     walk->h = min_size(walk->h, walk->arena->nhuge);
   while (!*found && !walk->done && looks < most) {
@@ -182,7 +184,7 @@ walk_locked(struct page_walk *walk, size_t most, struct leaving *leaving,
   return looks;
 }
 
-/* Keeps the first @most pages of a set; whether there were more. */
+/* Keeps the first @most pages of a set; returns whether there were more. */
 static bool
 trim_set(uint64_t *pages, size_t most)
 {
@@ -196,7 +198,8 @@ trim_set(uint64_t *pages, size_t most)
   return false;
 }
 
-/* One step of a walk: what one huge page can return, or none of many. */
+/* One step of a walk: returns pages of one huge page, or looks at many that
+ * have none to return. */
 static size_t
 release_step(struct page_walk *walk, size_t most, size_t *work)
 {
@@ -214,7 +217,7 @@ release_step(struct page_walk *walk, size_t most, size_t *work)
   lock_release(&tcmi_page_heap_lock);
   if (found) {
     bytes = discard_leaving(&leaving, work);
-    /* The rest of it is next, unless the system refuses it. */
+    /* Its other pages are next, unless the OS refused these. */
     if (trimmed && bytes > 0)
       walk->h++;
     lock_acquire(&tcmi_page_heap_lock);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Unmaps unused address space when the OS refuses more: the process is near a
- * limit of its own, such as RLIMIT_AS.
+ * limit such as RLIMIT_AS.
  *
  * Rejected: unmapping each empty arena immediately.  A heap that grows and
- * shrinks would reserve and describe it again and again, and only a process
- * near a limit gains.
+ * shrinks would reserve and describe it again and again.  Only a process near a
+ * limit would gain.
  */
 #include "config.h"
 
@@ -20,7 +20,8 @@
 #include "heap/page_range.h"
 #include "heap/pagemap.h"
 
-/* Idle pages of the huge pages from @first on go with these. */
+/* Uncounts the idle pages of the huge pages from @first on, which are
+ * unmapped. */
 static void
 forget_idle(struct arena *arena, size_t first)
 {
@@ -55,7 +56,7 @@ cut_end(struct arena *arena)
   return true;
 }
 
-/* Unmaps an empty arena, which @before precedes. */
+/* Unmaps an empty arena; @before is the arena before it. */
 static bool
 drop(struct arena *arena, struct arena *before)
 {

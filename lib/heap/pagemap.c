@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rejected: a flat map of the whole address space, which saves one load but
- * does not start under a tight RLIMIT_AS; three levels, which need one more
- * load and save nothing, since address space is not memory.
+ * Rejected: a flat map of the whole address space.  It saves one load but does
+ * not start under a tight RLIMIT_AS.
+ *
+ * Rejected: three levels.  They need one more load and save nothing, since
+ * address space is not memory.
  */
 #include "config.h"
 
@@ -16,7 +18,7 @@
 
 struct pagemap_leaf *tcmi_pagemap_root[ROOT_LENGTH];
 
-/* The large span that a whole leaf lies within. [atomic: relaxed] */
+/* The large span that covers an entire leaf. [atomic: relaxed] */
 static struct span *root_covers[ROOT_LENGTH];
 
 /* Makes the system pages under the @n bytes at @field writable. */
@@ -30,8 +32,8 @@ plane_commit(void *field, size_t n)
   return tcmi_system_commit((void *)first, end - first) == 0;
 }
 
-/* What the map holds for @nhuge huge pages, in bytes: counted while an arena
- * lies there, so that one that comes and goes is not counted each time. */
+/* Bytes of the map's entries for @nhuge huge pages.  They count only while an
+ * arena lies there, so that repeated arenas at one place count once. */
 static size_t
 entry_bytes(size_t nhuge)
 {
@@ -54,37 +56,38 @@ map_plane(size_t size)
              : NULL;
 }
 
-/* What a leaf takes without its words, in whole pages of the system. */
+/* Bytes of a leaf without its words, in whole system pages. */
 static size_t
 leaf_bytes(void)
 {
   return round_up(sizeof(struct pagemap_leaf), tcmi_system_page_size());
 }
 
-/* Leaves that are mapped together; they come into the root one by one:
+/* Leaves that are mapped together; each enters the root when it is needed:
  *
  *     | words of n leaves | head | leaf | leaf | ... | room for their chunks |
  *
- * The first leaf, the head, describes the row: its window, and where the room
- * begins. */
+ * The first leaf, the head, describes the row: its window and the start of the
+ * room. */
 struct row {
-  uint16_t *words; /* [lock: page heap] where it begins, or NULL */
+  uint16_t *words; /* [lock: page heap] start of the row, or NULL */
   size_t n;        /* [lock: page heap] leaves */
-  size_t bytes;    /* [lock: page heap] of all of it */
+  size_t bytes;    /* [lock: page heap] of the whole row */
   char *room;      /* [lock: page heap] for chunks, or NULL */
 };
 
-/* The heads of the rows, for each leaf that is part of one. [lock: page heap] */
+/* For each leaf that is in a row, the head of the row. [lock: page heap] */
 static struct pagemap_leaf *heads[ROOT_LENGTH];
 
-/* What the next block that moves may need. */
+/* Pagemap memory that the next block that moves may need. */
 static struct {
-  struct row row;              /* [lock: page heap] without a place */
+  struct row row;              /* [lock: page heap] has no place yet */
   struct pagemap_chunk *chunk; /* [lock: page heap] or NULL */
 } spare;
 
-/* In a large heap the chunks of a leaf get room together, so that they do not
- * become a mapping each; a small one may be short of address space. */
+/* Maps a row of @n leaves.  In a large heap, it includes room for all chunks,
+ * so that each chunk does not become a mapping.  A small heap may be short of
+ * address space. */
 static bool
 row_map(struct row *row, size_t n)
 {
@@ -106,8 +109,8 @@ row_unmap(const struct row *row)
                              round_up(row->bytes, tcmi_system_page_size()));
 }
 
-/* How many leaves a row gets: more as the heap grows, one where address space is
- * short. */
+/* The number of leaves of a new row: more as the heap grows, one if address
+ * space is limited. */
 static size_t
 row_length(void)
 {
@@ -122,8 +125,8 @@ is_missing(size_t i)
   return i < ROOT_LENGTH && heads[i] == NULL;
 }
 
-/* Gives a row its place: leaf @i, and as many before it, or after it, as are in no
- * row yet.  The head, or NULL when it cannot be made writable. */
+/* Places a row at leaf @i and adjacent leaves that are in no row yet.  Returns
+ * the head, or NULL when it cannot be made writable. */
 static struct pagemap_leaf *
 row_place(const struct row *row, size_t i, bool downwards)
 {
@@ -146,7 +149,8 @@ row_place(const struct row *row, size_t i, bool downwards)
   return head;
 }
 
-/* A small process may have a single large block. */
+/* Makes sure that there is a spare row.  In a small heap it has one leaf: there
+ * may be only one large block. */
 static bool
 spare_row_ensure(void)
 {
@@ -157,8 +161,9 @@ spare_row_ensure(void)
          row_map(&spare.row, 1);
 }
 
-/* The head of the row of leaf @i.  Arenas follow each other upwards, while the
- * system places mappings downwards. */
+/* Returns the head of the row of leaf @i; makes the row if needed.  A row for
+ * arenas extends upward, as arenas follow each other.  Another row extends
+ * downward, as the OS places mappings. */
 static struct pagemap_leaf *
 head_ensure(size_t i, bool for_arena)
 {
@@ -216,7 +221,8 @@ leaf_ensure_locked(uintptr_t address, bool for_arena)
   return leaf;
 }
 
-/* The same for a leaf of a row that was made while the heap was small. */
+/* Maps room for the chunks of a leaf whose row was made while the heap was
+ * small. */
 static void
 room_ensure_locked(struct pagemap_leaf *leaf)
 {
@@ -244,9 +250,9 @@ chunk_ensure_locked(struct pagemap_leaf *leaf, uintptr_t address)
   return chunk;
 }
 
-/* Makes the entry for @address writable: all of the chunk, so that the many
- * blocks of one chunk do not each split a mapping, or the page if the system
- * does not allow more. */
+/* Makes the entry for @address writable.  Commits the whole chunk, so that its
+ * blocks do not each split a mapping, or only one page if the OS refuses
+ * more. */
 static bool
 entry_commit_locked(struct pagemap_leaf *leaf, uintptr_t address)
 {
@@ -284,7 +290,7 @@ tcmi_pagemap_reserve_large_locked(uintptr_t start, size_t size)
          leaf_ensure_locked(last, /*for_arena=*/false) != NULL;
 }
 
-/* The part of [start, start + size) that lies in one chunk. */
+/* tcmi_pagemap_reserve_locked() for a range that lies in one chunk. */
 static bool
 reserve_in_chunk_locked(uintptr_t start, size_t size, struct arena *arena)
 {
@@ -305,7 +311,7 @@ reserve_in_chunk_locked(uintptr_t start, size_t size, struct arena *arena)
   return true;
 }
 
-/* The bytes from @start to the next multiple of @unit or to the end. */
+/* Bytes from @start to the next multiple of @unit, at most @size. */
 static size_t
 part_before(uintptr_t start, size_t size, size_t unit)
 {
@@ -357,7 +363,7 @@ page_store(uintptr_t address, struct span *span, unsigned word)
                        (uint16_t)word);
 }
 
-/* Names @span as what covers the huge pages that begin in [start, end). */
+/* Makes @span the cover of the huge pages that begin in [start, end). */
 static void
 covers_store(uintptr_t start, uintptr_t end, struct span *span)
 {
@@ -407,7 +413,7 @@ tcmi_pagemap_resize(struct span *span, size_t npages)
   uintptr_t end = span->start + (npages << PAGE_SHIFT);
 
   if (end / LEAF_SIZE != old_end / LEAF_SIZE) {
-    /* A leaf may be covered as a whole now, or no more. */
+    /* The span may now cover an entire leaf, or no longer cover one. */
     covers_store(span->start + 1, old_end, NULL);
     covers_store(span->start + 1, end, span);
   } else if (end < old_end) {
@@ -417,7 +423,7 @@ tcmi_pagemap_resize(struct span *span, size_t npages)
   }
 }
 
-/* Of a leaf, the span that covers the start of the huge page at @address. */
+/* The span that covers the start of the huge page of @address. */
 static struct span *
 cover_of(const struct pagemap_leaf *leaf, uintptr_t address)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pagemap.h - the radix tree that knows every page of the address space.
+ * pagemap.h - the radix tree that maps each page to its class, span and arena.
  *
  *     address:  | root index | page within the leaf | offset |
  *
@@ -9,20 +9,20 @@
  *                                covers  a pointer per huge page
  *                                chunks[j] -> 1 GiB: a span per page
  *
- *     row:       | words of leaf 0 | words of leaf 1 | ... | leaf 0 | leaf 1 | ...
+ *     row:      | words of leaf 0 | words of leaf 1 | ... | leaf 0 | leaf 1 | ...
  *
- * Leaves for arenas come in rows: their words lie one after the other, so that
- * one window of a thread cache reaches all pages of the row.
+ * Leaves for arenas are grouped in rows.  The words of a row are contiguous, so
+ * that one window of a thread cache covers all pages of the row.
  *
- * Words, leaves and chunks are address space that reads as zero until the part
- * that an arena needs is made writable, so a small process holds one page of
- * each plane.  A chunk is mapped when something lies there.
+ * Words, leaves and chunks are address space that reads as zero.  Only the
+ * parts that an arena needs are made writable, so a small process holds one
+ * page of each plane.  A chunk is mapped when memory in its range is reserved.
  *
  * Contents, for a span s of pages p..q:
  *     class c > 0:  words[p+i] = i << 8 | 2c, spans[p..q] = s
  *     large:        words[p..q] = 0, spans[p] = s, spans[p+1..q] = NULL
- *                   covers = s for each huge page that begins within s; where
- *                   a whole leaf does, root_covers = s instead
+ *                   covers = s for each huge page that begins inside s; for a
+ *                   leaf that lies entirely inside s, root_covers = s instead
  *     all else:     words = 0, spans = NULL, covers = NULL
  *
  * The low byte of a word is the tag of the class.  The high byte is the number
@@ -31,14 +31,13 @@
  * the span, and free() checks that an object begins there.
  *
  * Invariants
- *   P1  a leaf or chunk, once published, stays; entries only go from NULL to it.
- *   P2  every address below the user limit may be asked for; no answer faults.
+ *   P1  a published leaf or chunk stays; its entry changes once, from NULL.
+ *   P2  every address below the user limit can be looked up without a fault.
  *   P3  arenas[h] is the arena that reserved huge page h, or NULL.
  *
  * Locking: writers of the root, of chunks and of arenas hold LOCK_PAGE_HEAP;
- * words, spans and covers are written by whoever owns the pages.  Readers take
- * no lock: what a correct program may ask about was written before it got the
- * pointer.
+ * the owner of the pages writes words, spans and covers.  Readers take no lock:
+ * the entries for a pointer were written before the program got the pointer.
  */
 #ifndef TCM_HEAP_PAGEMAP_H
 #define TCM_HEAP_PAGEMAP_H
@@ -64,18 +63,18 @@ struct pagemap_chunk {
 /* The pages of a row and their words.  All fields: [const] */
 struct pagemap_window {
   uintptr_t start;       /* address of the first page, see rotate_address() */
-  size_t npages;         /* 0: a window that is closed */
-  const uint16_t *words; /* of each page */
+  size_t npages;         /* 0: the window is closed */
+  const uint16_t *words; /* one per page */
 };
 
 struct pagemap_leaf {
   uint16_t *words; /* [const] one per page, or 0; [atomic: relaxed] there */
-  struct pagemap_window window; /* [const] that of its row */
+  struct pagemap_window window; /* [const] the one of its row */
   struct pagemap_chunk
       *chunks[LEAF_CHUNKS]; /* [atomic: release, acquire by pagemap_span] */
   char *room;               /* [lock: page heap] for its chunks, or NULL */
-  char *row_room;    /* [const] of a head: for those of all its row, or NULL */
-  uint32_t writable; /* [lock: page heap] bit per chunk that is so whole */
+  char *row_room;    /* [const] of a head: for the chunks of its row, or NULL */
+  uint32_t writable; /* [lock: page heap] bit per chunk: all of it is */
   struct arena *arenas[LEAF_HUGE_PAGES]; /* [atomic: relaxed] */
   struct span *covers[LEAF_HUGE_PAGES];  /* [atomic: relaxed] */
 };
@@ -83,26 +82,28 @@ struct pagemap_leaf {
 /* [atomic: release by pagemap_reserve, acquire by pagemap_leaf_of] */
 extern struct pagemap_leaf *tcmi_pagemap_root[ROOT_LENGTH];
 
-/* Makes the map able to hold [start, start + size) and enters @arena there.
- * False when the system gives no memory.  Caller holds LOCK_PAGE_HEAP. */
+/* Prepares the map for [start, start + size) and enters @arena there.  False
+ * when the OS refuses the memory.  Caller holds LOCK_PAGE_HEAP. */
 MUST_CHECK bool tcmi_pagemap_reserve_locked(uintptr_t start, size_t size,
                                             struct arena *arena);
-/* Makes it able to name a large span there that lies in no arena.  The same. */
+/* Prepares the map for a large span there that lies in no arena.  False and
+ * lock as above. */
 MUST_CHECK bool tcmi_pagemap_reserve_large_locked(uintptr_t start, size_t size);
-/* Makes sure that the next such call needs no new mapping.  The same. */
+/* Makes sure that the next such call needs no new mapping.  False and lock as
+ * above. */
 MUST_CHECK bool tcmi_pagemap_prepare_locked(void);
-/* Takes the arena out again.  Caller holds LOCK_PAGE_HEAP. */
+/* Removes the arena from the map.  Caller holds LOCK_PAGE_HEAP. */
 void tcmi_pagemap_forget_locked(uintptr_t start, size_t size);
 
 /* Enters or removes a span. */
 void tcmi_pagemap_set(struct span *span);
 void tcmi_pagemap_clear(const struct span *span);
-/* A large span that stays in the map is about to have @npages. */
+/* Updates the map for a large span whose size is about to become @npages. */
 void tcmi_pagemap_resize(struct span *span, size_t npages);
 
-/* The span that holds @address, also inside a large block; NULL for free pages
- * and foreign memory.  Cost: the pages of a huge page at most; takes no lock, so
- * that a signal handler may ask. */
+/* Returns the span that holds @address, also for an address inside a large
+ * block; NULL for free pages and foreign memory.  Looks at no more pages than
+ * one huge page has.  Takes no lock, so a signal handler may call it. */
 struct span *tcmi_pagemap_find(uintptr_t address);
 
 static inline struct pagemap_leaf *
@@ -149,13 +150,13 @@ page_word_tag(unsigned word)
   return word & 0xff;
 }
 
-/* Where in its span @place lies, in steps of BLOCK_ALIGN: any count of places
- * whose low byte is the place within the page. */
+/* The place within the span, in steps of BLOCK_ALIGN.  The low byte of @place
+ * is the place within the page; the other bytes are ignored. */
 static inline uint32_t
 page_word_place(unsigned word, uintptr_t place)
 {
 #ifdef __x86_64__
-  /* One instruction, where gcc makes three. */
+  /* One instruction; gcc generates three. */
   __asm__("movb %b1, %b0" : "+q"(word) : "q"(place));
   return word;
 #else
@@ -163,7 +164,7 @@ page_word_place(unsigned word, uintptr_t place)
 #endif
 }
 
-/* Twice the size class of the page at @address; 0 for all else. */
+/* Twice the size class of the page at @address; 0 if it has none. */
 static inline unsigned
 pagemap_tag(uintptr_t address)
 {
@@ -175,8 +176,8 @@ pagemap_tag(uintptr_t address)
       atomic_load_relaxed(&leaf->words[pagemap_page_index(address)]));
 }
 
-/* The span of objects that holds @address, or the large span whose first page
- * holds it, or NULL. */
+/* The span of small objects that holds @address, or the large span whose first
+ * page holds it, or NULL. */
 static inline struct span *
 pagemap_span(uintptr_t address)
 {
@@ -191,7 +192,7 @@ pagemap_span(uintptr_t address)
   return atomic_load_relaxed(&chunk->spans[pagemap_span_index(address)]);
 }
 
-/* Where the map names the span of a page of the heap's. */
+/* The map's entry for the span of a page of the heap. */
 static inline struct span **
 pagemap_span_place(uintptr_t address)
 {
@@ -201,18 +202,18 @@ pagemap_span_place(uintptr_t address)
               ->spans[pagemap_span_index(address)];
 }
 
-/* Takes the large span that begins at @address out of the map for the one who
- * frees it: of several threads that try, one gets it. */
+/* Removes the large span that begins at @address from the map, before it is
+ * freed.  If several threads try, only one succeeds. */
 static inline bool
 pagemap_claim(uintptr_t address, struct span *span)
 {
-  /* One that is held was freed between the caller's look and here. */
+  /* A held span was freed after the caller looked it up. */
   return atomic_exchange_acquire(pagemap_span_place(address), NULL) == span &&
          !span->held;
 }
 
-/* Puts one back that is held instead.  Pairs with the acquire in
- * pagemap_claim(). */
+/* Puts back a claimed span that is held instead of freed.  Pairs with the
+ * acquire in pagemap_claim(). */
 static inline void
 pagemap_unclaim(uintptr_t address, struct span *span)
 {
