@@ -15,7 +15,7 @@
 
 struct arena_counts tcmi_arena_counts;
 
-/* Address space of @size bytes aligned to the huge page. */
+/* Reserves @size bytes of address space, aligned to a huge page. */
 static bool
 reserve_aligned(size_t size, uintptr_t hint, uintptr_t *start)
 {
@@ -33,7 +33,7 @@ reserve_aligned(size_t size, uintptr_t hint, uintptr_t *start)
     return false;
   *start = round_up((uintptr_t)memory, HUGE_PAGE_SIZE);
   head = *start - (uintptr_t)memory;
-  /* A kernel that refuses to take the ends back leaves them unused. */
+  /* If the kernel refuses to unmap the ends, they stay unused. */
   if (head > 0)
     (void)!tcmi_system_release(memory, head);
   if (HUGE_PAGE_SIZE - head > 0)
@@ -47,7 +47,7 @@ bitmap_bytes(size_t nhuge)
   return (nhuge + 63) / 64 * sizeof(uint64_t);
 }
 
-/* The structure with its tables behind it, in one block. */
+/* Allocates the structure and, behind it, its tables in one block. */
 static struct arena *
 arena_describe(uintptr_t start, size_t nhuge)
 {
@@ -91,8 +91,8 @@ tcmi_arena_new_locked(size_t size, uintptr_t hint)
     tcmi_arena_counts.commit_refused = true;
     return NULL;
   }
-  /* Whatever the system's setting for huge pages is: a small process must not
-   * pay 2 MiB for its first page. */
+  /* Whatever the system's huge page setting is, the first page of a small
+   * process must not cost 2 MiB. */
   (void)!tcmi_system_advise_huge((void *)start, size, /*want=*/false);
   counter_add(&tcmi_arena_counts.reserved_bytes, size);
   return arena;
@@ -133,7 +133,7 @@ tcmi_arena_delete_locked(struct arena *arena)
   return true;
 }
 
-/* How far ahead of need to commit: a share of what is committed already. */
+/* How many pages to commit ahead: a share of what is committed already. */
 static size_t
 commit_step_pages(void)
 {
@@ -167,8 +167,8 @@ tcmi_arena_count_mapped_locked(size_t bytes, bool born)
   }
 }
 
-/* Commits from the committed end of the first huge page to page @end of the
- * range, which lies in the last. */
+/* Commits the pages that are not committed yet, from the huge page of page
+ * @first up to page @end. */
 static bool
 commit_to(struct arena *arena, size_t first, size_t end)
 {
@@ -227,7 +227,7 @@ tcmi_arena_reserved_bytes(void)
   return atomic_load_relaxed(&tcmi_arena_counts.reserved_bytes);
 }
 
-/* Whether a run for a large block may lie in a huge page. */
+/* Whether huge page h may hold a part of a run for a large block. */
 static bool
 takes_large(const struct arena *arena, size_t h)
 {

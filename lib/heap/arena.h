@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * arena.h - a reservation of address space, cut into huge pages.
+ * arena.h - a reservation of address space, divided into huge pages.
  *
  *     | huge page 0 | huge page 1 | huge page 2 | ...            |
  *       committed:    512 pages     40 pages      0    0    0
  *       busy:         1             1             0    0    0
  *
- * Memory is reserved without access and made accessible in steps, so that
+ * Memory is reserved without access and made accessible in steps.  So
  * RLIMIT_DATA, strict overcommit and mlockall charge what is used, not what is
  * reserved.
  *
@@ -14,14 +14,14 @@
  *   A1  start and size are multiples of the huge page.
  *   A2  pages [0, committed[h]) of huge page h are accessible.
  *   A3  busy bit h is 1 while any page of huge page h is in use.
- *   A4  whole bit h is 1 while all of it is in use by one large run; used of
- *       huge_pages[h] is then all 0, so that a run of gigabytes touches no
- *       descriptor.
+ *   A4  whole bit h is 1 while one large run uses all of huge page h.  The used
+ *       bits of huge_pages[h] are then all 0, so that a run of gigabytes
+ *       touches no descriptor.
  *   A5  warm bit h is 1 if huge page h is not busy and has a resident page.
  *   A6  a page that is not resident reads as zero when it is touched.
  *
- * Locking: all of it under LOCK_PAGE_HEAP, but for start and size, which are
- * constant, and resident bits of used pages, see huge_page.h.
+ * Locking: LOCK_PAGE_HEAP protects everything except start and bytes, which are
+ * constant, and the resident bits of used pages, see huge_page.h.
  */
 #ifndef TCM_HEAP_ARENA_H
 #define TCM_HEAP_ARENA_H
@@ -29,7 +29,7 @@
 #include "base/compiler.h"
 #include "heap/huge_page.h"
 
-/* All fields: [lock: page heap] unless labelled otherwise. */
+/* All fields: [lock: page heap] unless labeled otherwise. */
 struct arena {
   struct arena *next;  /* the arena made after this one */
   uintptr_t start;     /* [const] address */
@@ -45,39 +45,40 @@ struct arena {
   struct huge_page *huge_pages; /* one per huge page */
 };
 
-/* All fields: [lock: page heap], read by anybody. */
+/* All fields: [lock: page heap]; any thread may read them without it. */
 struct arena_counts {
   size_t committed_bytes;   /* accessible, in all arenas */
   size_t reserved_bytes;    /* address space of all arenas */
-  size_t most_mapped_bytes; /* committed and metadata, the most ever */
-  bool commit_refused;      /* the last time: then nothing ahead is asked for */
+  size_t most_mapped_bytes; /* committed and metadata: high-water mark */
+  bool commit_refused;      /* the last commit; do not commit ahead then */
 };
 
 extern struct arena_counts tcmi_arena_counts;
 
 /* Reserves an arena of at least @size bytes, near @hint if that is not 0.
- * NULL when the system refuses.  Caller holds LOCK_PAGE_HEAP. */
+ * NULL when the OS refuses.  Caller holds LOCK_PAGE_HEAP. */
 MUST_CHECK struct arena *tcmi_arena_new_locked(size_t size, uintptr_t hint);
-/* Of an arena only the first @keep huge pages are still mapped; of one with none
- * the description goes too. */
+/* Shrinks an arena of which only the first @keep huge pages are still mapped;
+ * frees the descriptor if that is 0. */
 void tcmi_arena_forget_locked(struct arena *arena, size_t keep);
-/* Gives it back; no page of it may be in use.  False if the system refuses. */
+/* Unmaps an arena that has no page in use.  False if the OS refuses. */
 MUST_CHECK bool tcmi_arena_delete_locked(struct arena *arena);
 
-/* Makes pages [first, first + n) accessible, and some more.  False when the
- * system refuses. */
+/* Makes pages [first, first + n) accessible, and usually some more.  False when
+ * the OS refuses. */
 MUST_CHECK bool tcmi_arena_commit_locked(struct arena *arena, size_t first,
                                          size_t n);
 
-/* Counts @bytes that are mapped beside the arenas, or are no more. */
+/* Counts @bytes mapped outside the arenas; or unmapped, if not @born. */
 void tcmi_arena_count_mapped_locked(size_t bytes, bool born);
 
-/* The first page of the lowest run of @n free pages that a large block may have,
- * across huge pages too; NO_PAGE if there is none in the next *@most of them. */
+/* Returns the first page of the lowest run of @n free pages for a large block;
+ * the run may cross huge pages.  Looks at up to *@most huge pages and subtracts
+ * them from *@most.  NO_PAGE if there is none. */
 #define NO_PAGE SIZE_MAX
 size_t tcmi_arena_find_run(const struct arena *arena, size_t n, size_t *most);
 
-/* Bytes made accessible so far in all arenas, and bytes reserved. */
+/* Bytes that are accessible in all arenas, and bytes reserved. */
 size_t tcmi_arena_committed_bytes(void);
 size_t tcmi_arena_reserved_bytes(void);
 

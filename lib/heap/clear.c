@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rejected: mincore(2) knows which pages are resident, but a program's filter of
- * system calls may not allow it.
+ * Rejected: mincore(2).  It knows which pages are resident, but a program's
+ * seccomp filter may not allow it.
  */
 #include "config.h"
 
@@ -14,37 +14,36 @@
 #include "base/params.h"
 #include "base/system.h"
 
-/* Pages of a block that a probe sets, and the share of them that must be used
- * for the block to count as filled: from there on, the faults of a returned block
- * cost more than setting it. */
+/* Pages that a probe sets.  A block counts as filled if at least 1/FILLED_SHARE
+ * of them were used: from there on, the page faults of a returned block cost
+ * more than setting it. */
 #define PROBE_PAGES 64
 #define FILLED_SHARE 4
-/* Blocks that are cleared between two probes: the first number, doubled while
- * the probes agree. */
+/* Blocks cleared between two probes: first TRUST_MIN, doubled while the probes
+ * agree. */
 #define TRUST_MIN 16
 #define TRUST_MAX 1024
-/* Sizes are told apart by their power of two. */
+/* The kind of a block is the power of two of its size. */
 #define KINDS 48
 
 /* What is known of blocks of one kind.  All fields: [atomic: relaxed] */
 struct kind {
-  uintptr_t probed; /* start of the block that is probed, or 0 */
+  uintptr_t probed; /* start of the pages that a probe set, or 0 */
   uint16_t left;    /* blocks until the next probe */
-  uint16_t trust;   /* the last value that it began with */
-  bool filled;      /* by their users */
+  uint16_t trust;   /* start value of left after the last probe */
+  bool filled;      /* users fill these blocks */
 };
 
 static struct kind kinds[KINDS];
 
-/* Whether memory looks as if most of it was not used: a few places of it are
- * zero. */
+/* Whether most of the memory seems unused: a few places in it are zero. */
 static bool
 looks_sparse(const char *start, size_t size)
 {
   enum { PLACES = 3 };
 
   for (size_t i = 0; i < PLACES; i++) {
-    size_t offset = (2 * i + 1) * (size / 7); /* no likely place */
+    size_t offset = (2 * i + 1) * (size / 7); /* not typical offsets */
     const uint64_t *line =
         (const uint64_t *)(const void *)(start + round_down(offset, 64));
     for (size_t word = 0; word < 8; word++)
@@ -54,7 +53,7 @@ looks_sparse(const char *start, size_t size)
   return true;
 }
 
-/* The part of [begin, end), whole pages, that a probe sets. */
+/* Bytes of [begin, end) that a probe sets: whole pages. */
 static size_t
 probe_bytes(uintptr_t begin, uintptr_t end)
 {
@@ -74,7 +73,7 @@ page_is_zero(const char *start, size_t size)
   return true;
 }
 
-/* What the probe of this block shows. */
+/* Learns from the probe of this block. */
 static void
 learn(struct kind *kind, const char *begin, size_t size)
 {
@@ -104,14 +103,14 @@ probe_is_due(struct kind *kind)
     atomic_store_relaxed(&kind->left, (uint16_t)(left - 1));
     return false;
   }
-  /* A block that is not cleared again soon is given up. */
+  /* If the block is not cleared again soon, its probe is dropped. */
   atomic_store_relaxed(&kind->left, TRUST_MIN);
   return true;
 }
 
-/* Whole pages that the system may take; what is left at the ends is set.  The
- * first page stays: nearly every program uses it, and to touch one that was
- * given back costs two faults where it is read before it is written. */
+/* Returns whole pages to the OS, and sets the rest at both ends.  The first
+ * page is set: nearly every program uses it, and a returned page costs two
+ * faults if it is read before it is written. */
 bool
 tcmi_clear_sparse(void *start, size_t size)
 {

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * clear.h - large blocks of zeroes out of memory that was used before.
+ * clear.h - clears large blocks whose memory was used before.
  *
- *     block:   | set | probe: set | the rest: returned to the system |
+ *     block:   | set | probe: set | the rest: returned to the OS |
  *
- * To set all of a block that its user hardly touches is wasted work and makes
- * memory resident.  To return a block that its user fills costs a page fault for
- * each page of it.  A look at a few places guesses which of both it is, and a
- * probe corrects the guess: of one block in many, some pages are set instead of
- * returned.  When that block is cleared again, those of the pages that are not
- * zero were used.
+ * Setting a block to zero wastes work and makes memory resident if the user
+ * hardly touches the block.  Returning it costs a page fault per page if the
+ * user fills it.  A look at a few places guesses which of the two is better,
+ * and a probe corrects the guess: in one block of many, some pages are set
+ * instead of returned.  When that block is cleared again, those of the probed
+ * pages that are not zero were used.
  *
  * Invariants
  *   K1  what was learned decides only how memory becomes zero, never whether.
- *   K2  blocks of about one size share what was learned.
+ *   K2  blocks of similar size share what was learned.
  *
- * Locking: none.  Threads may overwrite what each other learned, see K1.
+ * Locking: none.  A thread may overwrite what another learned, see K1.
  */
 #ifndef TCM_HEAP_CLEAR_H
 #define TCM_HEAP_CLEAR_H
 
 #include "base/compiler.h"
 
-/* Makes a block zero if it seems best to return most of it to the system.
- * False: nothing changed, and the caller should set it.  The start is aligned to
- * 64 bytes. */
+/* Clears a block if it seems best to return most of it to the OS.  If false,
+ * nothing changed, and the caller must clear it.  The start is aligned to 64
+ * bytes. */
 MUST_CHECK bool tcmi_clear_sparse(void *start, size_t size);
 
 #endif /* TCM_HEAP_CLEAR_H */

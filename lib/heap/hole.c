@@ -10,14 +10,14 @@
 #include "heap/page_heap.h"
 #include "heap/page_range.h"
 
-/* Attempts of one call: each is a system call. */
+/* Attempts per call of tcmi_holes_close(): each is a system call. */
 #define ATTEMPTS_MAX 8
 
-/* All fields: [lock: page heap]; tcmi_holes_close() also looks without it
- * whether there is any. */
+/* All fields: [lock: page heap]; tcmi_holes_close() also reads count without
+ * it. */
 static struct {
-  struct list spans; /* all of them, those tried last at the end */
-  size_t count;      /* of the list */
+  struct list spans; /* all holes, the last one tried at the end */
+  size_t count;      /* length of the list */
 } holes;
 
 static void
@@ -30,7 +30,8 @@ add(struct span *hole)
   lock_release(&tcmi_page_heap_lock);
 }
 
-/* The oldest, whose pages count as used from now on, or NULL. */
+/* Takes the first hole from the list; its pages then count as used.  NULL if
+ * there is none. */
 static struct span *
 take(void)
 {

@@ -13,20 +13,20 @@
 #include "heap/page_heap_state.h"
 #include "heap/page_range.h"
 
-/* Of a heap that holds so much, a huge page that is half filled is 3 %. */
+/* In a heap of this size, the free part of a half-filled huge page is 3 %. */
 #define HEAP_MIN ((size_t)32 << 20)
-/* Each border between advised and other memory is one between mappings, of
- * which Linux allows a process 65,530. */
+/* Each border between advised and other memory splits a mapping; Linux allows a
+ * process 65,530 mappings. */
 #define BORDERS_MAX 8192
-/* Idle pages that are not worth a huge page: an eighth of it. */
+/* Fewer idle pages than this do not break a huge page: an eighth of it. */
 #define IDLE_MIN (HUGE_PAGE_PAGES / 8)
-/* Of how many huge pages the policy remembers what became of them. */
+/* How many advised huge pages the policy remembers. */
 #define MEMORY 64
 
 /* All fields: [lock: page heap] */
 static struct {
-  size_t asked;    /* of the last ones that were asked for */
-  size_t unfilled; /* those of them that broke before they were filled */
+  size_t asked;    /* advised recently */
+  size_t unfilled; /* those that broke before they were filled */
   size_t borders;  /* between advised huge pages and others, at present */
 } advice;
 
@@ -50,7 +50,7 @@ is_wanted(void)
                          2 * advice.unfilled <= advice.asked + MEMORY / 8);
 }
 
-/* How many of its two sides border on one with another bit. */
+/* How many of its two neighbors have a different advised bit. */
 static size_t
 borders_of(const struct arena *arena, size_t h)
 {
@@ -72,7 +72,8 @@ mark(struct arena *arena, size_t h, bool advised)
   advice.borders += borders_of(arena, h);
 }
 
-/* Older experience counts half. */
+/* Counts an advised huge page.  Halves the counts when they are full, so that
+ * older ones weigh less. */
 static void
 note_asked(void)
 {
@@ -100,8 +101,8 @@ tcmi_huge_advise_locked(struct arena *arena, size_t h)
   counter_add(&tcmi_page_counts.faulted, HUGE_PAGE_PAGES - huge->nused);
 }
 
-/* Whether the huge page was advised and is so no more.  Where there are too many
- * borders it stays advised. */
+/* Marks an advised huge page as not advised, unless there are too many borders.
+ * Returns whether it did. */
 static bool
 break_up(struct arena *arena, size_t h)
 {
@@ -119,8 +120,8 @@ break_up(struct arena *arena, size_t h)
   return advised;
 }
 
-/* The advice goes first: the kernel could make a huge page of what is left, and
- * so take back memory that was just returned. */
+/* Withdraws the advice first.  Otherwise the kernel could make a huge page of
+ * the rest, which would make the returned memory resident again. */
 int
 tcmi_huge_discard(struct arena *arena, uintptr_t start, size_t size)
 {

@@ -61,7 +61,7 @@ tcmi_huge_page_find(const struct huge_page *huge, size_t n, size_t align)
   return find_clear_run(huge->used, n, align);
 }
 
-/* The length of the free run that pages [first, first + n) are a part of. */
+/* The length of the free run that contains pages [first, first + n). */
 static size_t
 free_run_length(const struct huge_page *huge, size_t first, size_t n)
 {

@@ -8,7 +8,7 @@
 #define EXACT 32
 #define STEPS 8 /* buckets per doubling above EXACT */
 #define NBUCKETS 64
-/* Members of a list that are tried when some of them are too small. */
+/* How many members of a list to try; some may be too small. */
 #define TRIES 8
 
 /* All fields: [lock: page heap] */

@@ -43,7 +43,7 @@ exceeds_arenas(size_t npages, size_t align_pages)
   return npages + slack > ARENA_MAX_SIZE >> PAGE_SHIFT;
 }
 
-/* A run of pages in an arena. */
+/* Gives the span a run of pages in an arena. */
 static bool
 run_new(struct span *span, size_t npages, size_t align_pages, bool zero)
 {
@@ -69,7 +69,7 @@ tcmi_large_alloc(size_t size, size_t align, bool zero)
     return NULL;
   done = !exceeds_arenas(npages, align_pages) &&
          run_new(span, npages, align_pages, zero);
-  /* Near a limit of address space there is none for an arena. */
+  /* Near an address space limit there is no room for another arena. */
   if (!done && npages >= HUGE_PAGE_PAGES)
     done = tcmi_mapped_new(span, npages, align_pages);
   if (!done) {
@@ -80,8 +80,8 @@ tcmi_large_alloc(size_t size, size_t align, bool zero)
   return (void *)span->start;
 }
 
-/* A program may have asked for huge pages in its block.  Whoever gets the pages
- * next has not, and may touch few of them. */
+/* The program may have advised huge pages for its block.  The next user of the
+ * pages did not, and may touch only a few of them. */
 static void
 pages_free(uintptr_t start, size_t npages)
 {

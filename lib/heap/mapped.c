@@ -3,7 +3,7 @@
  * Rejected: an arena for each such block.  Its descriptors and bits cost time
  * and memory for each 2 MiB: 18 ms for an untouched block of 1 TiB.
  *
- * Rejected: to move the pages of a block within the arenas.  A mapping made by
+ * Rejected: moving the pages of a block within the arenas.  A mapping made by
  * mremap(2) never merges with its neighbors again, so each move would leave one
  * more mapping forever.  Also, a kernel that unmaps the destination before it
  * refuses the move lets another thread map there.
@@ -27,8 +27,9 @@
 #include "heap/page_range.h"
 #include "heap/pagemap.h"
 
-/* A block moves out of its arena only while there are fewer mapped blocks.
- * This leaves the program half of the mappings that Linux allows by default. */
+/* A block moves out of its arena only while there are fewer mapped blocks than
+ * this.  So the program keeps half of the mappings that Linux allows by
+ * default. */
 #define ADOPTED_MAX 32768
 
 struct mapped_blocks tcmi_mapped_blocks;
@@ -63,7 +64,7 @@ place(struct span *span, uintptr_t start, size_t npages)
   lock_release(&tcmi_page_heap_lock);
 }
 
-/* Makes the pagemap ready for the span and enters it there. */
+/* Prepares the pagemap for the span and enters the span there. */
 static bool
 enter(struct span *span, uintptr_t start, size_t npages)
 {

@@ -4,7 +4,7 @@
  * huge page answers both questions, needs no merging, and shows directly which
  * huge pages to fill and which to return.
  *
- * Rejected: to place small objects on idle pages between large blocks, where
+ * Rejected: placing small objects on idle pages between large blocks, where
  * many are idle, before fresh pages are used.  sqlite's peak falls by 4 %,
  * nginx's grows by 4 %, and a load of mixed sizes gains or loses up to 16 %,
  * depending on which come first.
@@ -42,8 +42,8 @@ struct page_heap_view tcmi_page_heap_view = {&tcmi_page_heap.first,
 
 /* Large blocks from 256 KiB to below 8 MiB may cross huge page borders.  The
  * search for a place looks at up to ACROSS_STEPS huge pages.  Larger blocks
- * leave small gaps: filling them would cost more, because it splits the room
- * of other blocks. */
+ * begin at a border: the gap that this leaves costs less than splitting the
+ * room of other blocks. */
 #define ACROSS_FIRST 64
 #define ACROSS_END 2048
 #define ACROSS_STEPS 1024
@@ -190,8 +190,8 @@ reserve_some(size_t *size, size_t least)
 }
 
 /* Reserves an arena that holds @need bytes.  It has the next arena size, or
- * less if the OS refuses that.  Near a limit, a large run gets no arena but a
- * mapping of exactly its size, see large.c. */
+ * less if the OS refuses that.  For a large run, it tries no less: near a limit
+ * the run gets a mapping of exactly its size, see large.c. */
 static bool
 heap_reserve(size_t need, enum run_kind kind)
 {

@@ -96,8 +96,8 @@ size_t tcmi_page_heap_release(size_t most);
  * the work for the pages returned; see WORK_OF_LOOK. */
 struct page_walk {
   struct arena *arena; /* [owner thread] NULL: start with the last one */
-  size_t h;            /* [owner thread] huge pages below h are to do */
-  bool past_empty;     /* [owner thread] empty ones done, go on to the others */
+  size_t h;            /* [owner thread] huge pages below h remain */
+  bool past_empty;     /* [owner thread] empty ones are done, others are next */
   bool keeps_huge;     /* [owner thread] few idle pages break no huge page */
   bool done;           /* [owner thread] nothing left, or arena is gone */
 };
@@ -108,7 +108,7 @@ size_t tcmi_page_heap_unneeded(void);
 /* Bytes that the heap holds, as the limits count them: allocated runs in full,
  * idle pages, and tcm's own structures.  Reads without the lock. */
 size_t tcmi_page_heap_held_bytes(void);
-/* Counts one time that the soft limit was reached. */
+/* Counts that the soft limit was reached. */
 void tcmi_page_heap_count_soft_hit(void);
 /* Counts pages that come into use without memory, other than by the allocation
  * of a run. */

@@ -56,7 +56,7 @@ count_taken(size_t n, size_t resident)
   counter_add(&tcmi_page_counts.faulted, n - resident);
 }
 
-/* A huge page that one run fills has its descriptor left alone, see A4. */
+/* A run that fills a huge page leaves its descriptor untouched, see A4. */
 static void
 whole_take(struct arena *arena, size_t h)
 {
@@ -90,7 +90,8 @@ part_take(struct arena *arena, struct page_part part, enum run_kind kind)
   tcmi_filler_update_locked(huge);
 }
 
-/* Turns a huge page that one run filled into one with all its bits set. */
+/* Clears the whole bit of a huge page that one run fills, and sets all its used
+ * bits instead. */
 static void
 whole_split(struct arena *arena, size_t h)
 {

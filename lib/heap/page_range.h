@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * page_range.h - pages of an arena come into use and go free again.
+ * page_range.h - marks pages of an arena as in use or free.
  *
- * A range of pages is worked on a huge page at a time:
+ * A range of pages is processed one huge page at a time:
  *
  *     |    huge page 3    |    huge page 4    |    huge page 5    |
  *                  [======|===================|=====]
  *                  used bits    whole bit      used bits
  *
  * Invariants: A3 to A5 of arena.h and H1 to H3 of huge_page.h; and
- *   R1  the counts below are those of all arenas together.
+ *   R1  the counts below cover all arenas together.
  *
  * Locking: LOCK_PAGE_HEAP for everything.
  */
@@ -21,35 +21,35 @@
 #include "base/compiler.h"
 #include "heap/arena.h"
 
-/* What becomes of pages that are given back. */
+/* The state of pages that are freed. */
 enum residency {
-  RESIDENCY_KEPT, /* they were not touched since they were taken */
+  RESIDENCY_KEPT, /* their resident bits are correct */
   RESIDENCY_FULL, /* they may all hold memory */
-  RESIDENCY_NONE  /* they were returned to the system */
+  RESIDENCY_NONE  /* they were returned to the OS */
 };
 
 /* All fields: [lock: page heap] */
 struct page_counts {
-  size_t used;       /* pages in runs handed out */
+  size_t used;       /* pages in allocated runs */
   size_t idle;       /* pages free and resident */
-  size_t faulted;    /* pages handed out, or again, without memory */
+  size_t faulted;    /* pages that came into use without memory */
   size_t soft_hits;  /* times that the soft limit made the heap return memory */
   size_t hard_hits;  /* runs of pages that the hard limit refused */
   size_t least_idle; /* the fewest idle since tcmi_page_heap_unneeded() */
-  size_t set_aside;  /* pages that are taken, but in no run: see below */
+  size_t set_aside;  /* pages taken, but in no run: see range_set_aside() */
 };
 
 extern struct page_counts tcmi_page_counts;
 
-/* Marks free pages [first, first + n) of the arena as in use; a huge page that
- * was empty becomes one of @kind. */
+/* Marks free pages [first, first + n) of the arena as in use.  A huge page that
+ * was empty gets the kind @kind. */
 void tcmi_range_take(struct arena *arena, size_t first, size_t n,
                      enum run_kind kind);
 /* Marks them as free. */
 void tcmi_range_give(struct arena *arena, size_t first, size_t n,
                      enum residency residency);
-/* Counts taken pages as in no run, while they are on their way to the system or a
- * hole; and as in one again. */
+/* Counts taken pages as in no run, while they are being returned to the OS or
+ * are a hole.  The second function undoes it. */
 static inline void
 range_set_aside(size_t npages)
 {
@@ -64,10 +64,10 @@ range_set_back(size_t npages)
   tcmi_page_counts.set_aside -= npages;
 }
 
-/* Whether they are all free and inside the arena. */
+/* Whether the pages are all free and inside the arena. */
 bool tcmi_range_is_free(const struct arena *arena, size_t first, size_t n);
 
-/* A part of a range that lies in one huge page. */
+/* The part of a range that lies in one huge page. */
 struct page_part {
   size_t h;     /* [const] number of the huge page in its arena */
   size_t first; /* [const] first page in the huge page */

@@ -20,8 +20,8 @@
 #include "heap/page_range.h"
 #include "heap/pagemap.h"
 
-/* Uncounts the idle pages of the huge pages from @first on, which are
- * unmapped. */
+/* Stops counting the idle pages of the huge pages from @first on, which are no
+ * longer mapped. */
 static void
 forget_idle(struct arena *arena, size_t first)
 {

@@ -9,7 +9,7 @@
  *                                covers  a pointer per huge page
  *                                chunks[j] -> 1 GiB: a span per page
  *
- *     row:      | words of leaf 0 | words of leaf 1 | ... | leaf 0 | leaf 1 | ...
+ *     row:   | words of leaf 0 | words of leaf 1 | ... | leaf 0 | leaf 1 | ...
  *
  * Leaves for arenas are grouped in rows.  The words of a row are contiguous, so
  * that one window of a thread cache covers all pages of the row.
@@ -68,13 +68,13 @@ struct pagemap_window {
 };
 
 struct pagemap_leaf {
-  uint16_t *words; /* [const] one per page, or 0; [atomic: relaxed] there */
+  uint16_t *words; /* [const] one per page; each word [atomic: relaxed] */
   struct pagemap_window window; /* [const] the one of its row */
   struct pagemap_chunk
       *chunks[LEAF_CHUNKS]; /* [atomic: release, acquire by pagemap_span] */
   char *room;               /* [lock: page heap] for its chunks, or NULL */
   char *row_room;    /* [const] of a head: for the chunks of its row, or NULL */
-  uint32_t writable; /* [lock: page heap] bit per chunk: all of it is */
+  uint32_t writable; /* [lock: page heap] bit per fully writable chunk */
   struct arena *arenas[LEAF_HUGE_PAGES]; /* [atomic: relaxed] */
   struct span *covers[LEAF_HUGE_PAGES];  /* [atomic: relaxed] */
 };
@@ -86,11 +86,11 @@ extern struct pagemap_leaf *tcmi_pagemap_root[ROOT_LENGTH];
  * when the OS refuses the memory.  Caller holds LOCK_PAGE_HEAP. */
 MUST_CHECK bool tcmi_pagemap_reserve_locked(uintptr_t start, size_t size,
                                             struct arena *arena);
-/* Prepares the map for a large span there that lies in no arena.  False and
- * lock as above. */
+/* Prepares the map for a large span there that lies in no arena.  The result
+ * and the lock are the same. */
 MUST_CHECK bool tcmi_pagemap_reserve_large_locked(uintptr_t start, size_t size);
-/* Makes sure that the next such call needs no new mapping.  False and lock as
- * above. */
+/* Makes sure that the next such call needs no new mapping.  The result and the
+ * lock are the same. */
 MUST_CHECK bool tcmi_pagemap_prepare_locked(void);
 /* Removes the arena from the map.  Caller holds LOCK_PAGE_HEAP. */
 void tcmi_pagemap_forget_locked(uintptr_t start, size_t size);

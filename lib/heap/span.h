@@ -11,19 +11,19 @@
  * The descriptor lies in metadata, never in the pages themselves.
  *
  * Objects of a span, by number:
- *     0 .. fresh-1      handed out once or more; free where its bit is 1
- *     fresh .. nobjs-1  never handed out, their pages perhaps never touched
+ *     0 .. fresh-1      handed out at least once; free where the bit is 1
+ *     fresh .. nobjs-1  never handed out; their pages may be untouched
  *
  * Invariants
  *   S1  popcount(bits) == nfree, and no bit at or above fresh is 1.
- *   S2  fresh - nfree objects are live or in a thread or transfer cache.
+ *   S2  fresh - nfree objects are in use or in a thread or transfer cache.
  *   S3  bit p of dirty is 1 if page p of the span may hold data or memory; a
  *       page whose bit is 0 reads as zero.  No object below fresh that is in
- *       use touches a page whose bit is 0.
- *   S4  a span of the central lists is in the list that its number of
- *       objects in use names, or in none when it has no available one.
- *   S5  a held span is in the list of those alone and nothing is taken from it;
- *       a held large span is free, in a thread cache.
+ *       use overlaps a page whose bit is 0.
+ *   S4  a span of the central lists is in the list for its number of objects in
+ *       use or cached, or in no list when it has no available object.
+ *   S5  a held span is only in the list of held spans, and no object is taken
+ *       from it; a held large span is free and in a thread cache.
  *
  * Locking: a span of class c belongs to central list c and is touched under
  * its lock; a large span belongs to the thread that allocates, resizes or
@@ -36,31 +36,31 @@
 #include "base/list.h"
 #include "base/params.h"
 
-/* Pages of a span of objects at most, for the width of dirty. */
+/* The maximum pages of a span of objects: the number of bits in dirty. */
 #define SPAN_MAX_PAGES 32
 
 struct span {
   struct list link; /* [lock: central] in a list of its central list, or
-                       [lock: page heap] in that of mapped blocks */
+                       [lock: page heap] in the list of mapped blocks */
   uintptr_t start;  /* [const] address of the first page */
-  size_t npages;    /* [lock: central] or of the large block's user */
+  size_t npages;    /* [lock: central], or the large block's user */
   union {
     uint32_t dirty;  /* [lock: central] bit per page, see S3 */
     uint32_t sample; /* [lock: central] or as npages: of a large block, the
-                        number of its record in the heap profile, or 0 */
+                        number of its heap profile record, or 0 */
   };
   uint16_t nobjs; /* [const] objects, 0 for a large block */
   union {
     uint16_t nfree;  /* [lock: central] set bits */
-    uint16_t offset; /* [const] of a large block in its first page, see B2 */
+    uint16_t offset; /* [const] of a large block in the first page, see B2 */
   };
   union {
     uint16_t fresh; /* [lock: central] first object never handed out */
-    uint16_t slot;  /* [const] of a large block, the number of its slot among
-                       the guarded ones, see guarded.h; or 0 */
+    uint16_t slot;  /* [const] of a large block, the number of its guarded
+                       slot, see guarded.h; or 0 */
   };
   uint8_t class_id; /* [const] size class, 0 for a large block */
-  uint8_t bucket;   /* [lock: central] its list there, 0 for none */
+  uint8_t bucket;   /* [lock: central] the list it is in, 0 for none */
   bool held;        /* [lock: central] its pages are being returned, see S5 */
   bool mapped;      /* [lock: central] or as npages: see mapped.h */
   uint64_t bits[];  /* [lock: central] bit per object, 1 = free */
@@ -87,24 +87,24 @@ span_block(const struct span *span)
   return span->start + span->offset;
 }
 
-/* Objects that the central list can still hand out of the span. */
+/* Objects that the central list can still hand out from the span. */
 static inline unsigned
 span_available(const struct span *span)
 {
   return (unsigned)span->nfree + span->nobjs - span->fresh;
 }
 
-/* Objects that are live or cached. */
+/* Objects that are in use or cached. */
 static inline unsigned
 span_outstanding(const struct span *span)
 {
   return (unsigned)span->fresh - span->nfree;
 }
 
-/* Descriptors; NULL when there is no memory. */
+/* Makes a descriptor; NULL when there is no memory. */
 MUST_CHECK struct span *tcmi_span_new(unsigned nobjs);
 void tcmi_span_delete(struct span *span);
-/* Of @n spans of one size of descriptor, under one lock. */
+/* Deletes @n descriptors of one size under one lock. */
 void tcmi_span_delete_all(struct span *const *spans, unsigned n);
 
 #endif /* TCM_HEAP_SPAN_H */
