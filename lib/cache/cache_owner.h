@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * cache_owner.h - what the slow side knows of a thread cache, for the files that
- * work on it.
+ * cache_owner.h - the slow side of a thread cache, shared by three files.
  *
- *     thread_cache.c      bins run empty and full, grow and shrink
- *     cache_budget.c      how much a cache, and all of them, may hold
- *     thread_registry.c   caches are made, orphaned, adopted, counted
+ *     thread_cache.c      refills, flushes, grows and shrinks bins
+ *     cache_budget.c      limits one cache, and all of them together
+ *     thread_registry.c   creates, orphans, adopts and counts caches
  *
  *     struct cache_owner: | struct thread_cache | states, budget, links |
  *                           ^ the pointer in thread-local storage
@@ -20,7 +19,7 @@
 #include "cache/thread_cache.h"
 #include "heap/span.h"
 
-/* Orphans that wait for a thread; the others are flushed by slow paths. */
+/* Orphaned caches that are kept for new threads; slow paths flush the rest. */
 #define ORPHANS_MAX 4
 
 /* After this many overflows without a miss, a bin keeps only a few objects: the
@@ -30,48 +29,48 @@
 
 /* The slow side of a bin.  All fields: [owner thread] */
 struct bin_state {
-  void **base;          /* first slot; others read it for statistics */
+  void **base;          /* first slot; other threads read it for statistics */
   uint16_t cap;         /* usable slots */
   uint16_t slots;       /* allocated slots, without the NULL below */
-  uint16_t seen;        /* objects at the last look, for idleness */
-  uint16_t seen_shared; /* objects in the transfer cache at the last look */
-  uint16_t inherited;   /* objects left of those it had for a former thread */
-  uint8_t overflows;    /* since it ran empty; OVERFLOWS_MAX at most */
+  uint16_t seen;        /* objects at the last idle check */
+  uint16_t seen_shared; /* objects in the transfer cache at that check */
+  uint16_t inherited;   /* objects left from the previous owner */
+  uint8_t overflows;    /* since it ran empty; at most OVERFLOWS_MAX */
 };
 
 struct cache_owner {
-  struct thread_cache hot; /* [owner thread] first: the two are one */
+  struct thread_cache hot; /* [owner thread] must be first, see owner_of() */
   struct bin_state states[SIZE_CLASS_COUNT]; /* [owner thread] */
   struct list link;                          /* [lock: registry] all caches */
   struct cache_owner *next_orphan;           /* [lock: registry] */
   size_t capacity_bytes; /* [owner thread] sum of cap * size */
-  size_t pooled;         /* [owner thread] of its charge, in the pool */
-  unsigned look;         /* [owner thread] next bin to look at */
+  size_t pooled;         /* [owner thread] part of its charge in the pool */
+  unsigned look;         /* [owner thread] the last class checked */
   unsigned ticks;        /* [owner thread] slow paths taken */
-  unsigned large_frees;  /* [owner thread] with no large allocation between */
-  uint32_t thread;       /* [atomic: relaxed] id of the thread; 0: an orphan */
-  struct cache_traffic traffic; /* [owner thread] others read it */
-  uint64_t sample_random; /* [owner thread] where its random words stand */
-  uint64_t order_random;  /* [owner thread] the same for TCM_RANDOM_ORDER */
-  uint64_t sample_mean;   /* [owner thread] bytes, for the next sample */
-  bool is_told;           /* [owner thread] see stats_count_slow_malloc() */
+  unsigned large_frees;  /* [owner thread] with no large malloc in between */
+  uint32_t thread;       /* [atomic: relaxed] thread id; 0: orphaned */
+  struct cache_traffic traffic; /* [owner thread] other threads read it */
+  uint64_t sample_random;       /* [owner thread] random state for samples */
+  uint64_t order_random; /* [owner thread] the same for TCM_RANDOM_ORDER */
+  uint64_t sample_mean;  /* [owner thread] mean bytes to the next sample */
+  bool is_told;          /* [owner thread] see stats_count_slow_malloc() */
 };
 
 struct cache_registry {
-  struct list caches;          /* [lock: registry] all, orphans too */
-  struct cache_owner *orphans; /* [lock: registry] last handed on first */
+  struct list caches;          /* [lock: registry] all, orphaned ones too */
+  struct cache_owner *orphans; /* [lock: registry] newest first */
   size_t ncaches;              /* [lock: registry] */
   size_t norphans;             /* [atomic: relaxed] written under the lock */
   size_t sharers;              /* [atomic: relaxed] caches that have a share,
                                   written under the lock */
-  /* On a line of its own, since all slow paths read norphans. */
+  /* On a separate cache line, because all slow paths read norphans. */
   size_t pool_bytes CACHE_ALIGNED; /* [atomic: relaxed] charges beyond shares */
-  struct cache_traffic ended; /* [lock: registry] of caches that are no more */
+  struct cache_traffic ended;      /* [lock: registry] of deleted caches */
 };
 
 extern struct cache_registry tcmi_cache_registry;
 
-/* Gives all that the cache holds to the floors below. */
+/* Flushes everything that the cache holds. */
 void tcmi_cache_owner_flush(struct cache_owner *owner);
 
 static inline struct cache_owner *
@@ -80,7 +79,7 @@ owner_of(struct thread_cache *cache)
   return (struct cache_owner *)(void *)cache;
 }
 
-/* What counts against the budget: room in bins, and the held block. */
+/* Bytes that count against the budget: capacity of bins, and the held block. */
 static inline size_t
 cache_charge(const struct cache_owner *owner)
 {
@@ -89,10 +88,10 @@ cache_charge(const struct cache_owner *owner)
 
 /* Whether the cache may hold @bytes more. */
 bool tcmi_cache_allows(const struct cache_owner *owner, size_t bytes);
-/* After a change of its charge. */
+/* Call it after the charge has changed. */
 void tcmi_cache_recharge(struct cache_owner *owner);
-/* Whether the cache must give back: it is beyond its share and all together
- * are beyond the pool. */
+/* Whether the cache must shrink: it exceeds its share, and all caches together
+ * exceed the pool. */
 bool tcmi_cache_is_over(struct cache_owner *owner);
 
 static inline unsigned

@@ -2,19 +2,21 @@
 /*
  * The slow side: what happens when a bin is empty or full.
  *
- * Capacity grows by use.  Up to two batches a bin doubles on each miss or
- * overflow; beyond that on a miss, and only when it overflowed since the last
- * one, which shows that a larger stack would have held the swing, and only while
- * the caches are a small part of the heap.  It shrinks when idle: now and then a
- * slow path looks at one other class, and a bin or transfer cache that holds
- * what it held at the last look is emptied.  What lies there costs more than its
- * own bytes: a cached object keeps its whole span from going back, and a program
- * that turns to other sizes would leave spans behind in each.
+ * Bins grow with use.  Up to two batches, a bin grows on each miss or overflow.
+ * Beyond that, it doubles only on a miss, only if it has overflowed since the
+ * previous miss (a larger stack would then have held the swing), and only while
+ * the caches are a small part of the heap.
  *
- * Rejected: stealing capacity from other threads, since a thread's own cache
- * could then change under it, and the fast path would need an atomic.  And
- * flushing what a run of frees left as soon as the thread uses other sizes: a
- * program that alternates between sizes pays more than others save.
+ * Bins shrink when idle.  Every few slow paths check one other class: a bin or
+ * transfer cache that holds as many objects as at the last check is emptied.
+ * Cached objects cost more than their own bytes: each keeps its whole span from
+ * returning to the page heap, and a program that moves on to other sizes would
+ * leave such spans behind in each class.
+ *
+ * Rejected: stealing capacity from other threads.  A thread's cache could then
+ * change under it, and the fast path would need an atomic operation.
+ * Rejected: flushing what a run of frees left as soon as the thread uses other
+ * sizes.  A program that alternates between sizes pays more than others save.
  */
 #include "config.h"
 
@@ -38,13 +40,14 @@
 #include "heap/pagemap.h"
 
 #define FIRST_SLOTS 7  /* with the NULL below, one granule */
-#define SLOTS_MAX 2047 /* slots: a swing of a thousand blocks fits */
+#define SLOTS_MAX 2047 /* slots: hold a swing of a thousand blocks */
 #define BYTES_MAX ((size_t)256 << 10)
-/* In a small heap, bins may grow beyond two batches while all hold this much. */
+/* Even in a small heap, bins may grow beyond two batches while the capacity of
+ * all caches is at most this. */
 #define SWING_BYTES ((size_t)2 << 20)
-#define LOOK_EVERY 8 /* slow paths to a look at one class */
+#define LOOK_EVERY 8 /* slow paths between idle checks of one class */
 
-/* Slots that a bin may have at most. */
+/* The largest capacity that a bin may have. */
 static unsigned
 bin_most(unsigned c)
 {
@@ -54,7 +57,7 @@ bin_most(unsigned c)
                             2 * (size_t)tcmi_size_classes[c].batch);
 }
 
-/* The capacity that a bin begins with and may always have: a kilobyte, or one
+/* The capacity that a bin begins with and may always have: a kilobyte or one
  * object. */
 static unsigned
 first_capacity(unsigned c)
@@ -63,7 +66,7 @@ first_capacity(unsigned c)
                             FIRST_SLOTS);
 }
 
-/* Replaces the array of a bin by one of @slots slots. */
+/* Replaces the array of a bin with one of @slots slots. */
 static bool
 bin_move(struct cache_owner *owner, unsigned c, unsigned slots)
 {
@@ -86,7 +89,7 @@ bin_move(struct cache_owner *owner, unsigned c, unsigned slots)
   return true;
 }
 
-/* Whether the bins of one cache may hold @bytes more than they do. */
+/* Whether the bins of the cache may hold @bytes more. */
 static bool
 budget_allows(const struct cache_owner *owner, size_t bytes)
 {
@@ -95,7 +98,7 @@ budget_allows(const struct cache_owner *owner, size_t bytes)
          tcmi_cache_allows(owner, bytes);
 }
 
-/* Sets the capacity of a bin, which holds no more than that. */
+/* Sets the capacity of a bin that holds at most @cap objects. */
 static bool
 bin_resize(struct cache_owner *owner, unsigned c, unsigned cap)
 {
@@ -115,7 +118,7 @@ bin_resize(struct cache_owner *owner, unsigned c, unsigned cap)
   return true;
 }
 
-/* Gives the @n objects at the bottom of a bin, the coldest, to the transfer
+/* Flushes the @n coldest objects, those at the bottom of a bin, to the transfer
  * cache. */
 static void
 bin_flush(struct cache_owner *owner, unsigned c, unsigned n)
@@ -135,8 +138,8 @@ bin_flush(struct cache_owner *owner, unsigned c, unsigned n)
   atomic_store_relaxed(&bin->top, state->base + left);
 }
 
-/* The bin that may hold most, in bytes; 0 if none may hold more than it always
- * may. */
+/* The bin with the largest capacity in bytes; 0 if no bin has more than its
+ * first capacity. */
 static unsigned
 largest_bin(const struct cache_owner *owner)
 {
@@ -153,7 +156,7 @@ largest_bin(const struct cache_owner *owner)
   return largest;
 }
 
-/* Halves what a bin may hold. */
+/* Halves the capacity of a bin. */
 static void
 bin_halve(struct cache_owner *owner, unsigned c)
 {
@@ -166,8 +169,9 @@ bin_halve(struct cache_owner *owner, unsigned c)
   (void)bin_resize(owner, c, cap);
 }
 
-/* @cap, or the capacity that the bin has, if the budget is used up.  A bin then
- * gets its batches from the largest one, if that has twice what it needs. */
+/* Returns @cap, or the present capacity if the budget is used up.  Before a bin
+ * goes without two batches, it takes capacity from the largest bin, if that has
+ * twice what it needs. */
 static unsigned
 affordable(struct cache_owner *owner, unsigned c, unsigned cap)
 {
@@ -186,7 +190,7 @@ affordable(struct cache_owner *owner, unsigned c, unsigned cap)
   return budget_allows(owner, more) ? cap : now;
 }
 
-/* The next larger capacity: twice, while that is little memory. */
+/* The next larger capacity: double, but at most 2 KiB or one object more. */
 static unsigned
 next_capacity(struct cache_owner *owner, unsigned c, unsigned most)
 {
@@ -196,7 +200,7 @@ next_capacity(struct cache_owner *owner, unsigned c, unsigned most)
   return affordable(owner, c, (unsigned)min_size(cap + step, most));
 }
 
-/* Gives the objects of a bin above its first @keep to the central list. */
+/* Flushes all but the first @keep objects of a bin to the central list. */
 static void
 bin_to_central(struct cache_owner *owner, unsigned c, unsigned keep)
 {
@@ -208,8 +212,8 @@ bin_to_central(struct cache_owner *owner, unsigned c, unsigned keep)
   atomic_store_relaxed(&owner->hot.bins[c].top, kept);
 }
 
-/* Gives all objects of a bin to the central list, where they can complete
- * whole spans. */
+/* Flushes all objects of a bin to the central list, where they can empty whole
+ * spans. */
 static void
 bin_reclaim(struct cache_owner *owner, unsigned c)
 {
@@ -221,8 +225,8 @@ bin_reclaim(struct cache_owner *owner, unsigned c)
   state->overflows = OVERFLOWS_MAX;
 }
 
-/* One look at one class, but not at @busy, which is full or empty just now; see
- * the head of this file. */
+/* Checks the next class for idleness, except @busy, whose bin is full or empty
+ * now; see the head of this file. */
 static void
 shrink_if_idle(struct cache_owner *owner, unsigned busy)
 {
@@ -281,8 +285,8 @@ slow_path_tick(struct cache_owner *owner, unsigned busy)
     (void)tcmi_thread_cache_flush_orphan();
 }
 
-/* Whether the caches would be small beside the heap if each held as much as
- * this one may. */
+/* Whether the caches would be small compared with the heap if each had the
+ * capacity of this one. */
 static bool
 swings_may_grow(const struct cache_owner *owner)
 {
@@ -292,7 +296,7 @@ swings_may_grow(const struct cache_owner *owner)
          max_size(tcmi_page_heap_used_bytes() / 8, SWING_BYTES);
 }
 
-/* The capacity that a bin which ran empty should have. */
+/* The new capacity for a bin that ran empty. */
 static unsigned
 capacity_after_miss(struct cache_owner *owner, unsigned c)
 {
@@ -318,8 +322,8 @@ count_refill(struct cache_owner *owner, unsigned n)
   counter_add(&owner->traffic.objects, n);
 }
 
-/* Puts objects of a new span, which no other thread has a part of, into a bin
- * that is empty; it stays so if there is no memory. */
+/* Fills an empty bin with objects of a new span, of which no other thread has a
+ * part.  The bin stays empty if there is no memory. */
 static void
 fill_with_new(struct cache_owner *owner, unsigned c)
 {
@@ -337,9 +341,9 @@ fill_with_new(struct cache_owner *owner, unsigned c)
   atomic_store_relaxed(&owner->hot.bins[c].top, base + n);
 }
 
-/* The thread's first allocation of a class smaller than a cache line.  What it
- * freed before was others', whose neighbours in the line may still be in use by
- * their threads: that is given away. */
+/* The thread's first allocation from a class up to a cache line.  What it freed
+ * before came from other threads, which may still use other objects in the same
+ * lines.  So the bin is flushed. */
 static void
 begin_to_allocate(struct cache_owner *owner, unsigned c)
 {
@@ -359,7 +363,8 @@ begin_to_allocate(struct cache_owner *owner, unsigned c)
     fill_with_new(owner, c);
 }
 
-/* Apart from the tick, which has a batch on the stack too. */
+/* Not inlined: the tick has a batch on the stack too, and the frames must not
+ * add up. */
 static NOINLINE void *
 refill(struct thread_cache *cache, unsigned c)
 {
@@ -406,8 +411,8 @@ tcmi_thread_cache_refill(struct thread_cache *cache, unsigned c)
   return refill(cache, c);
 }
 
-/* The capacity that a full bin should have: twice, up to two batches, or a few
- * objects if its thread only frees; it may fall asleep with what is in there. */
+/* The new capacity for a full bin: more, up to two batches; or a few objects if
+ * its thread only frees, because that thread may sleep with a full bin. */
 static unsigned
 capacity_after_overflow(struct cache_owner *owner, unsigned c)
 {
@@ -426,7 +431,7 @@ capacity_after_overflow(struct cache_owner *owner, unsigned c)
   return state->overflows == OVERFLOWS_MAX ? most : state->cap;
 }
 
-/* Gives a full bin more room, or less; false if it is to be flushed. */
+/* Grows or shrinks a full bin; false if it must be flushed instead. */
 static bool
 bin_adjust(struct cache_owner *owner, unsigned c)
 {
@@ -452,7 +457,7 @@ tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned c, void *object)
   if (!bin_adjust(owner, c)) {
     count = owner->states[c].base == NULL ? 0 : bin_count(owner, c);
     if (count == 0) {
-      /* Not even the first array could be had. */
+      /* Not even the first array could be allocated. */
       tcmi_transfer_insert(c, &object, 1);
       return;
     }
@@ -490,7 +495,8 @@ tcmi_thread_cache_push(struct thread_cache *cache, unsigned c, void *object)
     swap_top(owner_of(cache), c);
 }
 
-/* Small blocks by the closed window, large ones since none has the size. */
+/* A closed window diverts small blocks.  Large blocks are diverted because none
+ * has the size of the charge, which is now 0. */
 void
 tcmi_thread_cache_divert(struct thread_cache *cache)
 {

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * thread_cache.h - the free objects that one thread keeps for itself.
+ * thread_cache.h - the free objects that one thread caches.
  *
- * Per size class an array of pointers, a stack that grows upwards:
+ * Each size class has a bin, an array of pointers used as a stack that grows
+ * upward:
  *
  *     base[-1]  base[0]                     top           lim
  *     | NULL  | object | object | ... | object |    |    |
  *                                        ^ next to be allocated
  *
- * malloc pops, free pushes; both write the object's mark, see mark.h.  The NULL below the
- * stack is what an empty one pops, so that "empty" needs no test of its own.
- * Bin 0 is a stack that is empty and full at once: a class that is 0 - memory
- * that is not the heap's, a large block, a closed cache - ends there and takes
- * the slow path without a test.
+ * malloc pops and free pushes; both write the object's mark, see mark.h.
+ * Popping an empty bin yields the NULL below it, so that "empty" needs no extra
+ * test.  Bin 0 is empty and full at once.  Class 0 (memory outside the heap, a
+ * large block, or a closed cache) leads there, and takes the slow path without
+ * an extra test.
  *
- * The window is a row of leaves of the pagemap: that of the first arena at
- * first, then that of the last object that was freed outside it.  A free looks
- * its page up there without walking the tree; an address outside, or one that
+ * The window is a row of pagemap leaves: first that of the first arena, later
+ * that of the last object freed outside the window.  free() looks up a page
+ * there without walking the tree.  An address outside the window, or one that
  * is not a multiple of 16, fails one comparison:
  *
  *     (rotate(address, 4) - rotate(window, 4)) / (PAGE_SIZE / 16) < pages
@@ -27,22 +28,23 @@
  *       free() checks that an object begins there and is not marked as free.
  *   T3  the capacity of a bin is at most bin_most(c); the sum of capacity
  *       times size is at most the option thread_cache_bytes, and so is the
- *       held large block; both together are at most the share of the cache
- *       and what the pool allows, see cache_budget.c.  Each bin may always
- *       hold a kilobyte, or one object.
- *   T4  a cache is used by one thread, or waits as an orphan in the registry.
- *   T5  the tags of the classes up to LINE_CLASS_MAX are 0 until the thread has
- *       allocated of the class.
- *   T6  while sample_left is not 0 all tags are 0: each malloc takes the slow
- *       path, whose first step counts the bytes, see thread_cache_pop_counted().
- *       Another thread may set tags to 0 at any time, and nothing else.
+ *       size of the held large block; both together are at most the share of
+ *       the cache plus what the pool allows, see cache_budget.c.  Each bin may
+ *       always hold a kilobyte or one object.
+ *   T4  a cache belongs to one thread, or is orphaned in the registry.
+ *   T5  the tags of a class up to LINE_CLASS_MAX are 0 until the thread has
+ *       allocated from the class.
+ *   T6  while sample_left is not 0, all tags are 0: each malloc takes the slow
+ *       path, whose first step, thread_cache_pop_counted(), counts the bytes.
+ *       Another thread may set tags to 0 at any time, but may change nothing
+ *       else.
  *
- * A cache is closed when its tags are all 0 and its window is empty: then each
- * operation takes the slow path.  That is the seam for checks, and the only
- * way in which the fast path ever learns of anything.
+ * A cache is closed when its tags are all 0 and its window is empty: each
+ * operation then takes the slow path.  Checks hook in there.  Nothing else can
+ * change what the fast path does.
  *
- * Locking: none but for the registry.  Other threads read top and base for
- * statistics alone, with relaxed order.
+ * Locking: none, except for the registry.  Other threads read top and base only
+ * for statistics, in relaxed order.
  */
 #ifndef TCM_CACHE_THREAD_CACHE_H
 #define TCM_CACHE_THREAD_CACHE_H
@@ -64,15 +66,15 @@ struct bin {
 struct thread_cache {
   struct bin bins[SIZE_CLASS_COUNT]; /* by class; a tag is half an offset */
   struct pagemap_window window;      /* no pages: closed */
-  uintptr_t mark;                    /* what free objects bear, see mark.h */
+  uintptr_t mark;                    /* of free objects, see mark.h */
   uint8_t small_tags[SIZE_CLASS_SMALL_TAGS_LENGTH];
   uint8_t middle_tags[SIZE_CLASS_MIDDLE_TAGS_LENGTH];
-  struct span *large;  /* a held large block, or NULL */
-  size_t large_charge; /* its size, or that of the last one: what is charged */
-  size_t large_step;   /* a request less than this below it fits, see pop */
-  size_t sample_left;  /* bytes until the next sample; 0: none is taken */
-  uint32_t sample_epoch; /* of the profile, when that was last looked at */
-  uint8_t begun;         /* bit per class up to LINE_CLASS_MAX: allocated of */
+  struct span *large;    /* a held large block, or NULL */
+  size_t large_charge;   /* bytes charged: the size of it, or of the last one */
+  size_t large_step;     /* a request fits if less than this below the charge */
+  size_t sample_left;    /* bytes until the next sample; 0: no sampling */
+  uint32_t sample_epoch; /* epoch of the profile when last checked */
+  uint8_t begun; /* one bit per class up to LINE_CLASS_MAX: has allocated */
 };
 
 enum cache_state {
@@ -80,21 +82,21 @@ enum cache_state {
   CACHE_STARTING, /* it is getting its cache: operate without one */
   CACHE_OPEN,     /* it has one */
   CACHE_CLOSED,   /* it works without one: the option "check" */
-  CACHE_GONE      /* it handed its cache on: operate without one */
+  CACHE_GONE      /* its cache was orphaned: operate without one */
 };
 
-/* Initially a cache that is closed; never NULL.  [owner thread] */
+/* Initially a closed cache; never NULL.  [owner thread] */
 extern __thread struct thread_cache *tcmi_thread_cache;
 extern __thread uint8_t tcmi_thread_cache_state;
 
 extern struct lock tcmi_registry_lock;
 
-/* Gives the calling thread a cache: an orphan's, or a new one.  False when the
- * system gives no memory. */
+/* Adopts an orphaned cache for the calling thread, or creates one.  False when
+ * the OS gives no memory. */
 MUST_CHECK bool tcmi_thread_cache_open(void);
-/* Hands the calling thread's cache on, in constant time. */
+/* Orphans the calling thread's cache, in constant time. */
 void tcmi_thread_cache_hand_on(void);
-/* Detaches the calling thread from any cache, with the given state. */
+/* Detaches the calling thread from its cache, and sets its state. */
 void tcmi_thread_cache_detach(enum cache_state state);
 
 /* Gets objects of the class and returns one of them; NULL without memory. */
@@ -103,42 +105,43 @@ void *tcmi_thread_cache_refill(struct thread_cache *cache, unsigned class_id);
 void tcmi_thread_cache_overflow(struct thread_cache *cache, unsigned class_id,
                                 void *object);
 
-/* Puts @object in the bin of its class, with room made if need be. */
+/* Puts @object in the bin of its class; makes room if the bin is full. */
 void tcmi_thread_cache_push(struct thread_cache *cache, unsigned class_id,
                             void *object);
 
-/* Gives all objects of the cache to the transfer caches, and to the central
- * lists what has no room there. */
+/* Flushes all objects of the cache to the transfer caches, and those that do
+ * not fit there to the central lists. */
 void tcmi_thread_cache_flush(struct thread_cache *cache);
-/* The same for one class; how many objects that were. */
+/* The same for one class; returns how many objects. */
 unsigned tcmi_thread_cache_flush_class(struct thread_cache *cache,
                                        unsigned class_id);
-/* Whether an object of the class is in any cache or free in its span.  Called for
- * an object that has the mark.  Cost: a search through all caches. */
+/* Whether an object of the class is in any cache or free in its span.  Called
+ * for an object that has the mark.  Cost: a search through all caches. */
 bool tcmi_object_is_free(unsigned class_id, void *object);
 /* Makes the next free of the calling thread take the slow path. */
 void tcmi_thread_cache_divert(struct thread_cache *cache);
 
-/* Lets mallocs of the calling thread take the slow path, and count; and lets
- * them be fast again. */
+/* The first makes mallocs of the calling thread take the slow path, where they
+ * are counted; the second makes them fast again. */
 void tcmi_thread_cache_close_tags(struct thread_cache *cache);
 void tcmi_thread_cache_open_tags(struct thread_cache *cache);
-/* The first for all caches, whoever uses them. */
+/* Closes the tags of all caches, also those of other threads. */
 void tcmi_thread_cache_close_all_tags(void);
 
-/* Gives what one orphan holds to the transfer caches and deletes it; false if
+/* Flushes one orphaned cache to the transfer caches and deletes it; false if
  * there was none. */
 bool tcmi_thread_cache_flush_orphan(void);
 
-/* In the child of a fork: the caches of threads that are no more. */
+/* In the child of a fork: abandons the caches of threads that do not exist in
+ * the child. */
 void tcmi_thread_cache_after_fork(void);
 
-/* What went through a cache, ever.  All fields: [owner thread], read by
- * anybody. */
+/* Totals of what went through a cache.  All fields: [owner thread], read by any
+ * thread. */
 struct cache_traffic {
-  uint64_t refills;      /* bins filled from the floors below */
-  uint64_t objects;      /* that came with them */
-  uint64_t flushes;      /* bins emptied, or a part of one */
+  uint64_t refills;      /* of bins, from the lower tiers */
+  uint64_t objects;      /* that the refills moved */
+  uint64_t flushes;      /* of bins, or of a part of one */
   uint64_t slow_mallocs; /* the next three as in struct stats_page */
   uint64_t slow_frees;
   uint64_t large_mallocs;
@@ -158,15 +161,15 @@ traffic_add(struct cache_traffic *sum, const struct cache_traffic *more)
 struct thread_cache_stats {
   uint64_t bytes;               /* [const] in all caches */
   uint64_t caches;              /* [const] */
-  uint64_t orphans;             /* [const] of them */
+  uint64_t orphans;             /* [const] of these, orphaned */
   uint64_t large_bytes;         /* [const] of bytes, in held large blocks */
   uint64_t large_blocks;        /* [const] held large blocks */
-  struct cache_traffic traffic; /* [const] of all, and of those that ended */
+  struct cache_traffic traffic; /* [const] of all caches, deleted ones too */
   bool complete;                /* [const] the registry could be read */
   uint64_t objects[SIZE_CLASS_COUNT]; /* [const] in the bins, by class */
 };
-/* Reads all caches.  Waits a moment for the registry, but not for ever: a
- * report must come also when the lock's holder is interrupted or dead. */
+/* Reads all caches.  Waits only for a limited time for the registry: a report
+ * must be possible even if the lock's holder is interrupted or dead. */
 void tcmi_thread_cache_stats(struct thread_cache_stats *stats);
 
 /* Objects in the bins of class @class_id of all caches. */
@@ -178,9 +181,9 @@ void tcmi_thread_cache_verify(void);
 /* The last class of objects up to a cache line: 64 bytes. */
 #define LINE_CLASS_MAX 4
 
-/* Whether the thread has allocated of the class.  For those up to a cache line
- * the tags that malloc looks at are 0 until then, so that it does not find what
- * the thread freed before: others' objects, between objects of theirs. */
+/* Whether the thread has allocated from the class.  Until then, the tags of a
+ * class up to a cache line are 0, so that malloc does not find what the thread
+ * has freed: objects of other threads, next to objects that those still use. */
 static inline bool
 thread_cache_has_allocated(const struct thread_cache *cache, unsigned class_id)
 {

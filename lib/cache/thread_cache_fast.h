@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * thread_cache_fast.h - the fast path, alone: no lock, no atomic operation, no
- * call, no loop.
+ * thread_cache_fast.h - the fast path: no lock, no atomic operation, no call,
+ * no loop.
  *
- * Budget on x86-64, to the ret: malloc of a small size 15 instructions, free
- * 28, and 53 at most where the window moves; a test counts them in the library.
+ * Budget on x86-64, up to the ret: 15 instructions for malloc of a small size,
+ * 28 for free, at most 53 if the window moves; a test counts them.
  *
  * A tag addresses its bin directly: 2 * class * 8 bytes = class * 16, the size
- * of a bin.  free checks an object before it keeps it: tcm-internals(7), "A wrong
- * free", says how and why.
+ * of a bin.  free checks an object before it caches it: tcm-internals(7),
+ * "A wrong free", explains how and why.
  */
 #ifndef TCM_CACHE_THREAD_CACHE_FAST_H
 #define TCM_CACHE_THREAD_CACHE_FAST_H
@@ -24,9 +24,9 @@
 
 _Static_assert(sizeof(struct bin) == 2 * sizeof(void *), "a bin is two words");
 
-/* A value whose origin the compiler forgets: it then addresses the bin afresh
- * each time, in the instruction that uses it, instead of computing its address
- * first.  The other forms leave the register of the result to the result. */
+/* Hides from the compiler where a value came from.  The compiler then addresses
+ * the bin in each instruction that uses it, instead of computing its address
+ * first.  The other forms keep the result's register free for the result. */
 #define OPAQUE(value) __asm__("" : "+r"(value))
 #ifdef __x86_64__
 #define OPAQUE_ASIDE(value) __asm__("" : "+d"(value))
@@ -97,7 +97,7 @@ thread_cache_tag_size(size_t tag)
 }
 
 /* The place of an address in the window, in steps of BLOCK_ALIGN; beyond all
- * its pages if it is no multiple of that. */
+ * pages if the address is not a multiple of BLOCK_ALIGN. */
 static ALWAYS_INLINE uintptr_t
 window_place(const struct pagemap_window *window, const void *object)
 {
@@ -114,7 +114,7 @@ is_start(size_t tag, uint32_t place)
   return place * starts->factor < starts->limit;
 }
 
-/* Keeps a block for the next malloc; false: take the slow path. */
+/* Caches a block for the next malloc; false: take the slow path. */
 static ALWAYS_INLINE bool
 thread_cache_try_push(void *object)
 {
@@ -141,8 +141,8 @@ thread_cache_try_push(void *object)
   return true;
 }
 
-/* The leaf of the pagemap for a rotated address: NULL too if the address is no
- * multiple of 16. */
+/* The pagemap leaf for a rotated address, or NULL; always NULL if the address
+ * is not a multiple of 16. */
 static ALWAYS_INLINE struct pagemap_leaf *
 leaf_of_rotated(uintptr_t rotated)
 {
@@ -153,11 +153,11 @@ leaf_of_rotated(uintptr_t rotated)
              : atomic_load_acquire(&tcmi_pagemap_root[i]);
 }
 
-/* The slow side's first step: pushes an object outside the window, which then
- * moves to the object's row.  With a closed window each free takes the slow path,
- * see tcmi_thread_cache_divert().
+/* The first step of the slow path: pushes an object outside the window, and
+ * moves the window to the object's row.  With a closed window, each free takes
+ * the slow path, see tcmi_thread_cache_divert().
  *
- * Rejected: a second window: three rows miss both. */
+ * Rejected: a second window.  Objects in three rows would miss both. */
 static ALWAYS_INLINE bool
 thread_cache_try_push_outside(void *object)
 {
@@ -186,8 +186,8 @@ thread_cache_try_push_outside(void *object)
   return true;
 }
 
-/* The tag of the class of a block, or 0: a large block, none of the heap's, or
- * one that was just freed.  In a closed cache every tag counts as 0. */
+/* The tag of a block's class; 0 for a large block, an address outside the heap,
+ * or a block that is already free.  In a closed cache every tag counts as 0. */
 static ALWAYS_INLINE size_t
 thread_cache_tag_of(const void *object)
 {
@@ -214,9 +214,9 @@ thread_cache_tag_of(const void *object)
   return tag;
 }
 
-/* The slow side's first step of a thread that takes samples: as
- * thread_cache_pop(), with its tags replaced by those of the tables, and the
- * bytes counted.  NULL too when the next sample is due. */
+/* The first step of the slow path in a thread that takes samples: pops like
+ * thread_cache_pop(), but with the tags of the tables, and counts the bytes.
+ * Also NULL when the next sample is due. */
 static ALWAYS_INLINE void *
 thread_cache_pop_counted(size_t size)
 {

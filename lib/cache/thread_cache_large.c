@@ -8,8 +8,8 @@
 #include "cache/cache_owner.h"
 #include "heap/large.h"
 
-/* Frees of large blocks in a row after which a thread holds none: it allocates
- * none either, and may fall asleep with what it holds. */
+/* After this many frees of large blocks in a row, a thread holds none: it has
+ * stopped allocating them, and may sleep with the block that it holds. */
 #define LARGE_FREES 4
 
 /* Gives the held block to the page heap. */
@@ -24,7 +24,8 @@ drop_large(struct cache_owner *owner)
   tcmi_large_free(span);
 }
 
-/* The charge stays while blocks of one size come and go. */
+/* Charges @bytes for the held block, if allowed.  The charge does not change
+ * while blocks of one size come and go. */
 static bool
 charge_large(struct cache_owner *owner, size_t bytes)
 {

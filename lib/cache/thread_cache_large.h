@@ -6,14 +6,13 @@
  *                                |
  *                                +-----> page heap, on any other request
  *
- * The block that was freed last is kept for the next request of its number of
- * pages.  Any other request, and any other free of a large block, gives it to
- * the page heap first, so that it never stands in the way of reuse.  A thread
- * that only frees keeps none.
+ * The large block that was freed last is held for the next request of its
+ * number of pages.  Any other large request or free first gives it to the page
+ * heap, so that it never prevents reuse.  A thread that only frees holds none.
  *
  * Invariants: T3 of thread_cache.h, S5 of span.h; and
- *   L1  large_charge stays when the block is handed out: blocks of one size
- *       that come and go change no budget.
+ *   L1  large_charge does not change when the block is handed out: blocks of
+ *       one size that come and go do not change the budget.
  *
  * Locking: none; all of it belongs to the owner thread.
  */
@@ -26,7 +25,7 @@
 #include "heap/pagemap.h"
 #include "heap/span.h"
 
-/* Whether the block is kept now. */
+/* Holds a freed block, if allowed; whether it is held now. */
 MUST_CHECK bool tcmi_thread_cache_keep_large(struct thread_cache *cache,
                                              struct span *span);
 /* The held block if it has @npages pages, or NULL. */
@@ -35,8 +34,9 @@ struct span *tcmi_thread_cache_take_large(struct thread_cache *cache,
 /* Gives the held block to the page heap. */
 void tcmi_thread_cache_flush_large(struct thread_cache *cache);
 
-/* Large blocks of one size that come and go take the next two, on the slow
- * side's first steps: the held block for @size bytes, or NULL. */
+/* The next two serve large blocks of one size that come and go, in the first
+ * step of the slow path.  This one returns the held block for @size bytes, or
+ * NULL. */
 static ALWAYS_INLINE void *
 thread_cache_pop_large(size_t size)
 {
@@ -50,16 +50,17 @@ thread_cache_pop_large(size_t size)
   return (void *)span->start;
 }
 
-/* Holds a large block of the size that was held last; false: something about
- * it needs a closer look. */
+/* Holds a large block of the size that was held last; false: the block needs
+ * the full checks. */
 static ALWAYS_INLINE bool
 thread_cache_try_push_large(void *block)
 {
   struct thread_cache *cache = tcmi_thread_cache;
   struct span *span = pagemap_span((uintptr_t)block);
 
-  /* An atomic load, or the compiler reads the fields after nobjs with it; those
-   * are this thread's only if the span is a large block. */
+  /* An atomic load, because otherwise the compiler reads the next fields along
+   * with nobjs.  Those belong to this thread only if the span is a large
+   * block. */
   if (span == NULL || span->start != (uintptr_t)block ||
       atomic_load_relaxed(&span->nobjs) != 0)
     return false;
