@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What caches may hold: each its share, and what lies beyond it one pool.
+ * The budget of the caches: a share for each, and one pool for what exceeds it.
  *
- *     | share | share | share | ... , one a cache |  pool  |
- *      CACHE_SHARE each, or less, see option       for caches beyond a share
+ *     | share | share | share | ..., one per cache |  pool  |
+ *      CACHE_SHARE each, or less, see option        for caches beyond a share
  *
- * Thousands of threads grow their caches to a share without a word in common.
- * The pool is one word, written when a bin beyond the share changes its
- * capacity, which is rare.
+ * Thousands of threads can grow their caches to a share without writing a
+ * common word.  The pool is one such word.  It is written only when a cache
+ * beyond its share changes the capacity of a bin, which is rare.
  *
- * Rejected: charging contents instead of capacity.  An owner knows what its
- * cache holds on slow paths alone.  A cache that is empty then is full after as
- * many frees as its bins have slots, all of them on the fast path, and its
- * thread may fall asleep there: contents seen on slow paths bound nothing.
+ * Rejected: charging contents instead of capacity.  Only slow paths can measure
+ * what a cache holds.  If it is empty then, its thread can fill all slots with
+ * frees on the fast path, and then sleep.  So contents measured on slow paths
+ * bound nothing.
  *
- * Rejected: one budget of capacity without shares.  The threads that come first
- * use it up; of a thousand threads 58 % of the mallocs were slow.
+ * Rejected: one budget of capacity without shares.  The first threads use it
+ * up: with a thousand threads, 58 % of the mallocs were slow.
  */
 #include "config.h"
 
@@ -26,7 +26,7 @@
 #include "cache/cache_owner.h"
 #include "heap/arena.h"
 
-/* What a cache holds at most by itself. */
+/* The most that a cache may hold without the pool. */
 static size_t
 cache_share(void)
 {
@@ -42,7 +42,7 @@ beyond(size_t bytes, size_t limit)
   return bytes > limit ? bytes - limit : 0;
 }
 
-/* Whether the pool has @bytes more than what is charged to it. */
+/* Whether the pool has room for @bytes more. */
 static bool
 pool_allows(size_t bytes)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rejected: linked lists through the free objects.  A bit per object outside
- * them detects a double free exactly, tells which pages are wholly free, and
- * touches no cold object.
+ * Rejected: linked lists through the free objects.  One bit per object, outside
+ * the objects, detects a double free exactly, shows which pages are wholly
+ * free, and touches no cold object.
  */
 #include "config.h"
 
@@ -68,7 +68,7 @@ carved_pages(const struct span *span)
              : span_page_mask(0, span->fresh * size_class_size(span->class_id));
 }
 
-/* Whether pages that were in use have been returned to the system since. */
+/* Whether pages that were in use have since been returned to the OS. */
 static bool
 has_returned_pages(const struct span *span)
 {
@@ -98,8 +98,8 @@ take_bits(struct span *span, void **out, unsigned n)
   return taken;
 }
 
-/* Takes free objects on resident pages; with @refault also others, whose pages
- * become resident by it. */
+/* Takes free objects on resident pages; with @refault, also objects whose pages
+ * this makes resident. */
 static unsigned
 take_bits_by_page(struct span *span, void **out, unsigned n, bool refault)
 {
@@ -118,7 +118,7 @@ take_bits_by_page(struct span *span, void **out, unsigned n, bool refault)
 }
 
 /* Hands out objects for the first time: at most a system page of them, so that
- * a small process does not touch what it may never need. */
+ * a small process does not touch memory that it may never need. */
 static unsigned
 take_fresh(struct span *span, void **out, unsigned n)
 {
@@ -134,8 +134,8 @@ take_fresh(struct span *span, void **out, unsigned n)
   return count;
 }
 
-/* The number of a random free object.  If few are free, it is often the next one
- * after a random place. */
+/* The index of a random free object.  If few are free, it is often the next one
+ * after a random index. */
 static unsigned
 any_free(struct central_list *list, const struct span *span)
 {
@@ -169,7 +169,7 @@ take_random(struct central_list *list, struct span *span, void **out,
   return taken;
 }
 
-/* What is free just now is all that can have stayed free. */
+/* No more bytes than are idle now can have stayed idle. */
 static void
 note_idle_locked(struct central_list *list, unsigned class_id)
 {
@@ -203,7 +203,7 @@ take_from_span(struct central_list *list, struct span *span, void **out,
   return taken;
 }
 
-/* The span with the most objects out of it that still has some, or NULL. */
+/* A span in the fullest bucket that is not empty, or NULL. */
 static struct span *
 fullest_span(const struct central_list *list)
 {
@@ -213,7 +213,7 @@ fullest_span(const struct central_list *list)
                     struct span, link);
 }
 
-/* A new span of the class, known to the pagemap but in no list. */
+/* Creates a span of the class: in the pagemap, but in no list. */
 static struct span *
 span_create(unsigned class_id)
 {
@@ -229,7 +229,7 @@ span_create(unsigned class_id)
     tcmi_span_delete(span);
     return NULL;
   }
-  /* All objects count as freed, so that any of them can come first. */
+  /* All objects count as freed, so that any of them can be handed out first. */
   if (unlikely(tcmi_option(OPTION_random_order) != 0)) {
     bits_set_range(span->bits, 0, span->nobjs);
     span->nfree = span->fresh = span->nobjs;
@@ -238,7 +238,7 @@ span_create(unsigned class_id)
   return span;
 }
 
-/* The spans that a batch empties return under one lock of the page heap and one
+/* Returns all spans that a batch emptied with one lock of the page heap and one
  * of the metadata. */
 static void
 spans_destroy(struct span *const *spans, unsigned n)
@@ -255,9 +255,9 @@ tcmi_span_destroy(struct span *span)
   spans_destroy(&span, 1);
 }
 
-/* Gets a span from the page heap and takes objects of it at once: by the time
- * the caller came back for them others might be nearer, and the span would
- * stay in its list without any in use.  0 when there is no memory. */
+/* Gets a span from the page heap and takes objects from it at once.  If the
+ * caller came back for them later, it might find objects in other spans first,
+ * and the new span would stay in its list with none in use.  0: no memory. */
 static unsigned
 central_grow(struct central_list *list, unsigned class_id, void **out,
              unsigned n, bool *zero)
@@ -331,7 +331,7 @@ span_holds(const struct span *span, const void *object)
   return (uintptr_t)object - span->start < span_bytes(span);
 }
 
-/* What is wrong with giving @object, which lies in the span, back to it, or
+/* What is wrong with freeing @object, an address in the span; or
  * CENTRAL_VALID. */
 static enum central_verdict
 judge_locked(const struct span *span, uintptr_t object)
@@ -364,7 +364,7 @@ misuse_of(enum central_verdict verdict)
                                      : "double free";
 }
 
-/* Nothing may be locked while the program dies: its SIGABRT handler may
+/* Drops the lock before the abort: the program's SIGABRT handler may
  * allocate. */
 static void
 reject(struct central_list *list, enum central_verdict verdict,
@@ -384,9 +384,9 @@ tcmi_span_leave_locked(struct central_list *list, struct span *span)
   note_idle_locked(list, span->class_id);
 }
 
-/* Marks objects as free, from the first on as long as they are of the span and
- * in use; how many.  This is most of what freeing costs where blocks are too
- * many for the caches, so nothing is written but the bits. */
+/* Marks objects as free, from the first one up to one that is not in the span
+ * or not in use.  Returns how many.  This is most of the cost of freeing when
+ * there are too many blocks for the caches, so it writes only the bits. */
 static unsigned
 mark_free(struct span *span, unsigned class_id, void *const *objects,
           unsigned n)
@@ -406,8 +406,8 @@ mark_free(struct span *span, unsigned class_id, void *const *objects,
   return done;
 }
 
-/* Gives back objects, from the first on as long as they are of one span.
- * Returns how many, and that span, if none of it is in use any more, or NULL. */
+/* Frees objects, from the first one up to one of another span.  Returns how
+ * many; *@emptied is the span if nothing in it is in use any more, or NULL. */
 static unsigned
 insert_locked(struct central_list *list, unsigned class_id,
               void *const *objects, unsigned n, struct span **emptied)
@@ -433,8 +433,8 @@ insert_locked(struct central_list *list, unsigned class_id,
   return done;
 }
 
-/* In a large heap each object of a batch may be of another span, and none of
- * them in the processor's caches: they come side by side. */
+/* In a large heap, each object of a batch may be in a different span, and no
+ * span in the processor's caches.  Prefetching loads them in parallel. */
 static void
 prefetch_spans(void *const *objects, unsigned n)
 {

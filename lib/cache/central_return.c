@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Returns single pages to the OS out of spans that are partly in use.  When the
- * live objects of a load are scattered, returning only whole spans keeps half
- * as much memory again.
+ * Returns single pages of partly used spans to the OS.  If the live objects of
+ * a program are scattered, returning only whole spans keeps half as much memory
+ * again.
  */
 #include "config.h"
 
@@ -16,7 +16,7 @@
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
-/* Bit per resident page of the span on which no object is live or cached. */
+/* One bit for each resident page of the span without live or cached objects. */
 static uint32_t
 idle_pages(const struct span *span)
 {
@@ -36,7 +36,7 @@ idle_pages(const struct span *span)
   return idle;
 }
 
-/* Keeps of a set of pages those that make up whole system pages. */
+/* The system pages whose resident pages are all in @pages. */
 static uint32_t
 whole_system_pages(const struct span *span, uint32_t pages)
 {
@@ -55,8 +55,8 @@ whole_system_pages(const struct span *span, uint32_t pages)
   return whole;
 }
 
-/* Returns the pages of a held span that @pages names; the result is those that
- * the system took.  Adds what that cost to *@work. */
+/* Returns @pages of a held span to the OS, and adds the cost to *@work.  The
+ * result is the pages that the OS took. */
 static uint32_t
 discard_pages(const struct span *span, uint32_t pages, size_t *work)
 {
@@ -77,7 +77,7 @@ discard_pages(const struct span *span, uint32_t pages, size_t *work)
   return done;
 }
 
-/* Returns the idle pages of one span, with the lock dropped meanwhile. */
+/* Returns the idle pages of one span to the OS; drops the lock meanwhile. */
 static size_t
 release_span(struct central_list *list, struct span *span, size_t *work)
 {
@@ -106,7 +106,7 @@ release_span(struct central_list *list, struct span *span, size_t *work)
     lock_acquire(&list->lock);
     return (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
   }
-  /* Behind those that were not looked at yet. */
+  /* Move it to the tail, behind the spans that were not visited yet. */
   tcmi_span_unlink_locked(list, span);
   tcmi_span_relink_locked(list, span);
   list_remove(&span->link);
@@ -114,8 +114,8 @@ release_span(struct central_list *list, struct span *span, size_t *work)
   return (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
 }
 
-/* Returns the idle pages of the span at the front of a list; the span goes to
- * the back of it, or to another. */
+/* Returns the idle pages of the first span of a list to the OS.  Moves the span
+ * to the tail, or to another list. */
 static size_t
 release_front(struct central_list *list, unsigned bucket, size_t *work)
 {
@@ -138,8 +138,7 @@ tcmi_central_walk_begin(struct span_walk *walk)
   *walk = (struct span_walk){0};
 }
 
-/* A span that another thread moves meanwhile may be passed over, or be looked at
- * twice. */
+/* A span that another thread moves meanwhile may be missed or visited twice. */
 size_t
 tcmi_central_release_some(unsigned class_id, struct span_walk *walk,
                           size_t most, size_t *work)
@@ -183,8 +182,8 @@ returnable_of(const struct span *span)
   return (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
 }
 
-/* Two spans stand for their list: the one that objects came back to last, and
- * the one that has waited longest. */
+/* Two spans represent their list: the first, to which objects came back last,
+ * and the last, which has waited longest. */
 size_t
 tcmi_central_returnable(unsigned class_id)
 {

@@ -2,12 +2,13 @@
 /*
  * central_span.h - what the files of the central lists share.
  *
- *     central_list.c     objects are taken and given back
- *     central_return.c   pages without a live object go back to the system
+ *     central_list.c     takes and gives back objects
+ *     central_return.c   returns pages without a live object to the OS
  *
  * Invariants: those of central_list.h and span.h.
  *
- * Locking: LOCK_CENTRAL of the class for every function ending in _locked.
+ * Locking: the caller of a function ending in _locked holds LOCK_CENTRAL of the
+ * class.
  */
 #ifndef TCM_CACHE_CENTRAL_SPAN_H
 #define TCM_CACHE_CENTRAL_SPAN_H
@@ -17,23 +18,23 @@
 #include "cache/central_list.h"
 #include "heap/span.h"
 
-/* Takes the span out of its list, or puts it into the one that L1 asks for. */
+/* Removes the span from its list, or moves it to the list that L1 requires. */
 void tcmi_span_unlink_locked(struct central_list *list, struct span *span);
 void tcmi_span_relink_locked(struct central_list *list, struct span *span);
-/* Takes a span that has no live or cached object out of the class; the caller
- * destroys it once the lock is dropped. */
+/* Removes a span without live or cached objects from the class; the caller
+ * drops the lock and then destroys it. */
 void tcmi_span_leave_locked(struct central_list *list, struct span *span);
-/* Gives its pages to the page heap. */
+/* Gives its pages to the page heap and deletes it. */
 void tcmi_span_destroy(struct span *span);
 
-/* The list that a span belongs into, 0 for none. */
+/* The bucket that a span belongs in, 0 for none. */
 static inline unsigned
 span_bucket(const struct span *span)
 {
   return span_available(span) == 0 ? 0 : 1 + bit_width(span_outstanding(span));
 }
 
-/* Bit per page of the bytes [offset, offset + size) of a span. */
+/* One bit for each page of the bytes [offset, offset + size) of a span. */
 static inline uint32_t
 span_page_mask(size_t offset, size_t size)
 {
@@ -50,7 +51,7 @@ span_clean_pages(const struct span *span)
   return span->npages - (unsigned)__builtin_popcount(span->dirty);
 }
 
-/* Bytes of free objects on pages that hold memory, nearly. */
+/* Bytes of free objects on pages that hold memory; approximate. */
 static inline size_t
 central_idle_bytes(const struct central_list *list, unsigned class_id)
 {

@@ -11,17 +11,17 @@
  *
  * Invariants
  *   M1  an object that malloc() returns does not have the mark.
- *   M2  a free object has the mark until the program writes to it or its page is
- *       returned to the OS.
+ *   M2  a free object has the mark until the program writes to it or its page
+ *       is returned to the OS.
  *
  * The mark alone proves nothing: a program that copied out of a free object may
  * have written it to a block in use.  When free() finds it,
  * tcmi_object_is_free() looks for the object in all caches.
  *
  * Rejected: the first word.  Programs often write a part of it just before they
- * free the block.  A load of the whole word then stalls, and a pair of malloc and
- * free takes 20 % longer.
- * Rejected: a constant.  Anybody who chooses the contents of a block could force
+ * free the block.  A load of the whole word then stalls, and a pair of malloc
+ * and free takes 20 % longer.
+ * Rejected: a constant.  Whoever chooses the contents of a block could force
  * each free onto the slow path.
  *
  * No locking: the word belongs to the program before free() and after malloc().
@@ -32,7 +32,7 @@
 #include "base/atomics.h"
 #include "base/compiler.h"
 
-/* [atomic: relaxed] 0 before tcmi_mark_init(), then one value for ever. */
+/* [atomic: relaxed] 0 before tcmi_mark_init(), then constant. */
 extern uintptr_t tcmi_free_mark;
 
 /* A block can hold any type. */

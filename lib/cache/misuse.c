@@ -43,8 +43,8 @@ tcmi_line_place(struct line *line, uintptr_t pc)
   tcmi_line_hex(line, pc);
 }
 
-/* ", <verb> from <place>", if that is known.  An address in tcm itself is that
- * of a helper which did not end in a jump, and tells the user nothing. */
+/* Adds ", <verb> from <place>" if the place is known.  An address in tcm itself
+ * belongs to a helper without a tail call, and tells the user nothing. */
 static void
 line_place(struct line *line, const char *verb, const void *from)
 {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * misuse.h - one line about what the program did wrong, and the end.
+ * misuse.h - reports in one line what the program did wrong, and aborts.
  *
  *     tcm: free(): double free at 0x7f0c4d202040 (span 0x7f0c4d202000,
  *     2 pages, 64 B class), called from /usr/bin/prog+0x11a5, freed from ...
  *
- * A place in the program is named as addr2line(1) wants it: the file that was
- * loaded and the address there, one below the return address, so that it is
- * the line of the call.  Where the file is not known it is the address alone.
+ * A place in the program is written as addr2line(1) wants it: the loaded file,
+ * and the address in it.  The address is one below the return address, so that
+ * it has the line of the call.  Without a known file it is the address alone.
  *
- * Nothing here allocates or takes a lock; none may be held by the caller, since
- * the program's handler of SIGABRT may allocate.
+ * Nothing here allocates or takes a lock.  The caller must hold no lock,
+ * because the program's SIGABRT handler may allocate.
  */
 #ifndef TCM_CACHE_MISUSE_H
 #define TCM_CACHE_MISUSE_H
@@ -24,19 +24,19 @@ struct call {
   const void *from;     /* [const] return address, or NULL: not known */
 };
 
-/* The call of the function that contains this, or of one that ends in a jump to
- * it. */
+/* The call of the function that contains this, or of one that ends in a tail
+ * call to it. */
 #define CALL_HERE(name) \
   ((struct call){.function = (name), .from = __builtin_return_address(0)})
 
-/* When a mistake comes to light later than it was made. */
+/* For a mistake that is detected later than it was made. */
 static inline struct call
 call_unknown(const char *function)
 {
   return (struct call){.function = function, .from = NULL};
 }
 
-/* Two numbers that should be one, and what was done with the block before. */
+/* Two numbers that should be equal, and what was done with the block before. */
 struct misuse_details {
   bool has_numbers;      /* [const] the two below mean something */
   size_t given, wanted;  /* [const] */

@@ -13,8 +13,8 @@ tcmi_size_class_aligned(size_t size, size_t align)
 {
   unsigned class_id = size_class_of(size < align ? align : size);
 
-  /* Spans begin at a page, so a size that is a multiple keeps the alignment
-   * of each block; a power of two of that size is never far. */
+  /* Spans begin at a page, so all blocks are aligned if the size is a multiple
+   * of @align.  The next power of two, which is one, is never far. */
   while (class_id < SIZE_CLASS_COUNT &&
          (size_class_size(class_id) & (align - 1)) != 0)
     class_id++;

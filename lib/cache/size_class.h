@@ -7,12 +7,12 @@
  *     28673..30720 -> 30720; 30721..32768 -> 32768;  above: a large block
  *
  * Invariants
- *   C1  sizes ascend; a class wastes at most 11.2 % of its blocks on a request
- *       above 128 bytes.
+ *   C1  sizes ascend; a request above 128 bytes wastes at most 11.2 % of its
+ *       block.
  *   C2  each size is a multiple of BLOCK_ALIGN, and so is the address of each
  *       block; each size above SIZE_CLASS_SMALL_MAX is a multiple of 128.
- *   C3  a tag is twice a class: the offset of its bin in a thread cache in
- *       words, which saves the fast path a shift.
+ *   C3  a tag is twice the class: the offset, in words, of its bin in a thread
+ *       cache.  This saves the fast path a shift.
  *
  * The tables are constants; no locking.
  */
@@ -31,8 +31,8 @@ struct size_class {
   uint32_t inverse; /* [const] 2^32 / size, rounded up */
 };
 
-/* Tells whether an object of a class begins at a place of its span, counted in
- * steps of BLOCK_ALIGN: factor * place < limit, in 32 bits. */
+/* An object of a class begins at a place of its span, counted in steps of
+ * BLOCK_ALIGN, if factor * place < limit in 32 bits. */
 struct starts {
   uint32_t factor; /* [const] 2^32 / (size / BLOCK_ALIGN), rounded up, or 0 */
   uint32_t limit;  /* [const] the factor, or 1 */
@@ -43,7 +43,7 @@ extern const struct starts tcmi_starts[SIZE_CLASS_COUNT];
 extern const uint8_t tcmi_small_tags[SIZE_CLASS_SMALL_TAGS_LENGTH];
 extern const uint8_t tcmi_middle_tags[SIZE_CLASS_MIDDLE_TAGS_LENGTH];
 
-/* Where the table of small tags has a size. */
+/* The index of a size in the table of small tags. */
 static inline size_t
 small_tag_index(size_t size)
 {
@@ -58,7 +58,7 @@ size_tag_of(size_t size)
                                       : tcmi_middle_tags[(size + 127) >> 7];
 }
 
-/* The class of it. */
+/* The class of such a request. */
 static inline unsigned
 size_class_of(size_t size)
 {
@@ -87,7 +87,7 @@ size_class_is_start(unsigned class_id, uintptr_t offset)
          offset;
 }
 
-/* The least class for @size bytes whose blocks are all aligned to @align, a
+/* The smallest class for @size bytes whose blocks are all aligned to @align, a
  * power of two up to PAGE_SIZE; 0 if there is none. */
 unsigned tcmi_size_class_aligned(size_t size, size_t align);
 

@@ -3,18 +3,18 @@
  * size_class_gen.c - prints size_class_table.h.
  *
  * Sizes: multiples of 16 up to 128, then eight steps per doubling up to 32 KiB.
- * The waste of a request above 128 bytes is below 1/9 of its block (11.2 %): the
- * gap between two classes is an eighth of the lower one.
+ * A request above 128 bytes wastes less than 1/9 of its block (11.2 %): the gap
+ * between two classes is an eighth of the lower one.
  *
- * Spans: the fewest pages, two at least, that hold 8 objects (4 above 4 KiB)
- * and leave at most 3.5 % over at their end.  Two, because a span descriptor
- * and two list operations are paid per span.
+ * Spans: the fewest pages, at least two, that hold 8 objects (4 above 4 KiB)
+ * and waste at most 3.5 % at the end.  Two, because each span costs a
+ * descriptor and two list operations.
  *
- * Batches: what moves at once between the tiers, 64 objects or 16 KiB.
+ * Batches: what moves between the tiers at once, 64 objects or 16 KiB.
  *
- * The index of an object in its span is offset * inverse >> 32, and an object
+ * The index of an object in its span is offset * inverse >> 32.  An object
  * begins at a place, in steps of 16 bytes, if the low 32 bits of place * factor
- * are below a limit; the generator proves both for every offset of every class
+ * are below a limit.  The generator checks both for every offset of every class
  * before it prints.
  */
 #include <stdint.h>
@@ -85,7 +85,7 @@ limit_of(uint32_t factor)
   return factor == 0 ? 1 : factor;
 }
 
-/* 2^32 / steps, rounded up; 0 for one step, since each place is a start. */
+/* 2^32 / steps, rounded up; 0 for one step, because each place is a start. */
 static uint32_t
 factor_of(unsigned size, unsigned bytes)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A cache outlives its thread: handing it on is one push on a list, and the
- * next thread that starts finds it warm.
+ * A cache outlives its thread: orphaning it is one push onto a list, and the
+ * next new thread adopts it warm.
  */
 #include "config.h"
 
@@ -19,7 +19,7 @@
 #include "cache/transfer_cache.h"
 #include "heap/pagemap.h"
 
-/* What bin 0 points at: empty, since the slot below its top is NULL. */
+/* Bin 0 points here.  It is empty, because the slot below its top is NULL. */
 static void *const nowhere[2];
 #define NO_BIN                                                       \
   {                                                                  \
@@ -98,8 +98,8 @@ owner_new(void)
   return owner;
 }
 
-/* To the thread that gets the cache, what it will free before it allocates is
- * others'; see thread_cache_has_allocated(). */
+/* The new owner has not allocated yet.  What it frees before it does belongs to
+ * other threads; see thread_cache_has_allocated(). */
 static void
 forget_allocations(struct cache_owner *owner)
 {
@@ -127,8 +127,8 @@ tcmi_thread_cache_open_tags(struct thread_cache *cache)
   memcpy(cache->middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
 }
 
-/* An owner may just be writing a tag, see begin_to_allocate(): the class stays
- * open until the thread takes its next slow path. */
+/* If an owner is writing a tag now, see begin_to_allocate(), the class stays
+ * open until that thread takes its next slow path. */
 __attribute__((no_sanitize("thread"))) void
 tcmi_thread_cache_close_all_tags(void)
 {
@@ -186,8 +186,8 @@ tcmi_thread_cache_hand_on(void)
   lock_release(&tcmi_registry_lock);
 }
 
-/* The oldest orphan is the coldest, but only the newest is at hand; since all
- * beyond a few are flushed, which one goes first does not matter. */
+/* The oldest orphan is the coldest, but the newest is first in the list.  The
+ * order does not matter, because all beyond a few are flushed. */
 bool
 tcmi_thread_cache_flush_orphan(void)
 {
@@ -200,9 +200,9 @@ tcmi_thread_cache_flush_orphan(void)
   return true;
 }
 
-/* The caches of threads that the child lacks are lost to it: their last moves
- * may not have been copied in order.  They stay in the registry, so that their
- * objects are accounted for, but no longer count against the budget. */
+/* Abandons the caches of threads that do not exist in the child: their last
+ * writes may have been copied out of order.  The caches stay in the registry,
+ * so that their objects are counted, but no longer count against the budget. */
 void
 tcmi_thread_cache_after_fork(void)
 {
@@ -225,8 +225,8 @@ tcmi_thread_cache_after_fork(void)
   atomic_store_relaxed(&tcmi_cache_registry.pool_bytes, bytes);
 }
 
-/* Read while the owner works: a number that was true a moment ago, or 0 when
- * the array is just being replaced.  The loads are volatile, since clang's
+/* Reads while the owner works: returns a number that was true a moment ago, or
+ * 0 while the array is being replaced.  The loads are volatile, because clang's
  * thread sanitizer reports atomic ones against the plain stores of the fast
  * path even here. */
 __attribute__((no_sanitize("thread"))) static unsigned
@@ -239,8 +239,8 @@ count_seen_from_outside(struct cache_owner *owner, unsigned c)
   return base == NULL || count > owner->states[c].slots ? 0 : (unsigned)count;
 }
 
-/* The same for the objects.  An array that was just replaced is still readable,
- * and its objects were free a moment ago. */
+/* Whether the bin holds @object, read in the same way.  An array that was just
+ * replaced is still readable, and its objects were free a moment ago. */
 __attribute__((no_sanitize("thread"))) static bool
 is_seen_from_outside(struct cache_owner *owner, unsigned c, const void *object)
 {
@@ -280,8 +280,8 @@ tcmi_thread_cache_objects(unsigned c)
   return stats.objects[c];
 }
 
-/* The held span itself may be gone by the time it is looked at; its size is
- * that of the charge. */
+/* Takes the size of the held span from the charge: the span itself may be gone
+ * before it is read. */
 static void
 add_owner(struct thread_cache_stats *stats, struct cache_owner *owner)
 {
@@ -300,8 +300,8 @@ add_owner(struct thread_cache_stats *stats, struct cache_owner *owner)
   traffic_add(&stats->traffic, &owner->traffic);
 }
 
-/* Without the lock, if this very thread holds it: a signal handler came in
- * between, and the links that lead forward are sound at each step. */
+/* Reads without the lock if this thread already holds it: then this is a signal
+ * handler that interrupted it.  The forward links are valid at each step. */
 void
 tcmi_thread_cache_stats(struct thread_cache_stats *stats)
 {

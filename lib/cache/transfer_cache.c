@@ -24,7 +24,7 @@ tcmi_transfer_remove(unsigned class_id, void **out, unsigned n)
   struct transfer_cache *transfer = &tcmi_transfer_caches[class_id];
   unsigned taken;
 
-  /* Looked at without the lock: a wrong guess costs one trip below. */
+  /* Read without the lock: a stale value costs one call of the central list. */
   if (atomic_load_relaxed(&transfer->count) == 0)
     return tcmi_central_extract(class_id, out, n);
   lock_acquire(&transfer->lock);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * transfer_cache.h - an array of free objects before each central list.
+ * transfer_cache.h - an array of free objects in front of each central list.
  *
  *     thread caches   ->  | o | o | o | o | . | . |  ->  thread caches
  *      (flush a batch)          count ^       ^ capacity   (refill a batch)
@@ -11,10 +11,10 @@
  * Invariants
  *   T1  slots[0 .. count) are free objects of the class, each once.
  *   T2  capacity is 0 until the first batch comes, then TRANSFER_BATCHES
- *       batches; what does not fit goes to the central list.
+ *       batches; objects that do not fit go to the central list.
  *
- * Locking: LOCK_TRANSFER of the class inside, dropped before the central list.
- * Cost: one lock pair and a copy of the pointers.
+ * Locking: functions take LOCK_TRANSFER of the class, and drop it before they
+ * call the central list.  Cost: one lock pair and a copy of the pointers.
  */
 #ifndef TCM_CACHE_TRANSFER_CACHE_H
 #define TCM_CACHE_TRANSFER_CACHE_H
@@ -30,18 +30,18 @@ struct transfer_cache {
   uint32_t count;    /* [lock: transfer] objects in slots */
   uint32_t capacity; /* [lock: transfer] slots */
   void **slots;      /* [lock: transfer] array of capacity, in metadata */
-} CACHE_ALIGNED;     /* threads that work on other classes do not share it */
+} CACHE_ALIGNED;     /* two classes share no cache line */
 
 extern struct transfer_cache tcmi_transfer_caches[SIZE_CLASS_COUNT];
 
-/* Takes up to @n objects into @out, from the array or else from the central
- * list; 0 when the system gives no memory. */
+/* Takes up to @n objects into @out, from the array or, if that is empty, from
+ * the central list.  Returns how many; 0 when the OS gives no memory. */
 unsigned tcmi_transfer_remove(unsigned class_id, void **out, unsigned n);
 /* Gives @n objects back. */
 void tcmi_transfer_insert(unsigned class_id, void *const *objects, unsigned n);
-/* Whether an object lies in the array. */
+/* Whether an object is in the array. */
 bool tcmi_transfer_holds(unsigned class_id, const void *object);
-/* Empties the array into the central list; how many objects that were. */
+/* Flushes the array to the central list; returns how many objects. */
 unsigned tcmi_transfer_flush(unsigned class_id);
 
 #endif /* TCM_CACHE_TRANSFER_CACHE_H */
