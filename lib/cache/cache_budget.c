@@ -5,14 +5,14 @@
  *     | share | share | share | ..., one per cache |  pool  |
  *      CACHE_SHARE each, or less, see option        for caches beyond a share
  *
- * Thousands of threads can grow their caches to a share without writing a
- * common word.  The pool is one such word.  It is written only when a cache
+ * Thousands of threads can grow their caches to a share without writing any
+ * shared word.  The pool is one shared word.  It is written only when a cache
  * beyond its share changes the capacity of a bin, which is rare.
  *
  * Rejected: charging contents instead of capacity.  Only slow paths can measure
- * what a cache holds.  If it is empty then, its thread can fill all slots with
- * frees on the fast path, and then sleep.  So contents measured on slow paths
- * bound nothing.
+ * what a cache holds.  If it is empty at that time, its thread can fill all
+ * slots with frees on the fast path, and then sleep.  So contents measured on
+ * slow paths bound nothing.
  *
  * Rejected: one budget of capacity without shares.  The first threads use it
  * up: with a thousand threads, 58 % of the mallocs were slow.

@@ -203,7 +203,7 @@ take_from_span(struct central_list *list, struct span *span, void **out,
   return taken;
 }
 
-/* A span in the fullest bucket that is not empty, or NULL. */
+/* A span of the highest nonempty bucket, or NULL. */
 static struct span *
 fullest_span(const struct central_list *list)
 {
@@ -238,8 +238,8 @@ span_create(unsigned class_id)
   return span;
 }
 
-/* Returns all spans that a batch emptied with one lock of the page heap and one
- * of the metadata. */
+/* Returns the spans that a batch emptied, under one lock of the page heap and
+ * one of the metadata. */
 static void
 spans_destroy(struct span *const *spans, unsigned n)
 {

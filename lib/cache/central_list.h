@@ -73,7 +73,7 @@ void tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n);
  * names @call. */
 void tcmi_central_insert_one(struct call call, unsigned class_id, void *object);
 
-/* Returns pages that hold no live or cached object to the OS, those of the
+/* Returns pages to the OS that hold no live or cached object, those of the
  * emptiest spans first, until @most bytes are returned.  The result is in
  * bytes. */
 size_t tcmi_central_release(unsigned class_id, size_t most);
@@ -90,8 +90,8 @@ size_t tcmi_central_release_some(unsigned class_id, struct span_walk *walk,
                                  size_t most, size_t *work);
 /* Estimates how many bytes that could return, from two spans of each list. */
 size_t tcmi_central_returnable(unsigned class_id);
-/* The bytes of free objects on pages that hold memory that were never needed
- * since the last call. */
+/* The bytes of free objects, on pages that hold memory, that no thread has
+ * needed since the last call. */
 size_t tcmi_central_unneeded(unsigned class_id);
 /* The bytes of such objects now: approximate, without the lock. */
 size_t tcmi_central_idle_bytes(unsigned class_id);

@@ -16,7 +16,8 @@
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
-/* One bit for each resident page of the span without live or cached objects. */
+/* One bit for each resident page of the span on which no object is live or
+ * cached. */
 static uint32_t
 idle_pages(const struct span *span)
 {

@@ -2,7 +2,7 @@
 /*
  * central_span.h - what the files of the central lists share.
  *
- *     central_list.c     takes and gives back objects
+ *     central_list.c     takes objects and gives them back
  *     central_return.c   returns pages without a live object to the OS
  *
  * Invariants: those of central_list.h and span.h.

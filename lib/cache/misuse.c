@@ -44,7 +44,8 @@ tcmi_line_place(struct line *line, uintptr_t pc)
 }
 
 /* Adds ", <verb> from <place>" if the place is known.  An address in tcm itself
- * belongs to a helper without a tail call, and tells the user nothing. */
+ * is that of a helper that did not end in a tail call: it tells the user
+ * nothing. */
 static void
 line_place(struct line *line, const char *verb, const void *from)
 {

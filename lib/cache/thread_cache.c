@@ -45,7 +45,7 @@
 /* Even in a small heap, bins may grow beyond two batches while the capacity of
  * all caches is at most this. */
 #define SWING_BYTES ((size_t)2 << 20)
-#define LOOK_EVERY 8 /* slow paths between idle checks of one class */
+#define LOOK_EVERY 8 /* slow paths per idle check of one class */
 
 /* The largest capacity that a bin may have. */
 static unsigned
@@ -169,8 +169,8 @@ bin_halve(struct cache_owner *owner, unsigned c)
   (void)bin_resize(owner, c, cap);
 }
 
-/* Returns @cap, or the present capacity if the budget is used up.  Before a bin
- * goes without two batches, it takes capacity from the largest bin, if that has
+/* Returns @cap, or the present capacity if the budget is used up.  For up to
+ * two batches, the bin first takes capacity from the largest bin, if that has
  * twice what it needs. */
 static unsigned
 affordable(struct cache_owner *owner, unsigned c, unsigned cap)
@@ -343,7 +343,7 @@ fill_with_new(struct cache_owner *owner, unsigned c)
 
 /* The thread's first allocation from a class up to a cache line.  What it freed
  * before came from other threads, which may still use other objects in the same
- * lines.  So the bin is flushed. */
+ * lines.  So what it freed is flushed. */
 static void
 begin_to_allocate(struct cache_owner *owner, unsigned c)
 {

@@ -183,7 +183,7 @@ void tcmi_thread_cache_verify(void);
 
 /* Whether the thread has allocated from the class.  Until then, the tags of a
  * class up to a cache line are 0, so that malloc does not find what the thread
- * has freed: objects of other threads, next to objects that those still use. */
+ * has freed: objects of other threads, next to objects still in use there. */
 static inline bool
 thread_cache_has_allocated(const struct thread_cache *cache, unsigned class_id)
 {

@@ -98,8 +98,8 @@ owner_new(void)
   return owner;
 }
 
-/* The new owner has not allocated yet.  What it frees before it does belongs to
- * other threads; see thread_cache_has_allocated(). */
+/* The new owner has not allocated yet.  What it frees before it allocates comes
+ * from other threads; see thread_cache_has_allocated(). */
 static void
 forget_allocations(struct cache_owner *owner)
 {

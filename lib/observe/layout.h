@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * layout.h - one number for the shape of all that a tool reads from outside.
+ * layout.h - one number for the layout of all that a tool reads from outside.
  *
- * The library and the tool each compute it when they are compiled.  They go
- * together exactly if it is the same: a field that was added, moved or made
- * wider, another table of size classes or of options changes it.
+ * The library and the tool each compute it when they are compiled.  They match
+ * if and only if both numbers are equal.  The number changes when a field is
+ * added, moved or widened, and when the size classes or the options change.
  */
 #ifndef TCM_OBSERVE_LAYOUT_H
 #define TCM_OBSERVE_LAYOUT_H
@@ -25,7 +25,7 @@
 #include "profile/guarded.h"
 #include "profile/profile.h"
 
-/* Of the options: how many there are, and what they may be. */
+/* A sum over the options: how many there are, and which values they allow. */
 enum {
   LAYOUT_OPTIONS = (0
 #define OPTION(name, default_value, min, max, fixed, help)                \
@@ -41,7 +41,7 @@ enum {
   (((uint64_t)(sum) ^ (uint64_t)(value)) * (uint64_t)0x100000001b3)
 #define LAYOUT_MIX2(sum, a, b) LAYOUT_MIX(LAYOUT_MIX(sum, a), b)
 #define LAYOUT_MIX4(sum, a, b, c, d) LAYOUT_MIX2(LAYOUT_MIX2(sum, a, b), c, d)
-/* A struct by its size and the places of four of its fields. */
+/* Mixes in the size of a struct, and the offsets of four of its fields. */
 #define LAYOUT_STRUCT(sum, type, a, b, c, d)                        \
   LAYOUT_MIX(LAYOUT_MIX4(sum, offsetof(type, a), offsetof(type, b), \
                          offsetof(type, c), offsetof(type, d)),     \
@@ -49,7 +49,7 @@ enum {
 
 #define LAYOUT_CUT(sum) ((sum)&0x7fffffff)
 
-/* Step by step: compilers bound how deep an expression may nest. */
+/* In steps, because compilers limit how deep an expression may nest. */
 enum {
   LAYOUT_0 = LAYOUT_CUT(
       LAYOUT_MIX4((uint64_t)TCM_STATS_PAGE_VERSION, SIZE_CLASS_COUNT,

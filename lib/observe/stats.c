@@ -22,7 +22,7 @@
 #include "profile/guarded.h"
 #include "profile/profile.h"
 
-/* How often the numbers are read at most, see stats_raw.h. */
+/* The numbers are read at most this many times, see stats_raw.h. */
 #define LOOKS 8
 
 #define PLACE(object) ((uintptr_t) & (object))
@@ -55,8 +55,8 @@ struct stats_page tcmi_stats_page __attribute__((aligned(4096))) = {
 
 _Static_assert(sizeof(struct stats_page) <= 4096, "a page holds it");
 
-/* Others write meanwhile, under locks of their own: each number was true a
- * moment ago.  The loads are volatile, since clang's thread sanitizer reports
+/* Other threads write meanwhile, under their locks: each number was true a
+ * moment ago.  The loads are volatile, because clang's thread sanitizer reports
  * atomic ones against plain stores even here. */
 #define SEEN(object) (*(const volatile __typeof__(object) *)&(object))
 
@@ -111,8 +111,8 @@ look_at_threads(struct raw_threads *threads)
   return stats.complete;
 }
 
-/* A number that is another one if any of the shared ones changed, but for a
- * chance of 2^-64: a copy of them is too much for a small stack. */
+/* A hash that changes if any shared number changes, except with a probability
+ * of 2^-64.  A copy of the numbers is too large for a small stack. */
 static uint64_t
 digest(const struct raw_shared *shared)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * stats.h - one set of numbers, pulled from the floors below when asked for.
+ * stats.h - one set of numbers, collected from the lower layers on request.
  *
  * The parts add up to the whole by construction:
  *
@@ -8,12 +8,12 @@
  *     used      = large + spans of objects
  *     spans     = live + cached + transfer + free and tail + clean pages
  *
- * Nothing is counted on the fast path: what is live is what is left over.
+ * Nothing is counted on the fast path: live bytes are the remainder.
  *
- * Locking: numbers are read as stats_raw.h says, without locks but that of the
- * registry of thread caches, which is not waited for for long; nothing is
- * allocated.  So a report comes also from a signal handler and from a process
- * one of whose threads died with a lock.
+ * Locking: numbers are read as stats_raw.h says.  The only lock is that of the
+ * registry of thread caches, with a limited wait.  Nothing is allocated.  So a
+ * report also works in a signal handler, and in a process in which a thread
+ * died while it held a lock.
  */
 #ifndef TCM_OBSERVE_STATS_H
 #define TCM_OBSERVE_STATS_H
@@ -29,8 +29,8 @@ extern struct stats_page tcmi_stats_page;
 
 /* Counts one event of the stats page. */
 #define stats_count(field) atomic_add_relaxed(&tcmi_stats_page.field, 1)
-/* The same for one that is counted by thread: its cache has a field of that
- * name, and the page counts for those that have no cache. */
+/* The same for an event that is counted per thread: in the field of that name
+ * of its cache, or in the page if the thread has no cache. */
 #define stats_count_own(field)                                               \
   do {                                                                       \
     if (likely(tcmi_thread_cache_state == CACHE_OPEN))                       \
@@ -39,12 +39,13 @@ extern struct stats_page tcmi_stats_page;
       stats_count(field);                                                    \
   } while (0)
 
-/* Slow mallocs that a cache counts before it adds them to the page: one locked
- * addition for so many. */
+/* A cache adds its slow mallocs to the page after this many, in one locked
+ * addition. */
 #define STATS_EVERY 32
 
-/* A slow malloc.  The first of a thread, and of the child of a fork, goes to the
- * page at once: who sees only that can tell that the process is served. */
+/* Counts a slow malloc.  The first one of a thread, and of the child of a fork,
+ * goes to the page at once, so that a reader of only the page can tell that the
+ * process uses tcm. */
 static inline void
 stats_count_slow_malloc(void)
 {
@@ -64,22 +65,22 @@ stats_count_slow_malloc(void)
   atomic_store_relaxed(&owner->traffic.slow_mallocs, n);
 }
 
-/* Without room for the numbers all are 0, see stats_room.h. */
+/* All numbers are 0 if there is no room for them, see stats_room.h. */
 void tcmi_stats_look(struct stats_raw *raw);
 void tcmi_stats_collect(struct tcm_stats *stats);
 void tcmi_stats_class(unsigned class_id, struct class_stats *stats);
 
-/* Bytes of mapped_bytes that are resident, as the system says; system calls,
- * about a millisecond for each gibibyte. */
+/* How many of mapped_bytes are resident, according to the OS.  Makes system
+ * calls: about a millisecond per GiB. */
 uint64_t tcmi_stats_resident_bytes(void);
 
-/* Where the lines of a report go. */
+/* Receives the lines of a report. */
 typedef void tcmi_stats_sink(void *to, const char *text, size_t length);
-/* The report of malloc_stats(3), some lines. */
+/* The report of malloc_stats(3), as text. */
 void tcmi_stats_print_text(tcmi_stats_sink *sink, void *to);
-/* The report of malloc_info(3), XML. */
+/* The report of malloc_info(3), as XML. */
 void tcmi_stats_print_xml(tcmi_stats_sink *sink, void *to);
-/* The same numbers as an object of JSON. */
+/* The same numbers as a JSON object. */
 void tcmi_stats_print_json(tcmi_stats_sink *sink, void *to);
 
 #endif /* TCM_OBSERVE_STATS_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The numbers as JSON, a member a line.  The names at the top level are those
- * of struct tcm_stats; tcm-stat(1) writes them too.
+ * The numbers as JSON, one member per line.  The names at the top level are
+ * those of struct tcm_stats; tcm-stat(1) writes the same names.
  */
 #include "config.h"
 
@@ -32,7 +32,7 @@ put_member(const struct output *out, const char *name, uint64_t value)
   put_line(out, &line);
 }
 
-/* The last member of an object has no comma behind it. */
+/* The last member of an object has no comma after it. */
 static NOINLINE void
 put_last(const struct output *out, const char *name, uint64_t value)
 {

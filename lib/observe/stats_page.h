@@ -9,23 +9,23 @@
  *
  * A reader finds it by its magic at a page boundary of a writable mapping of
  * the library (or of a static program), with process_vm_readv(2) or in a core
- * file, and goes on from there: places are the addresses of tcm's own
- * structures, which mean something to it if layout is the number that it was
- * built with itself, see layout.h.
+ * file.  From there, places has the addresses of tcm's own structures.  The
+ * reader can interpret them if layout is the number that it was built with, see
+ * layout.h.
  *
  * Invariants
  *   I1  magic, version, size, layout and places never change after load, and
  *       self is the address of the page.
  *   I2  counters only grow; each is written by relaxed atomic addition, on slow
- *       paths only.  The first three are of threads without a cache, and the
- *       slow mallocs of each cache but the last few; a cache counts its own,
- *       see struct cache_traffic.
- *   I3  tcm reads nothing of it to decide anything but request: a request names
- *       one of the actions below, and its numbers are checked like those of any
- *       caller.  Whoever can write here could do anything to the process.
- *   I4  while request.id is 0, the rest of the request is the writer's; the
- *       process takes a request by exchanging id for 0, and answers by storing
- *       first result, then done.
+ *       paths only.  The first three are for threads without a cache: a cache
+ *       counts its own, see struct cache_traffic.  But slow_mallocs also has
+ *       those of each cache, except the last few.
+ *   I3  request is the only part that tcm acts on.  A request names one of the
+ *       actions below, and its numbers are checked like those of any caller.
+ *       Whoever can write here can do anything to the process anyway.
+ *   I4  while request.id is 0, the rest of the request belongs to the writer.
+ *       The process takes a request by exchanging id for 0, and answers by
+ *       storing first result, then done.
  *
  * A plain struct of fixed-width fields, so that tools may include it.
  */
@@ -49,7 +49,7 @@ struct stats_request {
   uint64_t value;  /* [atomic: relaxed] */
   uint64_t check;  /* [atomic: relaxed] stats_request_check() of the above */
   uint64_t done;  /* [atomic: release by the process] id that was served last */
-  int64_t result; /* [atomic: relaxed] of that, or a negative errno */
+  int64_t result; /* [atomic: relaxed] its result, or a negative errno */
 };
 
 /* Addresses in the process. */
@@ -86,12 +86,12 @@ struct stats_page {
   struct stats_places places; /* [const] */
   uint32_t started;           /* [atomic: relaxed] the heap is up */
   uint32_t takes_requests;    /* [atomic: relaxed] 0 in a privileged program */
-  /* On a cache line of its own, which slow paths share as long as nobody
-   * writes to it. [atomic: see struct stats_request] */
+  /* On a separate cache line, which slow paths can share while nobody writes to
+   * it. [atomic: see struct stats_request] */
   struct stats_request request __attribute__((aligned(64)));
 };
 
-/* Tells a whole request from one that two tools wrote over each other. */
+/* A checksum: detects a request that two tools wrote at the same time. */
 static inline uint64_t
 stats_request_check(const struct stats_request *request, uint64_t id)
 {

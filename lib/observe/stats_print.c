@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reports, a line at a time into a sink: the caller decides whether that is a
- * descriptor or a stream.
+ * Writes reports to a sink, a line at a time: the caller decides whether the
+ * sink is a descriptor or a stream.
  */
 #include "config.h"
 
@@ -24,7 +24,7 @@ put_number(const struct output *out, const char *before, uint64_t value,
   put_line(out, &line);
 }
 
-/* Debug builds: how often locks were taken, and waited for, and other locked
+/* Debug builds: counts of locks taken, of waits for them, and of other locked
  * operations. */
 static void
 put_lock_counts(const struct output *out)
@@ -138,8 +138,8 @@ put_total(const struct output *out, const char *type, uint64_t count,
   put_line(out, &line);
 }
 
-/* Free blocks at hand, in caches; and the rest: those in spans, and each free
- * page that holds memory. */
+/* Writes the totals of free blocks: "fast" is those in caches; "rest" is those
+ * in spans, and each free page that holds memory. */
 static void
 put_totals(const struct output *out, const struct stats_raw *raw,
            const struct tcm_stats *s)

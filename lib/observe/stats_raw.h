@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * stats_raw.h - the numbers as the process holds them, and what follows from
- * them.
+ * stats_raw.h - the numbers as the process holds them, and the sums of them.
  *
  *     stats.c, inside     --look-->  struct stats_raw  --sum-->  tcm_stats
  *     tcm-stat, outside   --look-->                              class_stats
  *
- * Both look in the same way: without stopping anybody, the shared numbers
- * first, then the thread caches, then the shared numbers again.  If these did
- * not change meanwhile, nothing moved between the tiers, and each byte was seen
- * in one place; otherwise they look again, and after some tries say that the
- * parts are of slightly different moments.
+ * Both read in the same way, without stopping any thread: the shared numbers,
+ * then the thread caches, then the shared numbers again.  If the shared numbers
+ * did not change, nothing moved between the tiers, and each byte was seen in
+ * one place.  Otherwise both try again.  After some tries they report that the
+ * parts are from slightly different moments.
  *
  * Invariants
  *   W1  the parts that tcmi_stats_sum() makes add up to mapped_bytes, always.
@@ -29,37 +28,37 @@
 struct raw_class {
   uint64_t spans;        /* of the central list */
   uint64_t free_objects; /* in them */
-  uint64_t clean_pages;  /* of them, without memory */
+  uint64_t clean_pages;  /* pages of them without memory */
   uint64_t transfer;     /* objects in the transfer cache */
 };
 
-/* What several threads work on.  All fields: [const] */
+/* The numbers that threads share.  All fields: [const] */
 struct raw_shared {
   struct raw_class classes[SIZE_CLASS_COUNT];
   uint64_t used_pages;      /* in runs handed out by the page heap */
   uint64_t idle_pages;      /* free and resident */
-  uint64_t faulted_pages;   /* ever handed out without memory */
+  uint64_t faulted_pages;   /* handed out without memory, in total */
   uint64_t committed_bytes; /* of the arenas */
   uint64_t reserved_bytes;  /* of the arenas */
-  uint64_t most_bytes;      /* mapped, the most ever */
+  uint64_t most_bytes;      /* high-water mark of mapped bytes */
   uint64_t metadata_bytes;
-  uint64_t released_bytes; /* ever */
+  uint64_t released_bytes; /* in total */
   uint64_t large_count;    /* blocks, those held by thread caches too */
   uint64_t large_bytes;
-  uint64_t slack_bytes; /* of these, no block's: see heap/large.h */
-  uint64_t soft_hits;   /* of the limits */
+  uint64_t slack_bytes; /* of these, in no block: see heap/large.h */
+  uint64_t soft_hits;   /* how often each limit was hit */
   uint64_t hard_hits;
 };
 
-/* What one thread each works on.  All fields: [const] */
+/* The numbers that belong to one thread each.  All fields: [const] */
 struct raw_threads {
   uint64_t objects[SIZE_CLASS_COUNT]; /* in the bins of all caches */
   uint64_t bytes;                     /* of these and of held blocks */
   uint64_t caches;                    /* a count */
-  uint64_t orphans;                   /* of them, of threads that ended */
-  uint64_t held_bytes;                /* of large blocks kept for the next */
+  uint64_t orphans;                   /* of them, orphaned */
+  uint64_t held_bytes;                /* of large blocks held for reuse */
   uint64_t held_blocks;
-  struct cache_traffic traffic; /* ever, see thread_cache.h */
+  struct cache_traffic traffic; /* totals, see thread_cache.h */
 };
 
 /* All fields: [const] */
@@ -81,12 +80,12 @@ struct class_stats {
   uint64_t clean_bytes;   /* of span_bytes, without memory */
 };
 
-/* Adds up; false if the parts are more than the whole, so that one of them had
- * to be cut: they are of different moments, or wrong. */
+/* Computes the sums.  False if the parts exceed the whole, so that one of them
+ * had to be cut: they are from different moments, or wrong. */
 bool tcmi_stats_sum(const struct stats_raw *raw, struct tcm_stats *stats);
-/* Whether each page that was handed out is in a span or a large block: no
- * thread stands between getting pages and saying what for, as one may that was
- * interrupted there or stopped. */
+/* Whether each page that was handed out is in a span or a large block.  False
+ * while a thread has pages but has not recorded their use: it may have been
+ * interrupted or stopped in between. */
 bool tcmi_stats_is_consistent(const struct raw_shared *shared);
 /* The numbers of one class. */
 void tcmi_stats_sum_class(const struct stats_raw *raw, unsigned class_id,

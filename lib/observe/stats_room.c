@@ -7,8 +7,8 @@
 #include "base/bits.h"
 #include "base/system.h"
 
-static struct stats_room first_room; /* as in_use says */
-static uint32_t in_use; /* [atomic: acquire and release] the first room is */
+static struct stats_room first_room; /* taken while in_use is 1 */
+static uint32_t in_use; /* [atomic: acquire and release] of first_room */
 
 static size_t
 mapped_size(void)

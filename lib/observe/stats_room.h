@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * stats_room.h - where the numbers of a report lie: three KiB, which a small
+ * stats_room.h - memory for the numbers of a report: three KiB, which a small
  * stack does not have.
  *
  *     first report          the static room
- *     another meanwhile     a mapping, for as long as it lasts
+ *     another meanwhile     a mapping, until that report ends
  *
- * Another report may run in another thread or in a signal handler on top of
- * this one; and a thread may have died in one.  So nobody waits.
+ * Another report may run in another thread, or in a signal handler that
+ * interrupts this one; and a thread may have died in a report.  So no report
+ * waits for another.
  *
  * Locking: one atomic flag.  Async-signal-safe.
  */
@@ -23,7 +24,7 @@ struct stats_room {
 
 /* NULL if the static room is in use and nothing can be mapped. */
 struct stats_room *tcmi_stats_room(void);
-/* Takes NULL too. */
+/* Accepts NULL. */
 void tcmi_stats_room_end(struct stats_room *room);
 
 #endif /* TCM_OBSERVE_STATS_ROOM_H */

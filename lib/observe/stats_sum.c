@@ -63,7 +63,7 @@ sum_classes(const struct stats_raw *raw, struct tcm_stats *stats)
   return sound;
 }
 
-/* Makes @part smaller by as much of @*excess as it holds. */
+/* Reduces *@part by *@excess, or to 0, and *@excess by the same amount. */
 static void
 cut(uint64_t *part, uint64_t *excess)
 {
@@ -73,7 +73,7 @@ cut(uint64_t *part, uint64_t *excess)
   *excess -= most;
 }
 
-/* What is in use is what is left over. */
+/* Bytes in use are the remainder.  False if the parts had to be cut. */
 static bool
 balance(struct tcm_stats *s)
 {
@@ -107,7 +107,7 @@ tcmi_stats_sum(const struct stats_raw *raw, struct tcm_stats *stats)
   stats->page_heap_bytes = shared->idle_pages << PAGE_SHIFT;
   stats->returned_bytes += minus(shared->committed_bytes, pages);
   stats->released_total_bytes = shared->released_bytes;
-  /* What a sample takes beside its block is tcm's own. */
+  /* What a sample takes beside its block counts as metadata. */
   stats->metadata_bytes = shared->metadata_bytes + shared->slack_bytes;
   stats->mapped_bytes = shared->committed_bytes + shared->metadata_bytes;
   stats->most_mapped_bytes = max_size(shared->most_bytes, stats->mapped_bytes);
