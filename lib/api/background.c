@@ -15,9 +15,9 @@
 #include "cache/thread_cache.h"
 #include "heap/page_heap.h"
 
-/* While the thread is about to be started. */
+/* The id of the thread while it is being started. */
 #define CLAIMED UINT32_MAX
-/* How often a call that waits for its end looks. */
+/* Time between two checks of whether the thread has ended. */
 #define LEAVE_PAUSE_NS 50000
 
 uint32_t tcmi_background_thread;
@@ -26,16 +26,16 @@ bool tcmi_background_by_calls;
 size_t tcmi_background_threshold = BACKGROUND_MIN >> PAGE_SHIFT;
 
 static struct {
-  uint32_t leave;      /* [atomic: relaxed] 1: the thread shall end; it waits
+  uint32_t leave;      /* [atomic: relaxed] 1: the thread must end; it waits
                           on this word */
-  bool forbidden;      /* [atomic: relaxed] for good */
-  uint32_t pause_ms;   /* [atomic: relaxed] after the next refusal */
-  uint64_t next_start; /* [atomic: relaxed] milliseconds of the clock */
+  bool forbidden;      /* [atomic: relaxed] never reset */
+  uint32_t pause_ms;   /* [atomic: relaxed] delay after the next refusal */
+  uint64_t next_start; /* [atomic: relaxed] earliest, in clock milliseconds */
   bool has_verdict;    /* [atomic: release by the thread, acquire by all] */
-  struct line verdict; /* [init] before has_verdict: a wrong free that the
-                          thread came upon */
-  size_t seen_idle;    /* [atomic: relaxed] bytes of free objects of which too
-                          few made up whole pages */
+  struct line verdict; /* [init] before has_verdict: the report of an invalid
+                          free that the thread found */
+  size_t seen_idle;    /* [atomic: relaxed] bytes of free objects when the
+                          last scan found too few whole pages */
 } background = {.pause_ms = BACKGROUND_PAUSE_MIN_MS};
 
 static bool
@@ -60,10 +60,10 @@ must_leave(void)
 
 /* Sleeps until a round is due; false if the thread must end.
  *
- * Who writes a request from outside cannot wake it: the futex of a word in
- * private memory is found by the address space.  So it looks now and then.
- * Rejected: a word in a shared mapping, which a file would have to name, and
- * which forks would share. */
+ * A process that writes a request from outside cannot wake the thread: a futex
+ * in private memory belongs to one address space.  So the thread polls.
+ * Rejected: a word in a shared mapping, which would need a file, and which
+ * forks would share. */
 static bool
 wait_for_round(void)
 {
@@ -86,7 +86,7 @@ do_round(int file)
   return tcmi_rounds_find_more() || much_is_idle();
 }
 
-/* Whether the thread lacks a file that somebody has asked for meanwhile. */
+/* Whether the option was set after the thread began, so that it lacks a file. */
 static bool
 lacks_file(int file)
 {
@@ -94,7 +94,7 @@ lacks_file(int file)
 }
 
 /* The thread can neither write nor abort.  The next slow path of the program
- * does, as it would have if it had come upon the wrong free itself. */
+ * does, as if it had found the invalid free itself. */
 static void
 leave_verdict(const struct line *line)
 {
@@ -112,8 +112,8 @@ run(void)
   const char *path = tcmi_surroundings_file();
   int file;
 
-  /* There is nothing thread-local here but zeroes, and later its id cannot be
-   * asked for. */
+  /* Thread-local data is all zeroes here.  The id is cached now, because the
+   * thread cannot ask for it later. */
   (void)lock_self();
   tcmi_thread_cache_detach(CACHE_GONE);
   tcmi_report_detour = leave_verdict;
@@ -130,8 +130,8 @@ run(void)
            (path != NULL || !lacks_file(file)));
 }
 
-/* Whether single pages of spans make up enough.  A look costs some microseconds
- * for each class, and is repeated when more has come free. */
+/* Whether free pages inside spans reach the threshold.  A scan costs some
+ * microseconds for each class, so it is repeated only when more is free. */
 static bool
 many_pages_are_free(void)
 {
@@ -155,7 +155,7 @@ many_pages_are_free(void)
   return false;
 }
 
-/* A refused start may be a matter of the moment: a limit on processes. */
+/* A refusal may be temporary: a limit on processes, for example. */
 static void
 put_off(uint64_t now)
 {
@@ -176,7 +176,7 @@ try_start(void)
 
   if (!is_wanted() || now < atomic_load_relaxed(&background.next_start))
     return false;
-  /* Pairs with nothing: what the thread reads is under locks. */
+  /* Pairs with nothing: locks protect what the thread reads. */
   if (!atomic_cas_acquire(&tcmi_background_thread, &none, CLAIMED))
     return true;
   atomic_store_relaxed(&background.leave, 0);
@@ -193,8 +193,8 @@ try_start(void)
   return false;
 }
 
-/* A piece of a round in a call of the program.  Until nothing is left, the
- * thread's next calls come here too. */
+/* Does a piece of a round in a call of the program.  Until nothing is left, the
+ * thread's next frees come here too. */
 static void
 do_piece(void)
 {
@@ -236,8 +236,8 @@ tcmi_background_forbid(void)
   atomic_store_relaxed(&background.forbidden, true);
 }
 
-/* The thread is not started again right after: whoever needs the process alone
- * needs it for a moment. */
+/* Delays the next start too: the caller needs the process without the thread
+ * for a moment. */
 void
 tcmi_background_leave(void)
 {

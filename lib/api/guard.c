@@ -15,15 +15,15 @@
 #include "heap/large.h"
 #include "heap/pagemap.h"
 
-/* Bytes behind a block at least; a large one has no more than the second. */
+/* The smallest red zone, and the largest of a large block, in bytes. */
 #define RED_ZONE_MIN 16
 #define RED_ZONE_LARGE 64
 
-/* Pointers of such bytes are none on any processor. */
+/* A pointer made of these bytes is invalid on every processor. */
 #define JUNK_NEW 0xaa
 #define JUNK_FREED 0xee
-/* A larger block gets junk at both ends only: filling it would give memory to
- * pages that the program never touches. */
+/* A larger block gets junk at both ends only: filling it would populate pages
+ * that the program never touches. */
 #define JUNK_WHOLE ((size_t)1 << 20)
 #define JUNK_EDGE PAGE_SIZE
 
@@ -40,7 +40,7 @@ static struct {
 
 /* ---- Patterns -------------------------------------------------------------- */
 
-/* Differs from byte to byte, and is no letter, no 0 and no 255. */
+/* The pattern differs from byte to byte and has no letter, no 0 and no 255. */
 static unsigned char
 zone_byte(uintptr_t address)
 {
@@ -87,7 +87,7 @@ zone_damage(uintptr_t block, size_t size)
   return at;
 }
 
-/* Bytes at each end of a block that get junk; both are all of it if small. */
+/* Bytes of junk at each end of a block; a small block is filled whole. */
 static size_t
 junk_part(size_t size)
 {
@@ -132,8 +132,8 @@ past_of(const struct guard_record *record)
   };
 }
 
-/* What was written where it should not have been, or NULL; *@address is the
- * block that it was written beside. */
+/* Describes the damage, or returns NULL if there is none.  *@address is set to
+ * the block that was overrun, underrun or written after its free. */
 static const char *
 damage_of(const struct guard_record *record, uintptr_t *address)
 {
@@ -150,8 +150,8 @@ damage_of(const struct guard_record *record, uintptr_t *address)
     return NULL;
   if (pagemap_tag(record->block) == 0 || at - zone < (end - zone) / 2)
     return "overflow past the end of the block";
-  /* The zone is whole up to its second half: whoever wrote there came from
-   * the block behind it. */
+  /* The first half of the zone is intact, so the write came from the block
+   * behind the zone. */
   *address = end;
   return "underflow before the start of the block";
 }
@@ -170,7 +170,7 @@ expect_whole(struct call call, const struct guard_record *record)
   tcmi_misuse_detailed(call, what, address, &details);
 }
 
-/* The block before a small one: an underflow hits its red zone. */
+/* Checks the block before a small one: an underflow damages its red zone. */
 static void
 expect_neighbour_whole(struct call call, uintptr_t block)
 {
@@ -190,7 +190,7 @@ expect_neighbour_whole(struct call call, uintptr_t block)
     expect_whole(call, &record);
 }
 
-/* A block that the call may not name: freed before, or none at all. */
+/* Reports an invalid pointer: to a block that is not in use, or to no block. */
 static void __attribute__((noreturn))
 refuse(struct call call, void *block, const struct guard_record *record,
        const char *gone)
@@ -207,8 +207,8 @@ refuse(struct call call, void *block, const struct guard_record *record,
                        (uintptr_t)block, &details);
 }
 
-/* A copy of the block's record, which turns to @next; aborts if it is not in
- * use. */
+/* Returns a copy of the block's record and sets the record's state to @next;
+ * aborts if the block is not in use. */
 static struct guard_record
 take_record(struct call call, void *block, enum guard_state next,
             const char *gone)
@@ -247,7 +247,8 @@ charge(const struct guard_record *record)
   return record->size + RED_ZONE_MIN;
 }
 
-/* The whole system pages of a large block; none of a small one. */
+/* The bytes of a large block that are whole system pages, from *@start; 0 for a
+ * small one. */
 static size_t
 pages_of(uintptr_t block, uintptr_t *start)
 {
@@ -261,8 +262,8 @@ pages_of(uintptr_t block, uintptr_t *start)
   return end > *start ? end - *start : 0;
 }
 
-/* Makes a large block fault when it is touched.  If the system refuses, the
- * junk in it still reveals writes. */
+/* Makes each access to a large block fault.  If the system refuses, the junk in
+ * the block still reveals writes. */
 static void
 close_block(uintptr_t block)
 {
@@ -273,7 +274,7 @@ close_block(uintptr_t block)
     (void)!tcmi_system_close((void *)start, size);
 }
 
-/* Undoes that; false: the block may be touched by nobody. */
+/* Undoes close_block(); false if the block stays inaccessible. */
 static bool
 reopen_block(uintptr_t block)
 {
@@ -283,8 +284,8 @@ reopen_block(uintptr_t block)
   return size == 0 || tcmi_system_reopen((void *)start, size) == 0;
 }
 
-/* Takes the oldest block out if there is one, and if @room more bytes have no
- * place; a copy of its record, or a record of block 0. */
+/* Removes the oldest block, if there is one, when @room more bytes do not fit.
+ * Returns a copy of its record, or a record of block 0. */
 static struct guard_record
 quarantine_pop(size_t room)
 {
@@ -302,7 +303,7 @@ quarantine_pop(size_t room)
   return record;
 }
 
-/* Lets the oldest blocks go until @room bytes have a place. */
+/* Frees the oldest blocks until @room bytes fit; true if it freed any. */
 static bool
 quarantine_make_room(const char *function, size_t room)
 {
@@ -312,7 +313,7 @@ quarantine_make_room(const char *function, size_t room)
     struct guard_record record = quarantine_pop(room);
     if (record.block == 0)
       return moved;
-    /* One that stays closed is never used again; its record stays too. */
+    /* A block that stays inaccessible is never reused; its record stays. */
     if (unlikely(!reopen_block(record.block)))
       continue;
     expect_whole(call_unknown(function), &record);
@@ -322,8 +323,8 @@ quarantine_make_room(const char *function, size_t room)
   }
 }
 
-/* Keeps a freed block; false if it is too large, or there is no memory for the
- * ring.  It is closed before other threads can take it out. */
+/* Puts a freed block into quarantine; false if the block is too large, or there
+ * is no memory for the ring.  Closes it before other threads can remove it. */
 static bool
 quarantine_push(const char *function, const struct guard_record *record)
 {
@@ -413,8 +414,8 @@ tcmi_guard_free(struct call call, void *block)
   tcmi_raw_free(block);
 }
 
-/* Whether the memory of the block will do for @size bytes, as it is or with
- * pages more or less behind it. */
+/* Whether the block can hold @size bytes, as it is or after pages are added or
+ * removed at its end. */
 static bool
 resize_raw(uintptr_t block, size_t size)
 {
@@ -425,7 +426,7 @@ resize_raw(uintptr_t block, size_t size)
   return need > SIZE_CLASS_MAX && tcmi_large_resize(pagemap_span(block), need);
 }
 
-/* The record says GUARD_MOVED meanwhile, so that nobody looks at the zone. */
+/* The state is GUARD_MOVED meanwhile, so no thread checks the red zone. */
 static bool
 resize_in_place(struct call call, const struct guard_record *old, size_t size)
 {
@@ -472,7 +473,7 @@ tcmi_guard_reallocate(struct call call, void *block, size_t size)
   return moved;
 }
 
-/* A copy of the record of a block in use, or of none. */
+/* A copy of the block's record, or a record of block 0. */
 static struct guard_record
 look_up(void *block)
 {
@@ -496,8 +497,8 @@ tcmi_guard_usable_size(struct call call, void *block)
   return record.size;
 }
 
-/* Whether a block that was asked for with the alignment @asked may be freed
- * with @given: all up to 16 are what every block has. */
+/* Whether a block allocated with alignment @asked may be freed with @given.
+ * Every block is aligned to 16, so alignments up to 16 are interchangeable. */
 static bool
 alignments_agree(size_t asked, size_t given)
 {
@@ -510,7 +511,7 @@ tcmi_guard_check_size(struct call call, void *block, size_t size, size_t align)
   struct guard_record record = look_up(block);
   struct misuse_details details;
 
-  /* What is no block in use is for the free that follows to tell. */
+  /* The free that follows reports an invalid pointer. */
   if (record.block == 0 || record.state != GUARD_LIVE)
     return;
   details = past_of(&record);
@@ -527,9 +528,9 @@ tcmi_guard_check_size(struct call call, void *block, size_t size, size_t align)
   }
 }
 
-/* ---- All of them ----------------------------------------------------------- */
+/* ---- All blocks ------------------------------------------------------------ */
 
-/* The first record from slot *@slot on whose block was written beside. */
+/* The first record from slot *@slot on whose block has a damaged red zone. */
 static struct guard_record
 find_damage(size_t *slot)
 {
@@ -561,7 +562,7 @@ tcmi_guard_verify(const char *function)
     expect_whole(call_unknown(function), &record);
 }
 
-/* After the program's own destructors: the library was there before it. */
+/* Runs after the program's own destructors: the library was loaded first. */
 __attribute__((destructor)) static void
 verify_at_exit(void)
 {

@@ -15,7 +15,7 @@
 #include "heap/page_heap.h"
 #include "observe/stats.h"
 
-/* Less than this, needed again or not, tells nothing about the load. */
+/* A round that returned fewer pages says nothing about the load. */
 #define LESSON_PAGES 256
 
 /* What a round does next. */
@@ -23,31 +23,31 @@ enum stage { STAGE_BEGIN, STAGE_ORPHANS, STAGE_PAGES, STAGE_CLASS, STAGE_END };
 
 /* All fields: [lock: claimed] unless labelled otherwise. */
 static struct {
-  uint32_t claimed;       /* [atomic: acquire and release] somebody works */
+  uint32_t claimed;       /* [atomic: acquire and release] a thread works */
   bool more;              /* [atomic: relaxed] the last round returned
-                             something, or one goes on */
+                             something, or one is in progress */
   uint64_t due;           /* [atomic: relaxed] when the next round may begin */
-  uint64_t began;         /* when this round did */
+  uint64_t began;         /* when this round began */
   unsigned period;        /* milliseconds */
-  enum stage stage;       /* of the round that goes on, or STAGE_BEGIN */
-  unsigned class_id;      /* the class that is looked at */
-  size_t left;            /* bytes to be returned in this stage */
-  struct page_walk pages; /* where the page heap is looked at */
-  struct span_walk spans; /* where the class is looked at */
-  bool all;               /* what is free goes, needed or not */
-  size_t returned;        /* pages, by this round so far */
-  size_t returned_before; /* pages, by the round before */
+  enum stage stage;       /* of the current round, or STAGE_BEGIN */
+  unsigned class_id;      /* the class that is scanned */
+  size_t left;            /* bytes still to return in this stage */
+  struct page_walk pages; /* position in the page heap */
+  struct span_walk spans; /* position in the class */
+  bool all;               /* return all that is free, needed or not */
+  size_t returned;        /* pages that this round returned so far */
+  size_t returned_before; /* pages that the round before returned */
   size_t faulted_before;  /* tcmi_page_counts.faulted at its end */
 } rounds = {.period = ROUND_PERIOD_MIN_MS};
 
-/* The work of a piece, in pages that are returned, see WORK_OF_LOOK.  Where that
- * takes long, on a slow or busy machine, the piece ends sooner. */
+/* The work of a piece, counted in returned pages, see WORK_OF_LOOK.  On a slow
+ * or busy machine, the clock ends the piece sooner. */
 struct piece {
-  size_t left;  /* [owner thread] what it may still do */
+  size_t left;  /* [owner thread] work that it may still do */
   uint64_t end; /* [owner thread] nanoseconds of the clock */
 };
 
-/* Pages between two looks at the clock. */
+/* Pages between two checks of the clock. */
 #define STEP_PAGES 128
 
 static void
@@ -71,8 +71,8 @@ unclaim(void)
   atomic_store_release(&rounds.claimed, 0);
 }
 
-/* Whether the load came back for what the round before returned, and whether
- * that costs time. */
+/* The next period, from how many of the pages that the round before returned
+ * the load faulted in again, and whether that costs time. */
 static unsigned
 next_period(void)
 {
@@ -101,7 +101,7 @@ round_end(void)
   rounds.returned = 0;
   rounds.stage = STAGE_BEGIN;
   rounds.all = false;
-  /* A round that calls do may take longer than a period. */
+  /* A round done by the program's calls may take longer than a period. */
   atomic_store_relaxed(&rounds.due, rounds.began + rounds.period);
 }
 
@@ -117,7 +117,7 @@ class_begin(unsigned c)
   tcmi_central_walk_begin(&rounds.spans);
 }
 
-/* Counts bytes that a stage returned, and the work beside. */
+/* Counts the bytes that a step returned, and its other work. */
 static void
 count_step(struct piece *piece, size_t bytes, size_t work)
 {
@@ -168,7 +168,7 @@ step(struct piece *piece)
     rounds.stage = STAGE_ORPHANS;
     break;
   case STAGE_ORPHANS:
-    /* The objects of one cache may be as many as the pages of a piece. */
+    /* One cache may hold as many objects as a piece may return pages. */
     if (tcmi_thread_cache_flush_orphan()) {
       spend(piece, ROUND_PIECE_PAGES);
       break;
@@ -188,7 +188,7 @@ step(struct piece *piece)
   }
 }
 
-/* After a pause, what was free at any time in it tells nothing. */
+/* After a pause, the minimum that was free during it says nothing. */
 void
 tcmi_rounds_begin(void)
 {
@@ -216,7 +216,8 @@ tcmi_rounds_wait(void)
   return now >= due ? 0 : (unsigned)(due - now);
 }
 
-/* Whether the round goes on.  Holds the claim, and gives it up. */
+/* True if the round has more to do.  The caller holds the claim; this releases
+ * it. */
 static bool
 do_piece(size_t pages)
 {
@@ -275,7 +276,7 @@ tcmi_rounds_run(void)
   return rounds.returned_before << PAGE_SHIFT;
 }
 
-/* Another thread may have been at work in the parent. */
+/* Another thread of the parent may have been inside a piece. */
 void
 tcmi_rounds_after_fork(void)
 {
