@@ -23,7 +23,7 @@
 #include "profile/guarded.h"
 #include "profile/profile.h"
 
-/* The seam: everything that is not the fast path begins here. */
+/* The seam: every slow path begins here. */
 static ALWAYS_INLINE void
 enter_slow_path(enum start_from from)
 {
@@ -80,7 +80,7 @@ class_allocate(unsigned class_id)
   return object;
 }
 
-/* The block freed last, if it has the very size. */
+/* The block freed last, if it has exactly this size. */
 static void *
 large_from_cache(size_t size, size_t align, bool zero)
 {
@@ -122,7 +122,7 @@ or_enomem(void *block)
   return block;
 }
 
-/* The class for an alignment and a size, or 0: a large block. */
+/* The class for an alignment and a size, or 0 for a large block. */
 static unsigned
 class_for(size_t align, size_t size)
 {
@@ -133,7 +133,7 @@ class_for(size_t align, size_t size)
   return tcmi_size_class_aligned(size, align);
 }
 
-/* The block, if the thread takes samples and this is one. */
+/* The block, if this allocation is sampled; else NULL. */
 static NOINLINE void *
 allocate_sampled(size_t align, size_t size, bool zero)
 {
@@ -147,7 +147,7 @@ allocate_sampled(size_t align, size_t size, bool zero)
   return block;
 }
 
-/* Apart, so that the steps before it need no stack frame. */
+/* A separate function, so that the steps before it need no stack frame. */
 static NOINLINE void *
 allocate_slower(size_t size, const void *from)
 {
@@ -175,8 +175,8 @@ tcmi_allocate_slow(size_t size)
              : allocate_slower(size, __builtin_return_address(0));
 }
 
-/* An object of a page or more, which need not be touched if it is still zero:
- * the thread cache does not know that, the span does. */
+/* A zeroed object of a page or more.  One that is still zero is not written to;
+ * the span knows whether it is, the thread cache does not. */
 static void *
 paged_zeroed(unsigned class_id)
 {
@@ -219,8 +219,8 @@ allocate_zeroed_slow(size_t bytes)
                                  : memset(block, 0, size_class_size(class_id));
 }
 
-/* As the fast path, but for memory that must be zero: all of the object, since
- * programs use what malloc_usable_size() tells and count on zeros there. */
+/* Like the fast path, but zeroes the whole object: programs use all the bytes
+ * that malloc_usable_size() reports, and expect zeros there. */
 void *
 tcmi_allocate_zeroed(size_t count, size_t size)
 {
@@ -284,7 +284,7 @@ tcmi_alignment_round(size_t alignment)
                                     : (size_t)2 << (bit_width(alignment) - 1);
 }
 
-/* An address among guarded blocks where none is in use. */
+/* Reports an address among guarded blocks where no block is in use. */
 static void __attribute__((noreturn))
 refuse_guarded(struct call call, uintptr_t address, const char *gone)
 {
@@ -298,8 +298,8 @@ refuse_guarded(struct call call, uintptr_t address, const char *gone)
   tcmi_misuse_detailed(call, gone, address, &details);
 }
 
-/* The large span whose block this is; aborts if there is none, with @gone for
- * a block that was freed. */
+/* The large span whose block starts at @address.  Aborts if there is none, with
+ * the message @gone for a block that was freed. */
 static struct span *
 large_span(struct call call, uintptr_t address, const char *gone)
 {
@@ -354,7 +354,7 @@ object_free(struct call call, unsigned class_id, void *object)
     tcmi_thread_cache_push(tcmi_thread_cache, class_id, object);
 }
 
-/* Of two threads that free one block at once only the first goes on. */
+/* If two threads free a block at once, only the first continues. */
 static void
 large_free(struct call call, uintptr_t address, struct span *span)
 {
@@ -408,7 +408,7 @@ tcmi_free_checked(struct call call, void *block)
   background_poll();
 }
 
-/* Apart, so that the steps before it need no stack frame. */
+/* A separate function, so that the steps before it need no stack frame. */
 static NOINLINE void
 free_slower(void *block)
 {
@@ -423,7 +423,7 @@ tcmi_free_slow(void *block)
     free_slower(block);
 }
 
-/* What the program may be wrong about when it names a block it still uses. */
+/* Detects errors in a call that needs a block in use. */
 static void
 check_object(struct call call, unsigned class_id, uintptr_t address)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Calls of the program that need it alone: tcm's own thread leaves first.
+ * Calls that need a process with one thread: tcm's own thread ends first.
  *
- *     unshare, setns    refuse some of what they do to a process with threads
- *     prctl             begins a sandbox: a filter for all threads of a process
- *                       is refused if one of them has a filter already, and a
- *                       program whose filter does not name clone(2) is killed
- *                       when tcm starts a thread
+ *     unshare, setns    fail for some flags if the process has threads
+ *     prctl             begins a sandbox: the kernel refuses a filter for all
+ *                       threads if one of them has a filter already, and kills
+ *                       a program whose filter does not allow clone(2) when tcm
+ *                       starts a thread
  *
  * A program cannot install a filter without PR_SET_NO_NEW_PRIVS, unless it is
  * privileged.

@@ -86,7 +86,7 @@ do_round(int file)
   return tcmi_rounds_find_more() || much_is_idle();
 }
 
-/* Whether the option was set after the thread began, so that it lacks a file. */
+/* Whether the thread lacks a file because the option was set after it began. */
 static bool
 lacks_file(int file)
 {

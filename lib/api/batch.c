@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Many blocks at once.  The thread cache is emptied first; what it lacks
- * comes straight from the transfer cache, without passing through a bin.
+ * Many blocks at once.  They come from the thread cache until it is empty; the
+ * rest come straight from the transfer cache, without passing through a bin.
  */
 #include "config.h"
 

@@ -22,7 +22,7 @@ extern __typeof__(_Unwind_SetIP) _Unwind_SetIP WEAK;
 extern __typeof__(_Unwind_GetLanguageSpecificData)
     _Unwind_GetLanguageSpecificData WEAK;
 
-/* The exception on its way to the landing place. [owner thread] */
+/* The exception that the landing pad catches. [owner thread] */
 static __thread struct _Unwind_Exception *caught;
 
 _Unwind_Reason_Code tcmi_catch_personality(int version, _Unwind_Action actions,
@@ -39,7 +39,7 @@ tcmi_catch_personality(int version, _Unwind_Action actions,
 {
   (void)version;
   (void)class;
-  /* A thread that is cancelled unwinds too, and is not to be stopped. */
+  /* A canceled thread unwinds too, and must not be stopped. */
   if (actions & _UA_FORCE_UNWIND)
     return _URC_CONTINUE_UNWIND;
   if (actions & _UA_SEARCH_PHASE)
@@ -49,9 +49,9 @@ tcmi_catch_personality(int version, _Unwind_Action actions,
   return _URC_INSTALL_CONTEXT;
 }
 
-/* The frame that catches.  To the compiler the jump to the landing place is
- * one that the first statement after the call may make; the unwinder makes it
- * from inside the call, with the same registers saved and the same stack. */
+/* The frame that catches.  The compiler sees the jump to the landing pad as one
+ * that the first statement after the call may make.  The unwinder makes it from
+ * inside the call, with the same saved registers and the same stack. */
 NOINLINE void *
 tcmi_catch(tcmi_new_function *function, size_t size, size_t align)
 {

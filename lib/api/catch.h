@@ -2,18 +2,18 @@
 /*
  * catch.h - a try block in C, for the nothrow forms of operator new.
  *
- * ISO C++ lets a new_handler throw, and wants the nothrow forms to return a
- * null pointer then.  Their caller may be one that no exception can leave.
+ * ISO C++ lets a new_handler throw; the nothrow forms must then return a null
+ * pointer.  Their caller may be a function that no exception can leave.
  *
  *     tcmi_catch(f, a, b):   try { return f(a, b); } catch (...) { return 0; }
  *
- * The unwinder asks each frame's personality routine; ours says "here" and
- * names the landing place, which it finds as the frame's language-specific
- * data.  The runtime that throws brings the unwinder; without it nothing is
- * thrown and nothing of this runs.
+ * The unwinder calls each frame's personality routine.  Ours reports a handler
+ * and sets the landing pad, which it finds as the frame's language-specific
+ * data.  The runtime that throws provides the unwinder; without it nothing is
+ * thrown and none of this runs.
  *
- * Source: Itanium C++ ABI, Exception Handling, level I and 2.4.  Processors
- * with another scheme (32-bit ARM) do without: the exception passes through.
+ * Source: Itanium C++ ABI, Exception Handling, level I and 2.4.  On processors
+ * with another scheme (32-bit ARM), the exception passes through.
  */
 #ifndef TCM_API_CATCH_H
 #define TCM_API_CATCH_H

@@ -2,13 +2,13 @@
 /*
  * dlopen() without RTLD_DEEPBIND, while tcm is the malloc in use.
  *
- * A module opened with that flag binds libc's own free() and is handed blocks
- * of tcm: it crashes.  The flag asks that the module's own symbols win over
- * the program's, which cannot hold for malloc; so it is taken away.
+ * A module opened with that flag binds libc's own free(), and crashes when it
+ * frees a block of tcm.  The flag makes the module's own symbols override the
+ * program's.  That cannot work for malloc, so the flag is removed.
  *
  * libc finds the caller's run path and name space by its return address.  The
  * call must therefore be a jump, which leaves that address in place; a test
- * looks at the disassembly.
+ * checks the disassembly.
  */
 #include "config.h"
 

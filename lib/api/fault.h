@@ -9,17 +9,18 @@
  *     tcm:   freed by thread 4712, from
  *     tcm:     /usr/bin/prog+0x1191
  *
- * Places are named as in misuse.h.  Without the option guard_report, tcm installs
- * no handler and writes nothing; tcm-stat(1) shows the same for the core file.
+ * Places are named as in misuse.h.  Without the option guard_report, tcm
+ * installs no handler and writes nothing; tcm-stat(1) shows the same for a core
+ * file.
  *
- * All here is async-signal-safe: it reads one slot, which the program can change
- * meanwhile only by another thread's allocation, and writes.
+ * All code here is async-signal-safe: it only reads one slot and writes.  Only
+ * an allocation by another thread can change the slot meanwhile.
  */
 #ifndef TCM_API_FAULT_H
 #define TCM_API_FAULT_H
 
-/* At the start of the process, once the options are read: switches on the
- * samples that guarded blocks need, and the handler. */
+/* At the start of the process, once the options are read: enables the samples
+ * that guarded blocks need, and installs the handler. */
 void tcmi_fault_start(void);
 
 #endif /* TCM_API_FAULT_H */

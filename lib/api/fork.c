@@ -19,10 +19,11 @@
 #include "observe/stats.h"
 #include "profile/profile.h"
 
-/* glibc's list of open streams has a lock that fork takes among threads, after
- * the handlers here: a thread inside fclose holds it and frees.  So it comes
- * first here.  Alone, a process needs none, and a signal handler that forks
- * could find it half taken.  Absent in other libcs. */
+/* glibc's list of open streams has a lock.  In a process with threads, fork
+ * takes it after the handlers here.  But a thread inside fclose holds it and
+ * frees, so the handler takes it before tcm's locks.  A process with one thread
+ * does not need it, and a signal handler that forks could find it half taken.
+ * Absent in other libcs. */
 extern void _IO_list_lock(void) WEAK;
 extern void _IO_list_unlock(void) WEAK;
 extern void _IO_list_resetlock(void) WEAK;
@@ -30,11 +31,11 @@ extern char __libc_single_threaded WEAK;
 
 #define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + 7)
 
-/* Keeps the compiler from moving what a signal handler may look at. */
+/* Keeps the compiler from reordering what a signal handler may read. */
 #define SIGNAL_FENCE() __asm__ volatile("" ::: "memory")
 
-/* Forks inside each other: a signal handler may fork while its thread forks.
- * Deeper ones find every lock held and take none. */
+/* Nested forks: a signal handler may fork while its thread forks.  Deeper ones
+ * find every lock held and take none. */
 #define DEPTH_MAX 4
 
 /* What a fork of this thread did, by depth.  All fields: [owner thread] */
@@ -72,7 +73,7 @@ nth_lock(unsigned i)
   return i == classes ? &tcmi_page_heap_lock : &tcmi_metadata_lock;
 }
 
-/* Other threads may hold the lock of the streams. */
+/* Whether other threads may hold the lock of the streams. */
 static bool
 streams_need_lock(void)
 {
@@ -87,7 +88,8 @@ fork_prepare(void)
 
   if (depth > DEPTH_MAX)
     return;
-  /* To the program, and to who counts its threads after the fork, it is alone. */
+  /* The program, and whoever counts its threads after the fork, must not see
+   * tcm's thread. */
   if (depth == 1)
     tcmi_background_leave();
   level->streams = streams_need_lock();
@@ -117,7 +119,7 @@ fork_parent(void)
     if (level->streams)
       _IO_list_unlock();
   }
-  /* Last: until here a handler that forks must not use the same level. */
+  /* Last: before this, a handler that forks must not use the same level. */
   SIGNAL_FENCE();
   depth--;
 }
@@ -128,7 +130,7 @@ fork_child(void)
   struct fork_level *level = &levels[min_size(depth - 1, DEPTH_MAX - 1)];
 
   tcmi_lock_self = 0;
-  /* A fork around this one was the same thread's, under its former id. */
+  /* The same thread did the fork around this one, under its former id. */
   atomic_store_relaxed(&tcmi_lock_forking, level->outer == 0 ? 0 : lock_self());
   for (unsigned i = NLOCKS; i-- > 0;) {
     if (depth <= DEPTH_MAX && bit_get(level->taken, i))
@@ -139,7 +141,7 @@ fork_child(void)
   tcmi_thread_cache_after_fork();
   tcmi_background_after_fork();
   tcmi_profile_files_after_fork();
-  /* libc has done so already where it saw threads; twice does no harm. */
+  /* libc has already done this if it saw threads; twice does no harm. */
   if (depth <= DEPTH_MAX && level->streams)
     _IO_list_resetlock();
   SIGNAL_FENCE();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rejected: the size in the last bytes of the block, which is what an overflow
- * hits first; a size per object in the descriptor of its span, which every
- * process would have room for and few would use.
+ * Rejected: the size in the last bytes of the block, because an overflow hits
+ * them first; a size per object in the descriptor of its span, because every
+ * process would pay for the room and few would use it.
  */
 #include "config.h"
 
@@ -37,7 +37,7 @@ slot_after(size_t slot)
   return (slot + 1) & (table.length - 1);
 }
 
-/* The slot of the block's record, or the empty one where it would stand. */
+/* The slot of the block's record, or the empty slot where it belongs. */
 static struct guard_record *
 slot_of(uintptr_t block)
 {
@@ -94,7 +94,7 @@ tcmi_guard_add_locked(uintptr_t block)
   return record;
 }
 
-/* Records that stand behind the gap because it was taken are moved into it. */
+/* Fills the gap with records that are behind it only because it was taken. */
 void
 tcmi_guard_remove_locked(struct guard_record *record)
 {

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * guard_records.h - what is known of every block, from TCM_CHECK=2 on.
+ * guard_records.h - a record of every block, from TCM_CHECK=2 on.
  *
  *     hash(address) -> | record | record |  --  | record |  --  |
- *                        an open table, in metadata, by address of the block
+ *                        an open-addressing table in metadata, by block address
  *
  * Invariants
  *   R1  every block in use has one record, and so has every block in
- *       quarantine; no other address has any.
+ *       quarantine; no other address has one.
  *   R2  the table is at most three quarters full; a record is found between the
  *       slot that its address hashes to and the next empty one.
  *
- * Locking: LOCK_GUARD for everything here; a pointer to a record holds until
+ * Locking: LOCK_GUARD for everything here; a pointer to a record is valid until
  * the lock is released or a record is added or removed.
  */
 #ifndef TCM_API_GUARD_RECORDS_H
@@ -21,16 +21,16 @@
 #include "base/lock.h"
 
 enum guard_state {
-  GUARD_LIVE,  /* the program's */
+  GUARD_LIVE,  /* in use */
   GUARD_MOVED, /* a thread is resizing it in place */
   GUARD_FREED  /* in quarantine, or on its way out of it */
 };
 
 struct guard_record {
   uintptr_t block;  /* [lock: guard] its address; 0: an empty slot */
-  size_t size;      /* [lock: guard] bytes that were asked for */
+  size_t size;      /* [lock: guard] requested bytes */
   const void *from; /* [lock: guard] who allocated it, or freed it */
-  uint8_t align;    /* [lock: guard] logarithm of what was asked for; 0: none */
+  uint8_t align;    /* [lock: guard] log2 of the requested one; 0: none */
   uint8_t state;    /* [lock: guard] enum guard_state */
 };
 
@@ -38,11 +38,11 @@ extern struct lock tcmi_guard_lock;
 
 /* The record of the block at @block, or NULL. */
 struct guard_record *tcmi_guard_find_locked(uintptr_t block);
-/* A new one for it, all else zero; NULL without memory. */
+/* A new record for it, all else zero; NULL if there is no memory. */
 MUST_CHECK struct guard_record *tcmi_guard_add_locked(uintptr_t block);
 void tcmi_guard_remove_locked(struct guard_record *record);
-/* The first record at or behind slot *@slot, which is then set to the one
- * behind it; NULL at the end. */
+/* The first record at or after slot *@slot; NULL at the end.  Sets *@slot to
+ * the slot after it. */
 struct guard_record *tcmi_guard_next_locked(size_t *slot);
 
 #endif /* TCM_API_GUARD_RECORDS_H */

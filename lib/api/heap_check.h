@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * heap_check.h - a walk of the whole heap against every numbered invariant.
+ * heap_check.h - checks every numbered invariant of the whole heap.
  *
  * Aborts with the broken invariant.  Meant for tests and debug builds: it
- * takes each lock for as long as its structure is walked.
+ * holds each lock while it walks the lock's structure.
  */
 #ifndef TCM_API_HEAP_CHECK_H
 #define TCM_API_HEAP_CHECK_H
 
 #include "base/compiler.h"
 
-/* A debug library exports it, for a test to walk the heap of a program that
- * knows nothing of it. */
+/* A debug library exports it, so that a test can check the heap of an
+ * unmodified program. */
 #ifdef TCM_DEBUG
 EXPORT
 #endif

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The end of a thread is detected by a key of thread-specific data.  A
- * constructor creates it, before most others, so that libc stores its value
- * without allocating.  Rejected: __cxa_thread_atexit_impl, which allocates.
+ * A key of thread-specific data detects the end of a thread.  A constructor
+ * creates it before most other keys, so that libc stores its value without
+ * allocating.  Rejected: __cxa_thread_atexit_impl, which allocates.
  *
- * If others were earlier after all, libc callocs a table for a part of the keys
- * when it stores the first value of that part, and frees it when the thread
- * ends, after the destructors.  A value that is stored inside either call is
- * lost with the table, and the cache with it.  So with such a key only malloc
- * and its kin start a thread.
+ * If many keys were created earlier, libc callocs a table for a part of the
+ * keys when it stores the first value of that part, and frees it when the
+ * thread ends, after the destructors.  A value that is stored inside either
+ * call is lost with the table, and the cache with it.  So with such a key,
+ * calloc and free do not start a thread.
  *
- * Other destructors may still allocate after ours.  The first time it runs it
- * only asks to be run again, in libc's next round; what comes later still is
- * served without a cache.
+ * Other destructors may still allocate after ours.  So the first time it runs,
+ * it only asks libc to run it again in the next round.  Later calls are served
+ * without a cache.
  */
 #include "config.h"
 
@@ -42,10 +42,10 @@ static struct {
   pthread_key_t key; /* [init] its destructor is thread_end() */
 } life;
 
-/* libc keeps the values of so many keys in the thread itself. */
+/* libc keeps the values of this many keys in the thread itself. */
 #define KEYS_IN_THREAD 32
 
-/* What the key holds: how often the destructor still asks to run again. */
+/* The key's value: how many more times the destructor asks to run again. */
 static const char rounds[2];
 #define LAST_ROUND ((void *)(uintptr_t)&rounds[0])
 #define FIRST_ROUND ((void *)(uintptr_t)&rounds[1])
@@ -66,9 +66,9 @@ key_create_locked(void)
     life.key_is_valid = pthread_key_create(&life.key, thread_end) == 0;
 }
 
-/* What cannot wait for the first allocation: which file descriptor 2 is and on
- * which processors the process may run, before the program changes them; that
- * the code stays; and the key. */
+/* Does what cannot wait for the first allocation.  It records which file
+ * descriptor 2 is and which processors the process may use, before the program
+ * changes them; it keeps the code mapped; and it creates the key. */
 __attribute__((constructor)) static void
 begin(void)
 {
@@ -120,8 +120,8 @@ report_prepare(void)
     take_signal(OPTION_profile_signal, tcmi_profile_at_signal);
 }
 
-/* After the program's own destructors, which may still allocate: the library
- * was there before it. */
+/* Runs after the program's own destructors, which may still allocate: the
+ * library was loaded first. */
 __attribute__((destructor)) static void
 report_at_exit(void)
 {
@@ -132,7 +132,7 @@ report_at_exit(void)
     tcmi_stats_print_text(to_messages, NULL);
 }
 
-/* With checks the thread caches are closed, and nothing counts bytes. */
+/* With checks, the thread caches are closed, so nothing counts bytes. */
 static void
 warn_of_check(void)
 {
@@ -186,7 +186,7 @@ tcmi_thread_start(enum start_from from)
 {
   tcmi_thread_cache_state = CACHE_STARTING;
   tcmi_process_start();
-  /* Without a key nobody would hand the cache on when the thread ends. */
+  /* Without a key, nothing would hand the cache on when the thread ends. */
   if (tcmi_option(OPTION_check) > 0 || !life.key_is_valid) {
     tcmi_thread_cache_detach(CACHE_CLOSED);
     return;
@@ -195,11 +195,11 @@ tcmi_thread_start(enum start_from from)
     tcmi_thread_cache_detach(CACHE_NONE);
     return;
   }
-  /* Registered before there is a cache: libc may have to allocate for it. */
+  /* Stores the value before there is a cache: libc may have to allocate. */
   if (pthread_setspecific(life.key, FIRST_ROUND) != 0 ||
       !tcmi_thread_cache_open()) {
-    /* Without memory for a cache the thread works without one, and tries
-     * again with its next slow path. */
+    /* If there is no memory for a cache, the thread works without one and
+     * tries again at its next slow path. */
     tcmi_thread_cache_detach(CACHE_NONE);
     return;
   }

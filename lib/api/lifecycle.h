@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lifecycle.h - how the process and each thread of it begin and end.
+ * lifecycle.h - the start and the end of the process and its threads.
  *
  *     CACHE_NONE --first slow path--> CACHE_STARTING --> CACHE_OPEN
  *                                           |               |
@@ -11,8 +11,7 @@
  * Nothing is mapped or read before the first allocation; a constructor only
  * remembers which file standard error is, creates a key of thread-specific
  * data, and keeps a module that tcm is linked into from being unloaded.  A call
- * that arrives while the thread starts, from inside libc, is served without a
- * cache.
+ * from inside libc while the thread starts is served without a cache.
  *
  * Locking: LOCK_INIT around the start of the process.
  */
@@ -24,13 +23,13 @@
 
 extern struct lock tcmi_init_lock;
 
-/* The call that starts a thread: calloc and free may come from libc's own work
- * on thread-specific data, which the start needs too. */
+/* The call that starts a thread: libc may call calloc and free while it works
+ * on thread-specific data, which the start uses too. */
 enum start_from { START_MAYBE_TSD, START_OTHER };
 
-/* Starts the process if need be, and then the calling thread if it can. */
+/* Starts the process if needed, and then the calling thread if possible. */
 COLD void tcmi_thread_start(enum start_from from);
-/* Starts the process alone: options are read from then on. */
+/* Starts only the process; when it returns, the options have been read. */
 void tcmi_process_start(void);
 
 #endif /* TCM_API_LIFECYCLE_H */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The standard names, unversioned, so that they take the place of libc's; one
- * object file, so that a static program gets all of them or none.
+ * The standard names, unversioned, so that they replace libc's; one object
+ * file, so that a static program gets all of them or none.
  *
- * Each does what its manual page in glibc says; tcm.h describes the twins.
+ * Each does what its glibc manual page says; tcm.h describes the tcm_ twins.
  */
 #include "config.h"
 
@@ -19,8 +19,8 @@
 #include "observe/stats.h"
 #include "observe/stats_room.h"
 
-/* A second name of each function, which nothing replaces.  Only gcc compares
- * the attributes of the two, and can copy them. */
+/* A second name for each function, which no program replaces.  Only gcc
+ * compares the attributes of the two, and can copy them. */
 #if defined __GNUC__ && !defined __clang__
 #define SAME_ATTRIBUTES(name) __attribute__((copy(name)))
 #else
@@ -105,9 +105,9 @@ OWN(memalign);
 OWN(aligned_alloc);
 OWN(posix_memalign);
 
-/* glibc's other names of its own functions, for programs that wrap malloc: they
- * call what is beneath.  None of these asks for an owner.  In a static program
- * libc keeps them for itself. */
+/* glibc's other names for its own functions.  Programs that wrap malloc use
+ * them to call the function that they wrap.  None of these checks for an owner.
+ * In a static program, libc keeps them for itself. */
 #ifdef PIC
 #define LIBC(name)                                            \
   extern __typeof__(name) __libc_##name SAME_ATTRIBUTES(name) \
@@ -174,9 +174,9 @@ malloc_trim(size_t pad)
   return tcmi_release_all_but(pad) > 0;
 }
 
-/* glibc's parameters tune structures that tcm lacks; all but one are accepted
- * without effect, those too that glibc does not know, as there.  tcm(7) names
- * the options that replace them. */
+/* glibc's parameters tune structures that tcm lacks.  All but one are accepted
+ * without effect; so are unknown ones, as in glibc.  tcm(7) names the options
+ * that replace them. */
 #define TRIM_THRESHOLD (-1) /* M_TRIM_THRESHOLD */
 #define MAX_FAST 1          /* M_MXFAST */
 
@@ -211,8 +211,8 @@ free_blocks(const struct stats_raw *raw)
   return n;
 }
 
-/* The fields of mallinfo and mallinfo2 differ in width alone.  As in glibc,
- * uordblks and fordblks together are arena, and large blocks are apart. */
+/* The fields of mallinfo and mallinfo2 differ only in width.  As in glibc,
+ * arena is uordblks plus fordblks, and large blocks are counted separately. */
 #define MALLINFO(type, narrow)                                \
   struct stats_room *room = tcmi_stats_room();                \
   struct type info = {0};                                     \
@@ -236,7 +236,7 @@ free_blocks(const struct stats_raw *raw)
 #endif
 
 #ifdef HAVE_STRUCT_MALLINFO
-/* As glibc does for numbers that no longer fit. */
+/* Truncates numbers that do not fit, as glibc does. */
 static int
 to_int(size_t n)
 {
@@ -266,8 +266,8 @@ mallinfo2(void)
 }
 #endif
 
-/* Not as tcm's own lines are: the program asks for it, wherever its descriptor
- * 2 leads now. */
+/* Unlike tcm's own reports, this goes wherever descriptor 2 leads now: the
+ * program asked for it. */
 static void
 to_stderr(void *to, const char *text, size_t length)
 {

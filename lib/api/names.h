@@ -3,7 +3,7 @@
  * names.h - the bodies that a standard name and its tcm_ twin share.
  *
  * Inline, since a call from one exported name to another would go through the
- * procedure linkage table, or to whatever interposes it.
+ * procedure linkage table, or to a function that interposes it.
  */
 #ifndef TCM_API_NAMES_H
 #define TCM_API_NAMES_H
@@ -20,8 +20,8 @@
 #include "cache/central_list.h"
 #include "heap/pagemap.h"
 
-/* What a name calls, in the end: tcm's function, or for a standard name the
- * one of owner.h. */
+/* The function that a name finally calls: tcm's, or for a standard name the one
+ * of owner.h. */
 typedef void *name_reallocate(void *ptr, size_t size);
 typedef void *name_allocate_aligned(size_t align, size_t size);
 
@@ -104,10 +104,10 @@ name_usable_size(void *ptr)
                      : tcmi_usable_size(CALL_HERE("malloc_usable_size"), ptr);
 }
 
-/* With the option check a size that the block cannot have had is an error; with
- * caches out of the way a smaller one is not, since realloc may leave a block
- * larger than asked.  From level 2 on the very size is known.  @align is 0 if
- * the call has none. */
+/* With the option check, a size larger than the block is an error.  At level 1
+ * a smaller one is not, since realloc may leave a block larger than requested.
+ * From level 2 on, the exact size is known.  @align is 0 if the call has
+ * none. */
 static inline void
 name_check_size(struct call call, void *ptr, size_t size, size_t align)
 {

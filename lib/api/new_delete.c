@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A C++ program reaches tcm without a second call, and without a C++ runtime
- * among tcm's own needs.
+ * The C++ operators call tcm directly, and tcm does not need a C++ runtime.
  *
- * Without memory the throwing forms call the new_handler and try again, and
- * with none installed throw std::bad_alloc; both come from the program's C++
- * runtime by weak reference.  A program without that runtime cannot catch
- * anything and is aborted with one line.
+ * If there is no memory, the throwing forms call the new_handler and try again;
+ * if none is installed, they throw std::bad_alloc.  Both come from the C++
+ * runtime of the program, by weak reference.  A program without that runtime
+ * cannot catch anything, so tcm aborts it with one line.
  */
 #include "config.h"
 
@@ -50,7 +49,7 @@ tcmi_operator_new_or_null(const void *from, size_t size, size_t align)
 {
   void *block;
 
-  /* As libstdc++ does, without a word to the handler. */
+  /* As in libstdc++, without a call of the handler. */
   if (unlikely(!is_power_of_two(align)))
     return NULL;
   while ((block = tcmi_allocate_for(from, align, size)) == NULL)

@@ -4,8 +4,8 @@
  *
  *     new_delete.c           the four that do the work; a program may replace
  *                            any of them by its own
- *     new_delete_forward.c   the others, which must reach the program's own
- *                            ones where it has replaced them
+ *     new_delete_forward.c   the others, which must call the program's own
+ *                            operators where it has replaced those four
  *
  * Source: ISO C++17 [new.delete].
  */
@@ -29,8 +29,9 @@ void operator_delete(void *ptr) MANGLED("_ZdlPv");
 void operator_delete_aligned(void *ptr, size_t align)
     MANGLED("_ZdlPvSt11align_val_t");
 
-/* The addresses of tcm's own, to see whether they were replaced; and a block
- * or NULL, after calling the new_handler, which may throw. */
+/* tcm's own operators, whose addresses show whether the program replaced them.
+ * The last returns a block, or NULL after calling the new_handler, which may
+ * throw. */
 void *tcmi_operator_new(size_t size);
 void *tcmi_operator_new_aligned(size_t size, size_t align);
 void *tcmi_operator_new_or_null(const void *from, size_t size, size_t align);

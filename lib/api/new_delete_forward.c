@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * In a file of its own, so that the calls go through the symbols: a program
- * that replaces operator new and operator delete alone must find its own ones
- * behind the array, sized and nothrow forms too, or a block of one heap would
- * be freed in another.
+ * A separate file, so that the calls go through the symbols.  If a program
+ * replaces only operator new and operator delete, the array, sized and nothrow
+ * forms must call the program's.  Otherwise a block of one heap would be freed
+ * in another.
  */
 #include "config.h"
 
@@ -58,7 +58,7 @@ new_aligned_nothrow(size_t size, size_t align, const void *tag)
   return tcmi_catch(new_with_alignment, size, align);
 }
 
-/* The array forms are the plain ones; those may be the program's. */
+/* The array forms call the plain ones, which may be the program's. */
 
 void *new_array(size_t size) MANGLED("_Zna" SIZE);
 void *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * In a file of its own, so that the names are looked up by the linker and are
- * the program's where it has defined them.
+ * A separate file, so that the linker resolves the names to the program's where
+ * it has defined them.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 #include "base/bits.h"
 #include "heap/pagemap.h"
 
-/* This thread waits for a function of the program. [owner thread] */
+/* This thread is calling a function of the program. [owner thread] */
 static __thread bool asking;
 
 bool
@@ -57,7 +57,7 @@ from_posix_memalign(size_t align, size_t size)
   return NULL;
 }
 
-/* @whole is a multiple of the alignment: many heaps align that. */
+/* @whole is a multiple of the alignment: many heaps align such sizes. */
 static void *
 from_malloc(size_t align, size_t size, size_t whole)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libtcm.so is linked with -z nodelete.  Whoever links the archive into a
- * module has flags of his own, so the module asks the loader at run time.
+ * libtcm.so is linked with -z nodelete.  A module with the archive in it is
+ * linked with its own flags, so it asks the loader at run time.
  *
  * It asks in a constructor, where dlopen() is allowed: the thread holds the
  * loader's lock already, and holds none of tcm's.  Rejected: to ask at the
@@ -17,8 +17,8 @@
 
 #include "base/compiler.h"
 
-/* Weak, so that a static program does not get a loader for this; and dlopen()
- * is looked up, since its mere name makes a static linker warn. */
+/* Weak, so that this does not link a loader into a static program.  dlopen() is
+ * looked up at run time, since a reference to it makes a static linker warn. */
 extern __typeof__(dladdr) dladdr WEAK;
 extern __typeof__(dlsym) dlsym WEAK;
 typedef void *dlopen_function(const char *file, int mode);
@@ -27,7 +27,7 @@ typedef void *dlopen_function(const char *file, int mode);
  * has none. */
 extern ElfW(Dyn) _DYNAMIC[] WEAK __attribute__((visibility("hidden")));
 
-/* Programs alone have DT_DEBUG. */
+/* Only programs have DT_DEBUG. */
 static bool
 can_be_closed(void)
 {
@@ -40,7 +40,7 @@ can_be_closed(void)
   return true;
 }
 
-/* By the name that the loader has for it, so that no file is opened. */
+/* @file is the loader's name for the module, so that no file is opened. */
 static void
 keep_open(const char *file)
 {

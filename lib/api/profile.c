@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The heap profile for the program itself.  The form is that of pprof's text
+ * The heap profile, written by the process itself in the format of pprof's text
  * profiles: counts and bytes in use, in brackets those ever allocated, and the
  * return addresses; at the end the mappings.
  */
@@ -79,7 +79,7 @@ put_sums(struct line *line, const struct sums *sums)
 /* Where a profile goes.  All fields: [owner thread] */
 struct writer {
   int fd;
-  int error;   /* the first, a negative errno; or 0 */
+  int error;   /* the first error, a negative errno; or 0 */
   size_t room; /* bytes that may still be written */
 };
 
@@ -123,7 +123,7 @@ put_head(struct writer *to)
   put_line(to, &line);
 }
 
-/* A stack may be longer than a line has room for. */
+/* A stack may be too long for one line buffer. */
 static NOINLINE void
 put_stack(struct writer *to, const struct profile_stack *stack)
 {
@@ -151,7 +151,7 @@ put_mappings(struct writer *to)
   if (to->error != 0)
     return;
   copied = tcmi_system_copy_file("/proc/self/maps", to->fd, to->room);
-  /* Without /proc the addresses stand alone. */
+  /* Without /proc, the profile has addresses but no mappings. */
   if (copied < 0 && copied != -ENOENT)
     to->error = (int)copied;
   else if ((size_t)copied == to->room)

@@ -16,19 +16,19 @@
 #include "base/system.h"
 #include "profile/profile.h"
 
-/* Those that may come often leave two files to those that come once. */
+/* Profiles at signals and steps leave two files to those that come once. */
 #define OFTEN_MAX (PROFILE_FILES_MAX - 2)
 
 static struct {
   uint32_t number;    /* [atomic: relaxed] of the last file, from 1 */
-  uint32_t often;     /* [atomic: relaxed] tries at signals and steps */
-  uint32_t limit_met; /* [atomic: relaxed] 1: its profile was tried */
-  uint32_t failed;    /* [atomic: relaxed] 1: a line told of an error */
-  uint32_t full;      /* [atomic: relaxed] 1: a line told of the last file */
-  size_t passed;      /* [atomic: relaxed] bytes: the last step, ever */
+  uint32_t often;     /* [atomic: relaxed] attempts at signals and steps */
+  uint32_t limit_met; /* [atomic: relaxed] 1: its profile was attempted */
+  uint32_t failed;    /* [atomic: relaxed] 1: an error was reported */
+  uint32_t full;      /* [atomic: relaxed] 1: the last file was reported */
+  size_t passed;      /* [atomic: relaxed] bytes: the highest step ever */
 } files;
 
-/* "tcm.4294967295.16.18446744073709551615.tmp" and its end. */
+/* "tcm.4294967295.16.18446744073709551615.tmp" and its final null byte. */
 #define NAME_BYTES 64
 
 struct name {
@@ -47,7 +47,7 @@ tcmi_profile_files_are_on(void)
   return *directory_path() != '\0';
 }
 
-/* True for one caller. */
+/* True for one caller only. */
 static bool
 is_first(uint32_t *word)
 {
@@ -113,7 +113,7 @@ warn_of_the_last(void)
   tcmi_report_warn(&line);
 }
 
-/* tcm.PID.@number.@middle@end; @middle is a text, or NULL for a random one. */
+/* tcm.PID.@number.@middle@end; if @middle is NULL, a random number. */
 static NOINLINE void
 make_name(struct name *name, uint32_t number, const char *middle,
           const char *end)
@@ -146,8 +146,8 @@ fill(int file)
   return error != 0 ? error : close_error;
 }
 
-/* A file that a process left when it was killed has the same name only by
- * chance: PIDs come again, in containers mostly the same one. */
+/* A file left by a killed process has the same temporary name only by chance.
+ * PIDs are reused, and in containers a process mostly gets the same one. */
 static int
 write_in(int directory, const char *reason)
 {
@@ -219,7 +219,7 @@ tcmi_profile_files_start(void)
     (void)tcmi_system_file_close(directory);
 }
 
-/* What was passed and told stays so. */
+/* The child keeps the highest step, and does not repeat reports. */
 void
 tcmi_profile_files_after_fork(void)
 {

@@ -17,8 +17,8 @@
 #include "heap/pagemap.h"
 #include "profile/profile.h"
 
-/* Whether a block of @usable bytes should stay what it is for @size bytes:
- * when it fits and at least half of it stays in use.  Never for 0 bytes. */
+/* Whether a block of @usable bytes stays as it is for @size bytes: if they fit,
+ * and use more than half of it or it is small.  Never for 0 bytes. */
 static ALWAYS_INLINE bool
 fits_as_it_is(size_t usable, size_t size)
 {
@@ -48,7 +48,7 @@ reallocate_large(void *block, size_t size)
     errno = ENOMEM;
     return NULL;
   }
-  /* A mapped block grows in place by the same call that moves it. */
+  /* The call that moves a mapped block can also grow it in place. */
   if (size > SIZE_CLASS_MAX && (size <= usable || !span->mapped) &&
       tcmi_large_resize(span, size)) {
     if (unlikely(seen && span_bytes(span) != usable))
@@ -74,7 +74,7 @@ guarded(struct call call, void *block, size_t size)
   return moved;
 }
 
-/* A block with a span of its own that is not there for a sample alone. */
+/* Whether the block has its own span, and not only because it is a sample. */
 static bool
 is_large(const void *block, size_t usable)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * reallocate.h - realloc: stay, stretch, move pages, or copy, in this order.
+ * reallocate.h - realloc: keep the block, resize it in place, move its pages,
+ * or copy it, in this order.
  */
 #ifndef TCM_API_REALLOCATE_H
 #define TCM_API_REALLOCATE_H

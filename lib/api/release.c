@@ -37,12 +37,12 @@ tcmi_flush_all(void)
 /* Used bytes at which the caches are flushed next. [atomic: relaxed] */
 static size_t flush_mark = FLUSH_STEP_MIN;
 
-/* Held bytes at which all is returned next, above the soft limit.
+/* Held bytes, above the soft limit, at which free memory is returned next.
  * [atomic: relaxed] */
 static size_t soft_mark;
 
-/* The container's limit is near: what is in use, and not just free, is more than
- * the soft limit that it gave. */
+/* Writes a profile when the container's limit is near: the held bytes without
+ * the idle ones exceed the soft limit that comes from the container. */
 static void
 check_container(size_t held, size_t limit)
 {
@@ -85,7 +85,7 @@ apply_soft_limit(size_t limit)
  * [owner thread] */
 static __thread unsigned flushing;
 
-/* Objects that a call moves to the central lists at most, and some more. */
+/* A call stops after it moved this many objects to the central lists. */
 #define FLUSH_PIECE 2048
 
 static void
@@ -152,8 +152,8 @@ tcmi_release_all_but(size_t keep)
   tcmi_holes_close();
   if (idle <= keep)
     return bytes;
-  /* A system page of 64 KiB counts as whole when it is returned, but not when
-   * only a part of it is idle.  So no number of bytes bounds the walk. */
+  /* A returned system page of 64 KiB counts whole, but only its idle part
+   * counts in idle.  So to return everything, the walk has no byte limit. */
   return bytes + tcmi_page_heap_release(keep == 0 ? SIZE_MAX : idle - keep);
 }
 

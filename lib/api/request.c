@@ -15,7 +15,7 @@ request_act(const struct stats_request *request, uint64_t id)
 {
   int error;
 
-  /* Not by the page's takes_requests, which is for the tool to read. */
+  /* Not read from the page's takes_requests, which is for the tool. */
   if (tcmi_system_is_secure_mode())
     return -EPERM;
   if (request->check != stats_request_check(request, id))
@@ -36,7 +36,7 @@ void
 tcmi_request_serve(void)
 {
   struct stats_request *page = &tcmi_stats_page.request;
-  /* Pairs with the tool's order of writing. */
+  /* Pairs with the order in which the tool writes. */
   uint64_t id = atomic_exchange_acquire(&page->id, 0);
   struct stats_request request = {
       .kind = atomic_load_relaxed(&page->kind),
@@ -48,6 +48,6 @@ tcmi_request_serve(void)
   if (id == 0)
     return;
   atomic_store_relaxed(&page->result, request_act(&request, id));
-  /* Read by the tool before result. */
+  /* The tool reads this before result. */
   atomic_store_release(&page->done, id);
 }

@@ -5,10 +5,11 @@
  *     tool: option, value, check, then id  -->  process: takes id, acts,
  *                                               stores result, then done
  *
- * Looked for on each slow path, and by whoever wakes up now and then.
+ * Each slow path checks for a request, and so does tcm's own thread when it
+ * wakes up.
  *
  * Locking: none; one thread takes a request.  Cost while there is none: the
- * load of a word that stays in everybody's cache.
+ * load of a word that stays in every processor's cache.
  */
 #ifndef TCM_API_REQUEST_H
 #define TCM_API_REQUEST_H
@@ -17,8 +18,8 @@
 #include "base/compiler.h"
 #include "observe/stats.h"
 
-/* Takes the request, if another thread has not, and does what it says.  Holds
- * no lock when it is called. */
+/* Takes the request, if another thread has not, and executes it.  The caller
+ * holds no lock. */
 COLD void tcmi_request_serve(void);
 
 static inline void

@@ -22,7 +22,7 @@ tcmi_surroundings_apply_locked(void)
   bytes = container.memory_bytes;
   if (bytes > 0)
     total = min_size(total, bytes / 16);
-  /* The heap is not all that the limit counts. */
+  /* The limit counts more than the heap. */
   tcmi_option_suggest(OPTION_soft_limit_bytes, bytes - bytes / 16);
   tcmi_option_suggest(OPTION_cache_total_bytes, total);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * surroundings.h - what the machine and the container mean for the heap.
+ * surroundings.h - applies cgroup limits and memory pressure to the heap.
  *
  *     limits of the control groups --> soft limit, size of the caches
- *     pressure of memory           --> all that is free is returned
+ *     memory pressure              --> all free memory is returned
  *
- * Options that somebody has set take precedence.
+ * Options that the user or the program has set take precedence.
  *
- * Locking: LOCK_INIT, which the first function wants held.
+ * Locking: LOCK_INIT; the caller of the first function holds it.
  */
 #ifndef TCM_API_SURROUNDINGS_H
 #define TCM_API_SURROUNDINGS_H
@@ -18,11 +18,11 @@
 void tcmi_surroundings_apply_locked(void);
 /* The same again, if the option container asks for it. */
 void tcmi_surroundings_apply_again(void);
-/* The file that says how long tasks wait for memory, or NULL if the option
- * pressure does not ask for it. */
+/* The file that reports how long tasks wait for memory, or NULL if the option
+ * pressure is 0. */
 const char *tcmi_surroundings_file(void);
-/* Whether tasks wait for memory for as long as the option says; by @file, which
- * is a descriptor of that file, or -1. */
+/* Whether tasks wait for memory at least as long as the option pressure says.
+ * @file is a descriptor of that file, or -1. */
 bool tcmi_surroundings_are_short(int file);
 
 #endif /* TCM_API_SURROUNDINGS_H */
