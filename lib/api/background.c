@@ -236,7 +236,7 @@ tcmi_background_forbid(void)
   atomic_store_relaxed(&background.forbidden, true);
 }
 
-/* Delays the next start too: the caller needs the process without the thread
+/* Also delays the next start: the caller needs the process without the thread
  * for a moment. */
 void
 tcmi_background_leave(void)

@@ -88,8 +88,8 @@ fork_prepare(void)
 
   if (depth > DEPTH_MAX)
     return;
-  /* The program, and whoever counts its threads after the fork, must not see
-   * tcm's thread. */
+  /* The program must not see tcm's thread, nor must code that counts threads
+   * after the fork. */
   if (depth == 1)
     tcmi_background_leave();
   level->streams = streams_need_lock();

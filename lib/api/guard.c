@@ -190,7 +190,7 @@ expect_neighbour_whole(struct call call, uintptr_t block)
     expect_whole(call, &record);
 }
 
-/* Reports an invalid pointer: to a block that is not in use, or to no block. */
+/* Reports a pointer to a block that is not in use, or to no block at all. */
 static void __attribute__((noreturn))
 refuse(struct call call, void *block, const struct guard_record *record,
        const char *gone)
@@ -530,7 +530,7 @@ tcmi_guard_check_size(struct call call, void *block, size_t size, size_t align)
 
 /* ---- All blocks ------------------------------------------------------------ */
 
-/* The first record from slot *@slot on whose block has a damaged red zone. */
+/* The first record, from slot *@slot on, of a block with a damaged red zone. */
 static struct guard_record
 find_damage(size_t *slot)
 {

@@ -30,7 +30,7 @@ struct guard_record {
   uintptr_t block;  /* [lock: guard] its address; 0: an empty slot */
   size_t size;      /* [lock: guard] requested bytes */
   const void *from; /* [lock: guard] who allocated it, or freed it */
-  uint8_t align;    /* [lock: guard] log2 of the requested one; 0: none */
+  uint8_t align;    /* [lock: guard] log2 of the requested alignment; 0: none */
   uint8_t state;    /* [lock: guard] enum guard_state */
 };
 

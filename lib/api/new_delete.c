@@ -49,7 +49,7 @@ tcmi_operator_new_or_null(const void *from, size_t size, size_t align)
 {
   void *block;
 
-  /* As in libstdc++, without a call of the handler. */
+  /* As in libstdc++, without calling the handler. */
   if (unlikely(!is_power_of_two(align)))
     return NULL;
   while ((block = tcmi_allocate_for(from, align, size)) == NULL)

@@ -10,7 +10,8 @@
  *
  * Invariants
  *   W1  files are written only to the directory that the environment names, and
- *       only in a program without special rights; it never changes later.
+ *       only in a program without special rights; nothing changes the directory
+ *       later.
  *   W2  a file gets its final name only when it is complete; if a step fails,
  *       the file is removed.
  *   W3  a process writes at most PROFILE_FILES_MAX files, each of at most

@@ -152,8 +152,8 @@ tcmi_release_all_but(size_t keep)
   tcmi_holes_close();
   if (idle <= keep)
     return bytes;
-  /* A returned system page of 64 KiB counts whole, but only its idle part
-   * counts in idle.  So to return everything, the walk has no byte limit. */
+  /* A returned system page of 64 KiB counts in full, but idle includes only its
+   * idle part.  So a walk that returns everything has no byte limit. */
   return bytes + tcmi_page_heap_release(keep == 0 ? SIZE_MAX : idle - keep);
 }
 
