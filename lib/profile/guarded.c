@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rejected: slots of the size of their block.  A pool would need a list of free
- * address space, and a fault far beyond a block would lie in another's.
+ * Rejected: slots of the size of their block.  The pool would need a list of
+ * free address space, and a fault far beyond a block would lie in another
+ * block's slot.
  *
- * Rejected: pages that are closed by mprotect(2) alone.  Each block takes two
- * mappings then, of the 65,530 that Linux allows.
+ * Rejected: closing pages with mprotect(2) alone.  Each block would then take
+ * two of the 65,530 mappings that Linux allows.
  */
 #include "config.h"
 
@@ -26,8 +27,9 @@
 /* Bytes of an edge that hold the pattern. */
 #define EDGE_MAX 64
 
-/* Where open pages begin in their slot, which begins so far behind a multiple
- * of GUARDED_MAX: the pages begin at one, and what they end before is one too. */
+/* The open pages begin SLOT_MARGIN into their slot, and the slot begins
+ * SLOT_SHIFT after a multiple of GUARDED_MAX.  So the pages begin at such a
+ * multiple and end at the next one, or before it. */
 #define SLOT_MARGIN (GUARDED_SLOT_SIZE / 4)
 #define SLOT_SHIFT (GUARDED_MAX - SLOT_MARGIN)
 
@@ -62,7 +64,7 @@ tcmi_guarded_wants(size_t align, size_t size, uint64_t *random)
          (every == 1 || tcmi_random_next(random) % every == 0);
 }
 
-/* Address space is reserved whole, so that no slot lies apart. */
+/* Reserves the address space in one piece, so that all slots are adjacent. */
 static bool
 pool_make_locked(void)
 {
@@ -88,12 +90,12 @@ pool_make_locked(void)
   (void)!tcmi_system_advise_huge((void *)start, n * GUARDED_SLOT_SIZE,
                                  /*want=*/false);
   tcmi_guarded.nslots = n;
-  /* Read by those who look without the lock. */
+  /* Readers without the lock see this. */
   atomic_store_release(&tcmi_guarded.start, start);
   return true;
 }
 
-/* The slot that was freed first, if enough others wait. */
+/* The number of the slot freed first, or 0 if too few slots are waiting. */
 static uint32_t
 oldest_locked(void)
 {
@@ -106,7 +108,7 @@ oldest_locked(void)
   return number;
 }
 
-/* Whether the period may have one more block; counts it. */
+/* Whether the period has room for one more block; counts it. */
 static bool
 has_time_locked(void)
 {
@@ -153,7 +155,7 @@ tcmi_guarded_take(void)
   return number;
 }
 
-/* The slot waits, behind all others. */
+/* Appends the slot to the queue. */
 static void
 enqueue_locked(uint32_t number)
 {
@@ -177,9 +179,9 @@ tcmi_guarded_give_back(uint32_t number)
 
 /* ---- Its pages ------------------------------------------------------------- */
 
-/* Makes a slot that is used for the first time memory and walls it off, so that
- * its blocks split no mapping.  In this order: the kernel writes all of a
- * mapping to a core file that has, or had a part with, walls in it. */
+/* On the first use of a slot, commits it and walls it off, so that its blocks
+ * split no mapping.  The order matters: if a mapping has walls, or had a part
+ * with walls, the kernel writes all of it to a core file. */
 static void
 slot_prepare(struct guarded_slot *slot)
 {
@@ -190,7 +192,7 @@ slot_prepare(struct guarded_slot *slot)
   slot->committed = tcmi_system_commit(start, GUARDED_SLOT_SIZE) == 0;
   if (!slot->committed)
     return;
-  /* An emulator may accept advice that it does not know. */
+  /* An emulator may accept advice that it does not implement. */
   slot->walled = tcmi_system_wall(start, GUARDED_SLOT_SIZE) == 0 &&
                  !tcmi_system_is_readable((uintptr_t)start);
   if (!slot->walled && tcmi_system_close(start, GUARDED_SLOT_SIZE) == 0)
@@ -207,9 +209,9 @@ pages_open(struct guarded_slot *slot)
   return !slot->walled || tcmi_system_unwall(start, slot->bytes) == 0;
 }
 
-/* A kernel that walls nothing off, or not now since the program has locked the
- * pages, may still close them.  Pages that a larger block left open, or full,
- * are tried again. */
+/* If the kernel cannot wall pages off, or cannot now because the program locked
+ * them, it may still be able to close them.  Pages that an earlier, larger
+ * block left open or with contents are tried again. */
 static void
 pages_close(struct guarded_slot *slot)
 {
@@ -227,18 +229,18 @@ pages_close(struct guarded_slot *slot)
 
 /* ---- Edges ------------------------------------------------------------------- */
 
-/* Differs from byte to byte, and is no letter, no 0 and no 255. */
+/* The pattern.  Differs from byte to byte, and is never a letter, 0 or 255. */
 static unsigned char
 edge_byte(uintptr_t address)
 {
   return (unsigned char)(0x80 | ((address * 0x9e37u >> 9) & 0x3f));
 }
 
-/* The part of the open pages before the block that holds the pattern, and the
- * one behind it.  All fields: [owner thread] */
+/* The parts of the open pages that hold the pattern.
+ * All fields: [owner thread] */
 struct edges {
-  uintptr_t before, block; /* one part */
-  uintptr_t end, behind;   /* the other */
+  uintptr_t before, block; /* start and end of the part before the block */
+  uintptr_t end, behind;   /* start and end of the part after it */
 };
 
 static struct edges
@@ -360,7 +362,7 @@ tcmi_guarded_place(uint32_t number, size_t align, size_t size, bool zero,
   return span;
 }
 
-/* Apart, for the array. */
+/* Not inlined, so that callers do not hold the array on their stack. */
 static NOINLINE void
 note_free(struct guarded_slot *slot)
 {
@@ -379,7 +381,7 @@ tcmi_guarded_free(struct call call, struct span *span)
 
   expect_whole(call, slot);
   note_free(slot);
-  /* Before the pages fault. */
+  /* Before the pages can fault. */
   atomic_store_release(&slot->state, GUARDED_FREED);
   pages_close(slot);
   tcmi_large_leave(span);

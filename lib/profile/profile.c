@@ -21,7 +21,8 @@
 struct lock tcmi_profile_lock = LOCK_INITIALIZER(LOCK_PROFILE);
 uint32_t tcmi_profile_epoch;
 
-/* As in tcmi_profile. [atomic: relaxed] */
+/* A copy of tcmi_profile.mean; reading it touches no page of tcmi_profile.
+ * [atomic: relaxed] */
 static uint64_t mean_in_force;
 
 void
@@ -36,7 +37,7 @@ tcmi_profile_apply(void)
   atomic_store_relaxed(&tcmi_profile.mean, mean);
   atomic_add_relaxed(&tcmi_profile_epoch, 1);
   lock_release(&tcmi_profile_lock);
-  /* Threads that take samples learn of the end by themselves. */
+  /* Threads that take samples notice by themselves when sampling stops. */
   if (mean != 0)
     tcmi_thread_cache_close_all_tags();
 }
@@ -49,7 +50,7 @@ draw_distance(struct cache_owner *owner)
   owner->hot.sample_left = tcmi_sample_distance(owner->sample_mean, random);
 }
 
-/* A mean that changes once more meanwhile changes the epoch too. */
+/* If the mean changes again in the meantime, the epoch changes too. */
 void
 tcmi_profile_follow(void)
 {
@@ -70,11 +71,11 @@ tcmi_profile_follow(void)
                            ((uint64_t)lock_self() << 32) + (uintptr_t)owner;
   draw_distance(owner);
   tcmi_thread_cache_close_tags(cache);
-  /* The next large blocks shall be counted too. */
+  /* Cached large blocks would not be counted. */
   tcmi_thread_cache_flush_large(cache);
 }
 
-/* Counts, and says whether a block of @usable bytes is sampled. */
+/* Counts a block of @usable bytes, and says whether to sample it. */
 static bool
 is_due(struct cache_owner *owner, size_t usable)
 {
@@ -83,12 +84,13 @@ is_due(struct cache_owner *owner, size_t usable)
     return false;
   }
   draw_distance(owner);
-  /* A handler came while its thread was in here. */
+  /* Not in a signal handler that interrupted its thread in this file. */
   return (atomic_load_relaxed(&tcmi_profile_lock.word) & 0x7fffffff) !=
          lock_self();
 }
 
-/* Apart, for the array; the number of the record, or 0. */
+/* Returns the number of a record, or 0.  Not inlined, so that callers do not
+ * hold the array on their stack. */
 static NOINLINE uint32_t
 add_here(size_t usable, uint64_t mean)
 {
@@ -99,7 +101,7 @@ add_here(size_t usable, uint64_t mean)
   return tcmi_profile_add(pcs, depth, whole, usable, mean);
 }
 
-/* The record gets the block, which is the span's and has @usable bytes. */
+/* Completes a sample with the block of the span, which has @usable bytes. */
 static void
 place_sample(struct span *span, uint32_t number, uintptr_t home, size_t usable)
 {
@@ -111,7 +113,7 @@ place_sample(struct span *span, uint32_t number, uintptr_t home, size_t usable)
   probe_sample(span_block(span), record->size, record->bytes);
 }
 
-/* As add_here(), and the slot keeps the stack. */
+/* As add_here(), and stores the stack in the slot. */
 static NOINLINE uint32_t
 add_guarded_here(size_t usable, uint64_t mean, uint32_t slot)
 {
@@ -123,8 +125,8 @@ add_guarded_here(size_t usable, uint64_t mean, uint32_t slot)
   return tcmi_profile_add(pcs, depth, whole, usable, mean);
 }
 
-/* A sample in a slot; NULL if it has no place there.  Apart, so that walks
- * through the caller have little to read. */
+/* A sampled block in a slot; NULL if there is no room.  Not inlined, so that
+ * stack walks read little of the caller's frame. */
 static NOINLINE void *
 allocate_guarded(struct cache_owner *owner, size_t align, size_t size,
                  size_t usable, bool zero)
@@ -149,8 +151,8 @@ allocate_guarded(struct cache_owner *owner, size_t align, size_t size,
   return (void *)span_block(span);
 }
 
-/* Where the next object of the class lies, which is taken and given back if it
- * must; or 0. */
+/* The address of the next object of the class, or 0.  If the bin is empty, this
+ * refills it and pushes the object back. */
 static uintptr_t
 place_of_next(struct thread_cache *cache, unsigned class_id)
 {

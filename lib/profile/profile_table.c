@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Records and stacks.  A place is the offset of a stack in all chunks, in units
- * of PROFILE_UNIT; 0 is none.
+ * Records and stacks.  A place is the offset of a stack, counted over all
+ * chunks in units of PROFILE_UNIT; 0 means none.
  */
 #include "config.h"
 
@@ -36,7 +36,7 @@ tcmi_profile_record(uint32_t number)
   return &tcmi_profile.records[i / PROFILE_RECORDS][i % PROFILE_RECORDS];
 }
 
-/* A free record's number, or 0. */
+/* The number of a free record, or 0. */
 static uint32_t
 take_record_locked(void)
 {
@@ -82,7 +82,7 @@ stack_size(size_t depth)
                   PROFILE_UNIT);
 }
 
-/* Room for a stack, in one chunk; its place, or 0. */
+/* Reserves room for a stack inside one chunk; returns its place, or 0. */
 static uint64_t
 new_place_locked(size_t depth)
 {
@@ -102,7 +102,7 @@ new_place_locked(size_t depth)
   return at / PROFILE_UNIT;
 }
 
-/* The place of the stack, a new one if need be; 0 without room. */
+/* The place of the stack, which is stored if it is new; 0 without room. */
 static uint64_t
 find_stack_locked(const uintptr_t *pcs, size_t depth, bool whole)
 {
@@ -131,7 +131,7 @@ find_stack_locked(const uintptr_t *pcs, size_t depth, bool whole)
   stack->depth = (uint32_t)depth;
   stack->next = *bucket;
   *bucket = (uint32_t)place;
-  /* Read by those that walk without the lock. */
+  /* Readers that walk the stacks without the lock see this. */
   atomic_store_release(&tcmi_profile.stack_bytes,
                        place * PROFILE_UNIT + stack_size(depth));
   tcmi_profile.nstacks++;
@@ -149,7 +149,7 @@ add_locked(const uintptr_t *pcs, size_t depth, bool whole)
   return number;
 }
 
-/* The coarse clock lags by more than the lifetime of many blocks. */
+/* Not the coarse clock: it lags by more than the lifetime of many blocks. */
 static uint64_t
 milliseconds(void)
 {
@@ -181,7 +181,7 @@ tcmi_profile_add(const uintptr_t *pcs, size_t depth, bool whole, size_t size,
   return number;
 }
 
-/* The stack is about to change: F5. */
+/* Call before the stack changes: F5. */
 static void
 keep_peak_locked(struct profile_stack *stack)
 {
@@ -268,8 +268,8 @@ tcmi_profile_cancel(uint32_t number)
   lock_release(&tcmi_profile_lock);
 }
 
-/* A chunk ends with bytes that no stack needed: the hash is 0 there, or the
- * chunk is over. */
+/* The end of a chunk may be unused: the hash there is 0, or there is no room
+ * for a stack. */
 const struct profile_stack *
 tcmi_profile_next_stack(uint64_t *place)
 {

@@ -37,7 +37,7 @@ tcmi_sample_distance(uint64_t mean, uint64_t random)
   double u = ((double)(random >> 11) + 1) / 9007199254740992.0;
   double bytes = 1 - tcmi_sample_log(u) * (double)mean;
 
-  /* ln u is above -37: less than 2^46 for the greatest mean. */
+  /* ln u is above -37, so below 2^46 for the largest mean. */
   return bytes < (double)(SIZE_MAX / 2) ? (size_t)bytes : SIZE_MAX / 2;
 }
 
@@ -49,7 +49,7 @@ one_minus_exp(double x)
 
   if (x > 40)
     return 1;
-  /* 1 - e^-x = (1 - e^-h) (1 + e^-h) with h = x/2, until h is small. */
+  /* 1 - e^-x = (1 - e^-h) (1 + e^-h) with h = x/2; repeats until h is small. */
   if (x > 0.5) {
     half = one_minus_exp(x / 2);
     return half * (2 - half);

@@ -2,13 +2,14 @@
 /*
  * sample_math.h - distances and weights of samples, without libm.
  *
- *     a byte in so many (mean) begins a sample, whatever came before:
+ *     each byte begins a sample with probability 1 / mean, independently:
  *     distance:             -mean * ln(u),  u uniform in (0, 1]
  *     a block of s bytes is sampled with  p = 1 - exp(-s / mean)
- *     and stands for 1/p blocks of its size
+ *     and represents 1/p blocks of its size
  *
  * Invariants
- *   M1  relative errors are below 1e-12, which a million samples do not show.
+ *   M1  relative errors are below 1e-12, too small to show in a million
+ *       samples.
  *
  * No locking: pure.  Cost: some fifty instructions each.
  */
@@ -19,9 +20,9 @@
 
 /* The natural logarithm of a positive normal number. */
 double tcmi_sample_log(double x);
-/* Bytes to the next sample, at least 1; by a random word. */
+/* Bytes to the next sample, at least 1, from a random word. */
 size_t tcmi_sample_distance(uint64_t mean, uint64_t random);
-/* How many blocks of @size bytes a sampled one stands for. */
+/* The number of blocks of @size bytes that a sampled one represents. */
 double tcmi_sample_weight(uint64_t mean, size_t size);
 
 #endif /* TCM_PROFILE_SAMPLE_MATH_H */

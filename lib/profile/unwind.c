@@ -5,13 +5,13 @@
 
 #include "base/params.h"
 
-/* A frame of more bytes, by its frame pointer, is none. */
+/* A larger frame, by its frame pointer, is taken for an invalid one. */
 #define FRAME_MAX ((uintptr_t)1 << 20)
 
 #define WORD sizeof(uintptr_t)
 
-/* Where the caller's frame pointer and the return address lie, from the frame
- * pointer on, in words. */
+/* Offsets of the caller's frame pointer and of the return address from the
+ * frame pointer, in words. */
 #ifdef __riscv
 #define FP_SAVED (-2)
 #define FP_RETURN (-1)
@@ -20,7 +20,7 @@
 #define FP_RETURN 1
 #endif
 
-/* Other machines keep their frames in other ways: there are no stacks there. */
+/* Other machines lay out their frames differently; stacks are empty there. */
 #if defined __x86_64__ || defined __i386__ || defined __aarch64__ || \
     defined __riscv
 #define HAS_FRAME_POINTERS 1
@@ -42,7 +42,7 @@ tcmi_unwind_read(struct unwind_frame *frame, uintptr_t at, uintptr_t *word)
   return true;
 }
 
-/* The registers of the function that this is inlined into. */
+/* Stores the registers of the function that this is inlined into. */
 static ALWAYS_INLINE void
 capture(struct unwind_frame *frame)
 {
@@ -91,7 +91,7 @@ capture(struct unwind_frame *frame)
 #endif
 }
 
-/* By the chain of frame pointers. */
+/* Goes to the caller by the chain of frame pointers. */
 static enum unwind_step
 step_by_frame_pointer(struct unwind_frame *frame)
 {
@@ -133,7 +133,7 @@ step(struct unwind_frame *frame, const struct system_object *object, bool found)
   return step_by_frame_pointer(frame);
 }
 
-/* aarch64 signs return addresses in their upper bits. */
+/* Without the signature that aarch64 puts into the upper bits. */
 static uintptr_t
 stripped(uintptr_t pc)
 {

@@ -5,22 +5,22 @@
 
 #if UNWIND_CFI
 
-/* Rows that instructions may put aside at once; compilers nest two. */
+/* Rows that instructions may have saved at once; compilers nest two. */
 #define ROWS_ASIDE 3
 
-/* How the caller's value of a register is found. */
+/* Where the caller's value of a register is. */
 enum rule {
-  RULE_SAME,      /* it is still there */
-  RULE_UNDEFINED, /* it is lost */
-  RULE_AT,        /* in memory, so far from the CFA */
-  RULE_IS,        /* the CFA and so much */
+  RULE_SAME,      /* still in the register */
+  RULE_UNDEFINED, /* lost */
+  RULE_AT,        /* in memory, at an offset from the CFA */
+  RULE_IS,        /* the CFA plus an offset */
   RULE_REGISTER,  /* in another register */
-  RULE_EXPR_AT,   /* in memory, where an expression says */
-  RULE_EXPR_IS    /* an expression says */
+  RULE_EXPR_AT,   /* in memory, at the value of an expression */
+  RULE_EXPR_IS    /* the value of an expression */
 };
 
-/* A value is an offset, the number of a register, or the place of an expression
- * from the start of the table.  All fields: [owner thread] */
+/* A value is an offset, the number of a register, or the offset of an
+ * expression from the start of the table.  All fields: [owner thread] */
 struct row {
   uint8_t rules[UNWIND_REGS]; /* enum rule */
   uint8_t cfa_reg;
@@ -33,10 +33,10 @@ struct row {
 struct interpreter {
   const struct cfi *cfi;
   const uint8_t *table;
-  uintptr_t at;     /* bytes of code before what the row holds for */
-  uintptr_t wanted; /* the row of this one is wanted */
+  uintptr_t at;     /* offset in the code where the row begins to apply */
+  uintptr_t wanted; /* offset in the code whose row is wanted */
   struct row row;
-  struct row initial; /* as the CIE made it */
+  struct row initial; /* after the instructions of the CIE */
   struct row aside[ROWS_ASIDE];
   unsigned naside;
 };
@@ -44,7 +44,7 @@ struct interpreter {
 static void
 set_rule(struct interpreter *in, uint64_t reg, enum rule rule, int64_t value)
 {
-  /* The others are those of floating point. */
+  /* The others are floating-point registers. */
   if (reg >= UNWIND_REGS)
     return;
   in->row.rules[reg] = (uint8_t)rule;
@@ -69,7 +69,7 @@ set_cfa(struct interpreter *in, struct cursor *c, uint64_t reg, int64_t value)
   in->row.cfa_is_expr = false;
 }
 
-/* The place of the expression at the cursor, which goes on behind it. */
+/* The place of the expression at the cursor; moves the cursor past it. */
 static int64_t
 skip_expression(struct interpreter *in, struct cursor *c)
 {
@@ -94,7 +94,7 @@ put_aside(struct interpreter *in, struct cursor *c, bool back)
     c->bad = true;
 }
 
-/* Instructions about the CFA; false if it is another. */
+/* Executes an instruction about the CFA; false if @op is not one. */
 static bool
 execute_cfa(struct interpreter *in, struct cursor *c, uint8_t op)
 {
@@ -128,7 +128,7 @@ execute_cfa(struct interpreter *in, struct cursor *c, uint8_t op)
   }
 }
 
-/* Instructions about one register; false if it is another. */
+/* Executes an instruction about one register; false if @op is not one. */
 static bool
 execute_register(struct interpreter *in, struct cursor *c, uint8_t op)
 {
@@ -174,17 +174,17 @@ execute_register(struct interpreter *in, struct cursor *c, uint8_t op)
   return true;
 }
 
-/* Instructions that go on to the next row, and the rest. */
+/* Executes an instruction that advances to the next row, or any other. */
 static void
 execute_other(struct interpreter *in, struct cursor *c, uint8_t op)
 {
   switch (op) {
   case 0x00: /* nop */
 #ifdef __aarch64__
-  case 0x2d: /* the return address is signed: unwind.c strips it always */
+  case 0x2d: /* the return address is signed: unwind.c always strips it */
 #endif
     break;
-  case 0x01: /* set_loc: nobody writes it in .eh_frame */
+  case 0x01: /* set_loc: compilers do not use it in .eh_frame */
     c->bad = true;
     break;
   case 0x02: /* advance_loc1, 2 and 4 */
@@ -206,8 +206,8 @@ execute_other(struct interpreter *in, struct cursor *c, uint8_t op)
   }
 }
 
-/* Until the row is that of the code that is wanted; false if an instruction is
- * not understood. */
+/* Executes instructions until the row is that of the wanted code; false if an
+ * instruction is not understood. */
 static bool
 execute(struct interpreter *in, struct cursor c)
 {
@@ -233,7 +233,7 @@ evaluate(const struct interpreter *in, struct unwind_frame *frame,
 {
   struct cursor cursor = {.at = in->table + place, .end = in->cfi->own.end};
 
-  /* That of a CIE lies before its FDE, and behind is the same mapping. */
+  /* An expression of the CIE lies before the FDE, in the same mapping. */
   if (cursor.at >= cursor.end)
     cursor.end = cursor.at + 256;
   return tcmi_cfi_evaluate(frame, &cursor, first, value);
@@ -283,7 +283,7 @@ find_cfa(const struct interpreter *in, struct unwind_frame *frame,
   return frame->known >> row->cfa_reg & 1;
 }
 
-/* Puts the caller's registers in the place of the frame's. */
+/* Replaces the registers of the frame by those of the caller. */
 static enum unwind_step
 apply(const struct interpreter *in, struct unwind_frame *frame)
 {
@@ -303,7 +303,7 @@ apply(const struct interpreter *in, struct unwind_frame *frame)
     caller.regs[UNWIND_SP] = cfa;
     caller.known |= (uint64_t)1 << UNWIND_SP;
   }
-  /* Only a handler's frame may lie on another stack than its caller's. */
+  /* Only a signal handler may run on another stack than its caller. */
   if (!signal && (cfa < frame->regs[UNWIND_SP] ||
                   (cfa == frame->regs[UNWIND_SP] && caller.pc == frame->pc)))
     return UNWIND_LOST;

@@ -5,7 +5,7 @@
 
 #if UNWIND_CFI
 
-/* What linkers and libc write needs five. */
+/* The expressions of linkers and libc need five. */
 #define DEPTH 16
 
 /* All fields: [owner thread] */
@@ -35,7 +35,7 @@ pop(struct machine *m)
   return 0;
 }
 
-/* The @n-th from the top. */
+/* Pushes a copy of the @n-th value from the top. */
 static void
 pick(struct machine *m, unsigned n)
 {

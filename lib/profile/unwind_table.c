@@ -7,15 +7,16 @@
 
 #include <string.h>
 
-/* Encodings of addresses: the lower four bits are the form, the next three say
- * what it is added to. */
+/* Encodings of addresses: the lower four bits are the form; the next three are
+ * the base that the value is added to. */
 #define ENCODED_FORM 0x0f
 #define ENCODED_BASE 0x70
 #define ENCODED_PC 0x10
 #define ENCODED_INDIRECT 0x80
 #define ENCODED_OMIT 0xff
 
-/* The one table that linkers write: pairs of 4 bytes, from its start. */
+/* The only kind of table that linkers write: pairs of 4-byte offsets from the
+ * start of the table. */
 #define TABLE_VERSION 1
 #define TABLE_COUNT 0x03
 #define TABLE_PAIRS 0x3b
@@ -39,7 +40,7 @@ tcmi_cursor_number(struct cursor *cursor, unsigned bytes)
   return value;
 }
 
-/* A number of seven bits a byte; *@shift is how many bits it had. */
+/* A LEB128 number, seven bits per byte; sets *@shift to its number of bits. */
 static uint64_t
 leb(struct cursor *cursor, unsigned *shift, uint8_t *last)
 {
@@ -118,7 +119,7 @@ encoded_address(struct cursor *cursor, uint8_t encoding)
   return value;
 }
 
-/* What the letters of an augmentation say, each in turn. */
+/* Reads the fields of an augmentation, one for each letter. */
 static void
 read_augmentation(struct cursor *cursor, const char *letters, struct cfi *cfi)
 {
@@ -139,8 +140,8 @@ read_augmentation(struct cursor *cursor, const char *letters, struct cfi *cfi)
     case 'S':
       cfi->signal = true;
       break;
-    case 'B': /* aarch64: the second key signs */
-    case 'G': /* aarch64: memory is tagged */
+    case 'B': /* aarch64: return addresses are signed with key B */
+    case 'G': /* aarch64: stack memory is tagged */
       break;
     default:
       return;
@@ -194,7 +195,7 @@ read_cie(struct cursor cursor, struct cfi *cfi)
   return true;
 }
 
-/* The FDE at the cursor, and its CIE, which lies before it. */
+/* Reads the FDE at the cursor and its CIE, which lies before it. */
 static bool
 read_fde(const struct system_object *object, struct cursor cursor,
          struct cfi *cfi)
@@ -243,7 +244,7 @@ tcmi_cfi_find(const struct system_object *object, uintptr_t pc, struct cfi *cfi)
   intptr_t wanted = (intptr_t)(pc - (uintptr_t)object->table);
   size_t low = 0, high;
 
-  /* Version, encoding of what comes next, of the count and of the pairs. */
+  /* The version; the encodings of the next field, the count and the pairs. */
   if ((head & 0xff) != TABLE_VERSION || (head >> 16 & 0xff) != TABLE_COUNT ||
       head >> 24 != TABLE_PAIRS)
     return false;
