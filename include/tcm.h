@@ -11,10 +11,10 @@
  *
  * Alignment: every block is aligned to 16 bytes.
  *
- * Threads: every function may be called from any thread; a block may be freed
- * by another thread than the one that allocated it.  Signals: none is
- * async-signal-safe unless its entry says so.  Fork: the child of a threaded
- * process may use all of them at once.
+ * Threads: any thread may call any function, and may free a block that another
+ * thread allocated.  Signals: no function is async-signal-safe unless its entry
+ * says so.  Fork: the child of a threaded process may call all functions
+ * immediately.
  *
  * Standards: ISO C (C17 7.22.3, C23 7.24.3), POSIX.1-2024; where these leave
  * a choice, tcm does what glibc's manual says.
@@ -50,7 +50,7 @@ extern "C" {
 #else
 #define TCM_MALLOC TCM_ATTR((__malloc__))
 #endif
-/* C89 and C++98 have no macros with any number of arguments. */
+/* Two macros, since C89 and C++98 have no variadic ones. */
 #define TCM_ALLOC_SIZE(n) TCM_ATTR((__alloc_size__(n)))
 #define TCM_ALLOC_SIZE2(m, n) TCM_ATTR((__alloc_size__(m, n)))
 #define TCM_ALLOC_ALIGN(n) TCM_ATTR((__alloc_align__(n)))
@@ -61,9 +61,9 @@ extern "C" {
  *
  * @ptr: a block from any function of this header or of the standard family,
  *       not yet freed; NULL is allowed and does nothing.
- * Errors: a pointer that is not such a block aborts the process with one line
- *       that begins "tcm: " on standard error; tcm(7), "Wrong pointers", lists
- *       the few cases that are detected later.  errno is preserved.
+ * Errors: any other pointer aborts the process, after one line on standard
+ *       error that begins "tcm: "; tcm(7), "Wrong pointers", lists the few
+ *       cases that are detected later.  errno is preserved.
  * Cost: about 28 instructions, no lock, while the block fits the thread cache.
  * Source: lib/api/tcm.c; C17 7.22.3.3, POSIX.1-2024 free().  Since 0.1.
  */
@@ -73,8 +73,8 @@ void tcm_free(void *ptr) TCM_NOTHROW;
  * Allocate a block of uninitialised memory.
  *
  * @size: bytes; 0 gives a unique block that can be freed.
- * Returns: the block, or NULL with errno ENOMEM when memory or a limit is
- *       exhausted or @size exceeds PTRDIFF_MAX.
+ * Returns: the block, or NULL with errno ENOMEM when memory is exhausted, a
+ *       limit is reached, or @size exceeds PTRDIFF_MAX.
  * Cost: about 15 instructions, no lock, while the thread cache has a block.
  * Source: lib/api/tcm.c; C17 7.22.3.4.  Since 0.1.
  */
@@ -87,9 +87,9 @@ void *tcm_malloc(size_t size) TCM_NOTHROW TCM_MALLOC
  * Returns: the block, or NULL with errno ENOMEM, also when the product
  *       overflows.  Memory that the kernel still guarantees to be zero is not
  *       touched.
- * Cost: that of tcm_malloc() and of clearing memory that was in use before; a
- *       large block that seems to have been used little is cleared by the
- *       system, page by page as it is touched.
+ * Cost: that of tcm_malloc(), and of clearing memory that was in use before.
+ *       If little of a large block seems to have been used, the kernel clears
+ *       it instead, page by page as the program touches it.
  * Source: lib/api/tcm.c; C17 7.22.3.2.  Since 0.1.
  */
 void *tcm_calloc(size_t count, size_t size) TCM_NOTHROW TCM_MALLOC
@@ -101,21 +101,21 @@ void *tcm_calloc(size_t count, size_t size) TCM_NOTHROW TCM_MALLOC
  * @ptr: a block as for tcm_free(), or NULL, which allocates.
  * @size: the new size in bytes; 0 with a non-NULL @ptr frees the block and
  *       returns NULL, as glibc does.
- * Returns: the block, with the contents up to the lesser size, or NULL with
- *       errno ENOMEM; the old block is then untouched.
- * Cost: a block that keeps its size class keeps its address; a large block
- *       grows and shrinks in place where it can, and moves by remapping
- *       pages, not by copying, when it is very large.
+ * Returns: the block, with its contents up to the smaller size; or NULL with
+ *       errno ENOMEM, and the old block is untouched.
+ * Cost: a block that keeps its size class keeps its address.  A large block
+ *       grows and shrinks in place where possible; a very large one moves by
+ *       remapping pages, not by copying.
  * Source: lib/api/reallocate.c; C17 7.22.3.5.  Since 0.1.
  */
 void *tcm_realloc(void *ptr, size_t size) TCM_NOTHROW
     TCM_ALLOC_SIZE(2) TCM_CHECK_RESULT;
 
 /**
- * tcm_realloc() to @count elements of @size bytes each, the product checked.
+ * tcm_realloc() to @count elements of @size bytes each, with an overflow check.
  *
  * Returns: as tcm_realloc(); NULL with errno ENOMEM when the product
- *       overflows, the old block then being untouched.
+ *       overflows, and the old block is untouched.
  * Source: lib/api/reallocate.c; POSIX.1-2024 reallocarray().  Since 0.1.
  */
 void *tcm_reallocarray(void *ptr, size_t count, size_t size) TCM_NOTHROW
@@ -124,12 +124,12 @@ void *tcm_reallocarray(void *ptr, size_t count, size_t size) TCM_NOTHROW
 /**
  * Allocate @size bytes aligned to @alignment.
  *
- * @alignment: a power of two; another value is rounded up to one, as glibc
- *       does, 0 to 8.
- * Returns: the block, or NULL with errno ENOMEM, or EINVAL where @alignment
- *       has no power of two above it.
- * Cost: that of tcm_malloc() of the next size class with that alignment; above
- *       the page size, that of a large block.
+ * @alignment: a power of two; another value is rounded up to one, as in glibc,
+ *       and 0 to 8.
+ * Returns: the block, or NULL with errno ENOMEM, or EINVAL when @alignment
+ *       cannot be rounded up to a power of two.
+ * Cost: that of tcm_malloc() for the next size class with that alignment;
+ *       above the page size, that of a large block.
  * Source: lib/api/tcm.c; memalign(3).  Since 0.1.
  */
 void *tcm_memalign(size_t alignment, size_t size) TCM_NOTHROW TCM_MALLOC
@@ -150,15 +150,15 @@ void *tcm_aligned_alloc(size_t alignment, size_t size) TCM_NOTHROW TCM_MALLOC
  * Allocate @size bytes aligned to @alignment into *@out.
  *
  * @alignment: a power of two and a multiple of sizeof(void *).
- * Returns: 0; EINVAL or ENOMEM as its value, with *@out unchanged; with ENOMEM
- *          errno is that too.
+ * Returns: 0, or EINVAL or ENOMEM with *@out unchanged; errno is set only in
+ *          the case of ENOMEM.
  * Source: lib/api/tcm.c; POSIX.1-2024 posix_memalign().  Since 0.1.
  */
 int tcm_posix_memalign(void **out, size_t alignment,
                        size_t size) TCM_NOTHROW TCM_CHECK_RESULT;
 
 /**
- * Allocate @size bytes aligned to the system's page.
+ * Allocate @size bytes aligned to the system's page size.
  *
  * Returns: the block, or NULL with errno ENOMEM.
  * Source: lib/api/tcm.c; valloc(3).  Since 0.1.
@@ -167,7 +167,7 @@ void *tcm_valloc(size_t size) TCM_NOTHROW TCM_MALLOC
     TCM_ALLOC_SIZE(1) TCM_CHECK_RESULT;
 
 /**
- * tcm_valloc() with @size rounded up to whole pages, at least one.
+ * tcm_valloc() with @size rounded up to whole pages, at least one page.
  *
  * Returns: the block, or NULL with errno ENOMEM.
  * Source: lib/api/tcm.c; pvalloc(3).  Since 0.1.
@@ -175,10 +175,10 @@ void *tcm_valloc(size_t size) TCM_NOTHROW TCM_MALLOC
 void *tcm_pvalloc(size_t size) TCM_NOTHROW TCM_MALLOC TCM_CHECK_RESULT;
 
 /**
- * The number of bytes that may be used in a block.
+ * The number of bytes that the program may use in a block.
  *
  * @ptr: a block, or NULL, which gives 0.
- * Returns: at least the size asked for.
+ * Returns: at least the size requested.
  * Errors: aborts as tcm_free() does.
  * Source: lib/api/tcm.c; malloc_usable_size(3).  Since 0.1.
  */
@@ -187,9 +187,9 @@ size_t tcm_malloc_usable_size(void *ptr) TCM_NOTHROW;
 /**
  * Free a block whose requested size the caller knows.
  *
- * @size: the size that was asked for when the block was allocated.
- * Errors: as tcm_free(); a size that cannot be that of the block aborts when
- *       the option "check" is above 0.
+ * @size: the size that was requested when the block was allocated.
+ * Errors: as tcm_free(); when the option "check" is above 0, a size that
+ *       cannot be that of the block aborts.
  * Source: lib/api/tcm.c; C23 7.24.3.4.  Since 0.1.
  */
 void tcm_free_sized(void *ptr, size_t size) TCM_NOTHROW;
@@ -213,12 +213,12 @@ void tcm_free_aligned_sized(void *ptr, size_t alignment,
 size_t tcm_good_size(size_t size) TCM_NOTHROW;
 
 /**
- * Allocate at least @size bytes and tell how many there are.
+ * Allocate at least @size bytes and report how many are usable.
  *
  * @actual: receives the usable size in bytes; may not be NULL.  Untouched on
  *       failure.
  * Returns: as tcm_malloc().
- * Source: lib/api/tcm.c; the C++23 allocate_at_least of C.  Since 0.1.
+ * Source: lib/api/tcm.c; C++23 allocate_at_least, for C.  Since 0.1.
  */
 void *tcm_malloc_at_least(size_t size, size_t *actual)
     TCM_NOTHROW TCM_MALLOC TCM_CHECK_RESULT;
@@ -227,9 +227,10 @@ void *tcm_malloc_at_least(size_t size, size_t *actual)
  * Allocate up to @count blocks of @size bytes each.
  *
  * @ptrs: array of @count pointers, owned by the caller; the first N are set.
- * Returns: N, the number of blocks; below @count when memory ran out, with
- *       errno ENOMEM.
- * Cost: moves whole batches, cheaper than @count calls of tcm_malloc().
+ * Returns: N, the number of blocks; less than @count, with errno ENOMEM, when
+ *       memory ran out.
+ * Cost: moves whole batches, so it is cheaper than @count calls of
+ *       tcm_malloc().
  * Source: lib/api/batch.c.  Since 0.1.
  */
 size_t tcm_malloc_batch(size_t size, void **ptrs,
@@ -239,15 +240,15 @@ size_t tcm_malloc_batch(size_t size, void **ptrs,
  * Free @count blocks.
  *
  * @ptrs: array of @count blocks as for tcm_free(), of any sizes; NULL entries
- *       are skipped.  The array itself stays the caller's.
+ *       are skipped.  The caller keeps the array itself.
  * Source: lib/api/batch.c.  Since 0.1.
  */
 void tcm_free_batch(void *const *ptrs, size_t count) TCM_NOTHROW;
 
 /**
- * Give all free memory back to the system: the calling thread's cache, those
- * of dead threads, the transfer caches, the central lists, down to single
- * system pages inside spans that are still partly in use, and the page heap.
+ * Return all free memory to the OS: that of the calling thread's cache, the
+ * caches of dead threads, the transfer caches, the page heap, and the central
+ * lists, down to single system pages inside spans that are partly in use.
  *
  * Returns: the number of bytes returned by this call.
  * Cost: walks the free part of the heap; system calls.
@@ -256,7 +257,8 @@ void tcm_free_batch(void *const *ptrs, size_t count) TCM_NOTHROW;
 size_t tcm_release_free_memory(void) TCM_NOTHROW;
 
 /**
- * malloc_trim(3) under the prefix: tcm_release_free_memory() as a boolean.
+ * malloc_trim(3) under the prefix: tcm_release_free_memory() with a boolean
+ * result.
  *
  * @pad: bytes of free pages to keep.
  * Returns: 1 if any memory was returned, else 0.
@@ -265,9 +267,9 @@ size_t tcm_release_free_memory(void) TCM_NOTHROW;
 int tcm_malloc_trim(size_t pad) TCM_NOTHROW;
 
 /**
- * Tell that the calling thread will not allocate for a while: what its cache
- * holds is given to the transfer caches, where other threads find it, and what
- * has no room there to the central lists.  A server calls it before it waits.
+ * Announce that the calling thread will not allocate for a while.  Flushes its
+ * cache to the transfer caches, where other threads find the blocks, and to the
+ * central lists when those are full.  A server calls it before it waits.
  *
  * Cost: proportional to the number of cached blocks.
  * Source: lib/api/tcm.c.  Since 0.1.
@@ -275,8 +277,8 @@ int tcm_malloc_trim(size_t pad) TCM_NOTHROW;
 void tcm_thread_idle(void) TCM_NOTHROW;
 
 /**
- * Whether @ptr points into memory that tcm hands out: a large block in use, or
- * a span of small blocks of which any is in use or cached.
+ * Whether @ptr points into memory of tcm: into a large block in use, or into a
+ * span of small blocks with at least one block in use or cached.
  *
  * Returns: 1 or 0.  Never faults, whatever @ptr is.
  * Signals: async-signal-safe.
@@ -284,7 +286,7 @@ void tcm_thread_idle(void) TCM_NOTHROW;
  */
 int tcm_owns(const void *ptr) TCM_NOTHROW;
 
-/* Where the value in force of an option came from. */
+/* Where the current value of an option came from. */
 enum tcm_option_source {
   TCM_OPTION_DEFAULT = 0,
   TCM_OPTION_ENVIRONMENT = 1,
@@ -293,22 +295,22 @@ enum tcm_option_source {
   TCM_OPTION_CONTAINER = 4 /* the control groups of the process */
 };
 
-/* One option, as tcm_option_info() tells it. */
+/* One option, as tcm_option_info() describes it. */
 struct tcm_option_info {
   const char *name; /* "check"; the variable is TCM_CHECK */
   const char *help; /* one sentence */
-  uint64_t value;   /* in force */
+  uint64_t value;   /* the current one */
   uint64_t default_value;
   uint64_t min, max; /* the range, both ends included */
   enum tcm_option_source source;
-  int fixed; /* 1: only the environment sets it, before the program starts */
+  int fixed; /* 1: only the environment can set it, at program start */
 };
 
 /**
  * Read an option.
  *
  * @name: as in tcm(7), in lower case without the TCM_ prefix.
- * @value: receives the value in force.
+ * @value: receives the current value.
  * Returns: 0, or -1 with errno ENOENT for an unknown name.
  * Source: lib/api/tcm.c.  Since 0.1.
  */
@@ -324,31 +326,31 @@ int tcm_option_get(const char *name, uint64_t *value) TCM_NOTHROW;
 int tcm_option_set(const char *name, uint64_t value) TCM_NOTHROW;
 
 /**
- * Tell all about the option number @index, counted from 0.
+ * Describe option number @index, counted from 0.
  *
  * Returns: 0, or -1 with errno ENOENT past the last one.
  * Source: lib/api/tcm.c.  Since 0.1.
  */
 int tcm_option_info(size_t index, struct tcm_option_info *info) TCM_NOTHROW;
 
-/* What tcm holds, in bytes unless said otherwise.  The first seven add up to
- * mapped_bytes.  Fields are only ever appended. */
+/* The memory that tcm holds, in bytes unless stated otherwise.  The first seven
+ * fields add up to mapped_bytes.  New fields are only appended. */
 struct tcm_stats {
-  uint64_t in_use_bytes;         /* handed out to the application */
+  uint64_t in_use_bytes;         /* allocated by the application */
   uint64_t thread_cache_bytes;   /* free, in the thread caches */
   uint64_t transfer_cache_bytes; /* free, in the transfer caches */
   uint64_t central_list_bytes;   /* free, in spans of the central lists */
   uint64_t page_heap_bytes;      /* free, in the page heap, not returned */
   uint64_t returned_bytes;       /* free, not backed: returned or never used */
-  uint64_t metadata_bytes;       /* tcm's own */
+  uint64_t metadata_bytes;       /* tcm's own data */
   uint64_t mapped_bytes;         /* the sum: what tcm may touch */
-  uint64_t reserved_bytes;       /* address space held, mapped_bytes included */
-  uint64_t large_bytes;          /* of in_use_bytes, in blocks of their own */
-  uint64_t large_count;          /* blocks of their own, a count */
+  uint64_t reserved_bytes;       /* address space, including mapped_bytes */
+  uint64_t large_bytes;          /* part of in_use_bytes in large blocks */
+  uint64_t large_count;          /* large blocks, a count */
   uint64_t span_count;           /* spans of the central lists, a count */
-  uint64_t thread_cache_count;   /* thread caches, those of dead threads too */
-  uint64_t released_total_bytes; /* ever returned to the system */
-  uint64_t most_mapped_bytes;    /* the largest that mapped_bytes ever was */
+  uint64_t thread_cache_count;   /* thread caches, with those of dead threads */
+  uint64_t released_total_bytes; /* ever returned to the OS */
+  uint64_t most_mapped_bytes;    /* high-water mark of mapped_bytes */
   uint64_t soft_limit_hits;      /* times the soft limit returned memory */
   uint64_t hard_limit_hits;      /* times the hard limit refused memory */
 };
@@ -357,20 +359,20 @@ struct tcm_stats {
  * Read the statistics.
  *
  * @stats: receives the numbers.
- * @size: sizeof(struct tcm_stats) as the caller compiled it; only that many
- *       bytes are written, fields that this library lacks as zero.
+ * @size: sizeof(struct tcm_stats) as the caller compiled it.  Only that many
+ *       bytes are written; fields that this library lacks are set to zero.
  * Returns: 0, or -1 with errno EINVAL when @size is 0.
- * Cost: reads all counters, without waiting for other threads; allocates
+ * Cost: reads all counters; does not wait for other threads, and allocates
  *       nothing.
  * Signals: async-signal-safe.
  * Source: lib/observe/stats.c.  Since 0.1.
  */
 int tcm_stats(struct tcm_stats *stats, size_t size) TCM_NOTHROW;
 
-/* How tcm_stats_print() writes. */
+/* Output formats of tcm_stats_print(). */
 enum tcm_stats_format {
   TCM_STATS_TEXT = 0, /* the lines of malloc_stats(3) */
-  TCM_STATS_JSON = 1, /* one object, its members named as above */
+  TCM_STATS_JSON = 1, /* one object with members named as above */
   TCM_STATS_XML = 2   /* the elements of malloc_info(3) */
 };
 
@@ -379,28 +381,28 @@ enum tcm_stats_format {
  *
  * @fd: open for writing.
  * Returns: 0, or -1 with errno EINVAL for an unknown @format.
- * Cost: as tcm_stats(), and about a millisecond per GiB to ask the kernel what
- *       is resident; allocates nothing.
+ * Cost: as tcm_stats(), and about a millisecond per GiB to ask the kernel which
+ *       pages are resident; allocates nothing.
  * Signals: async-signal-safe.
  * Source: lib/observe/stats_print.c.  Since 0.1.
  */
 int tcm_stats_print(int fd, enum tcm_stats_format format) TCM_NOTHROW;
 
 /**
- * Take samples of the blocks that are allocated from now on, with the stacks
- * that allocate them: the heap profile.
+ * Start the heap profile: sample blocks allocated from now on, with the stacks
+ * that allocate them.
  *
- * @bytes: from one sample to the next on average; 524288 costs little.
- * Returns: 0, or -1 with errno ERANGE where @bytes is 0 or above 2^40.
- * Cost: 34 instructions more for each allocation while samples are taken, and
- *       a stack of calls and a page of memory for each sample.
+ * @bytes: the average number of bytes between samples; 524288 costs little.
+ * Returns: 0, or -1 with errno ERANGE when @bytes is 0 or above 2^40.
+ * Cost: while samples are taken, 34 more instructions for each allocation; for
+ *       each sample, a stack walk and a page of memory.
  * Source: lib/api/profile.c.  Since 0.1.
  */
 int tcm_profile_start(uint64_t bytes) TCM_NOTHROW;
 
 /**
- * Take no more samples.  Those that were taken stay in the profile; a block
- * among them leaves it when it is freed.
+ * Take no more samples.  Samples already taken stay in the profile; a sampled
+ * block leaves it when it is freed.
  *
  * Source: lib/api/profile.c.  Since 0.1.
  */
@@ -410,8 +412,8 @@ void tcm_profile_stop(void) TCM_NOTHROW;
  * Write the heap profile to a file descriptor, in the text form of pprof.
  *
  * @fd: open for writing.
- * Returns: 0, or -1 with errno ENOENT where no sample was ever taken, or with
- *          that of write(2) where not all of it was written.
+ * Returns: 0; or -1 with errno ENOENT when no sample was ever taken, or with
+ *          the errno of write(2) when the profile was not written completely.
  * Cost: that of formatting a line per stack; allocates nothing and takes no
  *       lock.
  * Signals: async-signal-safe.
@@ -420,7 +422,7 @@ void tcm_profile_stop(void) TCM_NOTHROW;
 int tcm_profile_write(int fd) TCM_NOTHROW;
 
 /**
- * The version of the library that runs, for example "0.1.0".
+ * The version of the library in use, for example "0.1.0".
  *
  * Signals: async-signal-safe.
  * Source: lib/api/tcm.c.  Since 0.1.

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tcm.hpp - tcm for containers of C++, beside any other malloc.
+ * tcm.hpp - tcm for C++ containers, beside any other malloc.
  *
  *   std::vector<int, tcm::allocator<int>> numbers;        C++11
  *   std::pmr::vector<int> others(tcm::resource());        C++17
  *
- * Both call the functions of tcm.h and need nothing but that header and the
- * library.  A program whose operator new is tcm's gains nothing from them;
- * they serve one that is built with --disable-malloc-override.
+ * Both call the functions of tcm.h and need only that header and the library.
+ * A program whose operator new is tcm's gains nothing from them.  They are for
+ * programs that use a tcm built with --disable-malloc-override.
  *
  * Invariants:
- *   1. Every allocator equals every other: a block may be freed through another
- *      one, on another thread.
- *   2. A block is freed with the size and alignment that it was requested with,
- *      so that TCM_CHECK=2 detects a container that confuses them.
- *   3. Errors: std::bad_alloc, without a call of the new_handler; without
- *      exceptions the process aborts.
+ *   1. All allocators are equal: a block may be freed through another one, on
+ *      another thread.
+ *   2. A block is freed with the size and alignment that were requested, so
+ *      TCM_CHECK=2 detects a container that confuses them.
+ *   3. Errors throw std::bad_alloc, without calling the new_handler; without
+ *      exceptions, the process aborts.
  */
 #ifndef TCM_HPP
 #define TCM_HPP
@@ -47,7 +47,7 @@ fail()
 #endif
 }
 
-/* What tcm_malloc() aligns to without being asked, see tcm.h. */
+/* Whether tcm_malloc() already aligns to @alignment, see tcm.h. */
 inline bool
 is_natural(std::size_t bytes, std::size_t alignment) noexcept
 {
@@ -130,7 +130,8 @@ class memory_resource final : public std::pmr::memory_resource
   {
     detail::deallocate(block, bytes, alignment);
   }
-  /* There is one object in a process, so -fno-rtti needs no dynamic_cast. */
+  /* There is only one object per process, so this needs no dynamic_cast and
+   * works with -fno-rtti. */
   bool
   do_is_equal(const std::pmr::memory_resource &other) const noexcept override
   {
@@ -140,8 +141,8 @@ class memory_resource final : public std::pmr::memory_resource
 
 } // namespace detail
 
-/* The resource of the process.  It is never destroyed: containers that are
- * static may outlive any other static object. */
+/* The resource of the process.  It is never destroyed, since static containers
+ * may outlive any other static object. */
 inline std::pmr::memory_resource *
 resource()
 {
