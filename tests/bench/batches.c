@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * batches.c - batches freed in other orders than they were allocated
+ * batches.c - batches freed in a different order than they were allocated
  * (the shapes of sh6 and sh8).
  *
- * A thread fills batch after batch and keeps the last PARAM of them; the batch
- * that falls out is freed forwards, backwards, in strides or every second
- * block first, in turn.  In the exchanged variant it is first swapped on a
- * board for a batch that another thread gave up.
+ * A thread fills batch after batch and keeps the last PARAM of them.  It frees
+ * the oldest one forwards, backwards, in strides or every second block first,
+ * in turn.  In the exchanged variant, it first swaps that batch on a board for
+ * a batch that another thread gave up.
  */
 #include "workload.h"
 

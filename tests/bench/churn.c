@@ -2,9 +2,9 @@
 /*
  * churn.c - threads that come and go (mleak's shape).
  *
- * Waves of THREADS threads; each allocates a few blocks, frees all but one and
- * ends.  The one left over is freed by the main thread, so that what a dead
- * thread had must be found again or memory grows without end.
+ * THREADS threads run at a time.  Each allocates a few blocks, frees all but
+ * one and ends.  The main thread frees that one.  The allocator must reuse the
+ * memory of dead threads, or memory grows without end.
  */
 #include "workload.h"
 

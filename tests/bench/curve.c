@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * curve.c - what an operation and an object cost when so many are live.
+ * curve.c - the cost of an operation and of an object, by the number of live
+ * objects.
  *
  *     curve N OPS
  *
- * N objects of 16 to 255 bytes are allocated, as many times any of them is
- * replaced, then all are freed; over and over until OPS objects were allocated
- * at first.  One line tells the nanoseconds of an operation in each part, and
- * from the first time what was asked for and by how much the process grew.
+ * Each turn allocates N objects of 16 to 255 bytes, replaces a random one N
+ * times, and frees all.  Turns repeat until their first parts have allocated
+ * OPS objects.  One line reports the nanoseconds per operation in each part,
+ * and for the first turn the bytes requested and the growth of the process.
  */
 #include "process.h"
 #include "workload.h"

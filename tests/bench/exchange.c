@@ -3,10 +3,10 @@
  * exchange.c - mixed sizes with parcels of blocks sent to the next thread
  * (rptest's shape).
  *
- * A thread owns PARAM blocks of 16 B to 16 KiB.  Each turn it replaces some,
- * packs others into a parcel for its neighbour and frees what was sent to it.
- * The parcel is a block too.  Few parcels may wait at a time, or peak memory
- * would tell how the threads were scheduled.
+ * A thread owns PARAM blocks of 16 B to 16 KiB.  In each turn it replaces some,
+ * packs others into a parcel for its neighbour, and frees those sent to it.
+ * The parcel is a block too.  Only a few parcels may wait at a time; otherwise
+ * peak memory would depend on how the threads were scheduled.
  */
 #include "workload.h"
 
@@ -26,7 +26,7 @@ struct parcel {
 struct inbox {
   _Alignas(CACHE_LINE) _Atomic(struct parcel *) first;
   atomic_uint waiting;
-  atomic_bool closed; /* its owner takes no more */
+  atomic_bool closed; /* its owner takes no more parcels */
 };
 
 static void
@@ -49,8 +49,8 @@ inbox_empty(struct inbox *inbox)
   }
 }
 
-/* Waits while the neighbour's inbox is full, and empties the sender's own
- * meanwhile: somebody's owner may be waiting for that. */
+/* Waits while the neighbour's inbox is full.  Meanwhile empties the sender's
+ * own inbox, since another thread may be waiting for room there. */
 static void
 send_parcel(struct inbox *to, struct inbox *own, struct parcel *parcel)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * growth.c - blocks that grow by realloc, half as large again each time.
+ * growth.c - blocks that grow by realloc, by half of their size each time.
  *
- * growth: one vector from 16 B to 16 MiB, the last byte written at each step:
- *     what the allocator's own moving costs.
- * growth-filled: the same, every new byte written: what a program sees.
- * growth-strings: many short strings that grow to 4 KiB in turn, so that none
- *     has free space behind it for long.
+ * growth: one vector grows from 16 B to 16 MiB; only the last byte is written
+ *     at each step.  Shows the cost of moving blocks.
+ * growth-filled: the same, but every new byte is written, as in programs.
+ * growth-strings: many short strings grow to 4 KiB in turn, so that none has
+ *     free space after it for long.
  */
 #include "workload.h"
 
@@ -58,7 +58,7 @@ filled_run(const struct work *work)
   vector_run(work, /*filled=*/1);
 }
 
-/* Grows string number `i` by one step; the first byte tells which it is. */
+/* Grows string number `i` by one step; its first byte identifies it. */
 static void
 string_grow(char **strings, unsigned i, size_t from, size_t to)
 {

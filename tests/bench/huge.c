@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * huge.c - asks for huge pages for every mapping, to be preloaded.
+ * huge.c - a module to preload that requests huge pages for every mapping.
  *
- * Where the machine's setting gives huge pages to those that ask, a program
- * runs with this module in front of its allocator as it would on a machine
- * that gives them to all: whatever private memory the allocator maps or takes
- * from the end of the data segment is advised, and advice against it is
- * dropped.  glibc's own malloc calls neither function by its name; its tunable
- * glibc.malloc.hugetlb does the same for it.
+ * On a machine set to "madvise", a program that preloads this module before its
+ * allocator runs as on a machine set to "always".  The module advises huge
+ * pages for all private memory that the allocator maps, or takes from the end
+ * of the data segment, and drops advice against them.  glibc's own malloc calls
+ * neither function by name; for it, the tunable glibc.malloc.hugetlb does the
+ * same.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -26,7 +26,7 @@ advise(uintptr_t start, uintptr_t end)
   int error = errno;
   start &= ~(PAGE - 1);
   end = (end + PAGE - 1) & ~(PAGE - 1);
-  /* Not every mapping can have them, and none needs them. */
+  /* Ignore errors: not every mapping can have huge pages. */
   syscall(SYS_madvise, start, end - start, MADV_HUGEPAGE);
   errno = error;
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * idle.c - what a process keeps of memory that it has freed.
+ * idle.c - how much freed memory a process keeps.
  *
  *     idle SHAPE MIB THREADS SECONDS
  *
- * threads     THREADS threads, each frees MIB / THREADS of 64 B to 4 KiB and
- *             sleeps
+ * threads     each of THREADS threads frees MIB / THREADS of 64 B to 4 KiB
+ *             blocks and sleeps
  * fragmented  MIB of 1 KiB blocks, of which a random eighth stays
  * peak        MIB of 256 KiB blocks, all freed
- * drift       for SECONDS the sizes of MIB of live blocks change
+ * drift       for SECONDS, the sizes of MIB of live blocks change
  *
- * One line tells KiB: live, the peak, and what is resident after SECONDS in
- * which the program does nothing.
+ * One line reports in KiB: live blocks, the peak, and what is resident after
+ * the program has done nothing for SECONDS.
  */
 #include "process.h"
 #include "workload.h"
@@ -110,7 +110,7 @@ peak(void)
   munmap(blocks, n * sizeof *blocks);
 }
 
-/* A block out of a mix that is another one in each phase. */
+/* A random size from the mix of the phase. */
 static size_t
 drifting_size(struct rng *rng, unsigned phase)
 {
@@ -119,13 +119,13 @@ drifting_size(struct rng *rng, unsigned phase)
   return rng_size(rng, low, low + 3);
 }
 
-/* A live block of the drift, which is its own place in the queue. */
+/* A live block of the drift; the queue links the blocks themselves. */
 struct queued {
   struct queued *next;
   size_t size;
 };
 
-/* Live bytes stay the same, while old blocks go and those of a new mix come. */
+/* Live bytes stay the same, while blocks of a new mix replace old ones. */
 static void
 drift(void)
 {

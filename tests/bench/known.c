@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * known.c - allocates what can be counted on paper, to test the tracer.
+ * known.c - allocations whose sums are known, to test the tracer.
  *
  *     known           in one thread
- *     known threads   what the main thread allocates is freed by another
+ *     known threads   another thread frees what the main thread allocates
  *
- * At the peak are live, rounded up to 16 bytes: 1000 blocks of 24 bytes (32),
- * 10 of 5000 from calloc (5008), one of 100 at an alignment of 4096 (112), one
+ * Live at the peak, rounded up to 16 bytes: 1000 blocks of 24 bytes (32), 10 of
+ * 5000 from calloc (5008), one of 100 at an alignment of 4096 (112), and one
  * that grew from 16 to 100 000 bytes: 32 000 + 50 080 + 112 + 100 000 =
- * 182 192.  One of the blocks of 24 bytes is never freed.  No call of stdio
- * adds to that.
+ * 182 192.  One of the blocks of 24 bytes is never freed.  The program uses no
+ * stdio, which would allocate more.
  */
 #define _GNU_SOURCE 1
 #include <pthread.h>

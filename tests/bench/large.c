@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * large.c - blocks that have pages to themselves.
+ * large.c - blocks that share no page with others.
  *
  * large: 5 to 25 MiB, filled; page faults and the fit of odd sizes decide.
- * medium: 32 KiB to 4 MiB, one write to each page, as a program does that
- *     reads files or frames into them.
+ * medium: 32 KiB to 4 MiB, with one write to each page, as in a program that
+ *     reads files or frames into its blocks.
  */
 #include "workload.h"
 

@@ -4,33 +4,32 @@
  *
  *     latency SHAPE OPS [THREADS [PARAM [SECONDS]]]
  *
- * The work is fixed, as in workload.c; with SECONDS it is spread evenly over so
- * long, so that memory is returned to the OS meanwhile.  The shapes stand at
+ * The work is fixed, as in workload.c.  With SECONDS, it is spread evenly over
+ * that time, so that memory is returned to the OS meanwhile.  The shapes are at
  * the end of this file.
  *
  * Each call is timed alone, by two clocks:
  *
- *   wall  CLOCK_MONOTONIC before and after the call.  It includes the time in
- *         which the thread did not run, and the cost of one reading of the
- *         clock.  Nothing is subtracted: the call "empty" is the same
- *         measurement with nothing in it, taken by every thread before its
- *         work.
- *   cpu   the processor time of the thread, which tells the allocator's own
- *         work and the system calls and page faults in it from preemption.
- *         Reading that clock is a system call, so it is not read at each call:
- *         a mark is at most MARK_NS old when a call begins, and a call that
- *         takes at least SLOW_NS by the wall is charged the processor time
- *         since the mark, but not more than its wall time.  The figure is
- *         therefore never too low and at most MARK_NS plus one reading too
- *         high.  A shorter call is charged its wall time.
+ *   wall  CLOCK_MONOTONIC before and after the call.  It includes time in which
+ *         the thread did not run, and the cost of one reading of the clock.
+ *         Nothing is subtracted: the call "empty" is the same measurement with
+ *         nothing in it; every thread takes it before its work.
+ *   cpu   the processor time of the thread.  It separates preemption from the
+ *         allocator's own work, system calls and page faults.  Reading that
+ *         clock takes a system call, so it is not read at each call.  Instead,
+ *         a mark is at most MARK_NS old when a call begins.  A call that takes
+ *         at least SLOW_NS of wall time is charged the processor time since the
+ *         mark, but not more than its wall time.  So the figure is never too
+ *         low, and at most MARK_NS plus one reading too high.  A shorter call
+ *         is charged its wall time.
  *
- * The first line of the output is that of workload.c.  Then follows one line
- * for each call and clock:
+ * The first line of the output is that of workload.c.  One line for each call
+ * and clock follows:
  *
  *     call=malloc clock=wall count=N p50=NS p99=NS p99.9=NS p99.99=NS
  *     worst=NS over_1ms=N buckets=NS:COUNT,NS:COUNT,...
  *
- * A bucket is named by its greatest value.  There are 32 of them to a doubling,
+ * A bucket is named by its largest value.  There are 32 buckets per doubling,
  * so a percentile is at most 3.2 % too high; the worst call is exact if it is
  * a slow one.
  */
@@ -45,7 +44,7 @@
 #define LONG_NS 1000000
 #define EMPTY_CALLS 500000
 
-/* Values below SPLIT have a bucket each; a doubling above has SPLIT of them. */
+/* Each value below SPLIT has a bucket; each doubling above has SPLIT. */
 #define SPLIT_SHIFT 5
 #define SPLIT (1 << SPLIT_SHIFT)
 #define VALUE_SHIFT 40 /* 18 minutes */
@@ -77,7 +76,7 @@ struct request {
   void *blocks[REQUEST_SMALL_MAX + REQUEST_BUFFERS_MAX];
 };
 
-/* Requests that one thread made and the next one frees. */
+/* Requests that one thread makes and the next one frees. */
 struct ring {
   uint64_t written; /* by its only writer */
   uint64_t read;    /* by its only reader */
@@ -85,17 +84,17 @@ struct ring {
 };
 
 struct timer {
-  uint64_t mark_ns;     /* by the wall, when the processor time was read */
+  uint64_t mark_ns;     /* wall time when the processor time was read */
   uint64_t mark_cpu_ns; /* the processor time then */
-  /* That of CLOCK_CPU holds the slow calls only, until the end. */
+  /* The one of CLOCK_CPU holds only the slow calls until the end. */
   struct histogram histograms[CALLS][CLOCKS];
 };
 
 struct member {
   const struct work *work;
   void (*body)(struct member *self);
-  struct member *next; /* which frees what this one hands on */
-  struct ring ring;    /* what this one frees for another */
+  struct member *next; /* frees requests of this thread */
+  struct ring ring;    /* requests of another thread that this one frees */
   struct timer timer;  /* the thread's own */
   struct rng rng;
   pthread_t id;
@@ -139,7 +138,7 @@ bucket_of(uint64_t ns)
   return shift * SPLIT + (unsigned)(ns >> shift);
 }
 
-/* The greatest value in a bucket. */
+/* The largest value in a bucket. */
 static uint64_t
 bucket_end(unsigned bucket)
 {
@@ -243,7 +242,7 @@ request_make(struct member *self, struct request *request)
   uint32_t buffers = rng_below(&self->rng, REQUEST_BUFFERS_MAX + 1);
   request->count = 0;
   for (uint32_t i = 0; i < small + buffers; i++) {
-    /* The buffers come first, as a socket's do. */
+    /* The buffers come first, like those of a socket. */
     size_t size_bytes = i < buffers ? rng_size(&self->rng, 10, 16)
                                     : rng_size(&self->rng, 4, 10);
     char *p = timed_new(self, CALL_MALLOC, size_bytes);
@@ -260,7 +259,7 @@ request_end(struct member *self, struct request *request)
     timed_free(self, request->blocks[i]);
 }
 
-/* Ends what another thread handed on. */
+/* Ends the requests that another thread passed on. */
 static void
 ring_empty(struct member *self)
 {
@@ -271,7 +270,7 @@ ring_empty(struct member *self)
   }
 }
 
-/* Whether the next thread will end the request. */
+/* Passes the request to the next thread; false if its ring is full. */
 static int
 ring_put(struct ring *ring, const struct request *request)
 {
@@ -283,7 +282,7 @@ ring_put(struct ring *ring, const struct request *request)
   return 1;
 }
 
-/* One request in four ends in another thread; with one thread, later. */
+/* Another thread ends one request in four; with one thread, it ends later. */
 static void
 request_body(struct member *self)
 {
@@ -330,8 +329,8 @@ shuffle(struct member *self, void **slots, uint32_t count)
   }
 }
 
-/* The replacement that follows takes one block in four of another size, so that
- * pages pass from one size to another. */
+/* Replaces blocks; one in four gets another size, so that pages pass from one
+ * size to another. */
 static void
 fragmented_replace(struct member *self, void **slots, uint32_t count)
 {
@@ -393,12 +392,12 @@ static const struct latency shapes[] = {
     /* 20 to 200 blocks of 16 to 1023 B and up to 4 of 1 to 64 KiB; OPS counts
      * the requests. */
     {"request", request_body},
-    /* PARAM blocks a thread of 16 B to 32 KiB; OPS counts replacements. */
+    /* PARAM blocks per thread of 16 B to 32 KiB; OPS counts replacements. */
     {"mixed", mixed_body},
-    /* PARAM bytes in blocks of 1 KiB, a random half freed, the other half then
-     * replaced at random; OPS counts replacements. */
+    /* PARAM bytes in blocks of 1 KiB; a random half is freed, and the other is
+     * then replaced at random.  OPS counts replacements. */
     {"fragmented", fragmented_body},
-    /* In place of one malloc in 10, 2 ms of work; in place of one free in 10, a
+    /* One malloc in 10 is replaced by 2 ms of work, and one free in 10 by a
      * sleep of 2 ms. */
     {"known", known_body},
 };
@@ -432,7 +431,7 @@ timer_add(struct timer *sum, const struct timer *timer)
     }
 }
 
-/* The calls too short to be slow have their wall time as processor time. */
+/* Calls below SLOW_NS count with their wall time as processor time. */
 static void
 add_short_calls(struct histogram *cpu, const struct histogram *wall)
 {
@@ -452,7 +451,7 @@ histogram_calls(const struct histogram *histogram)
   return calls;
 }
 
-/* What `part` of the calls took at most. */
+/* The time that the fraction `part` of the calls did not exceed. */
 static uint64_t
 percentile(const struct histogram *histogram, uint64_t calls, double part)
 {
@@ -512,7 +511,7 @@ run(const struct latency *shape, const struct work *work,
   pthread_barrier_init(&together, NULL, work->threads);
   for (unsigned i = 0; i < work->threads; i++) {
     struct member *self = &members[i];
-    /* Pages of its own are not first touched while a call is timed. */
+    /* Touch the pages of *self now, not while a call is timed. */
     memset(self, 0, sizeof *self);
     self->work = work;
     self->body = shape->body;

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * launch.c - starts a program and tells what it cost.
+ * launch.c - starts a program and reports its cost.
  *
  *     launch [--no-huge-pages] REPORT TIMES PRELOAD PROGRAM [ARGUMENT...]
  *
- * PROGRAM is run TIMES times, one after another, with LD_PRELOAD set to
- * PRELOAD ("-" for none); one line with the sums, and the greatest resident
- * size, goes to the file REPORT.  The exit status is that of the first run
- * that failed, or 0.
+ * Runs PROGRAM TIMES times, one after another, with LD_PRELOAD set to PRELOAD
+ * ("-" for none).  Writes one line with the sums and the largest resident size
+ * to the file REPORT.  The exit status is that of the first run that failed,
+ * or 0.
  *
- * Why not start programs from the script: ru_maxrss of a process begins with
- * what its address space held before exec, so whatever a large interpreter
- * starts seems to be as large.  The child of fork() below holds a copy of this
- * small program's written pages only, fewer than any program needs to start.
- * Still the kernel's mark may lag by hundreds of KiB: what must be exact asks
- * from inside, as the workloads and the trivial program do.
+ * Rejected: starting programs from the script.  ru_maxrss of a process begins
+ * with the resident size before exec, so any program that a large interpreter
+ * starts seems to be as large.  The child of fork() below holds only a copy of
+ * this small program's written pages, fewer than any program needs to start.
+ * Still, the kernel's high-water mark may lag by hundreds of KiB.  Programs
+ * that need exact figures read them from inside, as the workloads and the
+ * trivial program do.
  */
 #define _GNU_SOURCE 1
 #include <stdio.h>
@@ -30,9 +31,9 @@
 struct cost {
   double seconds;      /* wall time from fork to the end */
   double user, system; /* CPU seconds, waited-for children included */
-  long rss_kib;        /* the greatest of all processes */
+  long rss_kib;        /* the largest of all processes */
   long minor_faults, major_faults;
-  long waits, preemptions; /* context switches, by choice and by force */
+  long waits, preemptions; /* voluntary and involuntary context switches */
 };
 
 static void
@@ -99,7 +100,7 @@ main(int argc, char **argv)
   long times;
   int status = 0;
   FILE *report;
-  /* Programs that are executed by this one inherit it. */
+  /* The programs that this one executes inherit the setting. */
   if (argc > 1 && strcmp(argv[1], "--no-huge-pages") == 0) {
     if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
       fail("PR_SET_THP_DISABLE");

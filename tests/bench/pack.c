@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pack.c - makes of a recorded trace one that can be played, and computes its
- * limit.
+ * pack.c - converts a recorded trace into one that can be played, and computes
+ * its limit.
  *
  *     pack RAW PACKED [EVENTS]
  *
- * An epoch has EVENTS events.  One line tells what the trace holds: its
- * operations, and the bytes that are live at their peak, below which no
- * allocator can stay.
+ * An epoch has EVENTS events.  One line reports the operations of the trace and
+ * the peak of its live bytes, below which no allocator can stay.
  */
 #include "plan.h"
 #include "trace.h"
@@ -25,14 +24,14 @@ struct event {
   uint64_t address, size;
   uint32_t thread;
   unsigned char kind, align_log;
-  unsigned char shared; /* what it makes is freed by another thread */
+  unsigned char shared; /* another thread frees the object it creates */
   unsigned char last;   /* of its thread */
 };
 
 struct object {
   uint64_t size;
   struct place place;
-  uint32_t thread; /* that made it */
+  uint32_t thread; /* that allocated it */
   int shared;
 };
 
@@ -41,12 +40,12 @@ struct vector {
   size_t count, room;
 };
 
-/* What one thread does.  Its part of the plan is that of a thread that ended
- * in an earlier epoch, if there is one. */
+/* What one thread does.  It reuses the arena of a thread that ended in an
+ * earlier epoch, if there is one. */
 struct stream {
   struct vector ops, places;
-  struct vector ids, shared_ids; /* free ones, for the two kinds of objects */
-  uint32_t realloc_id;           /* of the object that it resizes */
+  struct vector ids, shared_ids; /* free ids, for the two kinds of objects */
+  uint32_t realloc_id;           /* of the object being resized */
   uint64_t realloc_address;
   uint64_t epoch, first_epoch;
   uint32_t arena; /* NONE before its first object */
@@ -63,8 +62,8 @@ struct pack {
   uint32_t *numbers; /* of threads, by the number in the raw file */
   struct stream *streams;
   struct vector objects; /* by id */
-  struct vector given;   /* shared ids, until the next epoch */
-  struct vector arenas;  /* whose threads have ended */
+  struct vector given;   /* freed shared ids, until the next epoch */
+  struct vector arenas;  /* arenas whose threads have ended */
   struct vector ended;   /* the same, until the next epoch */
   uint32_t narenas;
   struct vector crew; /* threads of each epoch */
@@ -167,7 +166,7 @@ decode(struct pack *pack, const unsigned char *text, size_t length)
     if (nthreads <= chunk.thread)
       nthreads = chunk.thread + 1;
   }
-  /* Events that a killed process kept leave holes; allow for them. */
+  /* Events that a killed process did not write leave holes; allow for them. */
   pack->nevents = last + last / 2 + 65536;
   pack->events = must(calloc(pack->nevents, sizeof *pack->events));
   for (size_t at = 0; at < length; at += sizeof chunk + chunk.bytes) {
@@ -211,7 +210,7 @@ table_put(struct pack *pack, uint64_t address, uint32_t id)
   *live = (struct live){address, id};
 }
 
-/* Takes an address out: NONE if it is not in. */
+/* Removes an address and returns its id; NONE if it is not in the table. */
 static uint32_t
 table_take(struct pack *pack, uint64_t address)
 {
@@ -223,7 +222,7 @@ table_take(struct pack *pack, uint64_t address)
     return NONE;
   pack->nlive--;
   *live = (struct live){0, 0};
-  /* Whatever stood behind because its place was taken moves up. */
+  /* Move up the entries that collided with the removed one. */
   for (uint64_t at = (hole + 1) & mask; pack->table[at].address != 0;
        at = (at + 1) & mask) {
     struct live moved = pack->table[at];
@@ -259,8 +258,8 @@ emit(struct pack *pack, uint32_t thread, uint32_t id, uint64_t word)
   return op;
 }
 
-/* Finds out which objects other threads than their makers free, and which
- * event is the last of its thread. */
+/* Finds the objects that are freed by another thread than the one that
+ * allocated them, and the last event of each thread. */
 static void
 scan(struct pack *pack)
 {
@@ -306,8 +305,8 @@ arena_of(struct pack *pack, struct stream *stream)
   return stream->arena;
 }
 
-/* A number for an object.  One that another thread will wait for must not
- * have been that of an earlier object in the same epoch. */
+/* A number for an object.  If another thread will wait for the object, no
+ * earlier object in the same epoch may have had that number. */
 static uint32_t
 id_new(struct pack *pack, struct stream *stream, int shared)
 {
@@ -318,7 +317,7 @@ id_new(struct pack *pack, struct stream *stream, int shared)
   return (uint32_t)(pack->objects.count - 1);
 }
 
-/* A new object of `thread`: its number, with *word for its operation. */
+/* Adds an object of `thread`; returns its number and updates *word. */
 static uint32_t
 object_new(struct pack *pack, uint32_t thread, const struct event *event,
            uint64_t *word)
@@ -485,7 +484,7 @@ pack_events(struct pack *pack)
   for (uint64_t i = 0; i < pack->nevents; i++) {
     if (pack->events[i].kind == TRACE_NONE)
       continue;
-    /* One thread alone needs no epochs; and none may be without threads. */
+    /* A single thread needs no epochs; no epoch may be without threads. */
     if (++done % pack->epoch_events == 0 && pack->head.nthreads > 1 &&
         ((uint32_t *)pack->crew.items)[pack->epoch] > 0)
       next_epoch(pack);
@@ -497,7 +496,7 @@ pack_events(struct pack *pack)
     pack->crew.count--;
 }
 
-/* Where live bytes are at their peak the replayer looks at its memory. */
+/* Inserts the operation at which the replayer measures its memory. */
 static void
 mark_peak(struct pack *pack)
 {

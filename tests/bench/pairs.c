@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pairs.c - tight loops on one block: what a call costs when all is warm.
+ * pairs.c - tight loops on one block: the cost of a call with warm caches.
  *
- * A block is freed as soon as it was written once.  The instruction counts of
+ * A block is freed after a single write.  The instruction counts of
  * "make bench-instructions" are taken from these loops too.
  */
 #include "workload.h"
@@ -42,8 +42,8 @@ zero_pair_run(const struct work *work)
   }
 }
 
-/* The size goes up and down by 8 bytes, within one size class of every
- * allocator that has such classes. */
+/* The size alternates by 8 bytes, within one size class of every allocator that
+ * has size classes. */
 static void
 resize_run(const struct work *work)
 {
@@ -72,8 +72,8 @@ burst_run(const struct work *work)
   }
 }
 
-/* The burst where the heap holds so much address space before, in blocks of 2
- * MiB that nobody touches, that small blocks lie elsewhere. */
+/* The burst after allocating PARAM GiB in blocks of 2 MiB that are never
+ * touched, so that small blocks lie in another part of the address space. */
 static void
 beyond_run(const struct work *work)
 {

@@ -2,10 +2,10 @@
 /*
  * pipeline.c - producers allocate, consumers free (xmalloc's shape).
  *
- * Half of the threads fill batches of blocks, one size a batch, and put them
- * into a bounded queue; the other half take them out and free them.  No block
- * is ever freed by the thread that allocated it, and the flow goes one way
- * only.  The batch itself is a large block that travels the same way.
+ * Half of the threads fill batches of blocks, one size per batch, and put them
+ * into a bounded queue; the other half take them out and free them.  No thread
+ * ever frees a block that it allocated, and blocks flow one way only.  The
+ * batch itself is a large block that goes the same way.
  */
 #include "workload.h"
 
@@ -24,7 +24,7 @@ struct queue {
   pthread_cond_t not_empty, not_full;
   struct batch *batches[QUEUE]; /* a ring; all fields under the lock */
   unsigned first, count;
-  unsigned producers; /* that have more to come */
+  unsigned producers; /* that are not done yet */
 };
 
 static void
@@ -38,7 +38,7 @@ queue_put(struct queue *queue, struct batch *batch)
   pthread_cond_signal(&queue->not_empty);
 }
 
-/* NULL once all producers are done and the queue is empty. */
+/* The next batch; NULL once all producers are done and the queue is empty. */
 static struct batch *
 queue_take(struct queue *queue)
 {

@@ -24,7 +24,7 @@ struct arena {
 
 struct plan {
   uint64_t top;
-  struct bin holes; /* whole pages, by offset, never two that touch */
+  struct bin holes; /* whole pages, by offset; no two are adjacent */
   struct arena arenas[];
 };
 
@@ -82,7 +82,7 @@ hole_remove(struct bin *holes, size_t at)
   holes->count--;
 }
 
-/* The first hole behind `offset`. */
+/* The index of the first hole after `offset`. */
 static size_t
 hole_search(const struct bin *holes, uint64_t offset)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * process.h - what a program of the benchmark tells of its own process: the
- * time, its memory, and the object that malloc comes from.
+ * process.h - what a benchmark program reports about its own process: time,
+ * memory, and the object that provides malloc.
  */
 #ifndef TCM_TESTS_BENCH_PROCESS_H
 #define TCM_TESTS_BENCH_PROCESS_H
@@ -27,17 +27,17 @@ resident_kib(void)
   return memory_proc_field("/proc/self/smaps_rollup", "\nRss:");
 }
 
-/* What is resident in huge pages. */
+/* Memory resident in huge pages, in KiB. */
 static HARNESS_UNUSED long
 huge_kib(void)
 {
   return memory_proc_field("/proc/self/smaps_rollup", "\nAnonHugePages:");
 }
 
-/* The greatest resident size so far, in KiB.  Kernels keep that mark with
- * counters per CPU that may lag behind by hundreds of KiB, which is much for a
- * small process; the walk of the page tables is exact but knows only the
- * present, so the greater of the two counts. */
+/* The largest resident size so far, in KiB.  The kernel's high-water mark uses
+ * per-CPU counters and may lag by hundreds of KiB, which matters in a small
+ * process.  A walk of the page tables is exact but shows only the present.  So
+ * this returns the larger of the two. */
 static HARNESS_UNUSED long
 peak_resident_kib(void)
 {
@@ -46,7 +46,7 @@ peak_resident_kib(void)
   return mark > present ? mark : present;
 }
 
-/* Zeroed memory from the system, not from the allocator under test. */
+/* Zeroed memory from the OS, not from the allocator under test. */
 static HARNESS_UNUSED void *
 map_new(size_t size_bytes)
 {
@@ -67,7 +67,7 @@ number(const char *text)
   return value;
 }
 
-/* Where the dynamic linker finds `name`; "-" where nothing can tell. */
+/* The object in which the dynamic linker finds `name`; "-" if not known. */
 static HARNESS_UNUSED const char *
 object_of(const char *name)
 {
@@ -78,7 +78,7 @@ object_of(const char *name)
   return info.dli_fname;
 }
 
-/* The object that serves this process; it must serve the whole family. */
+/* The object that provides malloc; it must provide the whole family. */
 static HARNESS_UNUSED const char *
 allocator_object(void)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * replace.c - a standing set of small blocks that is renewed in three orders.
+ * replace.c - a set of small blocks of steady size, renewed in three orders.
  *
- * PARAM is the number of live blocks over all threads: a few hundred stay in
- * the processor's nearest cache, hundreds of thousands do not, and then what
- * decides is how many cache lines and pages an allocator touches, and how
- * closely it packs.
+ * PARAM is the number of live blocks over all threads.  A few hundred stay in
+ * the processor's nearest cache; hundreds of thousands do not.  Then what
+ * matters is how many cache lines and pages an allocator touches, and how
+ * closely it packs blocks.
  */
 #include "workload.h"
 
@@ -43,7 +43,7 @@ lifo_body(struct worker *worker)
   }
 }
 
-/* The oldest block goes, a new one comes. */
+/* A new block replaces the oldest one. */
 static void
 fifo_body(struct worker *worker)
 {
@@ -58,7 +58,7 @@ fifo_body(struct worker *worker)
     block_free(slots[i]);
 }
 
-/* Any block goes, a new one comes. */
+/* A new block replaces a random one. */
 static void
 random_body(struct worker *worker)
 {

@@ -5,17 +5,17 @@
  *     replay PACKED [mode=malloc|null] [repeat=N] [touch=none|word|lines]
  *            [writes=N]
  *
- *   mode    null: no allocator at all, each address is read from the trace's
- *           plan, a free does nothing, a realloc copies nothing, and no page
- *           is new: what is left is the least that the trace can cost
- *   repeat  play it so often, each time from an empty heap
- *   touch   what is written of a new object: nothing, its first word, or each
+ *   mode    null: no allocator.  Each address is read from the trace's plan, a
+ *           free does nothing, a realloc copies nothing, and no page is new.
+ *           This is the minimum that the trace can cost.
+ *   repeat  how often to play it, each time from an empty heap
+ *   touch   what to write of a new object: nothing, its first word, or each
  *           cache line (the default); the word is compared before a free
- *   writes  so many more writes to the last byte of each new object, which
- *           cost much if another processor writes to the same cache line
+ *   writes  the number of further writes to the last byte of each new object;
+ *           they are slow if another processor writes to the same cache line
  *
  * The threads and their order are those of trace.h.  Objects that the trace
- * never frees are freed at the end, outside of the time.
+ * never frees are freed at the end; this is not timed.
  */
 #include "process.h"
 #include "trace.h"
@@ -28,7 +28,7 @@
 #include <sys/stat.h>
 
 #define CACHE_LINE 64
-#define SPINS 100 /* looks at an object that is not there yet, then yields */
+#define SPINS 100 /* checks for an object that is not there yet, then yields */
 
 enum touch { TOUCH_NONE, TOUCH_WORD, TOUCH_LINES };
 
@@ -36,7 +36,7 @@ enum touch { TOUCH_NONE, TOUCH_WORD, TOUCH_LINES };
 struct player {
   const struct trace_op *op, *end;
   const uint64_t *place;
-  uint64_t epoch; /* its first, then its present one */
+  uint64_t epoch; /* the first, then the current one */
   pthread_t id;
 };
 
@@ -47,7 +47,7 @@ static struct replay {
   const struct trace_op *ops;
   const uint64_t *places;
   struct player *players;
-  _Atomic(void *) *slots; /* the objects by their numbers */
+  _Atomic(void *) *slots; /* the objects, by number */
   char *base;             /* of the planned addresses */
   long peak_kib;
   bool null;
@@ -112,7 +112,7 @@ object_put(uint32_t id, void *p)
   atomic_store_explicit(&replay.slots[id], p, memory_order_release);
 }
 
-/* The object, once it is there; its number may be given again. */
+/* Takes the object, once it is there; its number may then be reused. */
 static inline char *
 object_take(uint32_t id, bool remote)
 {
@@ -241,8 +241,8 @@ player_main(void *arg)
   return NULL;
 }
 
-/* Those whose first operation lies in the epoch; the first of all threads is
- * the one that main() runs in. */
+/* Starts the threads whose first operation is in the epoch.  Thread 0 is the
+ * one that runs main(). */
 static void
 start_threads(uint64_t epoch)
 {
@@ -277,7 +277,7 @@ play_once(void)
       pthread_join(replay.players[i].id, NULL);
 }
 
-/* Frees what the trace leaves; returns how many objects that were. */
+/* Frees the objects that the trace never frees; returns their number. */
 static uint64_t
 clear(void)
 {
@@ -321,8 +321,8 @@ load(const char *path)
   replay.places = (const void *)(replay.ops + replay.head->nops);
 }
 
-/* All that the run needs beside the objects, written so that it is resident
- * before the run. */
+/* Maps everything that the run needs besides the objects, and writes to it so
+ * that it is resident before the run. */
 static void
 prepare(void)
 {

@@ -2,10 +2,10 @@
 /*
  * server.c - a server whose objects outlive its threads (larson's shape).
  *
- * Each of THREADS lines of threads owns PARAM blocks.  A thread replaces
- * blocks at random for one generation, starts its successor, which inherits
- * the blocks, and ends.  Most blocks are thus freed by another thread than the
- * one that allocated them, and by then that one is dead.
+ * There are THREADS chains of threads; each chain owns PARAM blocks.  A thread
+ * replaces blocks at random for one generation, starts its successor, which
+ * inherits the blocks, and ends.  So most blocks are freed by another thread,
+ * after the thread that allocated them is dead.
  */
 #include "workload.h"
 

@@ -3,11 +3,12 @@
  * sharing.c - false sharing: threads that write to their own small blocks
  * (the shapes of cache-scratch and cache-thrash).
  *
- * active: threads allocate at the same time; an allocator that hands
- *     neighbours of one cache line to two threads makes them fight for it.
- * passive: the main thread allocates neighbours and deals them out like cards;
- *     a thread that frees its cards may get them back, and keep what it shares
- *     with its neighbours for the rest of the run.
+ * active: threads allocate at the same time.  If an allocator gives neighbours
+ *     in one cache line to two threads, they contend for the line.
+ * passive: the main thread allocates adjacent blocks, the cards, and deals them
+ *     out to the threads in turn.  A thread that frees its cards may get them
+ *     back, and then shares cache lines with its neighbours for the rest of the
+ *     run.
  *
  * PARAM is the number of writes to each block.
  */

@@ -3,11 +3,11 @@
  * stress.c - mixed sizes, kept, swapped and dropped by short-lived threads
  * (mstress's shape).
  *
- * The work is done in rounds, each with threads of its own.  A thread keeps
- * some of its blocks to the end of the round, frees others soon, and swaps
- * others with a board that all threads share, where they outlive the round.
- * Few blocks are large, but they are most of the bytes.  After each round a
- * third of the board is freed by the main thread.
+ * The work is done in rounds, each with new threads.  A thread keeps some of
+ * its blocks until the end of the round, frees others soon, and swaps others
+ * with a board that all threads share, where they outlive the round.  Few
+ * blocks are large, but these hold most of the bytes.  After each round, the
+ * main thread frees a third of the board.
  */
 #include "workload.h"
 
@@ -15,7 +15,7 @@
 
 #define ROUNDS 12
 #define BOARD 4000
-#define RECENT 128 /* blocks a thread frees soon after */
+#define RECENT 128 /* blocks that a thread frees soon */
 
 struct board {
   _Atomic(void *) places[BOARD];

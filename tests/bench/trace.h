@@ -2,13 +2,13 @@
 /*
  * trace.h - the two files of a recorded program.
  *
- * tracer.c, preloaded into a program, writes the raw file; pack.c makes of it
- * the packed one, which replay.c plays.
+ * tracer.c, preloaded into a program, writes the raw file.  pack.c converts it
+ * into the packed file, which replay.c plays.
  *
  *   raw      chunks, each of one thread:  struct trace_chunk, then events
  *            an event:  kind, 1 byte
- *                       sequence number less that of the event before
- *                       address less that of the event before, zigzag
+ *                       sequence number minus that of the event before
+ *                       address minus that of the event before, zigzag
  *                       size, unless the kind is a free or a begin
  *                       log2 of the alignment, if the kind is aligned
  *            numbers have 7 bits a byte, the low ones first, the top bit set
@@ -18,18 +18,20 @@
  *            threads of each epoch[nepochs], struct trace_op[nops], uint64_t
  *            planned offsets[nplaces]
  *
- * Sequence numbers order all threads.  An allocation takes its number after
- * it is done, a free before it begins, so that in this order no address is
- * handed out while it is in use; a realloc is two events for that reason.
+ * Sequence numbers order the events of all threads.  An allocation takes its
+ * number after it is done, a free before it begins.  So, in this order, no
+ * address is allocated while it is in use.  For that reason, a realloc is two
+ * events.
  *
- * Packed operations name objects, not addresses.  The order of one thread is
- * kept exactly; threads are kept together by epochs, runs of so many events
- * of the recorded order: none begins an epoch before all have ended the one
- * before.  Inside an epoch an operation on what another thread allocated
- * waits until that is there.  The number of an object that another thread
- * frees is given again in the next epoch only; so no order that the epochs
- * allow can confuse two objects.  Planned addresses follow the recorded order:
- * in another one two objects may overlap, and nothing is compared there.
+ * Packed operations name objects, not addresses.  The order within a thread is
+ * kept exactly.  Epochs keep the threads together: an epoch is a fixed number
+ * of events in the recorded order, and no thread begins an epoch before all
+ * have ended the previous one.  Inside an epoch, an operation on an object of
+ * another thread waits until the object is there.  The number of an object that
+ * another thread frees is reused in the next epoch at the earliest; so no order
+ * that the epochs allow can confuse two objects.  Planned addresses follow the
+ * recorded order.  In another order two objects may overlap, so nothing is
+ * compared there.
  */
 #ifndef TCM_TESTS_BENCH_TRACE_H
 #define TCM_TESTS_BENCH_TRACE_H
@@ -51,24 +53,24 @@ enum trace_kind {
   TRACE_REALLOC,       /* packed only; a TRACE_SIZE follows */
   TRACE_SIZE,          /* packed only; the size that the object had */
   TRACE_EPOCH,         /* packed only; id is the epoch that begins */
-  TRACE_PEAK,          /* packed only; live bytes are at their peak */
+  TRACE_PEAK,          /* packed only; the peak of live bytes */
 };
 
 struct trace_chunk {
   uint32_t magic;
-  uint32_t thread; /* threads are numbered as they first allocate */
+  uint32_t thread; /* threads are numbered in order of first allocation */
   uint32_t bytes;  /* of the events that follow */
   uint32_t nevents;
-  uint64_t sequence; /* what the first event's is counted from */
+  uint64_t sequence; /* base of the first event's sequence number */
 };
 
 struct trace_head {
   uint64_t magic;
   uint64_t nthreads, nepochs, nops, nids, nplaces;
-  uint64_t plan_bytes;      /* the planned addresses lie in so many bytes */
+  uint64_t plan_bytes;      /* address space that the plan needs */
   uint64_t nallocs, nfrees; /* a realloc is one of each */
-  uint64_t nleft;           /* never freed in the trace */
-  uint64_t nunknown;        /* frees of what was allocated untraced */
+  uint64_t nleft;           /* objects never freed in the trace */
+  uint64_t nunknown;        /* frees of objects allocated untraced */
   uint64_t peak_bytes;      /* live, each object rounded up to 16 bytes */
   uint64_t peak_requested;  /* live at that time, not rounded */
   uint64_t peak_objects;
@@ -81,11 +83,11 @@ struct trace_thread {
 };
 
 /* word: kind 0-3, remote 4, fresh 5, log2 of the alignment 8-15, size 16-63.
- * remote: another thread made the object that is freed or resized; fresh: no
- * other object was planned to the place before, so it is zero. */
+ * remote: another thread allocated the object that is freed or resized; fresh:
+ * no earlier object was planned at the place, so it is zero. */
 struct trace_op {
-  uint32_t id;   /* of the object that is made or freed */
-  uint32_t from; /* of the one that a realloc takes away */
+  uint32_t id;   /* of the object that is allocated or freed */
+  uint32_t from; /* of the object that a realloc frees */
   uint64_t word;
 };
 

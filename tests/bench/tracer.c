@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tracer.c - records what a program allocates, to be preloaded.
+ * tracer.c - a module to preload that records the allocations of a program.
  *
- * The program is served by glibc's malloc, under the names by which glibc
- * offers it to those that take the standard ones.  Each thread fills a mapped
- * buffer of its own, which goes to the file TRACE_DIR/NAME.PID.raw when it is
- * full, when the thread ends and when the process does.  The file is opened
- * for each write, since a program may close what it did not open.
+ * glibc's malloc serves the program, under the names that glibc offers to
+ * modules that replace the standard ones.  Each thread fills its own mapped
+ * buffer.  The buffer is written to the file TRACE_DIR/NAME.PID.raw when it is
+ * full, and when the thread or the process ends.  The file is opened for each
+ * write, since a program may close descriptors that it did not open.
  *
  *   TRACE_DIR    where the files go; without it nothing is recorded
  *   TRACE_ONLY   record only processes of this program name
- *   TRACE_YIELD  let other threads run after so many events of a thread: on
- *                few processors the order of the events is else that of long
+ *   TRACE_YIELD  number of events after which a thread lets others run;
+ *                otherwise, on few processors, the order of events follows long
  *                time slices
  *
  * A child of fork() is not recorded until it executes a program.
@@ -42,13 +42,13 @@ void *__libc_realloc(void *, size_t);
 void *__libc_memalign(size_t, size_t);
 void __libc_free(void *);
 
-/* Chunk and events lie one behind the other, to be written at once. */
+/* Chunk and events are adjacent, so that one call writes both. */
 struct buffer {
-  atomic_flag lock; /* its thread's, but the process may end meanwhile */
+  atomic_flag lock; /* the thread's; also taken when the process ends */
   struct buffer *next_all;
   struct buffer *next_free;
-  unsigned ends;      /* how often its thread was told that it ends */
-  unsigned unyielded; /* events since other threads were let run */
+  unsigned ends;      /* calls of thread_end() for its thread */
+  unsigned unyielded; /* events since the thread last yielded */
   uint64_t sequence, address;
   struct trace_chunk chunk;
   unsigned char events[BUFFER_BYTES];
@@ -121,7 +121,7 @@ buffer_new(void)
   return buffer;
 }
 
-/* Other destructors may still free: the last call of all is waited for. */
+/* Other destructors may still free blocks, so this waits for its last call. */
 static void
 thread_end(void *arg)
 {
@@ -253,7 +253,7 @@ end(void)
   finish();
 }
 
-/* What a program that ends without its destructors has left. */
+/* Writes the buffers of a program that ends without running destructors. */
 void
 _exit(int status)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * trivial.c - the least that a program can do with an allocator: what every
- * process pays to start and to hold.
+ * trivial.c - the minimum that a program can do with an allocator: the startup
+ * time and the memory that every process pays.
  *
  *     trivial          allocate and free one block
- *     trivial report   and print what the process holds then, by an exact walk
- *                      of its pages, and its page faults
+ *     trivial report   the same; then print the resident memory, by an exact
+ *                      walk of the pages, and the page faults
  */
 #include "../support/memory.h"
 

@@ -4,11 +4,11 @@
  *
  *     workload SHAPE OPS [THREADS [PARAM]]   do the work, print one line
  *     workload list                          name the shapes
- *     workload where                         tell which allocator serves it
+ *     workload where                         name the allocator that serves it
  *
- * The line of a run names the object that malloc and its family come from, as
+ * The line of a run names the object that provides malloc and its family, as
  * seen from inside the process, so that a preload that silently failed cannot
- * pass for a measurement.
+ * count as a measurement.
  */
 #include "process.h"
 #include "workload.h"
@@ -28,7 +28,7 @@ struct crew {
   void (*body)(struct worker *worker);
 };
 
-/* What a thread of run_threads() gets. */
+/* The argument of a thread of run_threads(). */
 struct member {
   struct worker worker;
   struct crew *crew;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * workload.h - what the benchmark workloads share.
+ * workload.h - shared by the benchmark workloads.
  *
- * A workload is one function that does a fixed amount of work, never work for
- * a fixed time: the same blocks in the same order under every allocator, so
- * that seconds, page faults and peak memory can be compared.  It calls plain
- * malloc and free, so that whatever allocator is preloaded serves it.
+ * A workload is one function that does a fixed amount of work, not work for a
+ * fixed time.  It allocates the same blocks in the same order under every
+ * allocator, so that seconds, page faults and peak memory can be compared.  It
+ * calls plain malloc and free, so that any preloaded allocator serves it.
  *
  *   W1  Operations are counted over all threads and split among them; with one
  *       thread the work runs in the main thread of a process that never
  *       starts another.
  *   W2  Random numbers come from generators with fixed seeds.
- *   W3  The arrays in which a workload keeps its blocks are mapped by it, not
- *       allocated: the allocator under test serves the workload's blocks only.
- *   W4  Every block is written after it is allocated and, but in the tight
+ *   W3  A workload maps the arrays of its blocks and does not allocate them:
+ *       the allocator under test serves only the workload's blocks.
+ *   W4  Every block is written after it is allocated and, except in the tight
  *       loops, read back before it is freed; a block that changed in between
  *       ends the process with status 1.
  */
@@ -28,7 +28,7 @@
 #define MIB (1024 * KIB)
 #define CACHE_LINE 64
 
-/* What one run is asked to do. */
+/* The parameters of one run. */
 struct work {
   uint64_t ops;     /* over all threads, rounded up to what a shape does at
                         once; the shape says what one operation is */
@@ -50,7 +50,7 @@ struct rng {
 /* One thread's share of a run. */
 struct worker {
   const struct work *work;
-  void *shared;   /* what the shape hands to all its threads */
+  void *shared;   /* what the shape passes to all its threads */
   uint64_t ops;   /* this thread's share of work->ops */
   unsigned index; /* 0 .. work->threads - 1 */
   struct rng rng;
@@ -58,7 +58,7 @@ struct worker {
 
 void die(const char *what) __attribute__((noreturn, cold));
 
-/* Zeroed memory from the system, not from the allocator under test. */
+/* Zeroed memory from the OS, not from the allocator under test. */
 void *table_new(size_t count, size_t size_bytes);
 void table_free(void *table, size_t count, size_t size_bytes);
 
@@ -81,8 +81,8 @@ rng_seed(struct rng *rng, uint64_t seed)
   rng->state = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-/* 31 random bits: a linear congruential generator without its weak low half,
- * which costs less than what it is meant to drive. */
+/* 31 random bits, from a linear congruential generator without its weak low
+ * half; it costs less than the calls that it drives. */
 static inline uint32_t
 rng_next(struct rng *rng)
 {
@@ -96,8 +96,8 @@ rng_below(struct rng *rng, uint32_t limit)
   return (uint32_t)(((uint64_t)rng_next(rng) * limit) >> 31);
 }
 
-/* A size in [2^low, 2^high) bytes, each power of two as likely as the next:
- * programs ask for many small blocks and few large ones. */
+/* A size in [2^low, 2^high) bytes; each power of two has the same probability,
+ * since programs allocate many small blocks and few large ones. */
 static inline size_t
 rng_size(struct rng *rng, unsigned low, unsigned high)
 {
@@ -105,15 +105,15 @@ rng_size(struct rng *rng, unsigned low, unsigned high)
   return ((size_t)1 << shift) + (rng_next(rng) & (((size_t)1 << shift) - 1));
 }
 
-/* Keeps the compiler from seeing that nobody looks at *p. */
+/* Hides from the compiler that *p is never read. */
 static inline void
 escape(void *p)
 {
   __asm__ volatile("" : : "g"(p) : "memory");
 }
 
-/* A block of at least 16 bytes that knows its size, so that block_check() can
- * tell whether it is still what block_new() made. */
+/* Stores the size of a block of at least 16 bytes in it, so that block_check()
+ * can detect whether the block changed since block_new(). */
 static inline void *
 block_label(void *p, size_t size_bytes)
 {
@@ -148,8 +148,8 @@ block_free(void *p)
   free(p);
 }
 
-/* A thread's whole work in many shapes: any of `count` blocks is replaced by
- * one that make() gives.  Always inline, so that make() is no call. */
+/* A thread's whole work in many shapes: replaces a random one of `count` blocks
+ * by one from make().  Always inline, so that make() is inlined too. */
 static inline __attribute__((always_inline)) void
 replace_at_random(struct worker *worker, uint32_t count,
                   void *(*make)(struct rng *rng))

@@ -2,10 +2,10 @@
 /*
  * zeroed.c - calloc.
  *
- * zeroed: small blocks replaced at random: an allocator must clear what was
- *     used before, and should not clear what is still fresh.
- * zeroed-large: 64 KiB to 4 MiB with three writes each, as sparse tables have
- *     them: clearing or touching the rest is wasted work.
+ * zeroed: small blocks replaced at random.  An allocator must clear memory that
+ *     was used before, and should not clear memory that is still fresh.
+ * zeroed-large: 64 KiB to 4 MiB with three writes each, as in sparse tables.
+ *     Clearing or touching the rest is wasted work.
  */
 #include "workload.h"
 

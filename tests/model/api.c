@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The whole API, one thread, beside a list of the blocks that are out and of
- * what was written into each: contents, alignment, zero, sizes, errno, and
+ * The whole API in one thread, checked against a list of the allocated blocks
+ * and their contents: contents, alignment, zeroed memory, sizes, errno, and
  * statistics that are exact to the byte.
  */
 #include "model.h"
@@ -16,7 +16,7 @@
 
 struct block {
   unsigned char *start;
-  size_t size;   /* as asked for, what is marked */
+  size_t size;   /* requested bytes; these are marked */
   size_t usable; /* bytes */
   uint64_t seed;
 };
@@ -57,7 +57,7 @@ expect_contents(const struct block *block)
   MUST(model_is_marked(block->start, block->size, block->size, block->seed));
 }
 
-/* Enters a block that was just allocated. */
+/* Adds a block that was just allocated to the list. */
 static void
 add(void *start, size_t size, size_t align)
 {
@@ -77,7 +77,7 @@ add(void *start, size_t size, size_t align)
   model_mark(start, size, block->seed);
 }
 
-/* Takes a block out of the list. */
+/* Removes a block from the list. */
 static struct block
 take(size_t i)
 {
@@ -89,7 +89,7 @@ take(size_t i)
   return block;
 }
 
-/* A failed allocation: only with a reason, and with errno. */
+/* Whether an allocation failed, which requires a cause and sets errno. */
 static bool
 failed(const void *start, unsigned faults)
 {
@@ -339,7 +339,7 @@ do_step(void)
 {
   size_t kind = below(1000);
 
-  /* Tides: now the heap fills, now it drains. */
+  /* Phases in which the heap fills alternate with phases in which it drains. */
   if (nblocks < MOST && kind < (model.step / 3000 % 2 ? 350u : 480u)) {
     do_allocation(below(100));
   } else if (kind < 490) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The central lists beside a list of the objects that are out: each is out once
- * at most, what was written stays whatever pages are returned, what is said to
- * be zero is zero, a span with nothing out is gone, and a wrong free is seen.
+ * The central lists, checked against a list of the objects in use: no object is
+ * handed out twice, contents survive whatever pages are returned, memory said
+ * to be zero is zero, a span without objects in use is gone, and a wrong free
+ * is detected.
  */
 #include "model.h"
 
@@ -20,7 +21,7 @@ struct object {
   uint64_t seed;
 };
 
-/* The objects of one class that are out. */
+/* The objects of one size class that are in use. */
 static struct out {
   unsigned class_id;
   size_t size;
@@ -38,7 +39,7 @@ compare(const void *a, const void *b)
   return *x < *y ? -1 : *x > *y;
 }
 
-/* The number of spans that the objects lie in; no object overlaps another. */
+/* The number of spans that hold the objects; checks that no objects overlap. */
 static unsigned
 count_spans(const struct out *out)
 {
@@ -173,7 +174,7 @@ do_release(struct out *out)
     (void)tcmi_system_fail(1u << SYSTEM_DISCARD, 1 + (unsigned)below(3), 1);
   bytes = tcmi_central_release(out->class_id, SIZE_MAX);
   failed = model_disarm_faults();
-  /* A larger page of the system may have had clean parts before. */
+  /* Parts of a larger system page may have been clean before. */
   clean = tcmi_central_lists[out->class_id].clean_pages - clean;
   MUST(clean <= bytes >> PAGE_SHIFT);
   MUST(clean == bytes >> PAGE_SHIFT || tcmi_system_page_size() > PAGE_SIZE);
@@ -223,7 +224,7 @@ do_step(void)
   struct out *out = &outs[below(NCLASSES)];
   size_t kind = below(1000);
 
-  /* Tides: now the heap fills, now it drains. */
+  /* Phases in which the heap fills alternate with phases in which it drains. */
   if (out->count == 0 || kind < (model.step / 500 % 2 ? 300u : 550u)) {
     model.action = "extract";
     do_extract(out);

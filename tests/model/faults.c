@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Every system call fails once: for n = 1, 2, 3 ... a fresh process lets its nth
- * call of a kind fail, or all from the nth on, works through a scenario that
- * uses all of the heap, and walks the heap.  Then the same scenario must go
- * through without a loss.  The loop ends when n is past the last call.
+ * Every system call fails once.  For n = 1, 2, 3 ... a new process makes its
+ * nth call of a kind fail, or all calls from the nth on, runs a scenario that
+ * uses all of the heap, and walks the heap.  Then the same scenario must
+ * succeed without a loss.  The loop ends when n is past the last call.
  */
 #include "model.h"
 
@@ -17,20 +17,20 @@
 #define MIB ((size_t)1 << 20)
 #define GIB ((size_t)1 << 30)
 
-/* How a child ends in which no call failed, or one did. */
+/* Exit statuses of a child in which no call failed, or one did. */
 #define NOT_HIT 0
 #define HIT 10
 
 #define MOST 200
 
 struct block {
-  unsigned char *start; /* or NULL: it could not be had */
+  unsigned char *start; /* NULL: the allocation failed */
   size_t size;
 };
 
 static struct block blocks[MOST];
 static size_t nblocks;
-static bool may_fail; /* calls fail just now */
+static bool may_fail; /* system calls fail now */
 
 static void *
 checked(void *start)
@@ -108,7 +108,7 @@ allocate_all_kinds(void)
     }
 }
 
-/* Blocks that must move, since another lies behind each. */
+/* Grows blocks that must move, since another block follows each. */
 static void
 grow(void)
 {
@@ -146,7 +146,7 @@ use_threads(void)
   }
 }
 
-/* A block with an arena of its own, which goes with it. */
+/* A block with its own arena, which is released with the block. */
 static void
 use_gigabytes(void)
 {
@@ -196,7 +196,7 @@ run_in_child(unsigned mask, unsigned nth, unsigned count)
 
   model.action = "with failures";
   alarm(600);
-  /* A third of the blocks are samples, between walls. */
+  /* A third of the blocks are sampled and guarded. */
   REQUIRE(setenv("TCM_PROFILE_BYTES", "32768", 1) == 0);
   REQUIRE(setenv("TCM_GUARD_SAMPLES", "1", 1) == 0);
   REQUIRE(setenv("TCM_GUARD_SLOTS", "8", 1) == 0);
@@ -213,8 +213,8 @@ run_in_child(unsigned mask, unsigned nth, unsigned count)
   _exit(failed > 0 ? HIT : NOT_HIT);
 }
 
-/* Whether the nth call was there to fail; a child that ends in any other way is
- * a failure of the test. */
+/* Whether there was an nth call to fail.  If the child ends in any other way,
+ * the test fails. */
 static bool
 was_hit(unsigned mask, unsigned nth, unsigned count)
 {

@@ -3,9 +3,9 @@
  * model.h - random operations on the real thing and on a naive model of it,
  * which must agree after every step.
  *
- * A run has a seed and is a child process of its own, so it begins with a heap
- * that was not started yet.  What went wrong is told with the seed and the
- * step; TEST_SEED=seed runs that one again.
+ * A run has a seed and its own child process, so it begins with a heap that is
+ * not initialized yet.  A failure is reported with the seed and the step;
+ * TEST_SEED=seed repeats the run.
  */
 #ifndef TCM_TESTS_MODEL_MODEL_H
 #define TCM_TESTS_MODEL_MODEL_H
@@ -53,7 +53,7 @@ one_in(size_t n)
   return below(n) == 0;
 }
 
-/* Now and then lets one of the next system calls fail. */
+/* With probability 1 / @one_of, makes one of the next system calls fail. */
 static HARNESS_UNUSED void
 model_arm_faults(size_t one_of)
 {
@@ -62,7 +62,7 @@ model_arm_faults(size_t one_of)
                            1 + (unsigned)below(4), 1 + (unsigned)below(3));
 }
 
-/* Ends that; the number of calls that failed. */
+/* Stops that, and returns the number of calls that failed. */
 static HARNESS_UNUSED unsigned
 model_disarm_faults(void)
 {
@@ -72,15 +72,15 @@ model_disarm_faults(void)
   return failed;
 }
 
-/* Bytes between two marks of a block: a page, more in a very large one. */
+/* Bytes between two marks of a block: a page, or more in a very large block. */
 static HARNESS_UNUSED size_t
 model_stride(size_t size)
 {
   return size > (size_t)1 << 20 ? 65536 : 4096;
 }
 
-/* A block of @size bytes is marked at its start, at its end and here and there,
- * and whole if it is small. */
+/* Marks a block of @size bytes at its start, at its end and in places between;
+ * marks all of a small block. */
 static HARNESS_UNUSED void
 model_mark(void *block, size_t size, uint64_t seed)
 {
@@ -93,7 +93,7 @@ model_mark(void *block, size_t size, uint64_t seed)
     ((unsigned char *)block)[size - 1] = (unsigned char)seed;
 }
 
-/* Whether the first @part bytes of it are still so. */
+/* Whether the marks in the first @part bytes are intact. */
 static HARNESS_UNUSED bool
 model_is_marked(const void *block, size_t size, size_t part, uint64_t seed)
 {
@@ -120,7 +120,7 @@ model_child(uint64_t seed, void (*run)(long), long steps)
   _exit(HARNESS_PASS);
 }
 
-/* Runs @run with as many seeds as there are, each in a child. */
+/* Runs @run with each seed in a child. */
 static HARNESS_UNUSED void
 model_run(void (*run)(long), long seeds, long steps)
 {

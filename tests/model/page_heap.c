@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The page heap beside a list of the runs that are out: no two overlap, each is
- * aligned, what was written stays, what is promised to be zero is zero, and the
- * sums of the statistics are those of the list.
+ * The page heap, checked against a list of the runs in use: no two overlap,
+ * each is aligned, contents survive, memory promised to be zero is zero, and
+ * the sums of the statistics are those of the list.
  */
 #include "model.h"
 
@@ -13,13 +13,13 @@
 #define RUNS 250
 #define STAMPS 8
 
-/* A run that is out, and places where something was written. */
+/* A run in use, and the places where something was written. */
 struct run {
   uintptr_t start;
   size_t npages;
   enum run_kind kind;
-  uint32_t dirty;        /* of a small run, as the page heap told it */
-  bool touched;          /* written to since it was taken */
+  uint32_t dirty;        /* dirty pages of a small run, as reported */
+  bool touched;          /* written to since it was allocated */
   size_t stamps[STAMPS]; /* pages that hold a stamp */
   size_t nstamps;
 };
@@ -89,7 +89,7 @@ expect_zero(const struct run *run)
     expect_zero_page(run, below(run->npages));
 }
 
-/* Pages of a small run that are told to be clean read as zero. */
+/* Pages of a small run that are reported as clean must read as zero. */
 static void
 expect_clean_pages(struct run *run)
 {
@@ -139,7 +139,7 @@ do_alloc(void)
   run->kind = one_in(2) ? RUN_SMALL : RUN_LARGE;
   run->npages = random_npages(run->kind);
   if (run->kind == RUN_LARGE) {
-    /* Blocks of their own consist of whole pages of the system. */
+    /* Large blocks consist of whole system pages. */
     run->npages = (run->npages + group - 1) / group * group;
     align = align < group ? group : align;
   }
@@ -193,7 +193,8 @@ do_free(struct run *run)
   drop(run);
 }
 
-/* Pages [first, first + n) of a run leave it, from one of its ends. */
+/* The run shrinks to its pages [first, first + n): drops the other stamps, and
+ * moves those left down by @shift pages. */
 static void
 keep_stamps(struct run *run, size_t first, size_t n, size_t shift)
 {

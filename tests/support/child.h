@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * child.h - child processes of a test: every one has a time limit of its own
- * and is waited for, so that a hang is a failure and leaves nothing behind.
+ * child.h - child processes of a test.  Each child has its own time limit and
+ * is waited for, so that a hang is a failure and leaves no process behind.
  */
 #ifndef TCM_TESTS_SUPPORT_CHILD_H
 #define TCM_TESTS_SUPPORT_CHILD_H
@@ -11,10 +11,10 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-/* Seconds after which a child that does not end is taken for hung. */
+/* Seconds after which a child counts as hung. */
 #define CHILD_LIMIT 30
 
-/* Ends a child that found something wrong: what, and where. */
+/* Reports a false condition and its place, and ends the child. */
 #define CHILD_EXPECT(condition)                                             \
   ((condition) ? (void)0                                                    \
                : (harness_say("  %s:%d: not true in a child: %s", __FILE__, \
@@ -33,8 +33,8 @@ child_fork(void)
   return child;
 }
 
-/* Waits for @child; 1 if it exited with 0, else 0 after a line that tells how
- * it ended. */
+/* Waits for @child.  Returns 1 if it exited with 0; otherwise prints how it
+ * ended and returns 0. */
 static HARNESS_UNUSED int
 child_succeeded(pid_t child)
 {
@@ -53,7 +53,7 @@ child_succeeded(pid_t child)
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* Runs @work in a child and returns whether all was well. */
+/* Runs @work in a child and returns whether it succeeded. */
 static HARNESS_UNUSED int
 child_run(void (*work)(void))
 {
@@ -66,8 +66,8 @@ child_run(void (*work)(void))
   return child_succeeded(child);
 }
 
-/* Runs this program again, with a limit from the very start and with one
- * argument.  Returns whether it exited with 0. */
+/* Runs this program again with one argument and with a resource limit set
+ * before it starts.  Returns whether it exited with 0. */
 static HARNESS_UNUSED int
 child_again_with_limit(int resource, rlim_t limit, const char *argument)
 {
@@ -96,8 +96,8 @@ child_again(const char *argument)
   return child_succeeded(child);
 }
 
-/* Runs this program again with a pipe as the descriptor 2 that it starts with.
- * What it writes there goes to @text; returns whether it exited with 0. */
+/* Runs this program again with a pipe as its descriptor 2.  Copies what it
+ * writes there to @text; returns whether it exited with 0. */
 static HARNESS_UNUSED int
 child_again_says(const char *const *arguments, char *text, size_t size)
 {

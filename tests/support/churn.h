@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * churn.h - threads that allocate and free without end while a test does
- * something else.  Every block is checked for the bytes written into it.
+ * churn.h - threads that allocate and free continuously while a test does
+ * something else.  The contents of every block are checked.
  */
 #ifndef TCM_TESTS_SUPPORT_CHURN_H
 #define TCM_TESTS_SUPPORT_CHURN_H
@@ -22,7 +22,7 @@ static int churn_stop;                        /* [atomic: relaxed] */
 static long churn_rounds;                     /* [atomic: relaxed] */
 static pthread_t churn_thread[CHURN_THREADS]; /* [main thread] */
 
-/* Mostly small, sometimes middle, rarely large. */
+/* Mostly small, sometimes medium, rarely large. */
 static HARNESS_UNUSED size_t
 churn_size(uint64_t r)
 {
@@ -92,7 +92,7 @@ churn_begin(void)
                            (void *)(uintptr_t)(i + 1)) == 0);
 }
 
-/* Ends the threads; they must have done something all the while. */
+/* Ends the threads; they must have done something meanwhile. */
 static HARNESS_UNUSED void
 churn_end(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * harness.h - a frame for test programs that must not allocate on their own.
+ * harness.h - a harness for test programs that must not allocate by itself.
  *
  * A program lists its cases and hands them to harness_main():
  *
@@ -9,23 +9,24 @@
  *     program --list       names the cases
  *
  * It exits with 0 if all passed, 1 if one failed, 77 if all were skipped and
- * 99 if the test itself could not be set up.  The frame uses no heap memory and
- * no stdio, so that every allocation belongs to the case; it works in C and
- * C++, in static programs and under an emulator.
+ * 99 if the test itself could not be set up.  The harness uses no heap memory
+ * and no stdio, so that every allocation belongs to the case.  It works in C
+ * and C++, in static programs and under an emulator.
  *
- * From the environment (none of these names begins with TCM_, since tcm would
- * complain about one that looks like an option):
+ * Environment variables (none begins with TCM_, since tcm would report it as an
+ * unknown option):
  *
  *   TEST_ALLOCATOR  "tcm" or "tcm-debug": malloc must be tcm's, or the program
- *                   exits with 99; anything else: no such demand
+ *                   exits with 99; other values require nothing
  *   TEST_PROOF      part of the name of a library that must be loaded, for
- *                   allocators that cannot be asked
- *   TEST_LONG       set: the long form of the test
+ *                   allocators that cannot identify themselves
+ *   TEST_LONG       set: runs the long form of the test
  *   TEST_SEED       seed of harness_random(), printed at start
  *   TEST_TIMEOUT    seconds after which SIGALRM ends the program; 0: never
  *
  * A file that defines TEST_DIRECT before it includes this one is linked with
- * the tcm_* names and calls them directly; any other finds them at run time.
+ * the tcm_* names and calls them directly; any other file looks them up at run
+ * time.
  */
 #ifndef TCM_TESTS_SUPPORT_HARNESS_H
 #define TCM_TESTS_SUPPORT_HARNESS_H
@@ -50,7 +51,7 @@
 #include <link.h>
 #endif
 
-/* Exit statuses that automake's test driver knows. */
+/* Exit statuses of automake's test driver. */
 #define HARNESS_PASS 0
 #define HARNESS_FAIL 1
 #define HARNESS_SKIP 77
@@ -62,7 +63,7 @@ struct harness_case {
 };
 
 struct harness_state {
-  int failures;        /* [atomic: relaxed] of the case that runs */
+  int failures;        /* [atomic: relaxed] of the running case */
   const char *skipped; /* [owner thread] why the case did not run, or NULL */
   uint64_t seed;       /* [const] */
 };
@@ -72,7 +73,7 @@ static struct harness_state harness;
 #define HARNESS_UNUSED __attribute__((unused))
 #define HARNESS_PRINTF(m, n) __attribute__((format(printf, m, n)))
 
-/* One line of at most 500 bytes, in one write; never allocates. */
+/* Writes one line of at most 500 bytes in one call; never allocates. */
 static void harness_say(const char *format, ...) HARNESS_PRINTF(1, 2);
 
 static void
@@ -114,17 +115,17 @@ harness_fail(const char *file, int line, const char *condition,
               detail[0] != '\0' ? ": " : "", detail);
 }
 
-/* Goes on after a failure, so that one run tells all that is wrong. */
+/* Continues after a failure, so that one run reports all failures. */
 #define EXPECT(condition) \
   ((condition) ? (void)0  \
                : harness_fail(__FILE__, __LINE__, #condition, "%s", ""))
 
-/* The same with a printf format and values that say which turn of a loop. */
+/* The same with a printf format and values, to tell apart turns of a loop. */
 #define EXPECT_FOR(condition, ...) \
   ((condition) ? (void)0           \
                : harness_fail(__FILE__, __LINE__, #condition, __VA_ARGS__))
 
-/* For what must hold before the test means anything. */
+/* For preconditions of the test. */
 #define REQUIRE(condition)                                                \
   ((condition) ? (void)0                                                  \
                : (harness_say("  %s:%d: cannot go on: %s (%s)", __FILE__, \
@@ -144,7 +145,7 @@ harness_is_long(void)
   return getenv("TEST_LONG") != NULL;
 }
 
-/* Whether each step costs several times as much as it does elsewhere. */
+/* Whether this build is several times slower than others. */
 #ifdef TCM_EMULATED
 #define HARNESS_SLOW 1
 #else
@@ -158,8 +159,8 @@ harness_count(long quick, long thorough)
   return harness_is_long() ? thorough : quick;
 }
 
-/* Whether tcm's blocks have red zones: they cost as much as small blocks do,
- * and some freed ones may be kept back. */
+/* Whether tcm's blocks have red zones.  These take as much memory as small
+ * blocks do, and some freed blocks may be kept back. */
 static HARNESS_UNUSED int
 harness_is_guarded(void)
 {
@@ -179,8 +180,8 @@ harness_random(uint64_t *state)
   return x ^ (x >> 31);
 }
 
-/* A value that the compiler knows nothing about: keeps it from folding an
- * allocation away and from warning about a size that is meant to be wrong. */
+/* A value that is opaque to the compiler.  So it neither removes an allocation
+ * nor warns about a size that is wrong on purpose. */
 static HARNESS_UNUSED size_t
 harness_size(size_t size)
 {
@@ -214,7 +215,7 @@ harness_walk_heap(void)
 {
 }
 #else
-/* 1 if tcm says so, 0 if it says no or is not there. */
+/* 1 if tcm owns the pointer; 0 if it does not, or is not loaded. */
 static int
 harness_owns(const void *pointer)
 {
@@ -261,15 +262,15 @@ harness_is(const char *name)
   return allocator != NULL && strcmp(allocator, name) == 0;
 }
 
-/* "tcmalloc" is another one. */
+/* Compares whole names: "tcmalloc" is another allocator. */
 static int
 harness_expects_tcm(void)
 {
   return harness_is("tcm") || harness_is("tcm-debug");
 }
 
-/* Ends the program if another allocator serves it than the one under test: a
- * preload that silently failed must never count as a pass. */
+/* Ends the program if the allocator under test does not serve it: a preload
+ * that silently failed must never count as a pass. */
 static void
 harness_prove_allocator(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * memory.h - what a test asks of memory: how much is resident, how many page
- * faults it took, and whether a block still holds what was written into it.
+ * memory.h - how much memory is resident, how many page faults occurred, and
+ * whether a block still holds what was written into it.
  */
 #ifndef TCM_TESTS_SUPPORT_MEMORY_H
 #define TCM_TESTS_SUPPORT_MEMORY_H
@@ -10,7 +10,7 @@
 
 #include <sys/resource.h>
 
-/* A number from a file of /proc, in the field after @label; -1 if absent. */
+/* The number after @label in a file of /proc; -1 if absent. */
 static HARNESS_UNUSED long
 memory_proc_field(const char *path, const char *label)
 {
@@ -31,9 +31,9 @@ memory_proc_field(const char *path, const char *label)
                        : -1;
 }
 
-/* Resident bytes of the process.  smaps_rollup is exact; statm and the VmRSS
- * line lag behind by a number of pages per processor, which on a large machine
- * is more than these tests allow. */
+/* Resident bytes of the process.  smaps_rollup is exact.  statm and the VmRSS
+ * line lag behind by some pages per processor; on a large machine, that is more
+ * than these tests tolerate. */
 static HARNESS_UNUSED long
 memory_resident_bytes(void)
 {
@@ -55,8 +55,8 @@ memory_faults(void)
   return usage.ru_minflt;
 }
 
-/* What the eight bytes from byte 8 * @i on hold.  A word at a time, since the
- * thread sanitizer looks at each access. */
+/* The contents of the eight bytes from byte 8 * @i on.  Whole words, since the
+ * thread sanitizer checks each access. */
 static HARNESS_UNUSED uint64_t
 memory_word(size_t i, uint64_t seed)
 {
@@ -65,7 +65,7 @@ memory_word(size_t i, uint64_t seed)
   return word ^ word >> 32;
 }
 
-/* Fills a block with bytes that depend on @seed and on the position. */
+/* Fills a block with bytes that depend on @seed and on their position. */
 static HARNESS_UNUSED void
 memory_fill(void *block, size_t size, uint64_t seed)
 {

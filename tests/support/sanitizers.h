@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * sanitizers.h - what the runtimes of the sanitizers find by name in a test: a
- * pointer that only a block of tcm holds is no leak, and a data race ends the
- * test that shows it.  A test may define the options of one, or of both, before.
+ * sanitizers.h - default options that the sanitizer runtimes look up in a test.
+ * A pointer stored only in a block of tcm is not a leak, and a data race ends
+ * the test.  A test may define the options of one runtime, or of both, before
+ * it includes this file.
  */
 #ifndef TCM_TESTS_SUPPORT_SANITIZERS_H
 #define TCM_TESTS_SUPPORT_SANITIZERS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tasks.h - the threads of the process, as the kernel counts them.  Nothing here
+ * tasks.h - the threads of the process, as the kernel lists them.  Nothing here
  * allocates.
  */
 #ifndef TCM_TESTS_SUPPORT_TASKS_H
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-/* How many there are; *@other is one that is not the main one. */
+/* The number of threads; *@other is set to a thread other than the main one. */
 static HARNESS_UNUSED int
 tasks_count(pid_t *other)
 {
@@ -38,7 +38,7 @@ tasks_count(pid_t *other)
   return count;
 }
 
-/* What /proc says of a thread; false if it is gone. */
+/* Reads the status of a thread from /proc; false if the thread has ended. */
 static HARNESS_UNUSED int
 tasks_status(pid_t thread, char *text, size_t size)
 {
