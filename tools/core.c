@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A core file: its segments are the memory, mapped and looked up by address.
+ * A core file: it is mapped, and its segments are looked up by address.
  */
 #include "fault.h"
 
@@ -18,7 +18,7 @@
 struct core {
   const char *bytes; /* the whole file */
   size_t size;
-  const Elf64_Phdr *headers; /* in it */
+  const Elf64_Phdr *headers; /* in the file */
   size_t nheaders;
 };
 
@@ -40,8 +40,8 @@ core_map(struct core *core, int fd)
   return true;
 }
 
-/* Whether it is a core file of this kind of machine, with sound headers.  With
- * more headers than fit the field, their number is in the first section. */
+/* Whether it is a valid core file of this machine type.  If the number of
+ * headers does not fit its field, the first section holds it. */
 static bool
 core_check(struct core *core)
 {
@@ -95,7 +95,7 @@ core_close(struct core *core)
   free(core);
 }
 
-/* The bytes of the segment that are in the file. */
+/* How many bytes of the segment are in the file. */
 static size_t
 segment_size(const struct core *core, const Elf64_Phdr *segment)
 {
@@ -106,7 +106,7 @@ segment_size(const struct core *core, const Elf64_Phdr *segment)
              : core->size - segment->p_offset;
 }
 
-/* The memory at an address and how much of it follows in its segment. */
+/* The memory at an address, and how many bytes follow in its segment. */
 static const char *
 core_at(const struct core *core, uintptr_t address, size_t *left)
 {
@@ -160,7 +160,7 @@ core_find_page(const struct core *core, uintptr_t after)
   return found;
 }
 
-/* What a note of this type says. */
+/* The content of a note of this type. */
 static const char *
 find_note(const char *notes, size_t size, uint32_t type, size_t *length)
 {
@@ -195,7 +195,7 @@ core_note(const struct core *core, uint32_t type, size_t *length)
   return note;
 }
 
-/* The name that the kernel kept in a note. */
+/* The process name, from the kernel's note. */
 void
 core_command(const struct core *core, char *name, size_t size)
 {
@@ -210,7 +210,7 @@ core_command(const struct core *core, char *name, size_t size)
   snprintf(name, size, "%.*s", (int)sizeof info.pr_fname, info.pr_fname);
 }
 
-/* The number of the program counter among the registers of the kernel. */
+/* Index of the program counter in the kernel's register set. */
 #if defined __x86_64__
 #define PC_REGISTER 16
 #elif defined __aarch64__
@@ -254,6 +254,6 @@ core_fault(const struct core *core, struct fault_view *fault)
       .address = (uintptr_t)info.si_addr,
       .pc = core_pc(core),
   };
-  /* A signal that was sent has no address. */
+  /* A signal that a process sent has no address. */
   return info.si_code > 0;
 }

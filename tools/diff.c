@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two readings side by side: of processes, core files or documents that --json
- * wrote.
+ * Compares two readings, each from a process, a core file or a document that
+ * --json wrote.
  */
 #include "names.h"
 
@@ -33,11 +33,11 @@ static const struct {
 };
 #define NROWS (sizeof rows / sizeof *rows)
 
-/* The numbers of the rows. */
+/* The numbers shown in the rows. */
 struct reading {
   uint64_t value[NROWS];
   bool there[NROWS];
-  struct class_stats classes[SIZE_CLASS_COUNT]; /* of those that there are */
+  struct class_stats classes[SIZE_CLASS_COUNT]; /* the first @nclasses */
   size_t nclasses;
 };
 
@@ -172,7 +172,7 @@ put_row(size_t row, uint64_t a, uint64_t b)
 /* ---- By size class ---------------------------------------------------------- */
 struct growth {
   uint64_t size, before, after; /* live blocks */
-  int64_t bytes;                /* of growth */
+  int64_t bytes;                /* grown */
 };
 
 static int
@@ -206,7 +206,7 @@ add_growth(struct growth *rows, size_t *n, const struct reading *a,
     rows[(*n)++] = row;
 }
 
-/* The classes whose live blocks changed, those that grew most first. */
+/* Prints the classes whose live blocks changed, the largest growth first. */
 static void
 put_growth(const struct reading *a, const struct reading *b)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guarded block that a wrong access hit: what a process with the option
- * guard_report writes itself, from outside.
+ * Reports the guarded block that an invalid access hit.  It shows from outside
+ * what a process with the option guard_report writes itself.
  *
  *     core file:  the kernel's note on the signal has the address
- *     process:    its handler has kept it; or the user names it, as a debugger
- *                 shows it
+ *     process:    the handler in the process saved the address, or the user
+ *                 gives it, as a debugger shows it
  *
- * A slot keeps its stacks until it gets another block, see guarded.h.
+ * A slot keeps its stacks until it is reused for another block, see guarded.h.
  */
 #include "fault.h"
 
@@ -21,17 +21,17 @@
 
 #include "profile.h"
 
-/* What was found. */
+/* The access and the block that it hit. */
 struct found {
   struct fault_view fault;
   struct guarded_slot slot;
   const char *what;  /* the error */
-  const char *where; /* of the block the address is: before, into, after */
+  const char *where; /* the address is before, into or after the block */
   size_t distance;   /* bytes */
 };
 
 /* ---- Finding it -------------------------------------------------------------- */
-/* The fault that the handler kept, if any. */
+/* The fault that the handler saved, if any. */
 static bool
 kept_fault(const struct guarded_pool *pool, struct fault_view *fault)
 {
@@ -56,7 +56,7 @@ named_fault(const char *text, struct fault_view *fault)
   return end != text && *end == '\0';
 }
 
-/* The fault of a target, by whatever has its address. */
+/* The fault of a target, from the core file or from its handler. */
 static bool
 find_fault(const struct target *target, const struct guarded_pool *pool,
            struct fault_view *fault)
@@ -68,14 +68,14 @@ find_fault(const struct target *target, const struct guarded_pool *pool,
     return kept_fault(pool, fault);
   if (!core_fault(target->core, fault))
     return kept_fault(pool, fault);
-  /* The handler knew what kind of access it was. */
+  /* The handler knows whether it was a read or a write. */
   if (kept_fault(pool, &kept) && kept.address == fault->address)
     fault->access = kept.access;
   return true;
 }
 
-/* The slot that holds an address: 1 if it has a block, or had one, 0 if not, or
- * a negative errno. */
+/* Reads the slot that holds an address: 1 if it has or had a block, 0 if not,
+ * or a negative errno. */
 static int
 read_slot(const struct target *target, const struct guarded_pool *pool,
           uintptr_t address, struct guarded_slot *slot)
@@ -109,7 +109,7 @@ judge(struct found *found)
 }
 
 /* ---- Text --------------------------------------------------------------------- */
-/* The names of one address, the innermost first. */
+/* Prints the names for one address, the innermost first. */
 static void
 put_place(struct symbols *symbols, uintptr_t pc)
 {
@@ -155,7 +155,7 @@ put_found(const struct target *target, const struct found *found,
          found->slot.block);
   if (fault->pc != 0) {
     printf("%sAccessed in%s\n", bold(), plain());
-    /* It is no return address. */
+    /* put_place() takes a return address; pc is not one. */
     put_place(symbols, fault->pc + 1);
   }
   put_stack("Allocated", &found->slot.allocated, symbols);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where the heap lies, and how much of it the kernel keeps in memory.
+ * The arenas of the heap, and how much of them is resident.
  */
 #include "tcm-stat.h"
 
@@ -10,11 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A list that goes on after so many is a torn one. */
+/* A longer list was changed while it was read. */
 #define ARENAS_MAX ((size_t)1 << 18)
 #define REGIONS_MAX ((size_t)1 << 22)
 #define MAPPED_MAX ((size_t)1 << 22)
-/* Entries of /proc/PID/pagemap that are read at once. */
+/* Entries of /proc/PID/pagemap read at once. */
 #define ENTRIES 8192
 #define ENTRY_PRESENT ((uint64_t)1 << 63)
 #define ENTRY_SWAPPED ((uint64_t)1 << 62)
@@ -55,7 +55,7 @@ arenas_read(const struct target *target, struct heap_view *heap)
   return error;
 }
 
-/* The spans of mapped blocks. */
+/* Reads the spans of blocks with their own mapping. */
 static int
 mapped_read(const struct target *target, struct heap_view *heap)
 {
@@ -78,7 +78,7 @@ mapped_read(const struct target *target, struct heap_view *heap)
                         &more[heap->nmapped], sizeof *more);
     if (error != 0)
       break;
-    /* One that was freed while it was read leads astray. */
+    /* The block was freed while it was read: its link is invalid. */
     if (!more[heap->nmapped].mapped || heap->nmapped >= MAPPED_MAX)
       return -EFAULT;
     node = (uintptr_t)more[heap->nmapped++].link.next;
@@ -100,7 +100,7 @@ count_entries(struct heap_view *heap, const uint64_t *entries, size_t n,
   }
 }
 
-/* Counts the resident pages of a range; false if the kernel does not tell. */
+/* Counts the resident pages of a range; false if the kernel does not say. */
 static bool
 count_range(struct heap_view *heap, int pagemap, uintptr_t start, size_t size)
 {
@@ -139,7 +139,7 @@ count_regions(const struct target *target, struct heap_view *heap, int pagemap)
   return true;
 }
 
-/* A leaf, and the chunks that it leads to. */
+/* Counts a leaf and the chunks that it points to. */
 static bool
 count_leaf(const struct target *target, struct heap_view *heap, int pagemap,
            uintptr_t leaf)
@@ -209,7 +209,7 @@ is_in_arena(const struct heap_view *heap, uintptr_t start, uintptr_t end)
   return false;
 }
 
-/* The kernel reports huge pages by mapping only. */
+/* The kernel reports huge pages only per mapping. */
 static void
 count_huge(const struct target *target, struct heap_view *heap)
 {
@@ -272,7 +272,7 @@ heap_read(const struct target *target, struct heap_view *heap)
   int error;
 
   *heap = (struct heap_view){0};
-  /* An arena that goes away while the list is read leads astray. */
+  /* The list cannot be followed if an arena is removed while it is read. */
   for (int tries = 0; tries < 10; tries++) {
     heap_free(heap);
     error = arenas_read(target, heap);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One JSON document for a target; and such a document read back, for diff.
+ * Writes the JSON document for a target, and reads such a document for diff.
  */
 #include "tcm-stat.h"
 
@@ -10,14 +10,14 @@
 #ifdef HAVE_JANSSON
 #include <jansson.h>
 
-/* A member that is a number; jansson has no unsigned ones. */
+/* Adds a number as a member; jansson has no unsigned numbers. */
 static void
 put(json_t *object, const char *name, uint64_t value)
 {
   json_object_set_new(object, name, json_integer((json_int_t)value));
 }
 
-/* A string that may hold anything, as UTF-8. */
+/* Adds a string as a member; "?" if it is not valid UTF-8. */
 static void
 put_string(json_t *object, const char *name, const char *text)
 {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A whole look at a target: several readings of its numbers, and one of its
- * pages and of what is around it.
+ * Reads a target completely: its numbers several times, then once its pages and
+ * its surroundings.
  */
 #include "look.h"
 
 #include <string.h>
 #include <time.h>
 
-/* Readings between the first and the last, to see whether use ever fell. */
+/* Readings after the first, to see whether use ever fell. */
 #define STEPS 5
-/* Of a look over time: ten a second, but not more in all than this. */
+/* look_watch() reads ten times a second, but at most this often in all. */
 #define STEPS_MAX 120
 
 double
@@ -32,7 +32,7 @@ sleep_seconds(double seconds)
   nanosleep(&time, NULL);
 }
 
-/* Reads again in steps; look->now is the last reading. */
+/* Takes the further readings; look->now is the last. */
 static enum status
 read_again(struct target *target, double seconds, struct look *look,
            reading_sink *add, void *to)

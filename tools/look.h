@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * look.h - what a look at a process gathers beyond its numbers, and what
- * follows from it.
+ * look.h - what tcm-stat reads from a process beyond its statistics, and the
+ * diagnosis that follows.
  *
- *     pages.c     each page of the heap: who holds it
- *     outside.c   memory and limits that are not tcm's
- *     look.c      all of it, twice, some seconds apart
+ *     pages.c     each page of the heap: what keeps it
+ *     outside.c   memory and limits outside of tcm
+ *     look.c      reads all of it twice, some seconds apart
  *     verdict.c   one sentence of diagnosis, one of action
  *
  * Invariants
- *   V1  a sentence names counted bytes only.  What a single reading cannot tell,
- *       growth above all, is said to be unknown.
+ *   V1  a sentence names counted bytes only.  What a single reading cannot
+ *       show, above all growth, it reports as unknown.
  *
  * No locking: plain values.
  */
@@ -22,12 +22,12 @@
 /* ---- Pages ------------------------------------------------------------- */
 enum page_kind {
   PAGE_UNUSED,   /* never used */
-  PAGE_RETURNED, /* no memory */
-  PAGE_IDLE,     /* free in the page heap, with memory */
+  PAGE_RETURNED, /* has no physical memory */
+  PAGE_IDLE,     /* free in the page heap, not returned to the OS */
   PAGE_FREE,     /* in a span, and no object on it is in use or cached */
-  PAGE_CACHED,   /* what keeps it are cached objects, or it is a held block */
-  PAGE_PARTLY,   /* objects in use beside free or cached ones */
-  PAGE_FULL,     /* all of it is in use, as small objects */
+  PAGE_CACHED,   /* kept only by cached objects, or in a held block */
+  PAGE_PARTLY,   /* some objects are in use, others free or cached */
+  PAGE_FULL,     /* all of its small objects are in use */
   PAGE_LARGE,    /* in use by a large block */
   PAGE_KINDS
 };
@@ -35,7 +35,7 @@ enum page_kind {
 /* All fields: [const] */
 struct cell {
   uint8_t kind;     /* enum page_kind */
-  uint8_t class_id; /* 0 for none, and for a large block */
+  uint8_t class_id; /* 0 for a large block or none */
   uint16_t live;    /* objects in use that touch the page */
 };
 
@@ -43,16 +43,16 @@ struct cell {
 struct page_view {
   uint64_t count[PAGE_KINDS];
   uint64_t classes[SIZE_CLASS_COUNT][PAGE_KINDS];
-  uint64_t partly_free[SIZE_CLASS_COUNT]; /* bytes not in use on such pages */
+  uint64_t partly_free[SIZE_CLASS_COUNT]; /* unused bytes, PAGE_PARTLY */
   uint64_t large_blocks;                  /* in use */
-  uint64_t largest_bytes;                 /* of them */
+  uint64_t largest_bytes;                 /* of one block */
 };
 
 /* The cells of a huge page; @start is its address. */
 typedef void page_sink(void *to, uintptr_t start,
                        const struct cell cells[HUGE_PAGE_PAGES]);
 
-/* The tables of an arena, copied. */
+/* Copies of the tables of an arena. */
 struct tables {
   uint64_t *busy, *whole, *warm;
   uint16_t *committed;
@@ -64,27 +64,27 @@ int tables_read(const struct target *target, const struct arena *arena,
 void tables_free(struct tables *tables);
 bool table_bit(const uint64_t *words, size_t i);
 
-/* Looks at each page; @sink may be NULL.  0, or a negative errno. */
+/* Classifies each page; @sink may be NULL.  Returns 0 or a negative errno. */
 int pages_read(const struct target *target, const struct heap_view *heap,
                struct page_view *view, page_sink *sink, void *to);
 
-/* An object that is thought of as in use, beside those that are. */
+/* A hypothetical object in use, added to those that really are. */
 struct guest {
-  uintptr_t at; /* its address, at a place for objects of its class */
+  uintptr_t at; /* its address, where an object of its class can be */
   unsigned class_id;
   size_t owner;  /* the caller's */
   double weight; /* the caller's */
-  double beside; /* bytes not in use on its pages, divided on each by how many
-                    objects, guests too, keep it */
+  double beside; /* its share of the unused bytes on its pages: those of each
+                    page, divided by its objects in use and guests */
 };
 
-/* Looks at the pages of the guests, which it sorts by address.  The same. */
+/* Sorts the guests by address, sets @beside.  Returns 0 or a negative errno. */
 int pages_read_guests(const struct target *target, const struct heap_view *heap,
                       struct guest *guests, size_t n);
 
 /* ---- Outside of the heap ----------------------------------------------- */
 enum outside_kind {
-  OUTSIDE_ANONYMOUS, /* mappings of the program's own, brk too */
+  OUTSIDE_ANONYMOUS, /* the program's own mappings, and brk */
   OUTSIDE_STACKS,
   OUTSIDE_FILES,  /* programs, libraries, mapped files */
   OUTSIDE_SHARED, /* shared memory */
@@ -95,8 +95,8 @@ enum outside_kind {
 struct outside_view {
   bool known;                    /* smaps could be read */
   uint64_t bytes[OUTSIDE_KINDS]; /* resident */
-  uint64_t most[OUTSIDE_KINDS];  /* of one mapping */
-  char name[OUTSIDE_KINDS][128]; /* of that, printable */
+  uint64_t most[OUTSIDE_KINDS];  /* of the largest mapping */
+  char name[OUTSIDE_KINDS][128]; /* of that mapping, printable */
 };
 
 extern const char *const outside_names[OUTSIDE_KINDS];
@@ -104,8 +104,8 @@ extern const char *const outside_names[OUTSIDE_KINDS];
 /* All fields: [const] */
 struct limit_view {
   const char *name; /* of the limit */
-  uint64_t used;    /* of it, 0 where that is not known */
-  uint64_t most;    /* 0: there is no such limit */
+  uint64_t used;    /* 0 if unknown */
+  uint64_t most;    /* the limit; 0 if there is none */
 };
 
 enum { LIMIT_HARD, LIMIT_SOFT, LIMIT_GROUP, LIMIT_DATA, LIMIT_ADDRESS, LIMITS };
@@ -118,8 +118,8 @@ void limits_read(const struct target *target, const struct view *view,
 /* ---- A look -------------------------------------------------------------- */
 /* All fields: [const] */
 struct look {
-  double seconds; /* between the readings; 0: there was one only */
-  bool rises;     /* bytes in use never fell between several readings */
+  double seconds; /* between the readings; 0 if there was only one */
+  bool rises;     /* bytes in use never fell from reading to reading */
   struct view before, now;
   struct heap_view heap;
   struct page_view pages;
@@ -127,9 +127,9 @@ struct look {
   struct limit_view limits[LIMITS];
 };
 
-/* Reads a target, and again in @seconds if that is not 0. */
+/* Reads a target, and again after @seconds if that is not 0. */
 enum status look_read(struct target *target, double seconds, struct look *look);
-/* The same in more steps; @add gets each reading and when it was. */
+/* The same with more readings; @add gets each reading and its time. */
 typedef void reading_sink(void *to, double seconds, const struct view *view);
 enum status look_watch(struct target *target, double seconds, struct look *look,
                        reading_sink *add, void *to);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tcm-stat(1): what its command line says.
+ * tcm-stat(1): parses the command line and runs the command.
  */
 #include "names.h"
 #include "tcm-stat.h"
@@ -116,7 +116,7 @@ usage_error(const char *what, const char *value)
   return STATUS_USAGE;
 }
 
-/* The option that the user meant is among those that there are. */
+/* Complains about an unknown option and suggests a similar one. */
 static enum status
 unknown_option(const char *word)
 {
@@ -135,7 +135,7 @@ unknown_option(const char *word)
   return STATUS_USAGE;
 }
 
-/* A number of seconds from 0.01 to a day. */
+/* Parses a number of seconds, from 0.01 to a day. */
 static bool
 parse_seconds(const char *text, double *seconds)
 {
@@ -199,7 +199,7 @@ static const char *const given_names[] = {
     "--count",   "--interval",    "--timeout",
     "--seconds", "--bytes",       "an option of profile"};
 
-/* Those that were given. */
+/* The options that were given. */
 static unsigned given;
 
 static void
@@ -210,7 +210,7 @@ give(bool *setting, unsigned option)
   given |= option;
 }
 
-/* The options that have a value; false if it is none of theirs. */
+/* Takes an option with a value; false if the value is invalid. */
 static bool
 take_value(int option, const char **what)
 {
@@ -241,7 +241,7 @@ take_value(int option, const char **what)
   return parse_color(optarg);
 }
 
-/* Takes one of profile's; false if it is another. */
+/* Takes an option of profile; false if it is not one. */
 static bool
 take_profile_option(int option)
 {
@@ -266,7 +266,7 @@ take_profile_option(int option)
   return true;
 }
 
-/* Takes one option; STATUS_OK to go on. */
+/* Takes one option; STATUS_OK to continue. */
 static enum status
 take_option(int option, const char *word)
 {
@@ -313,10 +313,10 @@ run_set(struct target *target)
 
 struct command {
   const char *name;
-  enum status (*run)(struct target *target); /* NULL: it takes no target */
-  int arguments;                             /* beside the command */
+  enum status (*run)(struct target *target); /* NULL: not run on one target */
+  int arguments;                             /* after the command */
   unsigned takes;                            /* options */
-  bool each; /* several processes of a name are shown one after the other */
+  bool each; /* if several processes have the name, run on each in turn */
 };
 
 static const struct command commands[] = {
@@ -351,7 +351,7 @@ find_command(const char *name)
   return NULL;
 }
 
-/* Runs a command on one target.  As a document most of them are the same. */
+/* Runs a command on one target.  Most commands write the same document. */
 static enum status
 run_on(const char *argument, const struct command *command)
 {
@@ -372,7 +372,7 @@ run_on(const char *argument, const struct command *command)
   return status;
 }
 
-/* The same on all processes of a name. */
+/* Runs a command on all processes of a name. */
 static enum status
 run_on_named(const char *argument, const struct command *command)
 {
@@ -465,7 +465,7 @@ run(int n, char **arguments)
   return show_ps();
 }
 
-/* A reader that has gone away, or a full disk. */
+/* Flushes the output; fails if the disk is full or the reader has exited. */
 static enum status
 finish(enum status status)
 {

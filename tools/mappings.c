@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is mapped where in a target: of a process by /proc/PID/maps, of a core
- * file by the list that the kernel kept in a note.
+ * Reads which files a target has mapped where: of a process from
+ * /proc/PID/maps, of a core file from the kernel's note.
  *
- * Build-ids are read from the memory of the target, which has them beside the
- * header of each file, so they are those of what runs, whatever lies at the path
- * now.
+ * Build-ids are read from the memory of the target, near the header of each
+ * file.  So they belong to the code that runs, even if the file at the path was
+ * replaced.
  */
 #include "profile.h"
 
@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of a sound file. */
+/* Limits for a valid file. */
 #define HEADERS_MAX 64
 #define NOTES_MAX 4096
 
-/* One more, with a copy of the path. */
+/* Adds a mapping, with a copy of the path. */
 static struct mapping *
 add_mapping(struct mappings *mappings, const char *path)
 {
@@ -33,14 +33,14 @@ add_mapping(struct mappings *mappings, const char *path)
   return &list[mappings->n++];
 }
 
-/* ---- What the header of a file says ------------------------------------------ */
+/* ---- The header of a file ------------------------------------------------ */
 struct header {
-  uintptr_t bias; /* what to add to an address in it */
+  uintptr_t bias; /* added to an address in the file */
   size_t n;
   Elf64_Phdr segments[HEADERS_MAX];
 };
 
-/* False if there is none at that address. */
+/* False if there is no header at that address. */
 static bool
 read_header(const struct target *target, uintptr_t start, struct header *header)
 {
@@ -64,7 +64,7 @@ read_header(const struct target *target, uintptr_t start, struct header *header)
   return true;
 }
 
-/* The build-id among notes, as text. */
+/* Finds the build-id among the notes and writes it as text. */
 static bool
 find_build_id(const char *notes, size_t size, char *text)
 {
@@ -107,7 +107,7 @@ read_build_id(const struct target *target, const struct header *header,
   }
 }
 
-/* Whether a part of the file is to be executed. */
+/* Whether the mapping has code, by the headers of its file. */
 static bool
 is_code(const struct header *header, const struct mapping *mapping)
 {
@@ -123,8 +123,8 @@ is_code(const struct header *header, const struct mapping *mapping)
   return false;
 }
 
-/* A header is the mapping from offset 0, which lies below the other parts of its
- * file.  A core file need not hold the code, nor say what was code. */
+/* A file's header is in its mapping from offset 0, which lies below its other
+ * mappings.  A core file may lack the code and does not mark what was code. */
 static void
 read_headers(const struct target *target, struct mappings *mappings)
 {
@@ -175,8 +175,8 @@ read_maps(const struct target *target, struct mappings *mappings)
     fclose(file);
 }
 
-/* The note is words: how many files, bytes of a page, three for each file; then
- * the names. */
+/* The note has words, then names.  The words are the number of files, the page
+ * size, and three for each file: start, end and offset in pages. */
 static void
 read_file_note(const struct target *target, struct mappings *mappings)
 {

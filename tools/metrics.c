@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Samples in the text format of OpenMetrics, or in that of Prometheus, which its
- * node exporter's textfile collector reads.  The two name counters differently:
+ * Writes samples in the text format of OpenMetrics, or in that of Prometheus,
+ * which the textfile collector of its node exporter reads.  They name counters
+ * differently:
  *
  *     OpenMetrics   # TYPE tcm_forks counter          tcm_forks_total{...} 1
  *     Prometheus    # TYPE tcm_forks_total counter    tcm_forks_total{...} 1
  *
- * Each takes the other's counters for samples without a type.
+ * A parser of one format takes the counters of the other for samples without a
+ * type.
  *
- * A family's description goes before its first sample only, and all samples of a
- * family stand together: with several targets (ps) they are kept until the end.
+ * A family has one description, before its first sample, and all its samples
+ * must be consecutive.  So with several targets (ps) they are kept until the
+ * end.
  */
 #include "tcm-stat.h"
 
@@ -109,7 +112,7 @@ append(enum family family, const char *text)
   samples[family].length += length;
 }
 
-/* The name of a process as the value of a label. */
+/* Escapes the name of a process for the value of a label. */
 static void
 escape(char *to, const char *from)
 {

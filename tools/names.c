@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Processes by name, what they were started with, and the nearest of several
- * words to one that was mistyped.
+ * Finds processes by name, reads their command lines, and finds the word most
+ * similar to a mistyped one.
  */
 #include "names.h"
 
@@ -15,7 +15,7 @@
 
 /* Longer words are not compared. */
 #define WORD_MAX 40
-/* The kernel keeps so many characters of a name. */
+/* Characters of a name that the kernel keeps. */
 #define COMMAND_MAX 15
 
 static void
@@ -92,7 +92,7 @@ arguments_read(const char *pid, char *text, size_t size)
   return got < 0 ? 0 : (size_t)got;
 }
 
-/* By the name that the kernel has, or by the program's file. */
+/* Compares the kernel's name of the process, then its program file. */
 static bool
 has_name(const char *pid, const char *name)
 {
@@ -184,7 +184,7 @@ names_choice(const char *argument, const struct names *names)
 
 /* ---- Hints ------------------------------------------------------------------- */
 
-/* Letters to add, drop or change from one word to the other. */
+/* Letters to add, drop or change to turn one word into the other. */
 static size_t
 distance(const char *a, const char *b)
 {
@@ -210,7 +210,7 @@ distance(const char *a, const char *b)
 const char *
 nearest(const char *word, const char *const *words, size_t n)
 {
-  /* A third of its letters may be wrong. */
+  /* About a third of the letters may be wrong. */
   size_t least = strlen(word) / 3 + 1;
   const char *found = NULL;
 

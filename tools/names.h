@@ -11,22 +11,22 @@
 struct names {
   char (*pids)[NAME_SIZE]; /* numbers of processes, ascending */
   size_t n;
-  size_t others; /* of that name, that do not run tcm or may not be read */
+  size_t others; /* of that name, not running tcm or not readable */
 };
 
-/* All processes but this one; complains if there is no /proc. */
+/* Finds all processes but this one; complains if there is no /proc. */
 bool names_all(struct names *names);
-/* Those of a name that run tcm.  None, with STATUS_OK, for a number and for a
- * file. */
+/* Finds the processes of a name that run tcm.  If @argument is a number or a
+ * file, finds none and returns STATUS_OK. */
 enum status names_find(const char *argument, struct names *names);
-/* Says which there are; STATUS_USAGE. */
+/* Lists the processes to choose from; returns STATUS_USAGE. */
 enum status names_choice(const char *argument, const struct names *names);
 void names_free(struct names *names);
 
-/* What a process was started with, on one line, printable; its length. */
+/* The command line of a process, printable, on one line; returns its length. */
 size_t arguments_read(const char *pid, char *text, size_t size);
 
-/* The word that is most like @word, or NULL if none is much like it. */
+/* Returns the word most similar to @word, or NULL if none is similar enough. */
 const char *nearest(const char *word, const char *const *words, size_t n);
 
 #endif /* TOOLS_NAMES_H */

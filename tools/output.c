@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A file that appears whole or not at all: what is written to standard output
- * goes to a file beside it, which takes its name at the end.
+ * Writes a file completely or not at all: standard output goes to a temporary
+ * file in the same directory, which is renamed at the end.
  */
 #include "tcm-stat.h"
 

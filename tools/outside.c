@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory of the process that is not tcm's, by the kernel's list of mappings,
- * and the limits that the process is under.
+ * Finds the memory of the process outside of tcm, from the kernel's list of
+ * mappings, and the limits of the process.
  *
- * The kernel joins neighbors, so that a mapping may hold memory of tcm and of
- * the program.  What is known to be resident of the heap is taken off the sum of
- * anonymous memory.
+ * The kernel merges adjacent mappings, so one mapping may hold memory of both
+ * tcm and the program.  The resident bytes of the heap are subtracted from the
+ * sum of anonymous memory.
  */
 #include "look.h"
 
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Threads whose stacks are looked for. */
+/* Maximum number of threads whose stacks are found. */
 #define STACKS_MAX 4096
 
 const char *const outside_names[OUTSIDE_KINDS] = {
@@ -33,8 +33,8 @@ open_proc(const struct target *target, const char *name)
 
 /* ---- Stacks ---------------------------------------------------------------- */
 
-/* The kernel names no thread's stack but the first's.  The stack pointer of a
- * thread that waits in a system call is told. */
+/* The kernel labels only the stack of the main thread.  For the others, it
+ * reports the stack pointer of a thread that waits in a system call. */
 static size_t
 stacks_read(const struct target *target, uintptr_t *stacks)
 {
@@ -54,7 +54,7 @@ stacks_read(const struct target *target, uintptr_t *stacks)
     file = open_proc(target, path);
     if (file == NULL)
       continue;
-    /* The last two words are the stack pointer and the place of the code. */
+    /* The last two words are the stack pointer and the program counter. */
     if (fgets(text, sizeof text, file) != NULL &&
         (word = strrchr(text, ' ')) != NULL) {
       *word = '\0';
@@ -167,7 +167,7 @@ outside_read(const struct target *target, const struct heap_view *heap,
 
 /* ---- Limits -------------------------------------------------------------------- */
 
-/* A number of a file; false for "max" or no such file. */
+/* Reads a number from a file; false for "max" or if there is no such file. */
 static bool
 read_number(const char *folder, const char *name, uint64_t *value)
 {
@@ -184,7 +184,7 @@ read_number(const char *folder, const char *name, uint64_t *value)
   return done;
 }
 
-/* Of a group and those above it, the limit with the least room. */
+/* Finds the limit with the least room left, of a cgroup and its ancestors. */
 static void
 group_read(char *folder, size_t root, const char *most_name,
            const char *used_name, struct limit_view *limit)
@@ -230,7 +230,7 @@ groups_read(const struct target *target, struct limit_view *limit)
     fclose(file);
 }
 
-/* The soft value in a row of /proc/PID/limits. */
+/* The soft limit in a row of /proc/PID/limits. */
 static uint64_t
 rlimit_read(const struct target *target, const char *name)
 {

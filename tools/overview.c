@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The overview: where the memory is, what the kernel says of it, and what can
- * be done, in sentences.
+ * The overview: where the memory is, what the kernel reports about it, and
+ * sentences that say what to do.
  */
 #include "look.h"
 
@@ -47,7 +47,7 @@ put_parts(const struct tcm_stats *s)
   put_part("mapped: the sum", whole, whole);
 }
 
-/* What should be resident is what is neither returned nor yet untouched. */
+/* Memory should be resident if it is neither returned nor still untouched. */
 static void
 put_residency(const struct tcm_stats *s, const struct heap_view *heap)
 {
@@ -134,7 +134,7 @@ put_options(const struct view *view)
 
 /* ---- The verdict and the picture ---------------------------------------- */
 
-/* Words, broken into lines, with an indent from the second line on. */
+/* Prints text wrapped into lines, indented from the second line on. */
 static void
 put_wrapped(const char *text)
 {
@@ -168,7 +168,7 @@ put_verdict(const struct verdict *verdict)
   put_wrapped(action);
 }
 
-/* All memory of the heap as one bar, and what its letters mean. */
+/* Draws all memory of the heap as one bar, and explains its letters. */
 static void
 put_picture(const struct tcm_stats *s)
 {
@@ -224,7 +224,7 @@ put_outside(const struct outside_view *outside)
   }
 }
 
-/* What the words above mean. */
+/* Explains the words above. */
 static void
 put_legend(void)
 {

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A file of tools/, as the build found it. */
+/* Embeds a file of tools/ at build time. */
 #define PART(name, file)                                                   \
   __asm__(".pushsection .rodata\n"                                         \
           ".globl tcm_page_" #name "\n.hidden tcm_page_" #name "\n"        \

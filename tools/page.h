@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * page.h - pages for a browser, each whole in its one file.
+ * page.h - pages for a browser, each in a single file.
  *
- *     report.html, flame.html      the frame, with marks:
+ *     report.html, flame.html      the template, with marks:
  *       @STYLE@    page.css        colors, light and dark
  *       @SCRIPT@   page.js         sizes, elements, bars
  *       @FLAME@    flame.js        the flame graph of a profile
- *       @DATA@                     JSON, which the caller writes
+ *       @DATA@                     JSON that the caller writes
  *
  * Invariants
- *   H1  the page names no other file and no network.
- *   H2  the data holds no "<": no name of a program ends the element or starts
- *       another.  The scripts put texts into the page as texts only.
+ *   H1  the page refers to no other file and no network address.
+ *   H2  the data contains no "<": a name from a program can neither end the
+ *       element nor start another.  The scripts insert text only as text nodes.
  */
 #ifndef TOOLS_PAGE_H
 #define TOOLS_PAGE_H
@@ -20,18 +20,18 @@
 
 enum page_form { FORM_REPORT, FORM_FLAME };
 
-/* STATUS_OK, unless the page would go to a terminal. */
+/* Returns STATUS_OK unless the page would be written to a terminal. */
 enum status page_check_output(const char *command);
 /* Writes a page; @put_data writes its data. */
 void page_write(enum page_form form, void (*put_data)(const void *from),
                 const void *from);
-/* A text as JSON, see H2. */
+/* Writes a text as a JSON string, see H2. */
 void page_put_text(const char *text);
-/* JSON that was made already, see H2. */
+/* Writes text that is JSON already, see H2. */
 void page_put_json(const char *json);
-/* The time of the page, as a member. */
+/* Writes the time of the page as a member. */
 void page_put_time(void);
-/* A profile as an object.  @note is a sentence for its reader, or "". */
+/* Writes a profile as an object.  @note is a sentence for the reader, or "". */
 void page_put_profile(const struct profile_view *view, struct symbols *symbols,
                       const char *note);
 

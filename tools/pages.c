@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who holds each page of the heap.  The spans say which objects are out; the
- * bins of the thread caches and the transfer caches say which of those are free.
+ * Finds what keeps each page of the heap.  The spans show which objects left
+ * the central list; the thread and transfer caches show which of them are free.
  *
- * The target goes on meanwhile.  A span that makes no sense was changed while it
+ * The target keeps running.  A span with invalid fields was changed while it
  * was read, and its pages count as in use.
  */
 #include "look.h"
@@ -12,18 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Spans that one system call reads. */
+/* Spans read by one system call. */
 #define BATCH 16
 #define SPAN_WORDS 16
 
-/* What a walk needs to remember.  All fields: [owner thread] */
+/* The state of a walk.  All fields: [owner thread] */
 struct walk {
   const struct target *target;
   uintptr_t *cached; /* addresses of free objects in caches, sorted */
   size_t ncached, room;
-  uintptr_t chunk_number; /* the chunk of the pagemap that is known, and 1 */
+  uintptr_t chunk_number; /* of the last pagemap chunk looked up, plus 1 */
   uintptr_t chunk;        /* its address, or 0 */
-  uintptr_t large_start;  /* of the large block that was met last */
+  uintptr_t large_start;  /* of the last large block found */
   uintptr_t large_end;
   enum page_kind large_kind;
   struct guest *guests; /* sorted, or NULL */
@@ -32,7 +32,7 @@ struct walk {
   struct cell cells[HUGE_PAGE_PAGES];
 };
 
-/* A descriptor with room for its bits. */
+/* A descriptor with room for its bitmap. */
 union whole_span {
   struct span span;
   char room[sizeof(struct span) + SPAN_WORDS * sizeof(uint64_t)];
@@ -55,7 +55,7 @@ make_room(struct walk *walk, size_t n)
   return walk->cached + walk->ncached;
 }
 
-/* Adds @n pointers that stand at @from. */
+/* Adds the @n pointers at @from. */
 static int
 add_cached(struct walk *walk, uintptr_t from, size_t n)
 {
@@ -128,7 +128,7 @@ cached_read(struct walk *walk)
   return error;
 }
 
-/* The first cached object at @address or above. */
+/* The index of the first cached object at @address or above. */
 static size_t
 find_cached(const struct walk *walk, uintptr_t address)
 {
@@ -170,7 +170,7 @@ struct page_marks {
   bool cached[SPAN_MAX_PAGES], free[SPAN_MAX_PAGES];
 };
 
-/* An object in use, of [from, end) in its span. */
+/* Marks an object in use, at [from, end) in its span. */
 static void
 mark_live(struct page_marks *marks, size_t from, size_t end)
 {
@@ -207,7 +207,7 @@ mark_objects(const struct walk *walk, const union whole_span *whole,
   }
 }
 
-/* The first guest at @address or above. */
+/* The index of the first guest at @address or above. */
 static size_t
 find_guest(const struct walk *walk, uintptr_t address)
 {
@@ -223,7 +223,7 @@ find_guest(const struct walk *walk, uintptr_t address)
   return low;
 }
 
-/* Its share of what is not in use on the pages that it touches. */
+/* An object's share of the unused bytes on the pages that it touches. */
 static double
 share_of(const struct page_marks *marks, size_t from, size_t end)
 {
@@ -235,7 +235,7 @@ share_of(const struct page_marks *marks, size_t from, size_t end)
   return sum;
 }
 
-/* Whether the guest fits a span. */
+/* Whether the guest is at the place of an object of the span. */
 static bool
 is_place(const struct span *s, const struct guest *guest)
 {
@@ -245,8 +245,8 @@ is_place(const struct span *s, const struct guest *guest)
          (guest->at - s->start) / size < s->nobjs;
 }
 
-/* Guests of a span join the objects that are in use there; one that has the
- * place of another joins as one more. */
+/* Marks the guests of a span as objects in use.  Several guests at one place
+ * all count. */
 static void
 take_guests(const struct walk *walk, const union whole_span *whole,
             struct page_marks *marks)
@@ -317,7 +317,7 @@ note_large(struct walk *walk, const struct span *s)
     walk->view->largest_bytes = span_bytes(s);
 }
 
-/* Up to BATCH spans at once; those that went away meanwhile are not sound. */
+/* Reads up to BATCH spans; one that disappeared fails span_is_sound(). */
 static void
 read_spans(const struct walk *walk, const uintptr_t *at, size_t n,
            union whole_span *spans)
@@ -329,7 +329,7 @@ read_spans(const struct walk *walk, const uintptr_t *at, size_t n,
     pieces[i] = (struct piece){at[i], &spans[i], sizeof *spans};
   if (target_read_pieces(walk->target, pieces, n) == 0)
     return;
-  /* A descriptor may end where readable memory does. */
+  /* The room for the bitmap may reach past readable memory. */
   for (size_t i = 0; i < n; i++)
     if (target_read(walk->target, at[i], &spans[i], sizeof *spans) != 0)
       (void)target_read(walk->target, at[i], &spans[i].span,
@@ -338,7 +338,7 @@ read_spans(const struct walk *walk, const uintptr_t *at, size_t n,
 
 /* ---- The map of pages ------------------------------------------------------------ */
 
-/* The spans of the pages of a huge page, as the pagemap names them. */
+/* Reads from the pagemap the span of each page of a huge page. */
 static bool
 names_read(struct walk *walk, uintptr_t huge, uintptr_t *names)
 {
@@ -364,7 +364,7 @@ names_read(struct walk *walk, uintptr_t huge, uintptr_t *names)
                      names, HUGE_PAGE_PAGES * sizeof *names) == 0;
 }
 
-/* Large blocks reach over pages that name no span. */
+/* Only the first page of a large block names the span: fills in the others. */
 static void
 fill_large(struct walk *walk, uintptr_t huge, size_t from, size_t end)
 {
@@ -406,7 +406,7 @@ take_spans(struct walk *walk, uintptr_t huge, const uintptr_t *names)
   fill_large(walk, huge, done, HUGE_PAGE_PAGES);
 }
 
-/* Before the spans are looked at: what the page heap says. */
+/* Sets the cells to what the page heap says; the spans then refine them. */
 static void
 begin_cells(struct walk *walk, const struct tables *t, size_t h)
 {
@@ -465,7 +465,7 @@ walk_heap(struct walk *walk, const struct heap_view *heap, page_sink *sink,
   *walk->view = (struct page_view){.large_blocks = 0};
   for (size_t i = 0; i < heap->narenas && error == 0; i++) {
     error = walk_arena(walk, &heap->arenas[i].arena, sink, to);
-    /* An arena that went away while it was read. */
+    /* The arena was removed while it was read. */
     if (error == -EFAULT && target_is_same(walk->target))
       error = 0;
   }
@@ -495,7 +495,7 @@ compare_guests(const void *a, const void *b)
   return (x->at > y->at) - (x->at < y->at);
 }
 
-/* Alone on its pages, as its fellows are where the span of this one is gone. */
+/* The share of a guest alone on its pages, which holds if its span is gone. */
 static double
 beside_alone(const struct guest *guest)
 {
