@@ -2,8 +2,8 @@
 /*
  * tcm-stat profile: which code holds the memory.
  *
- *     samples are taken already:  read
- *     otherwise:                  on, wait, read, off
+ *     sampling is on already:     read
+ *     otherwise:                  start, wait, read, stop
  *     --growth, --seconds:        read, wait, read, compare
  */
 #include "page.h"
@@ -14,12 +14,12 @@
 #include <string.h>
 #include <time.h>
 
-/* What is switched on for some seconds only is worth more samples. */
+/* Bytes between samples; short, since sampling is on for a few seconds only. */
 #define MEAN_DEFAULT 65536
 #define SECONDS_DEFAULT 5
 
-/* Growth of less than this share of what is in use, and of less than this, is
- * none. */
+/* Growth below this fraction of the bytes in use, or below this size, does not
+ * count. */
 #define GROWTH_SHARE 200
 #define GROWTH_BYTES_MIN ((int64_t)256 << 10)
 
@@ -32,7 +32,8 @@ on_interrupt(int signal)
   interrupted = 1;
 }
 
-/* Seconds that passed; fewer if the user or the process ended it. */
+/* Waits; returns the seconds that passed, fewer if the user interrupts or the
+ * process ends. */
 static double
 wait_seconds(const struct target *target, double seconds)
 {
@@ -72,8 +73,8 @@ take_reading(struct target *target, struct reading *reading)
   return profile_read(target, &reading->profile);
 }
 
-/* Waits between two readings; @after is what came between them, and as it was at
- * the end. */
+/* Waits between two readings.  @after holds the changes between them, and the
+ * state at the end. */
 static enum status
 take_two(struct target *target, struct reading *before, struct reading *after,
          double seconds)
@@ -91,7 +92,8 @@ take_two(struct target *target, struct reading *before, struct reading *after,
   return status;
 }
 
-/* The stack that grew most, its likes by culprit taken together. */
+/* Writes the culprit of the stack that grew most; returns the growth of all
+ * stacks with that culprit. */
 static int64_t
 worst(const struct profile_view *view, struct symbols *symbols, char *text,
       size_t size)
@@ -116,7 +118,7 @@ worst(const struct profile_view *view, struct symbols *symbols, char *text,
   return sum;
 }
 
-/* One sentence: whether memory grows, how fast, and where. */
+/* Writes one sentence: whether memory grows, how fast, and where. */
 static void
 reach_verdict(const struct reading *before, const struct reading *after,
               struct symbols *symbols, char *verdict, size_t size)
@@ -151,7 +153,7 @@ reach_verdict(const struct reading *before, const struct reading *after,
            text, size_text(c, (uint64_t)most));
 }
 
-/* One sentence: how high the peak was, and when. */
+/* Writes one sentence: how high the peak was, and when. */
 static void
 say_peak(const struct target *target, const struct profile_view *view,
          char *note, size_t size)
@@ -208,7 +210,7 @@ put_note(const char *note)
     printf("%s\n", note);
 }
 
-/* What is shown is what was asked for. */
+/* Turns the profile into the view that the options request. */
 static enum status
 turn_to_view(const struct target *target, struct profile_view *view, char *note,
              size_t size)
@@ -222,7 +224,7 @@ turn_to_view(const struct target *target, struct profile_view *view, char *note,
   return STATUS_OK;
 }
 
-/* One reading, of all that was sampled so far. */
+/* Shows one reading of all samples so far. */
 static enum status
 show_once(struct target *target)
 {
@@ -277,7 +279,7 @@ show_interval(struct target *target, double seconds, bool switched)
   return status;
 }
 
-/* What goes together; a page is one of the ways to show. */
+/* Rejects options that exclude each other. */
 static enum status
 check_settings(void)
 {
@@ -312,7 +314,7 @@ profile_mean(const struct target *target, uint64_t *mean)
   return error;
 }
 
-/* The option is fixed, so it has been as it is from the start. */
+/* The option check is fixed at the start, so there are no older samples. */
 static enum status
 refuse_check(struct target *target)
 {
@@ -354,7 +356,7 @@ show_profile(struct target *target)
                : show_once(target);
   status = request_option(target, OPTION_profile_bytes, MEAN_DEFAULT);
   if (status == STATUS_WAITS) {
-    /* It hangs; what was sampled before is there. */
+    /* The process is idle or hangs: show the samples taken before. */
     off = request_withdraw(target);
     return off != STATUS_OK ? off : show_once(target);
   }

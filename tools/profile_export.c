@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The profile as JSON, and as pprof's profile.proto: a message is fields, each
- * a number of its own, then a varint or a length and bytes.
+ * Writes the profile as JSON, and as pprof's profile.proto.  A message there is
+ * a list of fields: each is its number, then a varint or a length and bytes.
  */
 #include "profile.h"
 
@@ -134,7 +134,7 @@ put_message(struct bytes *to, unsigned field, struct bytes *message)
   message->length = 0;
 }
 
-/* Strings, functions and locations are named by numbers. */
+/* Strings, functions and locations are referred to by number. */
 struct pprof {
   struct bytes all;
   struct bytes part;
@@ -145,7 +145,7 @@ struct pprof {
   size_t nlocations;
   uint64_t nfunctions;
   const struct mappings *mappings;
-  bool *has_names; /* of each mapping: some of its code has names */
+  bool *has_names; /* per mapping: some of its code has names */
 };
 
 static uint64_t
@@ -179,7 +179,7 @@ mapping_number(const struct pprof *p, uintptr_t pc)
              : (uint64_t)(mapping - p->mappings->list) + 1;
 }
 
-/* A location, with a function of its own for each name that it has. */
+/* Writes a location, with a separate function for each of its names. */
 static void
 put_location(struct pprof *p, uintptr_t pc, struct symbols *symbols)
 {
@@ -243,8 +243,8 @@ put_sample(struct pprof *p, const struct stack_view *stack,
   free(numbers);
 }
 
-/* All that hold code of files, whether or not a stack comes by.  What has its
- * names already is not looked up again. */
+/* Writes all mappings of code, whether or not a stack uses them.  If a mapping
+ * has names, pprof does not look them up again. */
 static void
 put_mappings(struct pprof *p)
 {

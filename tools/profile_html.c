@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The profile as the flame graph of a page: its tree, in which the frames that
- * are too narrow to be seen are joined.
+ * Writes the profile as a flame graph for a page: its tree, in which frames too
+ * narrow to see are joined.
  *
  *     all ---- main ---- serve ---- read_all    12.3 %
  *                  |          +---- [other]      0.2 %, of many frames
@@ -12,18 +12,18 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* A frame is shown that has one in so many of all bytes, by any of the three
- * numbers; fewer are where the page would be larger than this. */
+/* A frame is shown if any of its three numbers is at least 1/SHARE of the
+ * total; fewer frames are shown if the text would exceed TEXT_MAX. */
 #define SHARE 1000
 #define TEXT_MAX ((size_t)1 << 20)
-/* A name that templates have made endless is cut. */
+/* Longer names, which templates can produce, are cut. */
 #define NAME_LENGTH_MAX 2000
-/* The numbers of a frame as text. */
+/* Bytes for the numbers of a frame as text. */
 #define NUMBERS_TEXT 64
 
 struct flame {
   const struct frame *root;
-  uint64_t share; /* as SHARE is */
+  uint64_t share; /* like SHARE, at most that */
 };
 
 static bool
@@ -40,7 +40,7 @@ is_shown(const struct flame *flame, const struct frame *frame)
          is_share(flame, frame->growth, flame->root->growth);
 }
 
-/* The bytes of a name that are shown: whole characters. */
+/* How many bytes of a name are shown; does not split a character. */
 static size_t
 name_length(const char *name)
 {
@@ -52,7 +52,7 @@ name_length(const char *name)
   return length;
 }
 
-/* The bytes that a frame, those below it and their rest take, about. */
+/* About how many bytes a frame takes, with those below it and "[other]". */
 static size_t
 text_size(const struct flame *flame, const struct frame *frame)
 {
@@ -124,7 +124,7 @@ page_put_profile(const struct profile_view *view, struct symbols *symbols,
   tree_free(root);
 }
 
-/* ---- A page of its own ------------------------------------------------------ */
+/* ---- A separate page ----------------------------------------------------- */
 struct page_data {
   const struct target *target;
   const struct profile_view *view;

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which stacks keep free memory: bytes that are not in use on pages that blocks
- * keep, and so cannot go back.
+ * Estimates which stacks pin free memory: unused bytes that cannot be returned
+ * to the OS, because blocks on the same pages are in use.
  *
  *     page:    |used|    free    |used| free |used|     free    |
  *               A                 B           A
- *              A has two of three objects there, and so two thirds of the free
- *              bytes
+ *              A has two of the three objects, and so pins two thirds of the
+ *              free bytes
  *
- * A sampled block stands for many that are alike, and has the place that it
- * would have had beside others, its home.  It is thought of as there.  What is
- * free on its pages, divided by the objects on each, times the blocks that it
- * stands for, is what all these blocks keep; summed over all blocks that is all
- * there is.
+ * A sampled block represents many similar blocks.  Its home is the place that
+ * it would have had among other objects, and it counts as in use there.  The
+ * free bytes on each page of the home are divided by the objects in use on the
+ * page.  Their sum, times the number of blocks represented, is what all these
+ * blocks pin.  Summed over all samples, that is all pinned memory.
  *
- * Where the span of the home is gone, only the sample was its last object, and
- * the blocks that it stands for are alone on their pages.
+ * If the span of the home is gone, the sample would have been its last object.
+ * The blocks that it represents then count as alone on their pages.
  */
 #include "look.h"
 #include "profile.h"
@@ -45,7 +45,7 @@ stack_at(const struct profile_view *view, uint64_t place)
                  compare_place);
 }
 
-/* The class whose objects have that size, or 0. */
+/* The class whose objects have exactly that size, or 0. */
 static unsigned
 class_of_size(size_t size)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The stacks, as lib/profile/profile_table.c keeps them.  They never move, and
- * their sums only grow, so a copy that is made meanwhile is sound.
+ * Reads the stacks from the table of lib/profile/profile_table.c.  They never
+ * move, and their sums only grow, so a copy made while they change is valid.
  */
 #include "profile.h"
 
@@ -70,7 +70,7 @@ add_stack(struct profile_view *view, uint64_t place,
          sizeof stack->lifetimes);
 }
 
-/* False if what was read is none of it. */
+/* Finds the stacks in the copied table; false if it is invalid. */
 static bool
 stacks_find(struct profile_view *view, size_t bytes)
 {
@@ -104,7 +104,7 @@ profile_read(struct target *target, struct profile_view *view)
   *view = (struct profile_view){0};
   if (error == 0)
     error = chunks_read(target, &profile, view);
-  /* A stack that was read before a new peak is as it was then, or nearly. */
+  /* If a peak follows the copy, the copied stacks are nearly as at the peak. */
   if (error == 0)
     error =
         target_read(target, target->page.places.profile, &after, sizeof after);
@@ -143,7 +143,7 @@ profile_turn_to_peak(struct profile_view *view)
   }
 }
 
-/* Both are in the order of their places. */
+/* Both views are sorted by place. */
 void
 profile_subtract(struct profile_view *now, const struct profile_view *before)
 {

@@ -7,9 +7,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* Rows of the table, unless it is asked for more. */
+/* Maximum number of rows of the table. */
 #define ROWS 20
-/* Of the tree, parts below this many percent are left out. */
+/* The tree leaves out parts below this percentage. */
 #define TREE_MIN 1
 
 static size_t
@@ -25,7 +25,7 @@ width_of_output(void)
   return isatty(STDOUT_FILENO) ? 80 : 120;
 }
 
-/* Writes a line that is cut at the width. */
+/* Writes a line, cut at the width. */
 static void
 put_cut(const char *text, size_t width)
 {
@@ -38,7 +38,7 @@ put_cut(const char *text, size_t width)
 }
 
 /* ---- The table ------------------------------------------------------------ */
-/* What the rows are sorted by. */
+/* The number that the rows are sorted by. */
 static int64_t
 weight_of(const struct stack_view *stack)
 {
@@ -71,7 +71,7 @@ sorted(const struct profile_view *view,
   return rows;
 }
 
-/* The functions of a stack, the allocator's own left out, as far as they fit. */
+/* Writes the functions of a stack that fit, without those of the allocator. */
 static void
 chain(struct symbols *symbols, const struct stack_view *stack, char *text,
       size_t size)
@@ -156,7 +156,7 @@ more_freed(const void *a, const void *b)
   return ((*x)->freed < (*y)->freed) - ((*x)->freed > (*y)->freed);
 }
 
-/* How many lived less than 2^@bits milliseconds. */
+/* How many samples lived less than 2^@bits milliseconds. */
 static uint64_t
 shorter_than(const struct stack_view *stack, unsigned bits)
 {
@@ -167,7 +167,7 @@ shorter_than(const struct stack_view *stack, unsigned bits)
   return sum;
 }
 
-/* The shortest power of two that @percent of the samples lived less than. */
+/* The smallest power of two above the lifetimes of @percent of the samples. */
 static const char *
 quantile(char text[16], const struct stack_view *stack, unsigned percent)
 {
@@ -198,7 +198,7 @@ static void
 put_lifetime(const struct stack_view *stack, struct symbols *symbols,
              size_t width)
 {
-  /* 8 ms, a second, a minute, in powers of two. */
+  /* Powers of two of milliseconds: 8 ms, about a second, about a minute. */
   static const unsigned ends[] = {3, 10, 16, PROFILE_LIFETIMES};
   uint64_t all = shorter_than(stack, PROFILE_LIFETIMES), before = 0;
   char text[1024], line[1200], a[32], b[16], c[16];
@@ -282,7 +282,7 @@ profile_pinned(const struct profile_view *view, struct symbols *symbols)
 }
 
 /* ---- Collapsed stacks ------------------------------------------------------- */
-/* Semicolons and newlines have a meaning there. */
+/* Semicolons and newlines are separators in this format. */
 static void
 put_name(const char *name)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The stacks as a tree, callers above what they call.
+ * Builds a tree from the stacks, callers above the functions they call.
  */
 #include "profile.h"
 
@@ -57,7 +57,7 @@ tree_weight(const struct frame *frame)
   return settings.growth ? frame->growth : frame->live;
 }
 
-/* Equal ones by name, so that the same stacks give the same tree. */
+/* Sorts equal frames by name, so that the same stacks give the same tree. */
 static int
 heavier(const void *a, const void *b)
 {

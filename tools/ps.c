@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All processes that run tcm, the largest first.
+ * Lists all processes that run tcm, the largest first.
  */
 #include "names.h"
 
@@ -10,16 +10,16 @@
 /* A row of the table. */
 struct row {
   pid_t pid;
-  char command[1024]; /* and what it was started with */
+  char command[1024]; /* its command line */
   char version[16];
-  bool known; /* the numbers are there: a version that can be read */
+  bool known; /* its numbers could be read */
   struct tcm_stats stats;
   uint64_t resident;
 };
 
 static struct row *rows;
 static size_t nrows;
-static size_t barred; /* processes that may not be looked at */
+static size_t barred; /* processes without read permission */
 
 static struct row *
 add_row(const struct target *target)

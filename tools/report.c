@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One page for a browser: report.html with its data filled in, see page.h.
+ * Writes one page for a browser: report.html with its data, see page.h.
  *
- *     data:         document   as --json writes it
+ *     data:         document   as written by --json
  *                   verdict    cause, diagnosis, action
  *                   samples    readings over --seconds
  *                   profile    see flame.js
  *                   map        tiles: address, pages by kind, cells
  *
- * A cell is a letter for its kind, the number of its class, a colon and the
- * blocks in use on it, an asterisk and how often it repeats: "f9:3*2".
+ * A cell is the letter of its kind, the number of its class, a colon and the
+ * number of blocks in use on it, an asterisk and its repeat count: "f9:3*2".
  */
 #include "look.h"
 #include "page.h"
@@ -19,25 +19,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes that the cells may take: a page under 5 MiB opens at once. */
+/* Maximum bytes of the cells: a page under 5 MiB opens at once. */
 #define CELLS_MAX ((size_t)3 << 20)
-/* Tiles of more huge pages than this are joined. */
+/* Maximum number of tiles; with more huge pages, a tile shows several. */
 #define TILES_MAX ((size_t)16 << 10)
 #define SAMPLES_MAX 128
-/* Bytes from sample to sample that cost a process next to nothing. */
+/* Bytes between samples, at a negligible cost for the process. */
 #define MEAN_ADVISED 524288
 
 enum detail { DETAIL_COUNTS, DETAIL_KINDS, DETAIL_ALL };
 
-/* The map, as it is written.  All fields: [owner thread] */
+/* The map while it is written.  All fields: [owner thread] */
 struct map {
   char *text;
   size_t length, room;
   enum detail detail;
   bool failed;     /* no memory, or too much text for this detail */
-  size_t joined;   /* huge pages a tile */
-  size_t filled;   /* of the tile that is open */
-  uintptr_t start; /* of that */
+  size_t joined;   /* huge pages per tile */
+  size_t filled;   /* huge pages in the open tile */
+  uintptr_t start; /* address of that tile */
   uint64_t counts[PAGE_KINDS];
 };
 
@@ -99,7 +99,7 @@ append_cells(struct map *map, const struct cell *cells)
   }
 }
 
-/* Writes the tile that is open, if there is one. */
+/* Writes the open tile, if there is one. */
 static void
 close_tile(struct map *map, const struct cell *cells)
 {
@@ -125,7 +125,7 @@ close_tile(struct map *map, const struct cell *cells)
     map->failed = true;
 }
 
-/* Huge pages that were never used are left out. */
+/* Adds a huge page to the map, unless it was never used. */
 static void
 add_huge(void *to, uintptr_t start, const struct cell cells[HUGE_PAGE_PAGES])
 {
@@ -144,7 +144,7 @@ add_huge(void *to, uintptr_t start, const struct cell cells[HUGE_PAGE_PAGES])
     close_tile(map, cells);
 }
 
-/* With as much detail as fits. */
+/* Makes the map with as much detail as fits. */
 static int
 map_read(const struct target *target, struct look *look, struct map *map)
 {
@@ -225,7 +225,7 @@ put_map(const struct map *map, const struct page_view *pages)
   printf("],\"tiles\":[\n%s]}}", map->text == NULL ? "" : map->text);
 }
 
-/* What the page is made of.  All fields: [const] */
+/* The contents of the page.  All fields: [const] */
 struct page_data {
   const struct look *look;
   const struct map *map;
@@ -233,7 +233,7 @@ struct page_data {
   const char *document;
   struct verdict verdict;
   struct profile_view profile;
-  struct symbols *symbols; /* NULL: there is no profile, and why */
+  struct symbols *symbols; /* NULL: no profile, and @no_profile says why */
   char no_profile[200];
 };
 
@@ -259,7 +259,7 @@ put_data(const void *from)
   put_map(data->map, &data->look->pages);
 }
 
-/* The profile, if samples are taken; otherwise how to have some. */
+/* Reads the profile if samples are taken; otherwise writes how to start. */
 static enum status
 find_profile(struct target *target, struct page_data *data)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Requests: the only writes of tcm-stat into a process, see
+ * Requests: the only writes of tcm-stat to a process, see
  * lib/observe/stats_page.h.
  */
 #include "look.h"
@@ -16,7 +16,7 @@
 
 #define PAUSE_NS 5000000
 
-/* A number that no other request has; never 0. */
+/* Returns a unique number for a request; never 0. */
 static uint64_t
 make_id(void)
 {
@@ -40,7 +40,7 @@ request_read(const struct target *target, struct stats_request *request)
   return target_read(target, request_place(target), request, sizeof *request);
 }
 
-/* Writes the numbers first, and what makes them a request last. */
+/* Writes the parameters first, and last the number that makes it a request. */
 static int
 request_write(const struct target *target, const struct stats_request *request,
               uint64_t id)
@@ -55,7 +55,7 @@ request_write(const struct target *target, const struct stats_request *request,
              : target_write(target, request_place(target), &id, sizeof id);
 }
 
-/* Waits for the answer: 0, 1 when the time is over, or a negative errno. */
+/* Waits for the answer: 0, 1 on timeout, or a negative errno. */
 static int
 request_wait(const struct target *target, uint64_t id, int64_t *result)
 {
@@ -119,7 +119,7 @@ check_target(const struct target *target)
   return STATUS_OK;
 }
 
-/* tcm's own thread hears a request in an idle process, if there is one. */
+/* In an idle process, only the background thread can serve a request. */
 static enum status
 say_waits(struct target *target, bool other)
 {
@@ -145,7 +145,7 @@ say_waits(struct target *target, bool other)
   return STATUS_WAITS;
 }
 
-/* Asks and waits; the answer is in *@result. */
+/* Sends a request and waits for the answer in *@result. */
 static enum status
 ask(struct target *target, struct stats_request *request, int64_t *result)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A map of the heap: a letter for each huge page, or for each page.
+ * Draws a map of the heap: a letter for each huge page, or for each page.
  */
 #include "look.h"
 
@@ -11,7 +11,7 @@
 
 #define COLUMNS 64
 
-/* How many huge pages there are of each kind. */
+/* Number of huge pages of each kind. */
 struct tally_of_pages {
   uint64_t full, part, idle, returned, unused;
   uint64_t used_pages, idle_pages;
@@ -84,7 +84,7 @@ count_idle(const struct huge_page *huge)
   return n;
 }
 
-/* The letter of a huge page, which is counted too. */
+/* Returns the letter of a huge page, and counts the huge page. */
 static char
 letter_of(const struct tables *t, size_t h, struct tally_of_pages *tally)
 {
@@ -119,7 +119,7 @@ letter_of(const struct tables *t, size_t h, struct tally_of_pages *tally)
   return ' ';
 }
 
-/* The letter of a page of a huge page. */
+/* The letter of one page in a huge page. */
 static char
 letter_of_page(const struct tables *t, size_t h, size_t page)
 {
@@ -138,7 +138,7 @@ put_row(uintptr_t address, const char *letters)
   printf("%#14" PRIxPTR " |%s\n", address, letters);
 }
 
-/* Page by page; consecutive huge pages of one letter share a row. */
+/* Prints the pages of a huge page, one letter each. */
 static void
 put_pages(const struct arena *arena, const struct tables *t, size_t h)
 {
@@ -223,7 +223,7 @@ show_spans(struct target *target)
       put_arena(&heap.arenas[i].arena, &tables, &tally);
     else if (error != -EFAULT || !target_is_same(target))
       status = target_failed(target, error);
-    /* Otherwise the arena went away while it was read. */
+    /* Otherwise the arena was removed while it was read. */
     tables_free(&tables);
   }
   if (status == STATUS_OK) {

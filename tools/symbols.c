@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names of addresses: from the files of the target, by elfutils' libdw, which
- * finds functions that were inlined, separate debug files, and debuginfod where
- * the system has it.  Without libdw, or where a file has no names, a place is
- * given as file and offset.
+ * Finds names for addresses.  elfutils' libdw reads them from the files of the
+ * target; it knows inlined functions, separate debug files, and debuginfod if
+ * the system has it.  Without libdw, or if a file has no names, the result is
+ * the file and an offset.
  */
 #include "profile.h"
 
@@ -52,7 +52,7 @@ copy_text(const char *text)
   return copy;
 }
 
-/* Rust adds a number to each name. */
+/* Removes the hash that Rust adds to each name. */
 static void
 cut_rust_hash(char *name)
 {
@@ -63,7 +63,7 @@ cut_rust_hash(char *name)
     name[length - 19] = '\0';
 }
 
-/* As the source has it; the caller frees it. */
+/* The name as in the source; the caller frees it. */
 __attribute__((unused)) static char *
 readable_name(struct symbols *symbols, const char *name)
 {
@@ -80,7 +80,7 @@ readable_name(struct symbols *symbols, const char *name)
 }
 
 /* ---- Without debug information ----------------------------------------- */
-/* "file+0x123". */
+/* Returns "file+0x123". */
 static char *
 place_by_maps(const struct mappings *mappings, uintptr_t pc)
 {
@@ -98,8 +98,8 @@ place_by_maps(const struct mappings *mappings, uintptr_t pc)
 }
 
 #ifdef HAVE_LIBDW
-/* ---- With it ------------------------------------------------------------ */
-/* The file as the target sees it, which may live in another root. */
+/* ---- With debug information ---------------------------------------------- */
+/* Opens the file that the target sees, whose root directory may differ. */
 static int
 find_elf(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
          char **file, Elf **elf)
@@ -139,7 +139,7 @@ set_data(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr start,
   return DWARF_CB_OK;
 }
 
-/* Whether the file that was mapped is still there, as it was. */
+/* Whether the mapped file is still there, unchanged. */
 static bool
 is_here(const struct mapping *mapping)
 {
@@ -158,7 +158,7 @@ is_here(const struct mapping *mapping)
   return text[0] != '\0' && strcmp(text, mapping->build_id) == 0;
 }
 
-/* Whether libdw found the file, here or by its build-id elsewhere. */
+/* Whether libdw found the file, at its path or by its build-id. */
 static bool
 has_file(const struct symbols *symbols, const struct mapping *mapping)
 {
@@ -174,7 +174,7 @@ has_file(const struct symbols *symbols, const struct mapping *mapping)
   return file != NULL || is_here(mapping);
 }
 
-/* One line names the files whose functions will have no names. */
+/* Reports, in one line, the files whose functions will have no names. */
 static void
 tell_missing(const struct symbols *symbols)
 {
@@ -197,8 +197,7 @@ tell_missing(const struct symbols *symbols)
              strchr(text, ',') == NULL ? "is" : "are");
 }
 
-/* Files are looked for at the paths that the process saw, and by their
- * build-ids. */
+/* libdw looks for files at the paths that the process used, and by build-id. */
 static void
 dwfl_open_core(struct symbols *symbols)
 {
@@ -246,7 +245,7 @@ add_name(struct symbols *symbols, struct names *names, const char *name)
     names->name[names->count++] = readable_name(symbols, name);
 }
 
-/* The name of a function for linkers, since it has the arguments' types. */
+/* The linkage name of a function if it has one: that has the argument types. */
 static const char *
 die_name(Dwarf_Die *die)
 {
@@ -257,7 +256,7 @@ die_name(Dwarf_Die *die)
   return name != NULL ? name : dwarf_diename(die);
 }
 
-/* Functions that were inlined where the code at @pc stands. */
+/* Adds the functions that were inlined at @pc. */
 static void
 add_inlined(struct symbols *symbols, Dwfl_Module *module, uintptr_t pc,
             struct names *names)
@@ -318,9 +317,8 @@ find_by_dwfl(struct symbols *symbols, uintptr_t pc, struct names *names)
 }
 #endif
 
-/* ---- For all ------------------------------------------------------------- */
-/* The runtime of C++ is asked for only when it is needed: what has such names
- * mostly has it too. */
+/* ---- In general ---------------------------------------------------------- */
+/* libstdc++ is opened at run time: a system with C++ names usually has it. */
 struct symbols *
 symbols_open(const struct target *target)
 {
@@ -383,7 +381,7 @@ symbols_find(struct symbols *symbols, uintptr_t pc)
   symbol->pc = pc;
   symbol->next = *bucket;
   *bucket = symbol;
-  /* A return address lies behind the call. */
+  /* A return address is after the call. */
   symbol->names.found = find_by_dwfl(symbols, pc - 1, &symbol->names);
   if (!symbol->names.found)
     symbol->names.name[symbol->names.count++] =
@@ -414,10 +412,10 @@ symbols_is_allocator(const char *name)
          strstr(name, " std::") < strchr(name, '(');
 }
 
-/* Longest end of a name behind "alloc" that still makes a wrapper of it. */
+/* Maximum number of characters after "alloc" in the name of a wrapper. */
 #define WRAPPER_END_MAX 8
 
-/* Whether a function is a program's own malloc, by its name: zmalloc_usable,
+/* Whether a function has the name of a program's own malloc: zmalloc_usable,
  * g_malloc0, MemoryContextAlloc; but not allocate_session. */
 static bool
 is_wrapper(const char *name)
@@ -433,7 +431,7 @@ is_wrapper(const char *name)
   return false;
 }
 
-/* "f (file:line)"; the line of a call, so of the frame that is not inlined. */
+/* Writes "f (file:line)"; only the innermost name of an address has a line. */
 static void
 put_frame(const struct names *names, unsigned k, const char *wrapper,
           char *text, size_t size)
@@ -446,8 +444,8 @@ put_frame(const struct names *names, unsigned k, const char *wrapper,
            wrapper == NULL ? "" : ", through ", wrapper == NULL ? "" : wrapper);
 }
 
-/* The first frame that is no wrapper, and the innermost wrapper; that alone if
- * there is nothing else. */
+/* Writes the first frame that is not a wrapper, and the innermost wrapper; only
+ * that wrapper if there is no such frame. */
 void
 symbols_culprit(struct symbols *symbols, const struct stack_view *stack,
                 char *text, size_t size)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tables of classes and of threads.
+ * Prints the tables of size classes and of threads.
  */
 #include "tcm-stat.h"
 
@@ -20,12 +20,12 @@ put_notice(const struct view *view)
     printf("The process did not stand still: approximate.\n");
 }
 
-/* What the classes take and hold, together. */
+/* Sums over all classes. */
 struct class_sum {
   uint64_t spans, bytes, live;
 };
 
-/* Of the memory of the class's spans, the bytes that no block in use needs. */
+/* Bytes of memory in the class's spans that blocks in use do not need. */
 static uint64_t
 waste(const struct class_stats *s)
 {
@@ -43,7 +43,7 @@ by_waste(const void *a, const void *b)
   return (x < y) - (x > y);
 }
 
-/* How much of the class's memory is in use, of eight letters. */
+/* Draws how much of the class's memory is in use, with eight letters. */
 static void
 put_bar(const struct class_stats *s)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A live process, through process_vm_readv(2) and /proc/PID/maps.  No file of
- * the process is opened, so it may live in another mount namespace, and its
- * library may have been replaced or deleted meanwhile.
+ * Reads a live process through process_vm_readv(2) and /proc/PID/maps.  Opens
+ * no file of the process, so the process may be in another mount namespace, and
+ * its library may have been replaced or deleted.
  */
 #include "tcm-stat.h"
 
@@ -12,9 +12,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Pieces that one call reads. */
+/* Pieces read by one call. */
 #define PIECES_MAX 32
-/* Larger mappings of files are not the data of a library. */
+/* A larger mapping of a file is not the data segment of a library. */
 #define MAPPING_MAX ((size_t)256 << 20)
 #define CHUNK ((size_t)1 << 20)
 
@@ -187,7 +187,7 @@ try_page(struct target *target, uintptr_t address)
   if (target_read(target, address, &page, sizeof page) != 0 ||
       !page_is_sound(&page, address))
     return false;
-  /* A program may hold two, linked and preloaded; one of them serves it. */
+  /* A program may have tcm twice, linked and preloaded; only one is used. */
   if (target->page.self == 0 || (page.started && !target->page.started))
     target->page = page;
   if (target->page.self == 0)
@@ -195,7 +195,7 @@ try_page(struct target *target, uintptr_t address)
   return true;
 }
 
-/* Looks through one mapping; 0, or the negative errno of the first read. */
+/* Searches one mapping; 0, or the negative errno of the first failed read. */
 static int
 search_mapping(struct target *target, uintptr_t start, uintptr_t end)
 {
@@ -215,7 +215,7 @@ search_mapping(struct target *target, uintptr_t start, uintptr_t end)
   return error;
 }
 
-/* The page lies in initialised data, so in a private writable mapping of a
+/* The page is initialized data, so it is in a private writable mapping of a
  * file. */
 static int
 search_process(struct target *target)
@@ -234,7 +234,7 @@ search_process(struct target *target)
         end - start > MAPPING_MAX)
       continue;
     first = search_mapping(target, start, end);
-    /* One that went away meanwhile is none. */
+    /* A mapping that disappeared meanwhile is not an error. */
     if (first == -EPERM || first == -ESRCH || first == -ENOSYS)
       error = first;
   }
@@ -244,7 +244,7 @@ search_process(struct target *target)
   return target->page.self != 0 ? 0 : error;
 }
 
-/* Names a library of another version, if it has a name there. */
+/* Reports a library of another version, by its version if that is known. */
 static enum status
 check_version(const struct target *target)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tcm-run(1): runs one program on tcm.
+ * tcm-run(1): runs one program with tcm.
  *
- * The library goes before what LD_PRELOAD holds already.  A program that brings
- * an allocator of its own, under a sanitizer, and one that the loader preloads
- * nothing into, static or set-user-ID, are refused with a sentence: silence
- * would look like success.
+ * The library is put before the other entries of LD_PRELOAD.  Two kinds of
+ * programs are refused with a message, since silence would look like success:
+ * those with a sanitizer's allocator, and those into which the loader preloads
+ * nothing, static or set-user-ID.
  */
 #include "config.h"
 
@@ -28,7 +28,7 @@
 #include "base/options.h"
 #include "value.h"
 
-/* As env(1) and timeout(1) end. */
+/* Exit status as of env(1) and timeout(1). */
 enum { STATUS_FAILED = 125, STATUS_CANNOT_RUN = 126, STATUS_NOT_FOUND = 127 };
 
 #define LIBRARY_NAME "libtcm.so.0"
@@ -101,7 +101,7 @@ set_option_variable(const char *name, const char *value)
   set_variable(variable, value);
 }
 
-/* Whether the option is a path; then it is set. */
+/* Sets an option that is a path; false if it is not one. */
 static bool
 set_text_option(const char *assignment)
 {
@@ -121,8 +121,8 @@ set_text_option(const char *assignment)
   return false;
 }
 
-/* Puts an option into the environment after it checks the range, so that an
- * invalid value gives one message here and not one from each process. */
+/* Checks the range of an option and puts it into the environment.  An invalid
+ * value then gives one message here and not one from each process. */
 static void
 set_option(const char *assignment)
 {
@@ -149,8 +149,8 @@ set_option(const char *assignment)
 
 /* ---- The library ------------------------------------------------------------- */
 
-/* In a folder that the loader searches by itself the bare name will do, which
- * fits programs of each word size. */
+/* In a directory that the loader searches by default, the file name alone is
+ * enough, and it fits programs of each word size. */
 static const char *
 installed_library(void)
 {
@@ -214,8 +214,8 @@ find_program(const char *name)
   return NULL;
 }
 
-/* What the file says of itself.  Anything else than a 64-bit ELF file of this
- * byte order is left to the kernel. */
+/* The program's file.  A file that is not 64-bit ELF of this byte order is left
+ * to the kernel. */
 struct image {
   const char *bytes;
   size_t size;
@@ -248,8 +248,8 @@ image_has(const struct image *image, uint32_t type)
   return false;
 }
 
-/* Whether the image names the entry of a sanitizer: as a library that it needs,
- * or linked in. */
+/* The sanitizer whose entry point the image names, as needed from a library or
+ * linked in; NULL if there is none. */
 static const char *
 image_sanitizer(const struct image *image)
 {
@@ -299,7 +299,7 @@ check_program(const char *name)
   if (file == NULL)
     fail(STATUS_NOT_FOUND, "%s: not found", name);
   fd = open(file, O_RDONLY | O_CLOEXEC);
-  /* What can be run but not read is run. */
+  /* A file that is executable but not readable is run unchecked. */
   if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
     bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes != MAP_FAILED) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The live screen: what is known of the processes, and keys.
+ * The live screen: the state of the processes, and the keys.
  */
 #include "top.h"
 
@@ -12,10 +12,10 @@
 
 #include "names.h"
 
-/* Seconds between two searches for new processes: each one reads the data of
- * all libraries of a process that does not run tcm. */
+/* Seconds between two searches for new processes: a search reads the data of
+ * all libraries of each process that does not run tcm. */
 #define SEARCH_SECONDS 5
-/* Milliseconds that a key is waited for before the clock is looked at. */
+/* Milliseconds to wait for a key before checking the time. */
 #define KEY_MS 100
 #define KEY_ESCAPE 27
 
@@ -109,7 +109,7 @@ resident_of(const struct process *process)
   return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Takes a sample; false if the process is no more. */
+/* Takes a sample; false if the process has ended. */
 static bool
 sample_process(struct process *process)
 {
@@ -224,7 +224,7 @@ sample_all(struct top *top, const char *only)
 
 /* ---- Keys ------------------------------------------------------------------------ */
 
-/* Selects the process that is @by rows further down the list. */
+/* Moves the selection @by rows down the list. */
 static void
 move_selection(struct top *top, long by)
 {
@@ -263,7 +263,7 @@ type_filter(struct top *top, int key)
   move_selection(top, 0);
 }
 
-/* Keys of the list of processes, as those of top(1). */
+/* Handles a key in the list of processes; the keys are those of top(1). */
 static void
 list_key(struct top *top, int key)
 {
@@ -309,7 +309,7 @@ change_interval(struct top *top, bool slower)
     top->interval = 60;
 }
 
-/* False to end. */
+/* Handles a key; false to quit. */
 static bool
 take_key(struct top *top, int key)
 {
@@ -378,7 +378,7 @@ show_top(const char *pid)
     return STATUS_USAGE;
   }
   settings.quiet = true;
-  /* The screen does not wait for names from the network. */
+  /* Do not let the screen wait for names from the network. */
   unsetenv("DEBUGINFOD_URLS");
   cbreak();
   noecho();

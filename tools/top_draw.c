@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The screens of tcm-stat top: letters and colors, so that both a terminal
- * without colors and one without other characters shows all.
+ * Draws the screens of tcm-stat top with letters and colors, so that a terminal
+ * without colors, or with ASCII only, shows everything.
  */
 #include "top.h"
 
@@ -35,7 +35,7 @@ top_colors(void)
   }
 }
 
-/* Text at a place, cut at the edge. */
+/* Writes text at a position, cut at the edge. */
 static void
 put(int y, int x, const char *text)
 {
@@ -78,7 +78,7 @@ put_foot(const struct top *top, const char *keys)
 /* ---- All processes ------------------------------------------------------------- */
 static const int widths[TOP_COLUMNS] = {7, 10, 10, 10, 10, 10, 8, 8, 0};
 
-/* Narrow screens lose columns from the right, but not the command. */
+/* Narrow screens drop columns from the right, but never the command. */
 static bool
 has_column(unsigned column)
 {
@@ -181,7 +181,7 @@ draw_list(struct top *top)
 
 /* ---- One process ------------------------------------------------------------------ */
 
-/* Bars over time, the newest at the right. */
+/* Draws bars over time, the newest at the right. */
 static void
 draw_chart(const struct process *process, int y, int height)
 {
@@ -211,7 +211,7 @@ draw_chart(const struct process *process, int y, int height)
   }
 }
 
-/* The parts with their sizes, as many a row as fit; rows used. */
+/* Draws the parts with their sizes; returns the number of rows used. */
 static int
 draw_legend(const struct process *process, int y)
 {
@@ -283,7 +283,7 @@ draw_classes(const struct top *top, const struct process *process, int y)
   }
 }
 
-/* Rows used. */
+/* Returns the number of rows used. */
 static int
 draw_profile(const struct top_profile *profile, int y)
 {

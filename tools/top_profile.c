@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The heap profile on the screen of one process: the stacks that hold most.
- * Names are looked up for these alone, and stay known.
+ * Names are looked up for these stacks only, and are cached.
  */
 #include "top.h"
 #include "profile.h"
@@ -10,7 +10,7 @@
 
 #define PROFILE_SECONDS 5
 
-/* Keeps the stack among the heaviest, which are in order. */
+/* Inserts the stack into the sorted list of the heaviest, if it is one. */
 static void
 insert(const struct stack_view *most[STACKS], const struct stack_view *stack)
 {
@@ -24,7 +24,7 @@ insert(const struct stack_view *most[STACKS], const struct stack_view *stack)
     }
 }
 
-/* Whatever a name holds, it stays in its row. */
+/* Replaces control characters, so that a name stays in its row. */
 static void
 take_name(struct top_profile *profile, const struct stack_view *stack,
           char *name)

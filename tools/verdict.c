@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is the matter, and what to do about it: the first cause that applies, in
- * the order of what a person must know first.
+ * Diagnosis and action: the first cause that applies, the most urgent first.
  *
- * Rejected: a list of all causes.  Who does not know allocators cannot choose
- * from it; the tables below the verdict have the rest.
+ * Rejected: a list of all causes.  A person who does not know allocators cannot
+ * choose from it; the tables below the verdict have the rest.
  */
 #include "look.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-/* A part of the heap is the matter from a fifth of it on, and from this on. */
+/* A part of the heap is a cause if it is at least a fifth of it, and this. */
 #define MUCH_MIN ((uint64_t)1 << 20)
-/* Growth that is less in a look may be a few spans of a program at rest. */
+/* Less growth than this may be a few spans of a program with steady use. */
 #define GROWTH_MIN ((uint64_t)64 << 10)
-/* Memory outside is the matter where it exceeds the heap, and this. */
+/* Memory outside of the heap is a cause if it exceeds the heap and this. */
 #define OUTSIDE_MIN ((uint64_t)16 << 20)
-/* Code and libraries of large programs take as much as this. */
+/* Code and libraries of large programs take up to this. */
 #define FILES_MIN ((uint64_t)256 << 20)
-/* A fault takes about two microseconds: these take a hundredth of a
- * processor; and so do slow paths, at a tenth of a microsecond. */
+/* Per second.  Each uses 1 % of a processor: a fault takes about 2 us, a slow
+ * path about 0.1 us. */
 #define FAULTS_MANY 5000.0
 #define SLOW_PATHS_MANY 100000.0
 #define LIMIT_CLOSE 0.9
@@ -29,13 +28,13 @@ const char *const cause_names[CAUSES] = {"limit",  "growth",     "outside",
                                          "churn",  "goes_back",  "fragmented",
                                          "caches", "huge_block", "none"};
 
-/* What the sentences are about.  All fields: [const] */
+/* The facts that the sentences use.  All fields: [const] */
 struct facts {
   const struct target *target;
   const struct look *look;
   const struct tcm_stats *s;
-  uint64_t backed; /* bytes that the heap holds */
-  uint64_t much;   /* from this on, a part of it is the matter */
+  uint64_t backed; /* bytes of the heap not returned to the OS */
+  uint64_t much;   /* a part of the heap of this size is a cause */
 };
 
 static uint64_t
@@ -107,7 +106,7 @@ limit_is_close(const struct facts *f, struct verdict *verdict)
 
 /* ---- Growth -------------------------------------------------------------------- */
 
-/* The class that grew most, 0 for large blocks, and by how much. */
+/* The class that grew most, or 0 for large blocks; sets by how much. */
 static unsigned
 find_growth(const struct facts *f, uint64_t *grown)
 {
@@ -276,7 +275,7 @@ say_fragmented(const struct facts *f, uint64_t free_bytes,
            size_text(a, parts[most] & ~(uint64_t)(PAGE_SIZE - 1)));
 }
 
-/* Threads whose caches did nothing between the readings. */
+/* Number of threads whose caches did not change between the readings. */
 static size_t
 count_idle(const struct look *look)
 {
@@ -315,7 +314,7 @@ say_caches(const struct facts *f, struct verdict *verdict)
            "TCM_THREAD_CACHE_BYTES=64K.");
 }
 
-/* The largest part of what is free, if it is much. */
+/* Reports the largest part of the free memory, if it is large enough. */
 static bool
 much_is_free(const struct facts *f, struct verdict *verdict)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All numbers out of a target, in the way that lib/observe/stats_raw.h says:
- * the shared ones, the thread caches, and the shared ones again.
+ * Reads all numbers from a target, in the order that lib/observe/stats_raw.h
+ * requires: the shared ones, the thread caches, and the shared ones again.
  */
 #include "tcm-stat.h"
 
@@ -10,9 +10,9 @@
 #include <string.h>
 #include <time.h>
 
-/* A busy target moves while it is read; so often it is read again. */
+/* Maximum number of attempts: a busy target changes while it is read. */
 #define LOOKS 60
-/* More caches than a kernel has threads are no list but a torn one. */
+/* A list of more caches than a kernel has threads was changed while read. */
 #define CACHES_MAX ((size_t)1 << 22)
 
 const char *const option_names[OPTION_COUNT] = {
@@ -28,7 +28,7 @@ const bool option_is_fixed[OPTION_COUNT] = {
 const char *const option_sources[SOURCE_COUNT] = {
     "default", "environment", "api", "request", "container"};
 
-/* What is read in one call. */
+/* The numbers read in one call. */
 struct shared_copy {
   struct stats_page page;
   struct central_list central[SIZE_CLASS_COUNT];
@@ -98,7 +98,7 @@ shared_count(const struct shared_copy *copy, struct raw_shared *raw)
 
 /* ---- Thread caches --------------------------------------------------------- */
 
-/* Adds what one cache holds; false if it was changed while it was read. */
+/* Adds the contents of one cache; false if it was changed while it was read. */
 static bool
 cache_count(const struct cache_owner *owner, struct raw_threads *raw,
             struct thread_view *thread)
@@ -140,7 +140,7 @@ threads_grow(struct view *view)
   return more != NULL;
 }
 
-/* Follows the list of caches.  False if it led astray: it was changed. */
+/* Follows the list of caches; false if it was changed while it was read. */
 static bool
 threads_read(const struct target *target, struct view *view,
              const struct cache_registry *registry)
@@ -170,7 +170,7 @@ threads_read(const struct target *target, struct view *view,
 
 /* ---- Options ------------------------------------------------------------------ */
 
-/* Before the heap is up the defaults hold. */
+/* Before the heap is initialized, the defaults apply. */
 static int
 options_read(const struct target *target, struct view *view)
 {
@@ -208,8 +208,8 @@ pause_shortly(unsigned look)
     nanosleep(&time, NULL);
 }
 
-/* What the process counts by thread belongs to the same events as what stands
- * in the page. */
+/* Adds the counts that the process keeps by thread to the same events in the
+ * page. */
 static void
 page_add_traffic(struct stats_page *page, const struct cache_traffic *traffic)
 {
@@ -218,7 +218,8 @@ page_add_traffic(struct stats_page *page, const struct cache_traffic *traffic)
   page->large_mallocs += traffic->large_mallocs;
 }
 
-/* One look; *@sound if its numbers fit together, *@exact if nothing moved. */
+/* Reads once; sets *@sound if the numbers are consistent, *@exact if none
+ * changed. */
 static int
 look_once(const struct target *target, struct view *view, bool *sound,
           bool *exact)
@@ -245,7 +246,7 @@ look_once(const struct target *target, struct view *view, bool *sound,
   return 0;
 }
 
-/* Looks until nothing moved; at last is content with what fits together. */
+/* Reads until nothing changes; after LOOKS attempts, consistent is enough. */
 static int
 look(const struct target *target, struct view *view)
 {
@@ -267,8 +268,8 @@ look(const struct target *target, struct view *view)
   return 0;
 }
 
-/* The name of a thread; its number is that of its own namespace, so the
- * directory of that number may be another's: then it stays without one. */
+/* Reads the name of a thread.  The thread's number is from its own PID
+ * namespace; if there is no thread of that number here, the name stays empty. */
 static void
 thread_name(const struct target *target, struct thread_view *thread)
 {
@@ -319,7 +320,7 @@ view_free(struct view *view)
 }
 
 /* The fast path counts nothing.  With the option "check" there is no fast path,
- * so that each allocation is counted where it is served. */
+ * so each allocation is counted. */
 uint64_t
 view_allocations(const struct view *view, bool *exact)
 {

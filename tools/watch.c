@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A row for each interval, as vmstat(8) writes them: sizes as they are, events
- * by the second.
+ * Prints a row for each interval, as vmstat(8) does: current sizes, and events
+ * per second.
  */
 #include "look.h"
 
