@@ -14,7 +14,7 @@
 struct fault_view {
   const char *signal; /* "SIGSEGV" or "SIGBUS"; NULL if unknown */
   const char *access; /* "read" or "write"; "access" if unknown */
-  uintptr_t address;  /* the accessed one */
+  uintptr_t address;  /* the accessed address */
   uintptr_t pc;       /* of the instruction; 0 if unknown */
 };
 

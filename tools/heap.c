@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The arenas of the heap, and how much of them is resident.
+ * Finds the parts of the heap, and how much of them is resident.
  */
 #include "tcm-stat.h"
 

@@ -70,7 +70,7 @@ int pages_read(const struct target *target, const struct heap_view *heap,
 
 /* A hypothetical object in use, added to those that really are. */
 struct guest {
-  uintptr_t at; /* its address, where an object of its class can be */
+  uintptr_t at; /* its address: a place for an object of its class */
   unsigned class_id;
   size_t owner;  /* the caller's */
   double weight; /* the caller's */

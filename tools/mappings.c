@@ -148,7 +148,7 @@ read_headers(const struct target *target, struct mappings *mappings)
   }
 }
 
-/* ---- Where they are listed -------------------------------------------------- */
+/* ---- The list of mappings ------------------------------------------------ */
 static void
 read_maps(const struct target *target, struct mappings *mappings)
 {

@@ -163,7 +163,7 @@ span_is_sound(const union whole_span *whole, uintptr_t huge)
          s->nfree <= s->fresh;
 }
 
-/* What touches each page of a span. */
+/* What lies on each page of a span. */
 struct page_marks {
   uint16_t live[SPAN_MAX_PAGES];
   uint32_t live_bytes[SPAN_MAX_PAGES];

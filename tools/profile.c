@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Bytes between samples; short, since sampling is on for a few seconds only. */
+/* Bytes between samples; small, since sampling is on for a few seconds only. */
 #define MEAN_DEFAULT 65536
 #define SECONDS_DEFAULT 5
 

@@ -6,7 +6,7 @@
  *     profile_read.c     reads the stacks from the target
  *     mappings.c         addresses -> files
  *     symbols.c          addresses -> names
- *     profile_pinned.c   samples and pages -> who keeps free memory
+ *     profile_pinned.c   samples and pages -> which stacks pin free memory
  *     profile_tree.c     stacks -> a tree
  *     profile_text.c     tables, trees, collapsed stacks
  *     profile_html.c     a flame graph for a browser, see page.h
@@ -76,7 +76,7 @@ struct profile_sums profile_sum(const struct profile_view *view);
 enum status profile_pin(const struct target *target, struct profile_view *view);
 
 /* ---- Files ----------------------------------------------------------------- */
-/* Bytes of a build-id. */
+/* Maximum size of a build-id in bytes. */
 #define BUILD_ID_MAX 32
 
 struct mapping {

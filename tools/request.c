@@ -119,7 +119,8 @@ check_target(const struct target *target)
   return STATUS_OK;
 }
 
-/* In an idle process, only the background thread can serve a request. */
+/* Reports that a request waits, and why: in an idle process, only the
+ * background thread can serve it. */
 static enum status
 say_waits(struct target *target, bool other)
 {

@@ -99,7 +99,7 @@ place_by_maps(const struct mappings *mappings, uintptr_t pc)
 
 #ifdef HAVE_LIBDW
 /* ---- With debug information ---------------------------------------------- */
-/* Opens the file that the target sees, whose root directory may differ. */
+/* Opens the file as the target sees it; the target's root may differ. */
 static int
 find_elf(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
          char **file, Elf **elf)

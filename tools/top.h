@@ -7,8 +7,8 @@
  *     top_profile.c  which code holds the memory of one process
  *
  * Invariants
- *   Y1  while curses runs, only curses writes; the terminal is restored
- *       afterwards, after a signal too.
+ *   Y1  while curses runs, only curses writes to the terminal; the terminal is
+ *       restored afterwards, after a signal too.
  *   Y2  no row is wider than the screen, however narrow that is.
  */
 #ifndef TOOLS_TOP_H

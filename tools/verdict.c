@@ -10,11 +10,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* A part of the heap is a cause if it is at least a fifth of it, and this. */
+/* A part of the heap is a cause if it is at least a fifth of the heap, and at
+ * least this. */
 #define MUCH_MIN ((uint64_t)1 << 20)
 /* Less growth than this may be a few spans of a program with steady use. */
 #define GROWTH_MIN ((uint64_t)64 << 10)
-/* Memory outside of the heap is a cause if it exceeds the heap and this. */
+/* Memory outside of the heap is a cause if it is more than the heap, and at
+ * least this. */
 #define OUTSIDE_MIN ((uint64_t)16 << 20)
 /* Code and libraries of large programs take up to this. */
 #define FILES_MIN ((uint64_t)256 << 20)

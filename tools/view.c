@@ -208,8 +208,7 @@ pause_shortly(unsigned look)
     nanosleep(&time, NULL);
 }
 
-/* Adds the counts that the process keeps by thread to the same events in the
- * page. */
+/* Adds the counts kept by thread to those of the same events in the page. */
 static void
 page_add_traffic(struct stats_page *page, const struct cache_traffic *traffic)
 {
@@ -269,7 +268,7 @@ look(const struct target *target, struct view *view)
 }
 
 /* Reads the name of a thread.  The thread's number is from its own PID
- * namespace; if there is no thread of that number here, the name stays empty. */
+ * namespace; if no thread has that number here, the name stays empty. */
 static void
 thread_name(const struct target *target, struct thread_view *thread)
 {
