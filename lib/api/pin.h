@@ -7,8 +7,8 @@
  * tcm's code runs at the end of each thread that allocated, at a fork, and in
  * the thread that returns memory.  A module may be closed long before that.
  *
- * Cost: a walk over some thirty entries; for a module also two calls of the
- * loader.
+ * Cost: a walk over some thirty entries; for a module also three calls of
+ * the loader.
  */
 #ifndef TCM_API_PIN_H
 #define TCM_API_PIN_H

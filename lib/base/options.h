@@ -9,8 +9,8 @@
  *   O2  fixed options do not change after tcmi_options_init(); they have their
  *       own page, which then becomes read-only.
  *   O3  the environment is ignored if the program is privileged.
- *   O4  an invalid value or an unknown TCM_ name causes one line of output; it
- *       never prevents the start.
+ *   O4  an invalid value, or a name much like that of an option, causes one
+ *       line of output; it never prevents the start.
  *   O5  a path is a copy, because programs overwrite their environment.
  *
  * Locking: none; values are single words, read and written in relaxed order.

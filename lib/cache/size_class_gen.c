@@ -10,7 +10,7 @@
  * and waste at most 3.5 % at the end.  Two, because each span costs a
  * descriptor and two list operations.
  *
- * Batches: what moves between the tiers at once, 64 objects or 16 KiB.
+ * Batches: what moves between the tiers at once, 64 objects or 32 KiB.
  *
  * The index of an object in its span is offset * inverse >> 32.  An object
  * begins at a place, in steps of 16 bytes, if the low 32 bits of place * factor
