@@ -76,8 +76,17 @@ struct row {
   char *room;      /* [lock: page heap] for chunks, or NULL */
 };
 
-/* For each leaf that is in a row, the head of the row. [lock: page heap] */
+/* For each leaf that is in a row, the head of the row.  The last leaf comes
+ * first: the OS places the heap at high addresses, so a small process writes to
+ * the end of the root and to the start of this array, which share a page.
+ * [lock: page heap] */
 static struct pagemap_leaf *heads[ROOT_LENGTH];
+
+static struct pagemap_leaf **
+head_of(size_t i)
+{
+  return &heads[ROOT_LENGTH - 1 - i];
+}
 
 /* Pagemap memory that the next block that moves may need. */
 static struct {
@@ -122,7 +131,7 @@ row_length(void)
 static bool
 is_missing(size_t i)
 {
-  return i < ROOT_LENGTH && heads[i] == NULL;
+  return i < ROOT_LENGTH && *head_of(i) == NULL;
 }
 
 /* Places a row at leaf @i and adjacent leaves that are in no row yet.  Returns
@@ -145,7 +154,7 @@ row_place(const struct row *row, size_t i, bool downwards)
       (end - first) * LEAF_PAGES, row->words};
   head->row_room = row->room;
   for (; first < end; first++)
-    heads[first] = head;
+    *head_of(first) = head;
   return head;
 }
 
@@ -167,7 +176,7 @@ spare_row_ensure(void)
 static struct pagemap_leaf *
 head_ensure(size_t i, bool for_arena)
 {
-  struct pagemap_leaf *head = heads[i];
+  struct pagemap_leaf *head = *head_of(i);
   struct row own;
 
   if (head != NULL)

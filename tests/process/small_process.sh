@@ -3,13 +3,13 @@
 # What a process pays that allocates one block, beside what it pays with libc's
 # own malloc: memory of its own, and page faults.  Means of many starts, since
 # the layout of an address space is random: a start takes a page more or less,
-# and each of two medians jumped by a page.
+# which moves a median.
 set -eu
 
 so=${TEST_RELEASE_SO:?}
 trivial=${TEST_BUILDDIR:?}/tests/bench/trivial
 starts=41
-private_max=66 # KiB more: 64, and three standard errors of the mean
+private_max=64 # KiB more
 faults_max=32  # more
 
 skip() {
