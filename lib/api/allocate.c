@@ -137,12 +137,14 @@ class_for(size_t align, size_t size)
 static NOINLINE void *
 allocate_sampled(size_t align, size_t size, bool zero)
 {
+  unsigned class_id;
   void *block;
 
   if (align > PTRDIFF_MAX || size > PTRDIFF_MAX - align)
     return NULL;
-  block = tcmi_profile_allocate(align, size, class_for(align, size), zero);
-  if (block != NULL)
+  class_id = class_for(align, size);
+  block = tcmi_profile_allocate(align, size, class_id, zero);
+  if (block != NULL && class_id != 0)
     stats_count_slow_malloc();
   return block;
 }

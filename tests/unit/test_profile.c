@@ -14,6 +14,7 @@
 #include "cache/cache_owner.h"
 #include "heap/large.h"
 #include "heap/pagemap.h"
+#include "observe/stats.h"
 #include "profile/profile.h"
 #include "profile/sample_math.h"
 #include "tcm.h"
@@ -670,6 +671,28 @@ START_TEST(on_and_off)
 }
 END_TEST
 
+static uint64_t
+slow_mallocs(void)
+{
+  return tcmi_stats_page.slow_mallocs +
+         owner_of(tcmi_thread_cache)->traffic.slow_mallocs;
+}
+
+/* A small sample counts like any block that the cache cannot serve. */
+START_TEST(small_samples_are_slow_mallocs)
+{
+  uint64_t before;
+
+  start(1, unit_seed());
+  before = slow_mallocs();
+  for (int i = 0; i < 100; i++) {
+    tcmi_free(tcmi_allocate(24));
+    tcmi_free(tcmi_allocate(MIB));
+  }
+  ck_assert_uint_eq(slow_mallocs(), before + 100);
+}
+END_TEST
+
 static bool learned;
 
 static void *
@@ -807,6 +830,7 @@ main(void)
   tcase_add_test(tests, lifetimes);
   tcase_add_test(tests, homes);
   tcase_add_test(tests, on_and_off);
+  tcase_add_test(tests, small_samples_are_slow_mallocs);
   tcase_add_test(tests, another_thread);
   tcase_add_test(tests, in_a_child);
   tcase_add_test(tests, what_is_written);
