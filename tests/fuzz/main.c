@@ -230,7 +230,7 @@ is_input(const struct dirent *entry)
 static void
 run_folder(const char *folder)
 {
-  long variants = harness_count(HARNESS_SLOW ? 30 : 150, 20000);
+  long variants = harness_count(TCM_SANITIZED ? 30 : 150, 20000);
   struct dirent **entries;
   int n = scandir(folder, &entries, is_input, alphasort), i;
   char path[PATH_MAX];

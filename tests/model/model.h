@@ -126,7 +126,7 @@ model_run(void (*run)(long), long seeds, long steps)
 {
   long i;
 
-  if (HARNESS_SLOW)
+  if (TCM_SANITIZED)
     steps /= 4;
   if (getenv("TEST_SEED") != NULL)
     seeds = 1;

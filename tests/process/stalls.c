@@ -24,7 +24,7 @@
 #define SIZE ((size_t)1 << 10)
 #define HEAP ((size_t)512 << 20)
 #define LIMIT_NS 1000000
-#define RUNS 6
+#define RUNS 3
 #define NEEDED_KIB (900L << 10)
 /* Memory is returned one to two seconds after its last use, at first. */
 #define CHURN_SECONDS 4

@@ -145,13 +145,6 @@ harness_is_long(void)
   return getenv("TEST_LONG") != NULL;
 }
 
-/* Whether this build is several times slower than others. */
-#ifdef TCM_EMULATED
-#define HARNESS_SLOW 1
-#else
-#define HARNESS_SLOW TCM_SANITIZED
-#endif
-
 /* @quick in an ordinary run, @thorough in a long one. */
 static HARNESS_UNUSED long
 harness_count(long quick, long thorough)
