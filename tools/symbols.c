@@ -420,14 +420,11 @@ symbols_is_allocator(const char *name)
 static bool
 is_wrapper(const char *name)
 {
-  size_t length = strcspn(name, "(<"), end = 0;
+  size_t length = strcspn(name, "(<");
 
-  while (end < length && end <= WRAPPER_END_MAX) {
-    if (length >= end + 5 &&
-        strncasecmp(name + length - end - 5, "alloc", 5) == 0)
+  for (size_t tail = 5; tail <= length && tail <= 5 + WRAPPER_END_MAX; tail++)
+    if (strncasecmp(name + length - tail, "alloc", 5) == 0)
       return true;
-    end++;
-  }
   return false;
 }
 
@@ -450,12 +447,11 @@ void
 symbols_culprit(struct symbols *symbols, const struct stack_view *stack,
                 char *text, size_t size)
 {
-  const struct names *names, *first = NULL;
   const char *wrapper = NULL;
 
   snprintf(text, size, "unknown code");
   for (uint32_t i = 0; i < stack->depth; i++) {
-    names = symbols_find(symbols, stack->pcs[i]);
+    const struct names *names = symbols_find(symbols, stack->pcs[i]);
     if (i == 0)
       snprintf(text, size, "%s", names->name[0]);
     for (unsigned k = 0; k < names->count; k++) {
@@ -465,8 +461,7 @@ symbols_culprit(struct symbols *symbols, const struct stack_view *stack,
         put_frame(names, k, wrapper, text, size);
         return;
       }
-      if (first == NULL) {
-        first = names;
+      if (wrapper == NULL) {
         wrapper = names->name[k];
         put_frame(names, k, NULL, text, size);
       }
