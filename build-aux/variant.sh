@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=sh
-# For the scripts in tests/variants, which read this file first: each builds one
-# more configuration in a folder of its own below ./build/variants and tests it.
-# A script exits with 0 for passed, 77 for skipped, anything else for failed;
-# build-aux/check-all runs every one that is there.
+# The scripts in tests/variants source this file first.  Each script builds and
+# tests another configuration in its own folder below ./build/variants.  It
+# exits with 0 for passed, 77 for skipped, anything else for failed.
+# build-aux/check-all runs all of them.
 set -eu
 
 name=$(basename "$0" .sh)
@@ -11,7 +11,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 here=$top/build/variants/$name
 jobs=${VARIANT_JOBS-2}
 
-# need PROGRAM... - skip the variant unless all are there.
+# need PROGRAM... - skip the variant unless all are installed.
 need()
 {
   for program in "$@"; do
@@ -23,7 +23,7 @@ need()
 }
 
 # configure_variant ARGUMENT... - enter the folder of the variant, configured
-# with these arguments.  One that was so already is kept.
+# with these arguments.  A folder already configured with them is kept.
 configure_variant()
 {
   mkdir -p "$here"
@@ -39,7 +39,7 @@ configure_variant()
 }
 
 # check_variant MAKE-ARGUMENT... - build and run "make check"; show the log of
-# each test that failed, and fail as well if no test passed at all.
+# each test that failed.  Fails also if no test passed.
 check_variant()
 {
   run_tests check "$@"
@@ -56,8 +56,8 @@ check_only()
   run_tests $logs
 }
 
-# show_results DIRECTORY - count the tests that passed below it in $passed; print
-# the logs of those that failed, and return 1 if there is one.
+# show_results DIRECTORY - set $passed to the number of tests below it that
+# passed; print the logs of those that failed, and return 1 if any failed.
 show_results()
 {
   passed=0

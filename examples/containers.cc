@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Containers of C++ with tcm's allocator, whatever malloc the program has:
+/* C++ containers with tcm's allocator, whatever malloc the program uses:
  *   c++ -std=c++17 containers.cc $(pkg-config --cflags --libs tcm) && ./a.out
  */
 #include <cstdio>

@@ -106,7 +106,7 @@ void *tcm_calloc(size_t count, size_t size) TCM_NOTHROW TCM_MALLOC
  * Cost: a block that keeps its size class keeps its address.  A large block
  *       grows and shrinks in place where possible; a very large one moves by
  *       remapping pages, not by copying.
- * Source: lib/api/reallocate.c; C17 7.22.3.5.  Since 0.1.
+ * Source: lib/front/reallocate.c; C17 7.22.3.5.  Since 0.1.
  */
 void *tcm_realloc(void *ptr, size_t size) TCM_NOTHROW
     TCM_ALLOC_SIZE(2) TCM_CHECK_RESULT;
@@ -116,7 +116,7 @@ void *tcm_realloc(void *ptr, size_t size) TCM_NOTHROW
  *
  * Returns: as tcm_realloc(); NULL with errno ENOMEM when the product
  *       overflows, and the old block is untouched.
- * Source: lib/api/reallocate.c; POSIX.1-2024 reallocarray().  Since 0.1.
+ * Source: lib/front/reallocate.c; POSIX.1-2024 reallocarray().  Since 0.1.
  */
 void *tcm_reallocarray(void *ptr, size_t count, size_t size) TCM_NOTHROW
     TCM_ALLOC_SIZE2(2, 3) TCM_CHECK_RESULT;

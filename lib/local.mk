@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The allocator, floor by floor, the ground first: a file uses its own floor and
-# those named before it.
+# The allocator, floor by floor from the bottom.  A file uses only its own floor
+# and those listed before it.
 
 tcm_base = \
 	lib/base/atomics.h \
@@ -83,10 +83,14 @@ tcm_cache = \
 	lib/cache/transfer_cache.h
 
 tcm_profile = \
+	lib/profile/guard_records.c \
+	lib/profile/guard_records.h \
 	lib/profile/guarded.c \
 	lib/profile/guarded.h \
 	lib/profile/profile.c \
 	lib/profile/profile.h \
+	lib/profile/profile_write.c \
+	lib/profile/profile_write.h \
 	lib/profile/sample_math.c \
 	lib/profile/sample_math.h \
 	lib/profile/unwind.c \
@@ -108,45 +112,51 @@ tcm_observe = \
 	lib/observe/stats_room.h \
 	lib/observe/stats_sum.c
 
+tcm_process = \
+	lib/process/background.c \
+	lib/process/background.h \
+	lib/process/cgroup_policy.c \
+	lib/process/cgroup_policy.h \
+	lib/process/fault.c \
+	lib/process/fault.h \
+	lib/process/fork.c \
+	lib/process/fork.h \
+	lib/process/lifecycle.c \
+	lib/process/lifecycle.h \
+	lib/process/pin.c \
+	lib/process/pin.h \
+	lib/process/profile_files.c \
+	lib/process/profile_files.h \
+	lib/process/release.c \
+	lib/process/release.h \
+	lib/process/request.c \
+	lib/process/request.h \
+	lib/process/rounds.c \
+	lib/process/rounds.h
+
+tcm_front = \
+	lib/front/allocate.c \
+	lib/front/allocate.h \
+	lib/front/block_check.c \
+	lib/front/block_check.h \
+	lib/front/guard.c \
+	lib/front/guard.h \
+	lib/front/heap_check.c \
+	lib/front/heap_check.h \
+	lib/front/raw.c \
+	lib/front/raw.h \
+	lib/front/reallocate.c \
+	lib/front/reallocate.h
+
 tcm_api = \
-	lib/api/allocate.c \
-	lib/api/allocate.h \
-	lib/api/background.c \
-	lib/api/background.h \
 	lib/api/batch.c \
-	lib/api/fault.c \
-	lib/api/fault.h \
-	lib/api/fork.c \
-	lib/api/fork.h \
-	lib/api/guard.c \
-	lib/api/guard.h \
-	lib/api/guard_records.c \
-	lib/api/guard_records.h \
-	lib/api/heap_check.c \
-	lib/api/heap_check.h \
-	lib/api/lifecycle.c \
-	lib/api/lifecycle.h \
 	lib/api/names.h \
-	lib/api/pin.c \
-	lib/api/pin.h \
 	lib/api/profile.c \
-	lib/api/profile_files.c \
-	lib/api/profile_files.h \
-	lib/api/reallocate.c \
-	lib/api/reallocate.h \
-	lib/api/release.c \
-	lib/api/release.h \
-	lib/api/request.c \
-	lib/api/request.h \
-	lib/api/rounds.c \
-	lib/api/rounds.h \
-	lib/api/surroundings.c \
-	lib/api/surroundings.h \
 	lib/api/tcm.c
 
-# The standard names.  dlopen.c is empty unless PIC is defined, which libtool
-# does for the shared library's objects only: a static program has no use for
-# it.
+# The standard names.  dlopen.c is empty unless PIC is defined; libtool defines
+# it only for the shared library's objects.  A static program does not need
+# dlopen.c.
 tcm_override = \
 	lib/api/alone.c \
 	lib/api/dlopen.c \
@@ -154,7 +164,7 @@ tcm_override = \
 	lib/api/owner.c \
 	lib/api/owner.h
 
-# A file of its own for its own flag: the operators throw.
+# Listed separately because the operators throw: they need their own flag.
 tcm_operators = \
 	lib/api/catch.c \
 	lib/api/catch.h \
@@ -162,9 +172,9 @@ tcm_operators = \
 	lib/api/new_delete.h \
 	lib/api/new_delete_forward.c
 
-# Linked last: each has a table of which a small process uses one page or none.
-# Between the small variables of the others, it would spread these over more
-# pages.
+# Linked last: each has a table of which a small process uses at most one page.
+# Between the small variables of the other files, a table would spread these
+# variables over more pages.
 tcm_tables = \
 	lib/base/options.c \
 	lib/heap/pagemap.c \
@@ -174,7 +184,7 @@ tcm_tables = \
 	lib/observe/stats_room.c
 
 tcm_core = $(tcm_base) $(tcm_heap) $(tcm_cache) $(tcm_profile) $(tcm_observe) \
-	$(tcm_api) $(tcm_tables)
+	$(tcm_process) $(tcm_front) $(tcm_api) $(tcm_tables)
 
 EXTRA_DIST += \
 	lib/api/tcm.map \
@@ -227,8 +237,8 @@ libtcmdebugoperators_la_CFLAGS = $(libtcmoperators_la_CFLAGS)
 endif
 
 # ---- The table of size classes ---------------------------------------------
-# Kept in the tree; the test tests/lint/size_class_table.sh makes it again and
-# compares.  "make size-class-table" writes it after a change of the generator.
+# The table is kept in the tree; tests/lint/size_class_table.sh generates it
+# again and compares.  Run "make size-class-table" after changing the generator.
 check_PROGRAMS += lib/cache/size_class_gen
 lib_cache_size_class_gen_SOURCES = lib/cache/size_class_gen.c
 

@@ -2,7 +2,7 @@ dnl SPDX-License-Identifier: BSD-2-Clause
 dnl Checks of the compiler, the linker and tar.
 
 dnl TCM_CHECK_CFLAG(FLAGS, IF-YES, IF-NO)
-dnl clang only warns about a flag that it does not know; -Werror makes it tell.
+dnl clang only warns about an unknown flag; -Werror makes it fail.
 AC_DEFUN([TCM_CHECK_CFLAG],
 [AC_MSG_CHECKING([whether $CC takes $1])
 tcm_save_cflags=$CFLAGS
@@ -12,14 +12,14 @@ CFLAGS=$tcm_save_cflags
 AC_MSG_RESULT([$tcm_answer])
 AS_IF([test $tcm_answer = yes], [$2], [$3])])
 
-dnl TCM_APPEND_CFLAGS(FLAGS) - each one that the compiler takes.
+dnl TCM_APPEND_CFLAGS(FLAGS) - append each flag that the compiler takes.
 AC_DEFUN([TCM_APPEND_CFLAGS],
 [for tcm_flag in $1; do
   TCM_CHECK_CFLAG([$tcm_flag], [TCM_CFLAGS="$TCM_CFLAGS $tcm_flag"])
 done
 AC_SUBST([TCM_CFLAGS])])
 
-dnl TCM_APPEND_LDFLAGS(FLAGS) - each one that the linker takes.
+dnl TCM_APPEND_LDFLAGS(FLAGS) - append each flag that the linker takes.
 AC_DEFUN([TCM_APPEND_LDFLAGS],
 [for tcm_flag in $1; do
   AC_MSG_CHECKING([whether the linker takes $tcm_flag])
@@ -32,7 +32,7 @@ AC_DEFUN([TCM_APPEND_LDFLAGS],
 done
 AC_SUBST([TCM_LDFLAGS])])
 
-dnl TCM_CHECK_VERSION_SCRIPT - the condition VERSION_SCRIPT.
+dnl TCM_CHECK_VERSION_SCRIPT - set the condition VERSION_SCRIPT.
 AC_DEFUN([TCM_CHECK_VERSION_SCRIPT],
 [AC_MSG_CHECKING([whether the linker takes a version script])
 tcm_save_ldflags=$LDFLAGS

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Every test is a program or script in TESTS: it exits with 0 for passed, 77
 # for skipped, anything else for failed.  A test that takes more than a minute
-# goes to LONG_TESTS and is run by "make check-long".
+# belongs in LONG_TESTS; "make check-long" runs it.
 TESTS =
 LONG_TESTS =
 
@@ -9,7 +9,7 @@ TEST_EXTENSIONS = .sh .py
 SH_LOG_COMPILER = $(SHELL)
 PY_LOG_COMPILER = $(PYTHON)
 
-# What every test finds in its environment.
+# The environment of every test.
 AM_TESTS_ENVIRONMENT = \
 	TEST_SRCDIR='$(abs_top_srcdir)'; export TEST_SRCDIR; \
 	TEST_BUILDDIR='$(abs_top_builddir)'; export TEST_BUILDDIR; \
@@ -26,7 +26,7 @@ AM_TESTS_ENVIRONMENT = \
 	PYTHON='$(PYTHON)'; export PYTHON; \
 	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
 
-# Tests of the core, which a sanitizer and another processor can run too.
+# Tests of the core; they also run with sanitizers and on other processors.
 include tests/support/local.mk
 include tests/unit/local.mk
 include tests/api/prefixed.mk
@@ -36,7 +36,7 @@ include tests/stress/local.mk
 include tests/fuzz/local.mk
 endif
 
-# Tests of the library in place of libc's malloc.
+# Tests of the library that replaces libc's malloc.
 if PRELOAD
 include tests/api/local.mk
 include tests/misuse/local.mk
@@ -53,19 +53,19 @@ include tests/lint/local.mk
 include tests/variants/local.mk
 include tests/package/local.mk
 
-# build-aux/check-all asks which tests there are, to see that each one ran.
+# Lists the tests; build-aux/check-all checks that each one ran.
 list-tests:
 	@list='$(TEST_LOGS)'; for log in $$list; do echo "$${log%.log}"; done
 phony += list-tests
 
-# tests/lint/gitignore.sh asks which files a build makes.
+# Lists the files that a build makes, for tests/lint/gitignore.sh.
 built_files = $(bin_PROGRAMS) $(noinst_PROGRAMS) $(check_PROGRAMS) \
 	$(check_SCRIPTS) $(check_DATA) $(BUILT_SOURCES) $(CLEANFILES)
 list-built:
 	@for file in $(built_files); do echo "$$file"; done
 phony += list-built
 
-# automake makes the rules of a test only if TESTS names it.
+# automake generates the rules of a test only if TESTS lists it.
 if NEVER
 TESTS += $(LONG_TESTS) $(PACKAGE_TESTS)
 endif

@@ -19,8 +19,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "api/background.h"
 #include "base/compiler.h"
+#include "process/background.h"
 
 EXPORT int prctl(int option, ...);
 EXPORT int unshare(int flags);

@@ -7,10 +7,10 @@
 
 #include <errno.h>
 
-#include "api/allocate.h"
 #include "base/bits.h"
 #include "cache/mark.h"
 #include "cache/transfer_cache.h"
+#include "front/allocate.h"
 #include "profile/profile.h"
 #include "tcm.h"
 

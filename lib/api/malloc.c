@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "api/background.h"
 #include "api/names.h"
 #include "api/owner.h"
-#include "api/release.h"
 #include "base/system.h"
 #include "observe/stats.h"
 #include "observe/stats_room.h"
+#include "process/background.h"
+#include "process/release.h"
 
 /* A second name for each function, which no program replaces.  Only gcc
  * compares the attributes of the two, and can copy them. */

@@ -10,15 +10,15 @@
 
 #include <errno.h>
 
-#include "api/allocate.h"
-#include "api/guard.h"
-#include "api/lifecycle.h"
-#include "api/reallocate.h"
 #include "base/bits.h"
 #include "base/options.h"
 #include "base/system.h"
 #include "cache/central_list.h"
+#include "front/allocate.h"
+#include "front/guard.h"
+#include "front/reallocate.h"
 #include "heap/pagemap.h"
+#include "process/lifecycle.h"
 
 /* The function that a name finally calls: tcm's, or for a standard name the one
  * of owner.h. */

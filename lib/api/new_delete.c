@@ -11,9 +11,9 @@
 
 #include "api/new_delete.h"
 
-#include "api/allocate.h"
 #include "base/bits.h"
 #include "base/report.h"
+#include "front/allocate.h"
 
 /* std::__throw_bad_alloc() and std::get_new_handler() */
 extern void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") WEAK;

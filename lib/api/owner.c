@@ -11,8 +11,8 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-#include "api/allocate.h"
 #include "base/bits.h"
+#include "front/allocate.h"
 #include "heap/pagemap.h"
 
 /* This thread is calling a function of the program. [owner thread] */

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "api/names.h"
-#include "api/release.h"
 #include "heap/pagemap.h"
 #include "observe/stats.h"
+#include "process/release.h"
 #include "profile/profile.h"
 
 EXPORT void *

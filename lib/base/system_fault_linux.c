@@ -82,7 +82,7 @@ use_default(int signal)
 /* Does what the kernel would do without a handler.  A signal that was sent is
  * sent again, for when the handler returns; a fault recurs by itself. */
 static void
-hand_on_to_system(int signal, bool sent)
+forward_to_system(int signal, bool sent)
 {
   if (sent && former_of(signal)->sa_handler == SIG_IGN)
     return;
@@ -92,7 +92,7 @@ hand_on_to_system(int signal, bool sent)
 }
 
 static void
-hand_on(int signal, siginfo_t *info, void *context)
+forward(int signal, siginfo_t *info, void *context)
 {
   const struct sigaction *action = former_of(signal);
 
@@ -101,7 +101,7 @@ hand_on(int signal, siginfo_t *info, void *context)
   if (action->sa_flags & SA_SIGINFO)
     action->sa_sigaction(signal, info, context);
   else if (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN)
-    hand_on_to_system(signal, info->si_code <= 0);
+    forward_to_system(signal, info->si_code <= 0);
   else
     action->sa_handler(signal);
 }
@@ -121,7 +121,7 @@ on_fault(int signal, siginfo_t *info, void *context)
     listener(&fault);
   }
   errno = saved;
-  hand_on(signal, info, context);
+  forward(signal, info, context);
 }
 
 void

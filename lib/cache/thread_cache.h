@@ -95,7 +95,7 @@ extern struct lock tcmi_registry_lock;
  * the OS gives no memory. */
 MUST_CHECK bool tcmi_thread_cache_open(void);
 /* Orphans the calling thread's cache, in constant time. */
-void tcmi_thread_cache_hand_on(void);
+void tcmi_thread_cache_orphan(void);
 /* Detaches the calling thread from its cache, and sets its state. */
 void tcmi_thread_cache_detach(enum cache_state state);
 

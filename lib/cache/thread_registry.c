@@ -170,7 +170,7 @@ tcmi_thread_cache_detach(enum cache_state state)
 }
 
 void
-tcmi_thread_cache_hand_on(void)
+tcmi_thread_cache_orphan(void)
 {
   struct cache_owner *owner = owner_of(tcmi_thread_cache);
 

@@ -22,7 +22,7 @@ check_block(void *block, size_t alignment, size_t size)
   memset(block, 0x77, size);
 }
 
-/* Some blocks stay alive for a while, so that they cannot all be the same. */
+/* Some blocks are kept for a while, so that not all calls get the same one. */
 static void
 every_alignment(void)
 {
@@ -52,7 +52,7 @@ every_alignment(void)
     free(kept[i]);
 }
 
-/* Blocks side by side: alignment may not eat into a neighbour. */
+/* Adjacent blocks: an aligned block must not overlap its neighbor. */
 static void
 aligned_blocks_are_apart(void)
 {
@@ -74,7 +74,7 @@ aligned_blocks_are_apart(void)
   }
 }
 
-/* glibc's memalign takes the next power of two, and none at all for zero. */
+/* glibc's memalign takes the next power of two; zero means no alignment. */
 static void
 memalign_rounds_up(void)
 {
@@ -120,8 +120,8 @@ memalign_impossible(void)
   EXPECT(errno == ENOMEM);
 }
 
-/* C23: an alignment that is no power of two is an error, and the size need not
- * be a multiple of it. */
+/* C23: an alignment that is not a power of two is an error, and the size need
+ * not be a multiple of it. */
 static void
 aligned_alloc_errors(void)
 {
@@ -151,8 +151,8 @@ aligned_alloc_errors(void)
   free(block);
 }
 
-/* posix_memalign reports by its value, and the pointer stays.  Without memory
- * errno is ENOMEM too, as glibc leaves it; some programs look there. */
+/* posix_memalign returns the error and leaves the pointer alone.  Without
+ * memory, errno is ENOMEM too, as in glibc; some programs check errno. */
 static void
 posix_memalign_errors(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* calloc: zeroes, also in memory used before; overflow; nothing touched that
- * the kernel has just given. */
+/* calloc: zeroes, also in reused memory; overflow; fresh memory of the kernel
+ * is not touched. */
 #include "names.h"
 
 static void
@@ -21,7 +21,7 @@ every_border(void)
   }
 }
 
-/* Every border again and again, each block dirtied before it is freed. */
+/* Every border several times; each block is dirtied before it is freed. */
 static void
 dirty_memory_is_cleared(void)
 {
@@ -38,7 +38,7 @@ dirty_memory_is_cleared(void)
       free(block);
       block = calloc(1, harness_size(size));
       REQUIRE(block != NULL);
-      /* All of it, as under glibc: programs use what is told to be usable. */
+      /* All of it, as in glibc: programs use the whole usable size. */
       EXPECT_FOR(memory_is_zero(block, malloc_usable_size(block)), "size %zu",
                  size);
       memset(block, 0xff, malloc_usable_size(block));
@@ -116,7 +116,7 @@ overflow(void)
   }
 }
 
-/* A gigabyte of fresh zeroes costs no memory before it is written. */
+/* A gigabyte of fresh zeroes takes no memory before it is written. */
 static void
 fresh_memory_is_not_touched(void)
 {
@@ -129,7 +129,7 @@ fresh_memory_is_not_touched(void)
     return;
   }
   after = memory_resident_bytes();
-  /* An emulator has a few bytes of its own for each page. */
+  /* An emulator takes a few bytes of memory for each page. */
   EXPECT_FOR(after - before < 16 << 20, "touched %ld bytes", after - before);
   EXPECT(block[0] == 0 && block[size / 2] == 0 && block[size - 1] == 0);
   free(block);

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The programs in examples/ compile without a warning and run on the library;
-# the other files name the library by its soname, which the loader finds
-# whatever the prefix.
+# The programs in examples/ compile without a warning and run on the library.
+# The other files name the library by its soname, which the loader finds with
+# any prefix.
 set -eu
 # shellcheck source=tests/support/toolchain.sh
 . "${TEST_SRCDIR:?}/tests/support/toolchain.sh"
@@ -12,7 +12,8 @@ lib=${TEST_BUILDDIR:?}/.libs
 folder=$TEST_SRCDIR/examples
 status=0
 
-# try SOURCE COMPILER ARGUMENT... - its output holds no "0" for an answer "no".
+# try SOURCE COMPILER ARGUMENT... - its output must have no line that ends in
+# ": 0", which means "no".
 try()
 {
   source=$1

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* free, cfree, free_sized, free_aligned_sized: NULL, errno, and that the
- * memory really comes back. */
+/* free, cfree, free_sized, free_aligned_sized: NULL, errno, and that freed
+ * memory is reused. */
 #include "names.h"
 
 typedef void free_function(void *);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* malloc_trim, mallopt, mallinfo, mallinfo2, malloc_stats, malloc_info: true
+/* malloc_trim, mallopt, mallinfo, mallinfo2, malloc_stats, malloc_info: correct
  * numbers of the heap that serves the program, never zeros. */
 #include "../support/child.h"
 #include "../support/memory.h"
@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #if defined(__GNUC__) && !defined(__clang__)
-/* mallinfo is deprecated, and must work all the same. */
+/* mallinfo is deprecated, but must still work. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 #endif
 #ifdef __clang__
@@ -39,8 +39,8 @@ free_all(void)
     free(block[i]);
 }
 
-/* fordblks counts free memory; what was returned may be in it or not, so the
- * sum may only be bounded. */
+/* fordblks counts free memory, with or without returned memory, so only the
+ * upper bound of the sum can be checked. */
 static void
 check_sums(const struct mallinfo2 *info)
 {
@@ -97,7 +97,7 @@ mallinfo2_counts_large_blocks(void)
   EXPECT(after.hblkhd + size <= during.hblkhd);
 }
 
-/* The old form holds the same numbers as far as an int goes. */
+/* The old form has the same numbers while they fit into an int. */
 static void
 mallinfo_agrees(void)
 {
@@ -135,8 +135,8 @@ trim_returns_memory(void)
   free_all();
 }
 
-/* Every parameter of the manual is accepted, and one that it does not name, as
- * in glibc; the heap works after it. */
+/* mallopt() accepts every parameter of the manual, and others too, as glibc
+ * does.  The heap works afterwards. */
 static void
 mallopt_accepts_parameters(void)
 {
@@ -164,8 +164,8 @@ mallopt_accepts_parameters(void)
   EXPECT(mallopt(M_MXFAST, 1 << 20) == 0);
 }
 
-/* As many opening as closing tags, properly nested; @depth_limit keeps the
- * names on a small stack. */
+/* Whether opening and closing tags match and are properly nested, at most 32
+ * levels deep. */
 static bool
 is_well_formed(const char *text)
 {
@@ -230,7 +230,7 @@ malloc_info_is_xml(void)
              "%.200s", text);
 }
 
-/* As the manual says; glibc's own returns the error instead. */
+/* As the manual says; glibc's malloc_info() returns the error instead. */
 static void
 malloc_info_refuses_options(void)
 {
@@ -259,8 +259,8 @@ malloc_stats_prints(void)
              text);
 }
 
-/* Wherever that leads by then, for example to the log file of a daemon, and
- * whatever the lines that tcm writes of its own accord do. */
+/* malloc_stats() writes to the file that is descriptor 2 at the call, such as
+ * the log file of a daemon.  tcm's own messages do not follow descriptor 2. */
 static void
 malloc_stats_follows_the_descriptor(void)
 {
@@ -279,7 +279,7 @@ malloc_stats_follows_the_descriptor(void)
   EXPECT(length > 0 && strstr(text, "in use") != NULL);
 }
 
-/* Not a test of its own: what the child of malloc_stats_prints() does. */
+/* Not a test itself: what the child of malloc_stats_prints() does. */
 static int
 print_stats(void)
 {

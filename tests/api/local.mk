@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The interface, function by function: value, errno, alignment, zero size,
-# overflow, failure.  One source per family; it runs preloaded, linked, with
-# the debug library, with every free checked, with all checks, with other page
-# sizes and, where the family has tcm_ names, under those (prefixed.mk).
+# overflow, failure.  Each family has one source.  It runs preloaded, linked,
+# with the debug library, with every free checked, with all checks, with other
+# page sizes and, if the family has tcm_ names, with those (prefixed.mk).
 
 check_PROGRAMS += \
 	tests/api/aligned \
@@ -14,8 +14,7 @@ check_PROGRAMS += \
 	tests/api/served \
 	tests/api/usable_size
 
-# The same, linked with the library: they find it through the path that
-# -no-install puts into them.
+# The same, linked with the library.  -no-install puts its path into them.
 check_PROGRAMS += \
 	tests/api/linked_aligned \
 	tests/api/linked_calloc \
@@ -51,7 +50,7 @@ tests_api_linked_usable_size_SOURCES = tests/api/usable_size.c
 tests_api_linked_usable_size_LDADD = libtcm.la
 tests_api_linked_usable_size_LDFLAGS = $(api_linked_flags)
 
-# In full, since automake does not see through patterns.
+# Listed in full, because automake does not expand patterns.
 api_tests = \
 	tests/api/preload-aligned.sh \
 	tests/api/preload-calloc.sh \
@@ -118,13 +117,13 @@ api_tests = \
 	tests/api/sampled-usable_size.sh
 TESTS += $(api_tests)
 
-# The operators of C++; the script compiles them, since nothing else of tcm
-# needs a C++ compiler.
+# The operators of C++.  The script compiles them, because tcm itself needs no
+# C++ compiler.
 EXTRA_DIST += tests/api/new_delete.sh tests/api/new_delete.cc
 CLEANFILES += tests/api/new_delete tests/api/linked_new_delete
 TESTS += tests/api/new_delete.sh
 
-# The families in static programs; the tests with another libc call it too.
+# The families in static programs; tests/variants/musl.sh runs this script too.
 TESTS += tests/api/static.sh
 EXTRA_DIST += tests/api/static.sh
 
@@ -132,7 +131,7 @@ EXTRA_DIST += tests/api/static.sh
 TESTS += tests/api/standards.sh
 EXTRA_DIST += tests/api/standards.sh
 
-# The header for C++, and the examples that the packages carry.
+# The header for C++, and the examples that the packages install.
 TESTS += tests/api/wrapper.sh tests/api/examples.sh
 EXTRA_DIST += tests/api/examples.sh tests/api/wrapper.cc tests/api/wrapper.sh
 
@@ -142,8 +141,8 @@ tests_api_show_options_LDADD = libtcmcore.la
 EXTRA_DIST += tests/api/options.py
 TESTS += tests/api/options.py
 
-# What tcm.h has beyond the standard family, beside libc's malloc, in its
-# place, and with the debug core.
+# The functions of tcm.h beyond the standard family: next to libc's malloc,
+# replacing it, and with the debug core.
 if HAVE_CHECK
 api_check_programs = \
 	tests/api/tcm_extensions \

@@ -111,7 +111,7 @@ works_after_failure(void)
   free(block);
 }
 
-/* A block that is freed and asked for again is a block like any other. */
+/* Freed memory is reused, so resident memory does not grow. */
 static void
 memory_is_reused(void)
 {

@@ -4,7 +4,7 @@
  *
  *   (nothing defined)  malloc is whatever the dynamic linker finds
  *   TEST_DIRECT        malloc is tcm's, in a static program
- *   TEST_PREFIXED      malloc means tcm_malloc, beside libc's
+ *   TEST_PREFIXED      malloc means tcm_malloc; libc keeps its own malloc
  *
  * Include it after the system's headers: they must not see the new names.
  */
@@ -37,7 +37,7 @@
 
 /* Names that a libc may lack: the address of the function, or NULL. */
 #ifdef TEST_DIRECT
-void *pvalloc(size_t); /* musl has it nowhere */
+void *pvalloc(size_t); /* musl does not declare it */
 void free_sized(void *, size_t);
 void free_aligned_sized(void *, size_t, size_t);
 #define NAMES_FIND(name) ((void *)(uintptr_t)(name))

@@ -21,8 +21,8 @@ const std::size_t impossible[] = {
     SIZE_MAX,     SIZE_MAX - 15,    SIZE_MAX - 4095,
     SIZE_MAX / 2, SIZE_MAX / 2 + 1, (std::size_t)PTRDIFF_MAX - 4096};
 
-/* One way to make a block and the matching way to end it; @alignment is
- * ignored by those that take none. */
+/* One form of new and the matching form of delete.  Those that take no
+ * @alignment ignore it. */
 struct form {
   const char *name;
   void *(*make)(std::size_t size, std::align_val_t alignment);
@@ -174,8 +174,8 @@ int handler_calls;
 
 const std::size_t bad_alignments[] = {0, 3, 24, 100, 4095};
 
-/* An alignment that is no power of two fails at once, as in libstdc++: no
- * handler can help. */
+/* An alignment that is not a power of two fails at once, as in libstdc++,
+ * because no handler can help. */
 void
 bad_alignment_fails()
 {
@@ -207,7 +207,7 @@ give_up_after_three()
     std::set_new_handler(nullptr);
 }
 
-/* The handler is called again and again, until it takes itself away. */
+/* The handler is called repeatedly, until it removes itself. */
 void
 handler_is_called_until_it_goes()
 {
@@ -255,7 +255,7 @@ check_throwing_handler(const form &f)
   EXPECT_FOR(caught == f.throws, "%s", f.name);
 }
 
-/* What the handler throws passes through a throwing operator. */
+/* An exception from the handler passes through a throwing operator. */
 void
 handler_may_throw()
 {
@@ -264,7 +264,7 @@ handler_may_throw()
       check_throwing_handler(f);
 }
 
-/* In a nothrow operator it becomes a null pointer. */
+/* A nothrow operator returns a null pointer instead. */
 void
 nothrow_catches_the_handlers_exception()
 {
@@ -277,7 +277,7 @@ struct alignas(256) wide {
   char bytes[300];
 };
 
-/* What a compiler makes of ordinary code. */
+/* The calls that a compiler generates from ordinary code. */
 void
 expressions()
 {

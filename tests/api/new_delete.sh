@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # The C++ operators, in a plain program with tcm preloaded, linked with libtcm
-# and linked statically.  The compiler is found here, because building tcm
-# takes none.
+# and linked statically.  The script looks for the compiler itself, because tcm
+# builds without one for C++.
 set -eu
 . "${TEST_SRCDIR:?}/tests/support/toolchain.sh"
 need_cxx

@@ -40,7 +40,7 @@ def run(variables):
 
 
 def check_default(variables, name, expected_mention):
-    """One line that names the variable, and the default in force."""
+    """Expects one line that names the variable, and the default value."""
     options, lines = run(variables)
     value, source, default = options[name][:3]
     expect(value == default, f"{variables}: {name} is {value}")
@@ -67,7 +67,7 @@ def check_option(name, row):
         expect(options[name][1] == ENVIRONMENT, f"{variable}={value}: source")
         expect(lines == [], f"{variable}={value}: {lines}")
         others = {n: r for n, r in options.items() if n != name}
-        if name == "guard_samples":  # samples are on then
+        if name == "guard_samples":  # it turns sampling on
             expect(others.pop("profile_bytes")[0] in (0, 524288), variable)
         expect(all(r[1] == DEFAULT for r in others.values()),
                f"{variable}={value}: other options moved")
@@ -102,11 +102,11 @@ def main():
                   "TCM_" + first.upper() + "XYZ", "TCM_" + "LONG" * 500):
         lines = run({other: "1"})[1]
         expect(lines == [], f"{other[:40]}: {lines}")
-    # Names that only look alike are none of tcm's business.
+    # tcm ignores names that only look similar.
     for foreign in ("TCM", "XTCM_CHECK", "TCMX_CHECK", "tcm_check", "TC"):
         lines = run({foreign: "banana"})[1]
         expect(lines == [], f"{foreign}: {lines}")
-    # One line each, and the sound options still count.
+    # One line for each mistake, and the valid options still apply.
     options, lines = run({"TCM_CHECKER": "1", "TCM_NAMED": "2",
                           "TCM_CHECK": "maybe", "TCM_ARENA_BYTES": "8M"})
     expect(len(lines) == 3, f"three mistakes: {lines}")

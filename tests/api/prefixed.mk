@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The families under their tcm_ names, beside libc's malloc: plain programs,
-# which a sanitizer and another processor can run too.
+# which also run with a sanitizer and on another processor.
 EXTRA_DIST += tests/api/names.h
 api_prefixed_tests = \
 	tests/api/prefixed_aligned \

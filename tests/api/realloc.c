@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* realloc and reallocarray: contents, in-place growth, zero size as glibc,
+/* realloc and reallocarray: contents, in-place growth, zero size as in glibc,
  * failure that leaves the old block alone. */
 #include "names.h"
 
@@ -18,8 +18,8 @@ null_allocates(void)
   free(other);
 }
 
-/* glibc's choice: the block is freed, the result is NULL, errno is as it was,
- * so that a program can tell this from failure. */
+/* As in glibc: the block is freed, the result is NULL, and errno does not
+ * change, so that a program can distinguish this from failure. */
 static void
 zero_size_frees(void)
 {
@@ -75,7 +75,7 @@ every_pair_of_borders(void)
         grow_and_shrink(names_sizes[i], names_sizes[j]);
 }
 
-/* One block grows to 64 MiB and back by uneven steps. */
+/* One block grows to 64 MiB and back in uneven steps. */
 static void
 long_way_up_and_down(void)
 {
@@ -205,7 +205,7 @@ array_values(void)
   free(empty);
 }
 
-/* The contents move along, whatever the alignment was. */
+/* The contents are kept, whatever the alignment was. */
 static void
 aligned_blocks(void)
 {
@@ -225,7 +225,7 @@ aligned_blocks(void)
   }
 }
 
-/* Two blocks that grow in turn get in each other's way. */
+/* Four blocks that are resized in random order block each other's growth. */
 static void
 neighbours_that_grow(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Every name of the family comes from one library, the one that malloc comes
- * from: a name that libc answers acts on the wrong heap. */
+/* Every name of the family comes from the same library as malloc.  A function
+ * from libc would act on the wrong heap. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -69,7 +69,7 @@ all_names_from_one_library(void)
   }
 }
 
-/* What libc allocates on its own comes from the same heap. */
+/* libc's own allocations come from the same heap. */
 static void
 libc_uses_it_too(void)
 {
@@ -95,8 +95,8 @@ libc_uses_it_too(void)
     fclose(file);
 }
 
-/* The first allocation may come before libc has its environment: an option set
- * there must hold all the same, or the other tests show less than they say. */
+/* The first allocation may happen before libc has its environment.  Options set
+ * there must still apply, or the other tests prove less than they claim. */
 static void
 environment_is_used(void)
 {
@@ -123,8 +123,8 @@ environment_is_used(void)
   }
 }
 
-/* The kernel places the library and its mappings elsewhere in every process;
- * none of the places may matter. */
+/* The kernel places the library and its mappings at other addresses in every
+ * process.  Each of them must work. */
 static void
 every_start_is_served(void)
 {

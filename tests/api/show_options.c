@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Prints every option, one per line: name, value in force, its source,
- * default, least, greatest, whether fixed; and first whether the process runs
- * with privileges that its caller lacks.  The tests of the environment read
+/* Prints whether the process runs with privileges that its caller lacks, and
+ * then every option, one per line: name, current value, its source, default,
+ * minimum, maximum, whether it is fixed.  The tests of the environment read
  * this. */
 #include <stdio.h>
 #include <sys/auxv.h>

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# tcm.h compiles without a warning in every standard of C and C++, with long
-# long besides, which <stdint.h> needs in C89.  A standard that a compiler does
-# not know is left out.
+# tcm.h compiles without a warning in every standard of C and C++.  long long is
+# allowed, because <stdint.h> needs it in C89.  Standards that a compiler does
+# not support are skipped.
 set -u
 # shellcheck source=tests/support/toolchain.sh
 . "${TEST_SRCDIR:?}/tests/support/toolchain.sh"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The tests of the interface in programs that are wholly static.
+# The tests of the interface in fully static programs.
 #
 #   static.sh [COMPILER ARCHIVE]
 #

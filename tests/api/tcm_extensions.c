@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The functions of tcm.h that the standard family lacks.  The same source is
- * linked with the core, beside libc's malloc, and with libtcm, where Check
- * itself then allocates from tcm. */
+ * linked with the core, beside libc's malloc, and with libtcm, so that Check
+ * itself allocates from tcm. */
 #include <check.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -88,7 +88,7 @@ check_batch(size_t size, size_t count)
     ck_assert_ptr_null(block[i]);
   for (i = 0; i < count; i++)
     ck_assert(memory_holds(block[i], size, i));
-  /* Half of them one by one; the batch skips the gaps. */
+  /* Half of them are freed one by one; the batch skips the gaps. */
   for (i = 0; i < count; i += 2) {
     tcm_free(block[i]);
     block[i] = NULL;
@@ -143,7 +143,7 @@ START_TEST(batch_failure_tells_how_many)
 }
 END_TEST
 
-/* Blocks of 1000 bytes, @bytes of them, written and freed again. */
+/* Allocates @bytes in blocks of 1000 bytes, writes to them and frees them. */
 static void
 use_and_free(size_t bytes)
 {

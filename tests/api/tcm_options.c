@@ -101,8 +101,8 @@ START_TEST(unknown_names)
 }
 END_TEST
 
-/* A fixed option is refused with EPERM once the heap is up, whatever the
- * value; before that it may be set or refused, which no test depends on. */
+/* Once the heap has started, setting a fixed option fails with EPERM, whatever
+ * the value.  Before that it may succeed or fail; no test depends on it. */
 START_TEST(set_of_every_option)
 {
   size_t i;

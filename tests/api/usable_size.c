@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* malloc_usable_size: NULL, at least the request, and every byte of it the
- * block's own. */
+/* malloc_usable_size: 0 for NULL, at least the requested size, and every byte
+ * of it belongs to this block alone. */
 #include "names.h"
 
 static void
@@ -59,7 +59,7 @@ aligned_blocks_too(void)
   }
 }
 
-/* The answer for a live block does not change, and a resized block has the
+/* The result for a live block does not change, and a resized block has the
  * usable size of its new length. */
 static void
 steady(void)

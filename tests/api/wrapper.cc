@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* tcm.hpp: blocks of containers are tcm's, aligned as their type asks, freed
- * with the size that they were requested with (the test runs with TCM_CHECK=3),
- * and an impossible size throws. */
+/* tcm.hpp: blocks of containers are tcm's, aligned as their type requires and
+ * freed with the size of the request (the test runs with TCM_CHECK=3).  An
+ * impossible size throws. */
 #include "tcm.hpp"
 
 #include <cstdint>

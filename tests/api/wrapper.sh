@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# tests/api/wrapper.cc in each standard from C++11 on, with each compiler of
-# C++ that is there, linked with the library and checked by TCM_CHECK=3; and the
-# header without exceptions and without run-time types.
+# Compiles tests/api/wrapper.cc in each standard since C++11 with each C++
+# compiler here, links it with the library and runs it with TCM_CHECK=3.  The
+# header must also compile without exceptions and without RTTI.
 set -eu
 # shellcheck source=tests/support/toolchain.sh
 . "${TEST_SRCDIR:?}/tests/support/toolchain.sh"

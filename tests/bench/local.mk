@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The benchmarks: "make bench" times, "make bench-instructions" counts, and the
-# test tests/bench/quick.py shows that both would run.
+# The benchmarks: "make bench" measures time, "make bench-instructions" counts
+# instructions, and tests/bench/quick.py tests that both run.
 bench_programs = \
 	tests/bench/curve \
 	tests/bench/idle \
@@ -17,8 +17,8 @@ bench_modules = \
 	tests/bench/libtracer.la
 check_LTLIBRARIES += $(bench_modules)
 
-# Ordinary programs: none of the flags that the library is built with, but no
-# call of malloc may be folded away.
+# Built like ordinary programs, without the library's flags, except that the
+# compiler must not optimize away calls of malloc.
 bench_cflags = -std=gnu11 -pthread -Wall -Wextra -Wstrict-prototypes \
 	-Wmissing-prototypes -fno-builtin-malloc -fno-builtin-calloc \
 	-fno-builtin-realloc -fno-builtin-free
@@ -75,8 +75,8 @@ tests_bench_workload_SOURCES = \
 	tests/bench/workload.h \
 	tests/bench/zeroed.c
 
-# Modules to be preloaded; libtool makes them only if it is told of a folder to
-# install them in, although they are never installed.
+# Modules to preload.  libtool builds them only with an -rpath, although they
+# are never installed.
 bench_module_ldflags = -module -avoid-version \
 	-rpath $(abs_builddir)/tests/bench
 tests_bench_libhuge_la_CFLAGS = $(bench_cflags)
@@ -176,13 +176,13 @@ bench-latency: $(bench_needs)
 	  --json tests/bench/latency.json --table tests/bench/latency.txt \
 	  $(BENCHFLAGS)
 
-# All that was measured so far, on one page.
+# All measurements so far, on one page.
 bench-page:
 	$(PYTHON) $(srcdir)/tests/bench/bench-page.py tests/bench \
 	  tests/bench/bench.html
 
-# The same in the tree, and what README's table is made from; then
-# tests/lint/bench_table.py --print has the table.
+# The same page, kept in the tree, with the data for README's table; afterwards
+# tests/lint/bench_table.py --print prints the table.
 bench-keep:
 	$(PYTHON) $(srcdir)/tests/bench/bench-keep.py tests/bench \
 	  $(abs_top_srcdir)/doc

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Threads that allocate are moved from processor to processor all the time: a
- * number of one that was asked for a moment ago is wrong by now. */
+ * processor number that was read a moment ago is already wrong. */
 #include "../support/child.h"
 #include "../support/churn.h"
 
@@ -9,7 +9,7 @@
 
 static long moves;
 
-/* Puts every thread of the process on processors of its own choice. */
+/* Moves every thread of the process to a random allowed processor. */
 static void
 move_all(const cpu_set_t *allowed, uint64_t *state)
 {

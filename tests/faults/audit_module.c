@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The least that the dynamic linker takes for LD_AUDIT: it lives in a namespace
- * of its own, with a libc of its own. */
+/* The smallest module that the dynamic linker accepts for LD_AUDIT.  It has its
+ * own namespace with its own libc. */
 unsigned la_version(unsigned version);
 
 __attribute__((visibility("default"))) unsigned

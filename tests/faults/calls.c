@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * calls.c - calls of the kernel that fail: each of them once, or all from one
- * on, or all from the start of the process.  Whatever fails, the answer is NULL
- * with ENOMEM, nothing that was held is lost, and when calls succeed again the
- * heap serves.  The same for a kernel that does not overcommit, and for a clock
+ * calls.c - system calls that fail: each of them once, or all from one on, or
+ * all from the start of the process.  Whatever fails, the program gets NULL
+ * with ENOMEM, no block in use is lost, and the heap works again when calls
+ * succeed again.  Also tests a kernel that does not overcommit, and a clock
  * that jumps.
  */
 #include "kernel.h"
@@ -24,7 +24,7 @@ static struct {
   size_t size;
 } held[MOST];
 static size_t nheld;
-static int may_fail; /* calls fail just now */
+static int may_fail; /* calls currently fail */
 
 static void *
 checked(void *block)
@@ -89,7 +89,7 @@ keep_all_sizes(void)
   }
 }
 
-/* Growing blocks, by copy and by moving their pages. */
+/* Blocks that grow, by copying and by moving their pages. */
 static void
 grow(void)
 {
@@ -127,7 +127,7 @@ use_in_thread(void *unused)
   return unused;
 }
 
-/* libc may be refused the stack. */
+/* libc may get no memory for the stack. */
 static void
 use_thread(void)
 {
@@ -207,7 +207,7 @@ fail_each(unsigned count)
 
   for (kind = 0; kind < KERNEL_NCALLS && harness.failures == 0; kind++) {
     unsigned hits = 0;
-    /* Who calls very often is not asked about each time. */
+    /* If an allocator makes very many calls, not each of them is tried. */
     for (nth = 1; harness.failures == 0 && was_hit(kind, nth, count); hits++)
       nth += nth < 150 ? 1 : nth / 5;
     harness_say("  %s: %u calls failed%s", kernel_names[kind], hits,
@@ -258,8 +258,8 @@ arm_at_start(int argc, char **argv, char **environment)
 
 static void (*arm_early)(int, char **, char **) = arm_at_start;
 
-/* Small blocks may be served from what was had before; nothing may end the
- * process. */
+/* Small blocks may come from memory that the process already has.  Nothing may
+ * end the process. */
 static int
 start_without_memory(void)
 {

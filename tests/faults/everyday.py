@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Small programs of every day, with an allocator before libc's and without:
-the same status and the same output.  FAULT_SO names the allocator."""
+"""Small everyday programs, with and without a preloaded allocator: they must
+have the same status and the same output.  FAULT_SO names the allocator."""
 
 import os
 import shutil

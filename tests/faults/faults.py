@@ -2,22 +2,23 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs the fault catalogue, row by row.
 
-  faults.py                 tcm, and the debug library on the programs that are
-                            there for the catalogue alone; each row must be ok
+  faults.py                 tcm, and the debug library on the programs that only
+                            the catalogue uses; each row must be ok
   faults.py ALLOCATOR...    what these do: tcm, debug, glibc, tcmalloc,
                             jemalloc, mimalloc; always succeeds
   faults.py --table FILE    all of them, written to FILE
-  faults.py --row NAME...   with any of these: these rows alone
+  faults.py --row NAME      with any of the above: only this row, or these, if
+                            the option is repeated
 
-What a row came to:
+The result of a row:
 
-  ok       what catalogue.tsv asks for
-  wrong    another value, or memory that is not as it should be
+  ok       what catalogue.tsv requires
+  wrong    another value, or wrong contents or amounts of memory
   abort    the allocator ended the process by SIGABRT
   crash    another signal did
   hang     it did not end
   skip     it cannot run on this machine, or not with this allocator
-  unit     stands for a test with a fake, which passed
+  unit     a test with a fake, which passed, replaces it
 """
 
 import argparse
@@ -63,20 +64,20 @@ class Row:
         self.kind, self.arguments = words[0], words[1:]
 
     def test(self):
-        """The test, as it is named in the tree."""
+        """The test, by its path in the tree."""
         folder = "tests/misuse/" if self.kind == "misuse" else "tests/"
         settings = ["=".join(pair) for pair in self.settings]
         return " ".join(settings + [folder + self.arguments[0]] +
                         self.arguments[1:])
 
     def is_own(self):
-        """Whether nothing but the catalogue runs the test's program."""
+        """Whether only the catalogue runs the test's program."""
         return self.arguments[0].startswith("faults/") and \
             self.kind in ("run", "caught")
 
 
 class Result:
-    """What a row came to, with a line that says more, and figures."""
+    """The result of a row, with a line of detail, and figures."""
 
     def __init__(self, word, detail="", figures=""):
         self.word = word
@@ -109,7 +110,7 @@ def library_of(allocator):
 
 
 def environment_of(row, allocator, library):
-    """What a row runs in: with the allocator preloaded, unless the row does
+    """The environment of a row: it preloads the allocator, unless the row does
     that itself."""
     env = {name: value for name, value in os.environ.items()
            if not FOREIGN.match(name)}
@@ -144,8 +145,8 @@ def no_core():
 
 
 def execute(command, env):
-    """(status, what it wrote on both, on standard error alone); the status is
-    None if it had to be ended."""
+    """(status, output on both streams, output on standard error); the status is
+    None after a timeout."""
     with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, errors="replace", cwd=BUILD,
@@ -155,7 +156,7 @@ def execute(command, env):
             status = child.returncode
         except subprocess.TimeoutExpired:
             status = None
-        # Children that hang are left without a parent.
+        # The program may have left children that hang.
         try:
             os.killpg(child.pid, signal.SIGKILL)
         except OSError:
@@ -173,7 +174,7 @@ def signal_name(number):
 
 
 def detail_of(text):
-    """The line that tells most of what went wrong."""
+    """The line that says most about the failure."""
     late = re.search("system call [0-9]+ after the start", text)
     if late:
         return late[0]
@@ -189,7 +190,7 @@ def detail_of(text):
 
 
 def figures_of(text):
-    """The lines in which a test that passed tells its figures."""
+    """The lines with the figures of a test that passed."""
     return "; ".join(line.strip() for line in text.splitlines()
                      if line.startswith("  ") and "not true" not in line)
 
@@ -230,14 +231,14 @@ def judge(status, text):
 
 
 def judge_caught(status, text, err):
-    """An abort that says why is as good as no harm at all."""
+    """An abort with a message is as good as no harm at all."""
     if status == -signal.SIGABRT and err.strip():
         return Result("ok", figures="caught: " + err.strip().splitlines()[-1])
     return judge(status, text)
 
 
 def judge_misuse(status, text, err):
-    """The end must come by SIGABRT, with a line that says why."""
+    """The program must end by SIGABRT, with a message."""
     if status == -signal.SIGABRT and err.strip():
         if "after the call" in text:
             return Result("ok", figures="caught later")
@@ -248,8 +249,8 @@ def judge_misuse(status, text, err):
 
 
 def run_unit(row, allocator):
-    """A test that needs a fake: it knows one allocator alone, and "make check"
-    runs it by itself."""
+    """A test that needs a fake: it works only with tcm, and "make check" also
+    runs it separately."""
     if allocator != "tcm":
         return Result("-")
     path = os.path.join(BUILD, "tests", row.arguments[0])
@@ -302,8 +303,8 @@ def count_bad(results):
 
 
 def stale_rows(rows):
-    """Rows of the catalogue that the stored table lacks, or has no good word
-    for."""
+    """Rows of the catalogue that the stored table lacks, or lists as not
+    ok."""
     path = os.path.join(SOURCE, TABLE)
     words = {}
     with open(path, encoding="utf-8") as stream:
@@ -373,7 +374,7 @@ def machine_lines(columns):
 
 
 def wrapped(first, text, width=78):
-    """Lines of @text behind @first, which takes the width of its own."""
+    """@first and @text, wrapped; further lines are indented by its width."""
     indent = " " * len(first)
     line = first
     for word in text.split():

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * kernel.h - a kernel of a test's own making: the functions by which an
- * allocator asks the kernel for memory, defined in the program, where the
- * dynamic linker finds them first.
+ * kernel.h - a fake kernel for a test.  It defines the functions by which an
+ * allocator requests memory from the kernel; the dynamic linker finds those of
+ * the program first.
  *
  *     allocator --mmap, mprotect, ...--> this program --system call--> kernel
  *                                            |
  *                              fails the nth call, or counts bytes
  *
- * libc's own malloc does not ask by these names, nor does libc when it makes a
- * thread's stack: what they do is not seen here.
+ * libc's own malloc does not use these names, nor does libc when it allocates a
+ * thread's stack, so their calls are not seen here.
  */
 #ifndef TCM_TESTS_FAULTS_KERNEL_H
 #define TCM_TESTS_FAULTS_KERNEL_H
@@ -36,8 +36,8 @@ static const char *const kernel_names[KERNEL_NCALLS] = {
 /* All fields: [atomic: relaxed] */
 static struct {
   unsigned mask;                /* calls that may fail */
-  unsigned first, count;        /* the ones of them that do */
-  unsigned met;                 /* of them, since armed */
+  unsigned first, count;        /* which of them do fail */
+  unsigned met;                 /* how many of them, since armed */
   unsigned failed;              /* since armed */
   unsigned seen[KERNEL_NCALLS]; /* ever */
   unsigned breaks;              /* calls of sbrk, ever */
@@ -58,7 +58,7 @@ kernel_arm(unsigned mask, unsigned nth, unsigned count)
   __atomic_store_n(&kernel.mask, mask, __ATOMIC_RELAXED);
 }
 
-/* Ends that; how many failed. */
+/* Ends the failures.  Returns how many calls failed. */
 static HARNESS_UNUSED unsigned
 kernel_disarm(void)
 {
@@ -82,8 +82,8 @@ kernel_strikes(enum kernel_call call)
   return 1;
 }
 
-/* Whether @size bytes more of private writable memory go beyond the budget, as
- * a kernel counts that does not overcommit. */
+/* Whether @size more bytes of private writable memory exceed the budget,
+ * counted as without overcommit. */
 static int
 kernel_is_exhausted(size_t size, int prot, int flags)
 {
@@ -146,7 +146,7 @@ mremap(void *address, size_t old, size_t size, int flags, ...)
   return (void *)syscall(SYS_mremap, address, old, size, flags, where);
 }
 
-/* libc's own, within the budget. */
+/* Calls libc's sbrk(), within the budget. */
 KERNEL_VISIBLE void *
 sbrk(intptr_t more)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The library TEST_SO is opened late, in a program that runs on libc's malloc,
- * alone and after one that took its share of what the dynamic linker keeps for
- * thread-local data.  late_dlopen.c asks more, of tcm. */
+/* Opens the library TEST_SO late, in a program that runs on libc's malloc:
+ * alone, and after a library that took a part of the space that the dynamic
+ * linker keeps for thread-local data.  late_dlopen.c tests more, but only
+ * tcm. */
 #include "../support/child.h"
 #include "../support/memory.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Next to no address space is left, when the heap is first used or later.  What
- * is refused is refused with ENOMEM; a heap that runs serves small requests on,
- * and one that could not start does when there is room. */
+/* Almost no address space is left, when the heap is first used or later.
+ * Requests fail with ENOMEM.  A heap that has started continues to serve small
+ * requests, and one that could not start does so when there is room. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -17,7 +17,7 @@ limit_room(size_t room)
   REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
 }
 
-/* Before the constructor of any library. */
+/* Runs before the constructor of any library. */
 static void
 limit_early(int argc, char **argv, char **environment)
 {
@@ -80,7 +80,7 @@ from_the_start(void)
   EXPECT(child_again("--64k"));
 }
 
-/* The program ran for a while; what is left is one hole. */
+/* The limit comes after the heap was used, and leaves 64 KiB. */
 static void
 fill_and_go_on(void)
 {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The fault catalogue: catalogue.tsv says what must hold and which test shows it,
-# faults.py runs the rows on one allocator or on all.  Here are the programs of
-# the rows that have no test elsewhere.
+# The fault catalogue: catalogue.tsv lists what must hold and which test shows
+# it; faults.py runs the rows on one allocator or on all.  The programs below
+# are for rows that have no test elsewhere.
 fault_programs = \
 	tests/faults/affinity \
 	tests/faults/calls \
@@ -15,10 +15,10 @@ fault_programs = \
 check_PROGRAMS += $(fault_programs)
 EXTRA_DIST += tests/faults/kernel.h
 
-# Its functions stand before those of libc, for every library.
+# Its functions override those of libc in every library.
 tests_faults_calls_LDFLAGS = -export-dynamic
 
-# Made without libtool, as the modules of the folder process.
+# Built without libtool, like the modules in tests/process.
 CLEANFILES += tests/faults/audit_module.so
 EXTRA_DIST += tests/faults/audit_module.c
 check_DATA += tests/faults/audit_module.so
@@ -43,8 +43,8 @@ fault_long_tests = \
 	tests/faults/long-sampling.sh
 LONG_TESTS += $(fault_long_tests)
 
-# What every allocator does; takes some twenty minutes, for those that hang.
-# Before it, once: sh build-aux/install-packages bench
+# Runs the rows on every allocator.  It takes some twenty minutes, because some
+# allocators hang.  Before it, once: sh build-aux/install-packages bench
 fault-table: all $(check_PROGRAMS) $(check_DATA)
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/faults/faults.py \
 	  --table $(srcdir)/tests/faults/TABLE

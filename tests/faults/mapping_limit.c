@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The limit on the number of mappings: no map can be made, changed in a part or
- * taken out of the middle any more.  What the heap holds goes on serving, a free
- * is never an error, and when mappings go the heap grows again. */
+/* The limit on the number of mappings: at the limit, no mapping can be created,
+ * changed in part, or cut out of another one.  The heap continues to serve from
+ * what it holds, a free is never an error, and when other mappings are removed,
+ * the heap can grow again. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -14,8 +15,8 @@ static const size_t large_size = (size_t)3 << 20;
 static void *block[BLOCKS], *large[LARGE];
 static size_t large_now[LARGE];
 
-/* Neighbours with unlike rights stay mappings of their own.  Returns how many
- * pages were mapped, one mapping each. */
+/* Maps pages until the limit.  Neighbors with different rights stay separate
+ * mappings.  Returns how many pages were mapped; -1 if there is no limit. */
 static long
 fill_up(char **start)
 {
@@ -86,7 +87,7 @@ use_heap_at_the_limit(void)
     CHILD_EXPECT(memory_holds(large[i], 4096, i));
   for (i = 0; i < BLOCKS; i++)
     CHILD_EXPECT(memory_holds(block[i], i * 50 + 1, i));
-  /* Every other one: what lies between stays in use. */
+  /* Every other one, so that those in between stay in use. */
   for (i = 0; i < LARGE; i += 2)
     free(large[i]);
   for (i = 0; i < BLOCKS; i += 2)
@@ -120,8 +121,8 @@ others_hold_them(void)
   take_blocks();
 }
 
-/* Large blocks of which every other one goes, more than there may be mappings:
- * the allocator's own holes. */
+/* Allocates more large blocks than there may be mappings and frees every other
+ * one: the holes are the allocator's own. */
 static void
 make_holes(void)
 {

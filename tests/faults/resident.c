@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What memory a program has for what it asked: sparse giants cost what is
- * touched, what was freed serves other sizes and goes back on request. */
+/* How much memory blocks take: huge sparse blocks take only what is touched.
+ * Freed memory serves other sizes and is returned to the OS on request. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -39,7 +39,7 @@ sparse_16_gib(void)
              (after - before) >> 20);
 }
 
-/* Only the first touch of a page may cost memory, whatever comes zeroed. */
+/* Only the first touch of a page may take memory, also after calloc(). */
 static void
 zeroed_4_gib(void)
 {
@@ -59,7 +59,7 @@ zeroed_4_gib(void)
   free(block);
 }
 
-/* More than there is: refused, or given and not touched. */
+/* More memory than the machine has: refused, or provided and not touched. */
 static void
 more_than_memory(void)
 {
@@ -92,7 +92,7 @@ kept_after_trim(void)
     REQUIRE((block[i] = malloc(harness_size(1000))) != NULL);
     memset(block[i], 1, 1000);
   }
-  /* One that stays at the end keeps the others from going as a whole. */
+  /* The last block stays, so that the others are not returned as a whole. */
   for (i = 0; i + 1 < COUNT; i++)
     free(block[i]);
   freed = memory_resident_bytes() - before;
@@ -107,8 +107,8 @@ kept_after_trim(void)
   free(block[COUNT - 1]);
 }
 
-/* A group of processes with a limit of 220 MiB ends one whose peak is above;
- * blocks of one size after another never need more than 150 at once. */
+/* A control group with a limit of 220 MiB kills a process with a higher peak.
+ * Blocks of one size after another never need more than 150 MiB at once. */
 static void
 peak_of_one_size_after_another(void)
 {
@@ -145,7 +145,7 @@ huge_pages_are_always_used(void)
   return strstr(text, "[always]") != NULL;
 }
 
-/* A small heap must not cost a huge page for each of its small parts. */
+/* A small heap must not take a huge page for each of its small parts. */
 static void
 huge_pages_always(void)
 {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# A program built with the address sanitizer, which brings an allocator of its
-# own, gets another one by LD_PRELOAD: it says clearly that it will not run so, or
-# runs and finds its faults.  Nothing in between.
+# A program built with AddressSanitizer, which has its own allocator, gets
+# another one by LD_PRELOAD.  It must either refuse to start, with a clear
+# message, or run correctly.
 set -eu
 
 work=$(mktemp -d)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A program that has shut itself in: once it runs, the kernel ends it for every
- * call that an allocator does not need.  Files, random numbers, the number of
- * processors and the like must have been asked for at start, or never. */
+/* A sandboxed program: after its start, the kernel ends it at every system call
+ * that an allocator does not need.  An allocator must read files, random
+ * numbers, the number of processors and so on at start, or never. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -15,14 +15,14 @@
 
 enum { RULES_MAX = 64 };
 
-/* What memory costs, and what ends the process. */
+/* Calls for memory, and those that end the process. */
 static const int memory_calls[] = {
     SYS_mmap,  SYS_munmap,      SYS_mremap,    SYS_madvise,      SYS_mprotect,
     SYS_brk,   SYS_futex,       SYS_write,     SYS_exit_group,   SYS_exit,
     SYS_alarm, SYS_sched_yield, SYS_nanosleep, SYS_rt_sigreturn,
 };
 
-/* What libc needs beside for a thread. */
+/* Calls that libc needs in addition for a thread. */
 static const int thread_calls[] = {
     SYS_clone,        SYS_set_robust_list, SYS_rt_sigprocmask,
     SYS_rt_sigaction, SYS_gettid,          SYS_getpid,
@@ -68,8 +68,8 @@ begin_rules(void)
   add_rule(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
 }
 
-/* Every call that no rule names comes to @action; 0 if the kernel allows no
- * filters. */
+/* Sets the filter, with @action for every call without a rule.  Returns 0 if
+ * the kernel allows no filters. */
 static int
 shut_in(unsigned action)
 {
@@ -81,7 +81,7 @@ shut_in(unsigned action)
          prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
 }
 
-/* The kernel would end the process without a word; this says why. */
+/* The kernel would end the process without a message; this says why. */
 static void
 tell_call(int number, siginfo_t *info, void *context)
 {
@@ -156,8 +156,8 @@ prepare(void)
   begin_rules();
 }
 
-/* Nothing but memory; the heap was in use before, as by every program that
- * comes to its main(). */
+/* Only calls for memory are allowed.  The heap was used before, as in every
+ * program that reaches its main(). */
 static void
 shut_in_and_allocate(void)
 {
@@ -182,7 +182,7 @@ shut_in_with_threads(void)
   use_heap();
 }
 
-/* What an allocator may ask at start is refused there already. */
+/* Calls that an allocator may make at start; they fail from the start. */
 static const int asked_at_start[] = {
     SYS_prctl,      SYS_sched_getaffinity, SYS_getrandom, SYS_sched_setaffinity,
 #ifdef SYS_membarrier
@@ -251,8 +251,8 @@ refused_from_the_start(void)
   EXPECT(child_succeeded(child));
 }
 
-/* A filter that a process is born with, by which a thread would end it: one of
- * the allocator's own must not come unasked. */
+/* A filter is set before the process starts and ends it if it creates a thread.
+ * The allocator must not start its own. */
 static void
 no_threads_from_the_start(void)
 {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# A program that runs with more rights than its caller does not let the caller
-# choose options of its allocator.  One is chosen that shows; a plain program
-# must show it, or nothing is learnt.
+# A program that runs with more rights than its caller must not let the caller
+# choose options of its allocator.  The test sets options with a visible effect.
+# If a plain program does not show the effect, the test proves nothing.
 set -eu
 
 if [ "$(id -u)" != 0 ]; then
@@ -48,7 +48,7 @@ cp "$work/plain" "$work/privileged"
 chown 65534 "$work/privileged"
 chmod 4755 "$work/privileged"
 
-# show NAME [VARIABLE...] - what it prints.
+# show NAME [VARIABLE...] - prints what the program prints.
 show() {
   name=$1
   shift

@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# strace.sh CALL - every call of this name that a program makes after its start
-# fails, by the hand of the kernel's tracer: libc's own calls too.  The program
-# takes NULL for an answer.
+# strace.sh CALL - strace makes every call of this name after the start of a
+# program fail, including libc's own calls.  The program accepts NULL.
 set -eu
 
 call=$1
@@ -25,15 +24,16 @@ trace() {
     "$program" --work
 }
 
-# How often the program calls it before it says that it begins.
+# How many times the program makes the call before it prints "begin".
 calls_before()
 {
   awk -v call="$call" '/write\(1, "begin/ { exit }
     index($0, " " call "(") > 0 { n++ } END { print n + 0 }' "$work/trace"
 }
 
-# The heap lies at random addresses, and where they cross a border of the
-# pagemap, the start needs more calls.  A pair of runs that differ says nothing.
+# The addresses of the heap are random, and if they cross a border of the
+# pagemap, the start needs more calls.  A pair of runs that differ proves
+# nothing.
 for try in 1 2 3 4 5 6 7 8; do
   trace -e "trace=$call,write"
   before=$(calls_before)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A program that writes where it may not.  Its own bytes are lost, no more: the
- * heap goes on to hand out memory that nobody else has, or ends the process
- * with a message. */
+/* A program that writes where it must not.  It may lose its own bytes, but no
+ * more: the heap continues to return memory that nothing else uses, or ends the
+ * process with a message. */
 #include "../support/child.h"
 #include "../support/churn.h"
 
@@ -32,8 +32,8 @@ drop(size_t from, size_t step)
     free(block[i]);
 }
 
-/* Whatever happened before: blocks are apart, and lie in no object of the
- * program. */
+/* Whatever happened before, blocks must not overlap each other or an object of
+ * the program. */
 static void
 expect_sound_heap(size_t size)
 {
@@ -96,7 +96,7 @@ underflow(void)
   expect_sound_heap(48);
 }
 
-/* Every word of what was freed becomes the address of the victim. */
+/* Overwrites every word with an address inside the victim. */
 static void
 aim(char *freed, size_t size)
 {
@@ -132,7 +132,7 @@ write_after_free_middle(void)
   write_after_free_of(3000);
 }
 
-/* Into the free blocks on both sides of one that is in use. */
+/* Past the end of a block in use, into the free block after it. */
 static void
 overflow_into_free_blocks(void)
 {
@@ -146,7 +146,7 @@ overflow_into_free_blocks(void)
   expect_sound_heap(64);
 }
 
-/* delete with the size of another class. */
+/* Sized delete with a size of another class. */
 static void
 wrong_size_of_delete(void)
 {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# A preloaded allocator under valgrind, as README says: it starts, serves and
-# gives back.
+# A preloaded allocator under valgrind, with the option from README: it starts,
+# allocates and reuses memory.
 set -eu
 
 if ! command -v valgrind >/dev/null; then

@@ -7,10 +7,10 @@
  *     malloc 1 4000
  *     realloc 1 80000
  *
- * a word and up to four numbers, decimal or 0x hexadecimal.  A line that makes
- * no sense does nothing, so any text is an input, and every input is a text
- * that a person can read.  Each target begins with an empty heap and leaves it
- * empty, so that an input does the same whatever ran before it.
+ * a word and up to four numbers, decimal or 0x hexadecimal.  An invalid line
+ * does nothing, so any text is an input, and every input is readable.  Each
+ * target begins with an empty heap and leaves it empty, so that the result of
+ * an input does not depend on earlier ones.
  */
 #ifndef TCM_TESTS_FUZZ_FUZZ_H
 #define TCM_TESTS_FUZZ_FUZZ_H
@@ -23,11 +23,11 @@
 #include "base/report.h"
 #include "base/system.h"
 
-/* What libFuzzer, or main.c in its place, calls. */
+/* libFuzzer calls this, or main.c in its place. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define FUZZ_NUMBERS 4
-/* Operations of one input that are looked at. */
+/* At most this many operations of one input are executed. */
 #define FUZZ_MAX 3000
 
 struct fuzz_op {
@@ -65,7 +65,7 @@ fuzz_is_end(char c)
   return c == '\n' || c == '\0';
 }
 
-/* Reads a number of the line; 0 at its end or at what is no number. */
+/* Reads a number of the line; 0 at its end or if there is no number. */
 static HARNESS_UNUSED size_t
 fuzz_number(struct fuzz_text *text)
 {
@@ -119,7 +119,7 @@ fuzz_is(const struct fuzz_op *op, const char *word)
   return strcmp(op->word, word) == 0;
 }
 
-/* "fail MASK NTH COUNT": lets system calls fail, see system.h. */
+/* "fail MASK NTH COUNT": makes system calls fail, see system.h. */
 static HARNESS_UNUSED bool
 fuzz_fail(const struct fuzz_op *op)
 {

@@ -8,14 +8,14 @@
  *     release              idle                     check
  *     fail MASK NTH COUNT
  *
- * FUZZ_PRINT_C=1 prints the same as statements of a C program.
+ * FUZZ_PRINT_C=1 prints the operations as statements of a C program.
  */
 #include "fuzz.h"
 
-#include "api/heap_check.h"
+#include "front/heap_check.h"
 
 #define SLOTS 64
-/* Sizes above it are impossible ones, between it and them nothing is asked. */
+/* Larger sizes are taken modulo this, except impossible ones. */
 #define BLOCK_MAX ((size_t)16 << 20)
 #define MARK 64
 
@@ -28,7 +28,7 @@ static bool print_c;
 
 #define SHOW(...) ((void)(print_c && printf(__VA_ARGS__)))
 
-/* A size that costs little, or one that cannot be had. */
+/* A size that takes little memory, or an impossible one. */
 static size_t
 size_of(size_t number)
 {
@@ -45,7 +45,7 @@ mark(struct slot *slot)
     slot->start[slot->size - 1] = (unsigned char)(uintptr_t)slot;
 }
 
-/* The first @part bytes of it. */
+/* Checks the first @part bytes of the mark. */
 static void
 expect_mark(const struct slot *slot, const unsigned char *start, size_t part)
 {
@@ -107,7 +107,7 @@ allocate(const struct fuzz_op *op, struct slot *slot)
   } else {
     align = op->number[1];
     size = size_of(op->number[2]);
-    /* A gigantic alignment reserves as much. */
+    /* A huge alignment reserves as much address space. */
     align = align > SIZE_MAX / 4 ? align : align % ((size_t)1 << 28);
     SHOW("s[%d] = tcm_memalign(%zuu, %zuu);\n", s, align, size);
     enter(slot, tcm_memalign(align, size), size,

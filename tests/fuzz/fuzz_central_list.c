@@ -2,11 +2,11 @@
 /*
  * The central lists.
  *
- *     take CLASS N         up to 64 objects
- *     one CLASS            one object, and whether it is zero
- *     give N               one object of those that are out, the Nth
- *     give N COUNT         so many from there on, of the class of the first
- *     drop CLASS           all of a class
+ *     take CLASS N         takes up to 64 objects
+ *     one CLASS            takes one object, and checks whether it is zero
+ *     give N               returns the Nth of the objects in use
+ *     give N COUNT         returns up to 200 of its class, from there on
+ *     drop CLASS           returns all objects of a class
  *     release CLASS
  *     fail MASK NTH COUNT
  */
@@ -45,7 +45,7 @@ enter(void *place, unsigned class_id)
   out[nout++].class_id = class_id;
 }
 
-/* Takes an object out of the list. */
+/* Removes an object from the list of those in use. */
 static void *
 leave(size_t i)
 {
@@ -136,7 +136,7 @@ do_op(const struct fuzz_op *op)
     (void)fuzz_fail(op);
 }
 
-/* The books of a class against the objects that are out. */
+/* Compares the counters of a class with the objects in use. */
 static void
 expect_books(unsigned class_id)
 {

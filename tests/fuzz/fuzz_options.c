@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The options.  The text is the environment, a variable a line; what tcm makes
- * of it is compared with another reading of the same.
+ * The options.  The text is the environment, one variable per line.  The test
+ * compares the values that tcm reads with those of a second parser.
  */
 #include "fuzz.h"
 
@@ -47,7 +47,7 @@ write_variable(const struct option_row *option, char *out)
   strcpy(out, "=");
 }
 
-/* The number that the text stands for; false if it is none or too large. */
+/* The number in the text; false if there is none or it is too large. */
 static bool
 read_value(const char *from, uint64_t *value)
 {

@@ -2,16 +2,16 @@
 /*
  * The page heap.  S is a slot for one run of pages:
  *
- *     small S PAGES            a run of up to 32 pages
- *     large S PAGES SHIFT      a run aligned to 2^SHIFT pages
- *     zero S PAGES             a large run, cleared
- *     free S                   back, with what was written to it
- *     unmap S                  back, after its memory was returned
- *     head S PAGES             its first pages back
- *     tail S PAGES             its last pages back
- *     extend S PAGES           longer by so many
+ *     small S PAGES            allocates a run of up to 32 pages
+ *     large S PAGES SHIFT      allocates a run aligned to 2^SHIFT pages
+ *     zero S PAGES             allocates a large run and clears it
+ *     free S                   frees the run, resident
+ *     unmap S                  frees the run after returning its memory
+ *     head S PAGES             frees its first pages
+ *     tail S PAGES             frees its last pages
+ *     extend S PAGES           extends the run by PAGES
  *     write S PAGE             writes to one page
- *     release                  returns all free pages to the system
+ *     release                  returns all free pages to the OS
  *     fail MASK NTH COUNT
  */
 #include "fuzz.h"
@@ -141,7 +141,7 @@ take_large(struct slot *slot, size_t npages, size_t align, bool zero)
         memory_is_zero((void *)(slot->start + (i << PAGE_SHIFT)), PAGE_SIZE));
 }
 
-/* Gives @n pages of one end back. */
+/* Frees @n pages at one end of a run. */
 static void
 trim(struct slot *slot, size_t n, bool head)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The pagemap, over a stretch of address space with the borders of leaves in
- * it.  H is a huge page, P a page of the stretch; A and S are slots.
+ * The pagemap, over a range of address space that contains a border of leaves.
+ * H is a huge page, P a page of the range; A and S are slots.
  *
- *     reserve A H COUNT    an arena over COUNT huge pages, where nothing lies
+ *     reserve A H COUNT    an arena over COUNT huge pages that are in no arena
  *     forget A
- *     span S P PAGES CLASS a span, where nothing lies, in one arena; class 0 is
- *                          a large block
+ *     span S P PAGES CLASS a span over pages of one arena that are in no span;
+ *                          class 0 is a large block
  *     clear S
- *     ask ADDRESS          any address at all
- *     look P
+ *     ask ADDRESS          looks up any address
+ *     look P               looks up a page
  *     fail MASK NTH COUNT
  */
 #include "fuzz.h"
@@ -23,18 +23,18 @@
 
 #define ARENAS 8
 #define SPANS 64
-#define HUGE_PAGES 40 /* with the border of two leaves in their midst */
+#define HUGE_PAGES 40 /* with the border of two leaves in the middle */
 #define PAGES (HUGE_PAGES * HUGE_PAGE_PAGES)
 #define BASE (50 * LEAF_SIZE - HUGE_PAGES / 2 * HUGE_PAGE_SIZE)
 
 static struct {
   struct arena arena;
-  size_t first, count; /* huge pages; count 0: not there */
+  size_t first, count; /* huge pages; count 0: no arena */
 } arenas[ARENAS];
 
 static struct span *spans[SPANS];
 
-/* The same, an entry per page. */
+/* The expected span of each page. */
 static struct span *naive[PAGES];
 
 static uintptr_t

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Fuzz targets over readable lists of operations.  As tests they run the stored
-# corpus and variants of it, those of the API with all checks too; "make fuzz"
-# lets libFuzzer look for more, in a build configured with --enable-fuzzing
-# CC=clang, and makes many variants in another.
+# Fuzz targets that read lists of operations as text.  As tests they run the
+# stored corpus and variants of it; fuzz_api also runs with all checks.  In a
+# build configured with --enable-fuzzing CC=clang, "make fuzz" lets libFuzzer
+# look for more; in another, it makes many variants.
 fuzz_programs = \
 	tests/fuzz/fuzz_api \
 	tests/fuzz/fuzz_central_list \
@@ -42,7 +42,7 @@ tests_fuzz_fuzz_pagemap_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_fuzz_pagemap_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_pagemap_LDADD = libtcmdebugcore.la
 
-# Seconds for each target; what is found stays in tests/fuzz/found.
+# Seconds for each target; tests/fuzz/found keeps what is found.
 FUZZ_SECONDS = 60
 
 fuzz: all $(fuzz_programs)

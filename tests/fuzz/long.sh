@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# long.sh [PROGRAM...] - the fuzz targets for FUZZ_SECONDS each with libFuzzer,
-# or with very many variants of the corpus where that is not built in.
+# long.sh [PROGRAM...] - runs each fuzz target for FUZZ_SECONDS with libFuzzer,
+# or with very many variants of the corpus in a build without libFuzzer.
 srcdir=${TEST_SRCDIR:?}
 cd "${TEST_BUILDDIR:-.}" || exit 99
 [ $# -gt 0 ] || set -- tests/fuzz/fuzz_api tests/fuzz/fuzz_central_list \

@@ -5,10 +5,10 @@
  *     fuzz_NAME             every file of tests/fuzz/corpus/NAME, and variants
  *     fuzz_NAME FILE...     these files alone
  *
- * Without libFuzzer the variants are made here, from a fixed seed that is
- * printed: lines are dropped, doubled, swapped, and numbers changed.  The text
- * that ends the program is printed.  With libFuzzer only the corpus is run
- * unless there are arguments, which are libFuzzer's.
+ * Without libFuzzer, this file makes the variants from a fixed seed, which it
+ * prints: it drops, repeats and replaces lines, and changes numbers.  It prints
+ * the text that ended the program.  With libFuzzer, the program runs only the
+ * corpus, unless there are arguments, which are libFuzzer's.
  */
 #include "../support/sanitizers.h"
 #include "fuzz.h"
@@ -55,7 +55,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 #define TEXT_MAX 65536
 #define LINES_MAX 4096
 
-static char text[TEXT_MAX]; /* what runs just now */
+static char text[TEXT_MAX]; /* the running input */
 static size_t length;
 static const char *origin;
 static uint64_t state;
@@ -66,7 +66,7 @@ below(size_t limit)
   return (size_t)(harness_random(&state) >> 16) % limit;
 }
 
-/* Prints the text that was running; no stdio, the heap may be broken. */
+/* Prints the running input, without stdio, because the heap may be broken. */
 static void
 tell_text(int number)
 {
@@ -128,7 +128,7 @@ append(const char *part, size_t n)
   length += n;
 }
 
-/* A number near one that matters, or any. */
+/* A number near one of the listed ones, or any number. */
 static size_t
 strange_number(void)
 {
@@ -181,7 +181,7 @@ append_changed(const struct text_line *line)
   append(line->start + i, line->length - i);
 }
 
-/* A changed copy of @from becomes the text. */
+/* Makes a changed copy of @from the text. */
 static void
 vary(const char *from)
 {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""README's table of measurements says what doc/bench.json says, and neither
-stands without the other.
+"""README's table of measurements agrees with doc/bench.json, and neither exists
+without the other.
 
   bench_table.py          compare
-  bench_table.py --print  print the section's text, to be put into README
+  bench_table.py --print  print the section's text for README
 """
 import json
 import os

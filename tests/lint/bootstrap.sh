@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Without autoconf, ./bootstrap names what is missing and the command that
-# installs it, and installs nothing unasked.
+# Without autoconf, ./bootstrap prints what is missing and the command that
+# installs it.  It installs nothing without asking.
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

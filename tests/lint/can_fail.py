@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Each lint finds the fault that it is for, and nothing in a tree without it.
+"""Each lint in Python finds its fault, and nothing in a tree without it.
 
-A small tree is written for each case, once sound and once with the fault.
+Each case writes a small tree, first without the fault, then with it.
 """
 import os
 import subprocess
@@ -53,8 +53,8 @@ TABLE = {"doc/bench.json": kept.text_of(FIGURES),
          "README": "\n".join(["tcm", kept.HEADING, "---", "",
                               *kept.readme(FIGURES), "", "Next"])}
 
-# name of the lint: (files of a sound tree, files that bring the fault in,
-#                    words that the complaint must hold)
+# (name of the lint, files of a sound tree, files that add the fault,
+#  words that the complaint must contain)
 SOURCE_CASES = [
     ("include_floors",
      {"lib/base/a.h": "", "lib/heap/b.c": '#include "base/a.h"\n'},
@@ -150,7 +150,7 @@ TWO_NAMES = EXPORT + "void malloc(void) {}\n" + EXPORT + "void free(void) {}\n"
 TCM_F = EXPORT + "void tcm_f(void) {}\n"
 
 # The same for lints of a build: files, sound recipes, faulty recipes, words.  A
-# recipe without flags is a file of the tree.
+# recipe without flags writes a file of the tree.
 BUILD_CASES = [
     ("symbol_floors",
      {"lib/base/a.c": "", "lib/heap/b.c": ""},

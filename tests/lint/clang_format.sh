@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# C files are formatted as clang-format 14 formats them with .clang-format;
-# "make format" does it.  Other releases differ in details and are not asked.
+# C files are formatted as clang-format 14 does with .clang-format; "make
+# format" formats them.  Other releases differ in details and are not used.
 set -u
 for tool in clang-format-14 clang-format; do
   case $($tool --version 2>/dev/null) in

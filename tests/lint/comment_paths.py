@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Every file that a comment names exists.
 
-A name may be a path from the top, from lib/, include/ or tests/, or a bare name
-of a file that stands somewhere in the tree.  Files of the system are written <sys/mman.h>.
+A name may be a path from the top, from lib/, include/ or tests/, or the bare
+name of a file anywhere in the tree.  System headers are written <sys/mman.h>.
 """
 import os
 import re

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """libtcm.so exports the names of tests/lint/exports.txt and no other.
 
-The standard names carry no version, since a versioned malloc would not take the
-place of libc's; the tcm_* names carry TCM_1.0.  Each tcm_* name is declared in
-tcm.h, and the other way round.
+The standard names have no version, because a versioned malloc would not replace
+libc's; the tcm_* names have the version TCM_1.0.  Each tcm_* name is declared
+in tcm.h, and vice versa.
 """
 import re
 

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""malloc and free of a small block are short: counted in the built library.
+"""malloc and free of a small block take few instructions in the built library.
 
-From the first instruction the paths are followed that take at most one branch
-and stay in the function.  The fast path is the one of them that reaches ret by
-way of the thread cache (it touches thread-local storage and stores something),
-with the fewest branches taken; of equal ones, the longest counts.  No call and
-no lock prefix may stand on it.
+From the first instruction, the lint follows the paths that take at most one
+branch and stay in the function.  The fast path reaches ret through the thread
+cache (it touches thread-local storage and stores something), without a call and
+without a lock prefix.  Of several such paths, the one with the fewest taken
+branches counts; of equal ones, the longest.
 
-A free outside the window goes on in the slow side's first step: those paths are
-counted that leave free by a jump there and reach ret before anything else is
-called.
+A free outside the window continues in the slow side's first step: the lint
+counts the shortest path that leaves free by a jump there and reaches ret before
+any call.
 """
 import os
 import re
@@ -61,7 +61,7 @@ def is_store(text):
 
 
 class Path:
-    """What was met between the first instruction and ret."""
+    """The instructions from the first one to ret."""
 
     def __init__(self):
         self.steps = []
@@ -81,8 +81,8 @@ class Path:
 
 
 def paths(code, start, taken_max=TAKEN_MAX):
-    """Every path to ret that takes few enough branches, and the ones that do
-    not get there, with the reason."""
+    """Every path to ret that takes few enough branches, and the paths that do
+    not reach it, with the reason."""
     waiting = [(start, Path())]
     while waiting:
         address, path = waiting.pop()
@@ -145,7 +145,7 @@ def judge(name, best, limit):
 
 
 def check_outside(library):
-    """The shortest way of a free by the slow side's first step."""
+    """The shortest path of a free through the slow side's first step."""
     slow = function_range(library, OUTSIDE, exported=False)
     bounds = function_range(library, "free")
     if not slow or not bounds:

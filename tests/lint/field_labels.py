@@ -4,7 +4,7 @@
 The comment of the field, or one on the struct that begins "All fields:", holds
 one of the labels
   [const] [init] [derived] [owner thread] [lock: NAME] [atomic: ORDER, ...]
-A lock needs none: it is what the labels name.
+A lock needs none, because the labels name it.
 """
 import re
 

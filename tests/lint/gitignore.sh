@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# git ignores what a build in the source folder makes, and nothing else: after
-# ./configure && make, "git status" shows the user's own changes.
+# git ignores the files that a build in the source folder makes, and no others:
+# after ./configure && make, "git status" shows only the user's own changes.
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -24,7 +24,7 @@ make -s -C "${TEST_BUILDDIR:?}" --no-print-directory list-built >"$work/made"
   exit 1
 }
 status=0
-# With -v -n a path that no pattern, or one with "!", matches is shown too.
+# With -v -n, git also prints paths that match no pattern or one with "!".
 git check-ignore -v -n --stdin <"$work/built" | while IFS='	' read -r rule path
 do
   case $rule in

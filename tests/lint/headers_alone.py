@@ -26,7 +26,7 @@ for path in lint.files("lib", suffixes=(".h",)):
 for standard in ("c99", "c11", "gnu2x"):
     compiles("tcm.h", "c", ["-std=" + standard, "-Wpedantic"])
     count += 1
-# clang is a C++ compiler always, gcc only where its C++ part is installed.
+# clang always compiles C++, gcc only if its C++ part is installed.
 if lint.run(lint.tool("CC", "cc") + ["-fsyntax-only", "-x", "c++", "-"],
             input="").returncode == 0:
     for standard in ("c++11", "c++17"):

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# An installed page names the library where it is installed, whatever the
+# An installed manual page names the installed path of the library, whatever the
 # prefix: a package's page must not send its reader to /usr/local.
 set -eu
 work=$(mktemp -d)

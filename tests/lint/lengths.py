@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Functions, files and lines stay short enough to be read.
 
-A function has at most 60 lines, a source file 600, a header 250.  What may be
-longer stands in tests/lint/lengths.allow, one "path[:function] reason" a line.
-A line of a text has at most 512 characters: lintian takes a file with a longer
-one for a compiled one whose source is missing.
+A function has at most 60 lines, a source file 600, a header 250.
+tests/lint/lengths.allow lists the exceptions, one "path[:function] reason" per
+line.  A line of text has at most 512 characters: lintian takes a file with a
+longer line for a compiled file whose source is missing.
 """
 import re
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Each file names its licence in one of its first lines, and no path of the
-machine on which somebody wrote it."""
+"""Each file names its licence in one of its first three lines, and contains no
+path of its author's machine."""
 import re
 
 import lint

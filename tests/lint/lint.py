@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the lints share: where the tree is, its files, and how a lint ends.
+"""Shared by the lints: where the tree is, its files, and how a lint ends.
 
 A lint takes the tree from TEST_SRCDIR, the build from TEST_BUILDDIR, collects
 complaints, and exits with 0, 1, or 77 when it cannot run here.
@@ -9,7 +9,8 @@ import re
 import subprocess
 import sys
 
-FLOORS = ["base", "heap", "cache", "profile", "observe", "api"]
+FLOORS = ["base", "heap", "cache", "profile", "observe", "process", "front",
+          "api"]
 
 PASS, FAIL, SKIP = 0, 1, 77
 
@@ -75,7 +76,7 @@ _TEXT_OPTION = re.compile(r"\bTEXT_OPTION\(\s*(\w+)\s*,"
 
 
 def options():
-    """(variable, help, what the documents say of its values) of each row of
+    """(variable, help, the documented text on its values) of each row of
     lib/base/options.def."""
     text = blank(read("lib/base/options.def"), "comments")
     for name, default, least, most, fixed, texts in _OPTION.findall(text):
@@ -171,8 +172,8 @@ def skip(reason):
 
 
 def finish(looked_at, noun, missing=()):
-    """End the lint.  One that looked at nothing has failed; one that lacked a
-    tool and found nothing wrong without it is skipped."""
+    """End the lint.  A lint that looked at nothing fails; a lint that lacked a
+    tool and has no complaints is skipped."""
     if looked_at == 0:
         complain("nothing to look at: no %s" % noun)
     print("%d %s, %d complaints" % (looked_at, noun, len(_complaints)))

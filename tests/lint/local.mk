@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Rules of the house that a program can check, in the sources and in the built
-# library.  can_fail.py shows that each of them can fail.  Who only builds a
-# release leaves those of the sources out.
+# Our own rules that a program can check, in the sources and in the built
+# library.  can_fail.py shows that each check in Python can fail.
+# --disable-source-lint, for those who only build a release, leaves out the
+# checks of the sources.
 
 source_lints = \
 	tests/lint/bench_table.py \

@@ -153,7 +153,7 @@ WHOLE = {
 
 
 def changed(path, *pairs):
-    """The fault: a file of the whole tree with other words."""
+    """A fault: a file of the whole tree with some words replaced."""
     text = WHOLE[path]
     for before, after in pairs:
         assert before in text, before
@@ -234,7 +234,7 @@ SOURCE_CASES = [
     looks(changed(F, ("ls \\-l", "ls \\-l " + "x" * 70)), "an example of"),
     looks(changed(O, (".BR tcm_f (3),", ".BR tcm_f (7),\n.BR a (3),")),
           "SEE ALSO is not in order"),
-    # Each tool sees one of these at least.
+    # Each tool finds at least one of these.
     looks(changed(F, (".SH LIBRARY", ".SH LIBRARY\n.PP")), "mandoc says"),
     looks(changed(F, ("It does it.", ".XX It does it.")), "groff says"),
     looks(changed(F, ("It does it.", ".XX It does it.")), "man says"),

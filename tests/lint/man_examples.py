@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The examples of the manual pages work.
 
-What stands between the marks SRC BEGIN (name) and SRC END is taken out of the
-page and, by the kind of its name,
+The lint takes the text between the marks SRC BEGIN (name) and SRC END out of
+the page.  The name decides how the text is tried:
 
   *.c              compiled without a warning, linked with the built library,
                    and run: it must succeed
@@ -11,7 +11,7 @@ page and, by the kind of its name,
   nginx.conf       read by nginx, if that is installed
   Dockerfile       read line by line; its commands by the shell
 
-Commands after a prompt are read by the shell, none is run.  Each page of
+The shell reads the commands after a prompt, but runs none.  Each page of
 section 3 has a program.
 """
 import configparser
@@ -30,7 +30,7 @@ missing = []
 
 
 def clean_environment():
-    """Ours names the build with variables that look like options of tcm."""
+    """The environment without options of tcm and without a preload."""
     return {name: value for name, value in os.environ.items()
             if not name.startswith("TCM_") and name != "LD_PRELOAD"}
 
@@ -91,8 +91,8 @@ def try_nginx(where, root, text):
     path = put(root, "nginx.conf", text + "events {}\npid %s/pid;\n"
                "error_log stderr;\n" % root)
     command = [nginx, "-t", "-p", root, "-c", path]
-    # Without -e, nginx opens the log that it was built with before it reads
-    # anything; before 1.19.5 it has no -e.
+    # Without -e, nginx opens its built-in log before it reads anything; nginx
+    # before 1.19.5 has no -e.
     result = lint.run(command + ["-e", "stderr"], timeout=SECONDS)
     if "invalid option" in result.stderr:
         result = lint.run(command, timeout=SECONDS)

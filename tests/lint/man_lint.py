@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The manual pages are sound: by our own rules, and by mandoc, groff, man and
-lexgrog.  A tool that is not there is named, and the lint counts as skipped.
+"""The manual pages pass our own rules and mandoc, groff, man and lexgrog.  The
+lint names a missing tool and counts as skipped.
 
-Our own rules: the sections of man-pages(7), in its order; those that a page of
-section 3 may not lack; source lines that fit 80 columns; examples that do not
-run over the edge of a terminal of 80.
+Our own rules: the sections are those of man-pages(7), in its order; each page
+has the sections that its kind needs; source lines fit 80 columns; examples fit
+a terminal of 80.
 """
 import os
 import re
@@ -123,8 +123,8 @@ def check_groff(page, root):
              staged(page)], cwd=root))
 
 
-# As it is called for each page of a distribution's packages, in 120 columns,
-# where a table can lie across the end of a page that it does not meet in 80.
+# Distributions check each page of a package like this.  In 120 columns, a table
+# can cross the end of a page that it does not reach in 80 columns.
 def check_man(page, root):
     if not has("man"):
         return
@@ -138,7 +138,7 @@ def check_man(page, root):
 
 
 def check_lexgrog(page, root):
-    """The index of pages gets each name of NAME."""
+    """lexgrog finds each name in NAME for the index of pages."""
     if not has("lexgrog"):
         return
     result = lint.run(["lexgrog", staged(page)], cwd=root)
@@ -149,7 +149,7 @@ def check_lexgrog(page, root):
 
 
 def check_alias(page, root):
-    """man shows what the alias stands for."""
+    """man shows the page of the alias."""
     if not has("man"):
         return
     environment = dict(os.environ, LC_ALL="C.UTF-8", MANWIDTH="80",

@@ -3,11 +3,11 @@
 
   functions  each tcm_* function of tcm.h has a page or an alias, named in NAME,
              with the header's prototype, errors, signal safety and version;
-             no page or error is left that the header does not know
+             no page has a function or an error that the header lacks
   structs    each field is described, in the order of the header
   options    ENVIRONMENT of tcm(7) has each row of lib/base/options.def
-  the rest   names of other pages, of replaced functions, of messages, of
-             variables, files and functions are those that there are
+  the rest   the pages, replaced functions, messages, variables, files and
+             functions that a page names exist
 """
 import errno
 import os
@@ -47,7 +47,7 @@ def header_functions():
     text = lint.read(HEADER)
     found = {function.name: function for function in
              map(Function, DECLARATION.finditer(text))}
-    # "as tcm_malloc()" in a comment: that function's errors too.
+    # "as tcm_malloc()" in a comment adds that function's errors.
     for _ in found:
         for function in found.values():
             for name in function.like & set(found):
@@ -70,7 +70,7 @@ def check_files(functions, pages):
         if "man/%s.3" % name not in by_path:
             lint.complain("%s: no page or alias for %s" % (HEADER, name))
     for page in pages:
-        # A page may be that of a family, as tcm_profile(3).
+        # A page may describe a family, as tcm_profile(3) does.
         if page.section == "3" and page.name not in functions and not any(
                 name.startswith(page.name + "_") for name in functions):
             complain(page, "tcm.h does not declare that")
@@ -103,7 +103,7 @@ def check_functions(page, functions):
 
 
 def page_errors(page):
-    """(errno, functions that it is for, or none for any) of ERRORS."""
+    """(errno, the functions it is for, or none if for all) of ERRORS."""
     for tag, text in manpage.tagged(page.sections.get("ERRORS", [])):
         if tag in ERRNO:
             only = re.match(r"\(((?:tcm_\w+\(\)(?:, )?)+)\)", text)
@@ -149,7 +149,7 @@ def check_signals(page, functions):
 
 # ---- Structs -------------------------------------------------------------
 def check_struct(name, page):
-    """The paragraphs with the fields, in order, before the first .SS."""
+    """The paragraphs before the first .SS describe the fields in order."""
     text = lint.blank(lint.read(HEADER), "comments")
     body = re.search(r"struct %s \{(.*?)\};" % name, text, re.S)
     fields = re.findall(r"(\w+)(?=[,;])", body.group(1)) if body else []
@@ -197,7 +197,7 @@ def check_replaced(page):
 
 
 def check_messages(page):
-    """The lines that are quoted stand in the sources."""
+    """The quoted messages exist in the sources."""
     literals = "\0".join(
         re.sub(r'"\s*"', "", "".join(re.findall(
             r'"(?:\\.|[^"\\\n])*"\s*', lint.blank(lint.read(path),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The manual pages in man/ as the lints of them read them.
+"""Reads the manual pages in man/ for their lints.
 
-Of roff only what our pages use is understood: the macros of man(7), quoted
+It understands only the roff that our pages use: the macros of man(7), quoted
 arguments, and a few escapes.
 """
 import re
@@ -21,7 +21,7 @@ def unescape(text):
 
 
 def rendered(line):
-    """(macro or None, its text) of a source line; a comment has none."""
+    """(macro or None, its text) of a source line; a comment has no text."""
     if line.startswith(('.\\"', "'\\\"")):
         return "comment", ""
     if not line.startswith("."):
@@ -57,7 +57,7 @@ class Page:
         return "\n".join(text for macro, text in map(rendered, lines) if text)
 
     def names(self):
-        """What NAME lists before the dash."""
+        """The names before the dash in NAME."""
         before = " ".join(self.text("NAME").split()).partition(" - ")[0]
         return [name.strip() for name in before.split(",")]
 
@@ -73,7 +73,7 @@ class Page:
         return found
 
     def samples(self):
-        """(name, text, line number) of what stands between SRC marks."""
+        """(name, text, line number) of each text between SRC marks."""
         found, name = [], None
         for number, line in enumerate(self.lines, 1):
             begin = re.fullmatch(r'\.\\" SRC BEGIN \((\S+)\)', line)

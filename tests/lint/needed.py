@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""libtcm.so needs libc and the loader, nothing else, and is marked as it must.
+"""libtcm.so needs only libc and the loader, and has the flags that it needs.
 
-A preloaded library drags everything that it needs into every process.
+A preloaded library pulls everything that it needs into every process.
 """
 import re
 
 import lint
 
-# Before glibc 2.34 threads and the loader's functions were files of their own.
+# Before glibc 2.34, threads and the loader's functions were separate libraries.
 LIBC = re.compile(r"^(libc\.so\.\d+|libc\.so|libc\.musl-.*\.so\.\d+"
                   r"|ld-linux.*\.so\.\d+|ld64\.so\.\d+|ld-musl-.*\.so\.\d+"
                   r"|libpthread\.so\.\d+|libdl\.so\.\d+)$")

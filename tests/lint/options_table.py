@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""README's table of options says what lib/base/options.def says.
+"""README's table of options agrees with lib/base/options.def.
 
   options_table.py          compare
-  options_table.py --print  print the table, to be put into README
+  options_table.py --print  print the table for README
 """
 import re
 import sys

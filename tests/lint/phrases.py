@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Phrases and names that were removed because readers stumbled over them stay
-away.
+"""Phrases and names that were removed because readers stumbled over them do not
+come back.
 
-HACKING says how a sentence should read.  A phrase comes here when the last
-place that had it was rewritten.
+HACKING says how a sentence should read.  Add a phrase here after rewriting the
+last place that had it.
 """
 import re
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The scripts of the tree: shellcheck finds nothing in them.  SC2119 takes every
-# call of a function without arguments for a mistake if another call has some.
+# The scripts of the tree pass shellcheck.  SC2119 and SC2120 are off: they
+# report every call of a function without arguments if another call has some.
 set -u
 if ! command -v shellcheck >/dev/null; then
   echo "there is no shellcheck"
@@ -14,7 +14,7 @@ for file in bootstrap .ci/* build-aux/* debian/tests/* tests/*/* \
   tools/* tools/*/*; do
   [ -f "$file" ] || continue
   case $file in
-  # What autoreconf puts there is not ours.
+  # autoreconf copies these files; they are not ours.
   build-aux/compile | build-aux/config.* | build-aux/depcomp | \
     build-aux/missing | build-aux/install-sh | build-aux/ltmain.sh | \
     build-aux/ar-lib | build-aux/test-driver) continue ;;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The table of size classes in the tree is what its generator makes today.
+# The table of size classes in the tree equals the output of its generator.
 set -u
 table=$TEST_SRCDIR/lib/cache/size_class_table.h
 made=$TEST_BUILDDIR/size_class_table.made

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A tcm symbol that one floor uses is defined on the same floor or below.
 
-The objects tell what a stray prototype hides from the include lint.
+The objects show a use that a stray prototype hides from the include lint.
 """
 import os
 import re

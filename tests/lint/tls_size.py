@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The thread-local block is small enough for a late dlopen.
 
-glibc keeps a little over 1.6 KiB of static TLS for libraries that are opened
-late, and others want some of it.
+glibc reserves a little over 1.6 KiB of static TLS for libraries that are opened
+late, and other libraries need some of it.
 """
 import re
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The version of configure.ac is the one that tcm.h, NEWS and, in a
-git checkout, debian/changelog tell."""
+"""tcm.h, NEWS and, in a git checkout, debian/changelog have the version of
+configure.ac; no other source repeats it."""
 import os
 import re
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A block of its own pages is freed twice. */
+/* A large block, which has its own pages, is freed twice. */
 #include "misuse.h"
 
 int

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A large block is freed twice, after its pages were joined with others. */
+/* A large block is freed twice, after its pages were merged with others. */
 #include "misuse.h"
 
 int

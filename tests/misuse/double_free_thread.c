@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A block is freed by a thread that ends, then by the one that made it. */
+/* A thread frees a block and ends, then the allocating thread frees it too. */
 #include "misuse.h"
 
 #include <pthread.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * misuse.h - what the short programs with one error each share.
+ * misuse.h - shared code of the short programs with one error each.
  *
- * A program is called with the name of the function to misuse.  On standard
- * output it tells the driver where it is:
+ * The argument of a program is the name of the function to misuse.  Standard
+ * output tells the driver how far the program got:
  *
  *     address 0x...     the pointer that is about to be misused
- *     after the call    the misuse went unnoticed so far
- *     after the flush   and was still unnoticed when all caches were emptied
+ *     after the call    the call did not detect the misuse
+ *     after the flush   nor did flushing all caches
  *
  * The driver misuse.py compares this, the signal and the message with
  * expect.tsv.
@@ -48,17 +48,17 @@ say_address(void *pointer)
   say(line);
 }
 
-/* A block of the 64-byte class, one of a class of several pages, and one of a
- * size that no class has. */
+/* A size of the 64-byte class, one of a class larger than a page, and one that
+ * is larger than any class. */
 #define SMALL_SIZE 64
 #define MIDDLE_SIZE 20000
 #define LARGE_SIZE ((size_t)1 << 20)
 
-/* What realloc is asked for: no class that the programs use, so that no block
- * can stay where it is. */
+/* The size for realloc.  No program uses its class, so that no block can stay
+ * in place. */
 #define OTHER_SIZE 6000
 
-/* A second block of that size stays alive, so that the span of a small one
+/* A second block of that size stays in use, so that the span of a small block
  * outlives it. */
 static __attribute__((unused)) void *
 get_block(size_t size)
@@ -71,7 +71,7 @@ get_block(size_t size)
   return hidden(block);
 }
 
-/* The higher one of two neighbours. */
+/* The block with the higher address of two. */
 static __attribute__((unused)) char *
 get_upper_block(size_t size)
 {
@@ -80,7 +80,7 @@ get_upper_block(size_t size)
   return one > other ? one : other;
 }
 
-/* Looked up, since a program under another allocator may lack it. */
+/* Looked up by name, because another allocator may lack the function. */
 static void
 call_by_name(const char *function, void *pointer)
 {
@@ -112,8 +112,8 @@ misuse(int argc, char **argv, void *pointer)
   say("after the call\n");
 }
 
-/* Frees @pointer with a size, and an alignment where the function takes one;
- * that of C takes it first. */
+/* Frees @pointer with a size, and an alignment if the function takes one.  The
+ * C function takes the alignment first. */
 static __attribute__((unused)) void
 misuse_sized(int argc, char **argv, void *pointer, size_t size, size_t align)
 {
@@ -132,8 +132,8 @@ misuse_sized(int argc, char **argv, void *pointer, size_t size, size_t align)
   say("after the call\n");
 }
 
-/* Does what lets a block that was freed earlier leave quarantine: frees many
- * others, or calls the function that argv[1] names. */
+/* Makes a block that was freed earlier leave quarantine: frees many others, or
+ * calls the function that argv[1] names. */
 static __attribute__((unused)) void
 misuse_late(int argc, char **argv, void *pointer)
 {
@@ -149,7 +149,7 @@ misuse_late(int argc, char **argv, void *pointer)
   say("after the call\n");
 }
 
-/* Empties every cache, which must find what the call let pass. */
+/* Flushes every cache, which must detect what the call did not. */
 static int
 flush(void)
 {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs every row of expect.tsv: one program, one error, the exact end.
+"""Runs every row of expect.tsv: one program, one error, its exact result.
 
   misuse.py                  tcm, the debug library, tcm with TCM_CHECK=1, 2, 3
   misuse.py --survey WAY     what any allocator does, row by row, as a table
@@ -21,7 +21,7 @@ BUILD = os.environ["TEST_BUILDDIR"]
 WAYS = (("preload", "plain"), ("debug", "plain"), ("checked", "checked"),
         ("bounds", "bounds"), ("quarantine", "quarantine"))
 GUARDED = ("bounds", "quarantine")
-PAGE = 4096  # the page that tcm counts in
+PAGE = 4096  # tcm's own page size
 
 
 def read_table():
@@ -47,9 +47,9 @@ def run(way, program, function):
 
 
 def places(program, kind):
-    """What stands for a place in the program, by placeholder."""
+    """The regular expression for each placeholder of a code address."""
     path = re.escape(os.path.join(BUILD, "tests/misuse", program))
-    # The loader of an older libc cannot be asked for the file.
+    # The loader of an older libc cannot tell the file.
     place = " from (?:" + path + r"\+)?0x[0-9a-f]+"
     freed = ", freed" + place
     return {"{caller}": ", called" + place,
@@ -58,7 +58,7 @@ def places(program, kind):
 
 
 def pattern(row, kind, address):
-    """The regular expression that the message of the table stands for."""
+    """The regular expression for the message in the table."""
     if row[-1] == "-":
         return ""
     parts = re.split(r"(\{[a-z?]+\})", row[-1])
@@ -72,7 +72,7 @@ def pattern(row, kind, address):
 
 @functools.lru_cache(maxsize=None)
 def functions(program):
-    """(start, end) of each function that the program has of its own."""
+    """(start, end) of each function that the program defines."""
     listing = subprocess.run(
         shlex.split(os.environ.get("NM") or "nm") + ["-S", "--defined-only", program],
         capture_output=True, text=True, check=True).stdout
@@ -82,7 +82,7 @@ def functions(program):
 
 
 def places_hold(line):
-    """Whether each address in the program is one of its code."""
+    """Whether each address in a program is inside one of its functions."""
     found = re.findall(r" from ([^ +]+)\+(0x[0-9a-f]+)", line)
     return all(any(start <= int(address, 16) < end
                    for start, end in functions(program))
@@ -98,14 +98,14 @@ def span_holds(line, address):
 
 
 def find_faults(row, kind, done):
-    """What is wrong with the end that a program came to, in words."""
+    """The differences between the result and the row, in words."""
     wanted_signal, when, message = row[3:]
     address = re.search("address (0x[0-9a-f]+)\n", done.stdout)
     if address is None:
         return [f"the program did not get there: {done.stdout}{done.stderr}"]
     faults = []
-    # The shell that stands between reports a signal as 128 + its number, or
-    # is replaced by the program and dies of it.
+    # The shell in between reports a signal as 128 + its number, or the program
+    # replaces the shell and dies of the signal itself.
     number = signal.Signals[wanted_signal].value
     if done.returncode not in (-number, 128 + number):
         faults.append(f"status {done.returncode}, not {wanted_signal}")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A zero byte behind the last one of a small block. */
+/* A zero byte is written after the last byte of a small block. */
 #include "misuse.h"
 
 int

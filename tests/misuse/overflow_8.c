@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A pointer behind the last byte of a small block. */
+/* A pointer is written after the last byte of a small block. */
 #include "misuse.h"
 
 int

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A byte behind the last one of a large block. */
+/* A byte is written after the last byte of a large block. */
 #include "misuse.h"
 
 int

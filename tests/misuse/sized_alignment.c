@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A block is freed with an alignment that is not its own. */
+/* A block is freed with the wrong alignment. */
 #include "misuse.h"
 
 int

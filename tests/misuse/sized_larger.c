@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A small block is freed with a size that it cannot have. */
+/* A small block is freed with a size of a larger class. */
 #include "misuse.h"
 
 int

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A small block is freed with a size that is not its own. */
+/* A small block is freed with a smaller size of the same class. */
 #include "misuse.h"
 
 int

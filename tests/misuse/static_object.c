@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A pointer to an object of the program itself. */
+/* A pointer to a static object of the program. */
 #include "misuse.h"
 
 int

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A pointer that no block can have, one byte into a small block. */
+/* A pointer that is not aligned, one byte into a small block. */
 #include "misuse.h"
 
 int

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A pointer that no block can have, one byte into a large block. */
+/* A pointer that is not aligned, one byte into a large block. */
 #include "misuse.h"
 
 int

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A byte before the first one of a small block with a neighbour. */
+/* A byte is written before the first byte of a small block with a neighbor. */
 #include "misuse.h"
 
 int

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A pointer before the first byte of a small block with a neighbour. */
+/* A pointer is written before the first byte of a small block with a
+ * neighbor. */
 #include "misuse.h"
 
 int

@@ -6,9 +6,9 @@
  */
 #include "model.h"
 
-#include "api/heap_check.h"
 #include "base/params.h"
 #include "cache/size_class.h"
+#include "front/heap_check.h"
 
 #define MOST 1500
 #define KIB ((size_t)1 << 10)

@@ -9,8 +9,8 @@
 
 #include <pthread.h>
 
-#include "api/heap_check.h"
 #include "cache/size_class.h"
+#include "front/heap_check.h"
 #include "heap/page_heap.h"
 
 #define KIB ((size_t)1 << 10)

@@ -10,8 +10,8 @@ check_PROGRAMS += $(model_programs)
 TESTS += $(model_programs)
 LONG_TESTS += tests/model/long.sh
 
-# The lock-free pieces, every interleaving of their steps, for spin.  They are
-# models: one configuration is enough.
+# spin checks every interleaving of the steps of the lock-free code.  It checks
+# models, so one configuration is enough.
 if LINT
 TESTS += tests/model/spin.py
 endif

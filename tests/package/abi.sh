@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The library that was built has the ABI of tests/package/libtcm.abi: nothing
-# is gone or changed, and what is new is in there too.  Three baselines that
-# the library does not fit show that a break is found.
+# The built library has the ABI of tests/package/libtcm.abi: nothing is missing
+# or changed, and the baseline has every addition.  Three altered baselines show
+# that the test finds a break.
 #
 # After an addition: raise TCM_VERSION_INFO in configure.ac, then
 # "make abi-baseline".  After a break: the soname has to change.
@@ -38,8 +38,8 @@ compare "$baseline"
 [ $answer = 0 ] || fail "the ABI has changed (abidiff: $answer)"
 echo "the ABI is that of libtcm.abi"
 
-# expect_break NAME BIT SED-EXPRESSION - a baseline that differs so must be
-# reported: 8 of the answer for a name that is gone, 4 for a type.
+# expect_break NAME BIT SED-EXPRESSION - a baseline altered by the expression
+# must be reported: BIT of the answer is 8 for a missing name, 4 for a type.
 expect_break()
 {
   sed "$3" "$baseline" >"$work/$1.abi"

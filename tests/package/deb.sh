@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Debian's packages: lintian finds no fault, a second build in another folder
-# gives the same bytes, they install, upgrade, remove and purge in an empty root,
-# and the tests of debian/tests pass on what is unpacked there.
+# gives the same bytes, they install, upgrade, remove and purge in an empty
+# root, and the tests of debian/tests pass on the files there.
 #
 # TEST_PACKAGE_QUICK leaves out the second build and the tests of the first:
 # the variant distcheck runs the same tests.
@@ -48,7 +48,7 @@ echo "== install, upgrade, remove, purge"
 root=$work/root
 mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/etc"
 : >"$root/var/lib/dpkg/status"
-# Nothing else is in the root, so what the packages depend on is not either.
+# The root has nothing else, so the packages' dependencies are missing too.
 in_root()
 {
   dpkg --root="$root" --force-not-root,depends,bad-path --log="$work/dpkg.log" \
@@ -74,8 +74,8 @@ find "$root/usr/share/man" -type f -exec zgrep -H /usr/local {} + &&
   fail "a page names /usr/local, where no package installs"
 
 # autopkgtest would install the packages on a system.  Here the tests find them
-# by a pkg-config that says where the root is, and by the search paths of the
-# loader and of man.
+# in the root through a wrapper of pkg-config and through the search paths of
+# the loader and of man.
 echo "== debian/tests"
 real=$(command -v pkg-config)
 mkdir "$work/bin"
@@ -91,7 +91,7 @@ while read -r test; do
   mkdir "$work/autopkgtest-$test"
   (
     cd "$TEST_SRCDIR"
-    # Only what autopkgtest sets: the tests must not look into this build.
+    # Keep only what autopkgtest sets: the tests must not look into this build.
     unset TEST_RELEASE_SO TEST_DEBUG_SO TEST_BUILDDIR CFLAGS
     PATH=$work/bin:$PATH LD_LIBRARY_PATH=${so%/*} \
       MANPATH=$root/usr/share/man AUTOPKGTEST_TMP=$work/autopkgtest-$test \
@@ -109,7 +109,7 @@ echo "== upgrade"
 mkdir "$work/newer"
 for deb in $debs; do
   dpkg-deb -R "$deb" "$work/newer/tree"
-  # Also where a package depends on the very same version of another.
+  # This also changes a dependency on the same version of another package.
   sed -i "s/$(dpkg-deb -f "$deb" Version)/&+upgrade/" \
     "$work/newer/tree/DEBIAN/control"
   dpkg-deb --root-owner-group -b "$work/newer/tree" "$work/newer/${deb##*/}" \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Packages of the distributions, and the ABI.  tests/variants/packages.sh runs
-# them too, in less time.
+# Tests of the distributions' packages and of the ABI.
+# tests/variants/packages.sh runs a shorter form of them.
 PACKAGE_TESTS = \
 	tests/package/abi.sh \
 	tests/package/deb.sh \
@@ -15,7 +15,7 @@ check-package: dist libtcm.la
 	  check_PROGRAMS= check_LTLIBRARIES= check_DATA= check_SCRIPTS=
 phony += check-package
 
-# What programs that are linked with the library rely on.
+# The ABI: what programs linked with the library rely on.
 check-abi: libtcm.la
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS=tests/package/abi.sh \
 	  check_PROGRAMS= check_LTLIBRARIES= check_DATA= check_SCRIPTS=

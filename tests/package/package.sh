@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=sh
-# For the scripts of this folder, which read this file first: what they need is
-# asked for, and a scratch folder is there for as long as they run.
+# The scripts of this folder source this file first.  It checks for what they
+# need and makes a scratch folder, which exists as long as they run.
 set -eu
 : "${TEST_SRCDIR:?}" "${TEST_BUILDDIR:?}"
 
@@ -34,5 +34,5 @@ fail()
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# A build in here is none of the make that runs the tests.
+# A build by these scripts is independent of the make that runs them.
 unset MAKEFLAGS MFLAGS MAKELEVEL

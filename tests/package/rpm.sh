@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # RPM's packages, in Fedora's form and in openSUSE's: they build, rpmlint finds
 # nothing beyond what build-aux/rpmlint.toml explains, and they install in an
-# empty root, where they verify, serve a program, upgrade and leave nothing
-# behind.  TEST_PACKAGE_QUICK leaves out the tests of the first build: the
-# variant distcheck runs the same tests.
+# empty root, where they verify, serve programs and leave nothing behind when
+# they are erased.  TEST_PACKAGE_QUICK leaves out the tests of the first build:
+# the variant distcheck runs the same tests.
 # shellcheck source=tests/package/package.sh
 . "${TEST_SRCDIR:?}/tests/package/package.sh"
 
@@ -39,8 +39,8 @@ install_and_erase()
   root=$work/root-$1
   mkdir -p "$root"
   rpm --root "$root" --initdb 2>/dev/null
-  # What is of the same build must be among the packages; only libc and the
-  # like are outside of the root.
+  # The packages must provide what they require of tcm; only libc and other
+  # system packages are outside of the root.
   find "$work/$1/RPMS" -name '*.rpm' ! -name '*debug*' >"$work/binaries"
   # shellcheck disable=SC2046
   rpm -qp --provides $(cat "$work/binaries") 2>/dev/null | awk '{print $1}' |
@@ -70,7 +70,8 @@ install_and_erase()
   echo "installed, verified, used and erased"
 }
 
-# use ROOT - a program finds what is installed there, dynamic and static.
+# use ROOT - a dynamic and a static program build with the installed files and
+# run.
 use()
 {
   config=$(dirname "$(find "$1" -name tcm.pc)")

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An attack corpus: programs that damage their heap and free wrongly, drawn
- * from a seed.  Each runs in a child.  It must end with a line of tcm's, or go
- * on unharmed: it may never get a block that overlaps one that it has.
+ * An attack corpus: random programs that corrupt their heap and free wrong
+ * pointers.  Each runs in a child.  It must end with a line from tcm, or
+ * continue unharmed: it must never get a block that overlaps one that it has.
  *
- * What a program can do wrong here:
+ * The errors of the programs:
  *   free    a block twice, at once or after other calls, by either thread; an
- *           address inside a block; one that is no block's
- *   corrupt write over free blocks, and behind the end of its own
+ *           address inside a block; an address in no block
+ *   corrupt overwrite free blocks, and memory past the end of a block in use
  *   race    two threads free one block at the same moment
  *
- * tcm writes its lines to descriptor 2 only while that is what it was at the
- * start, so the program begins by executing itself with a file there.
+ * tcm writes its lines to descriptor 2 only while that is the same file as at
+ * the start, so the program begins by executing itself with a file there.
  *
- * The model knows which blocks are in use.  To free one of them by a pointer
- * that is left from an earlier block is no wrong that anybody could see, so a
- * left pointer is used only while its memory is in no block.
+ * The model knows which blocks are in use.  No allocator can detect that a
+ * pointer left from an earlier block frees a new block at the same address, so
+ * a left pointer is used only while its memory is in no block.
  *
  * Two holes are known and counted (tcm(7), "Wrong pointers"): a block that is
  * freed again after the program wrote to it, and two frees within nanoseconds.
- * With TCM_CHECK=1 there is none.
+ * With TCM_CHECK=1 there are none.
  */
 #include "../support/child.h"
 
@@ -50,7 +50,7 @@ static struct {
   volatile sig_atomic_t is_writing; /* where it must not */
 } program;
 
-/* From TCM_CHECK=3 on a freed large block is closed for a while. */
+/* With TCM_CHECK=3, a freed large block is inaccessible for a while. */
 static void
 on_fault(int number)
 {
@@ -222,7 +222,7 @@ static void (*const wrongs[])(void) = {free_again,   free_inside,  free_nothing,
                                        corrupt_free, corrupt_free, corrupt_free,
                                        overflow,     overflow};
 
-/* What was freed wrongly would come to light here. */
+/* A wrong free that was not detected would show here. */
 static void
 use_all(void)
 {
@@ -264,7 +264,7 @@ allocate_some(void *size)
   return NULL;
 }
 
-/* Afterwards a third thread gets what the second one's cache has. */
+/* Afterwards a third thread adopts the cache of the second one. */
 static void
 run_race(void)
 {
@@ -281,7 +281,7 @@ run_race(void)
   pthread_join(other, NULL);
 }
 
-/* What became of the programs. */
+/* How the programs ended. */
 static struct {
   long told, unharmed, overlapped, marked_over;
 } ends;

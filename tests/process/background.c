@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory goes back without being asked for, and the thread that returns it is
- * no burden: it comes only where there is much to return, blocks all signals,
- * survives a fork, holds nothing, ends, and can be forbidden.
+ * tcm returns memory to the OS automatically, and the thread that does so is no
+ * burden: it starts only if there is much to return, blocks all signals,
+ * survives a fork, opens no descriptors, ends when idle, and can be disabled.
  */
 #include "../support/child.h"
 #include "../support/memory.h"
@@ -36,7 +36,7 @@ descriptors(void)
   return count;
 }
 
-/* Waits until there is but one thread, or @seconds are over. */
+/* Waits until there is only one thread, for at most @seconds. */
 static int
 alone_within(int seconds)
 {
@@ -91,7 +91,7 @@ never_in_a_small_process(void)
     free_peak(6000, 0);
     EXPECT(tasks_count(NULL) == 1);
   }
-  /* Much is free, but hardly a page of it is. */
+  /* Much memory is free, but hardly any whole page. */
   peak(200, SMALL_BLOCKS);
   free_peak(SMALL_BLOCKS, 4);
   EXPECT(tasks_count(NULL) == 1);
@@ -113,7 +113,7 @@ comes_blocks_signals_and_goes(void)
   EXPECT(descriptors() == open_before);
   REQUIRE(tasks_status(helper, status, sizeof status));
   field = strstr(status, "\nSigBlk:\t");
-  /* All but SIGKILL and SIGSTOP, which nobody can block. */
+  /* All but SIGKILL and SIGSTOP, which cannot be blocked. */
   EXPECT(field != NULL && strncmp(field + 9, "fffffffffffbfeff", 16) == 0);
   EXPECT(alone_within(14));
   after = memory_resident_bytes();
@@ -126,7 +126,7 @@ comes_blocks_signals_and_goes(void)
   EXPECT(tasks_count(NULL) == 2);
 }
 
-/* Single pages of spans that are partly in use are worth a thread too. */
+/* Free pages in partly used spans also make the thread start. */
 static void
 comes_for_single_pages(void)
 {
@@ -155,7 +155,7 @@ survives_fork(void)
     EXPECT(child_run(use_in_child));
 }
 
-/* While pages are on their way back: the child finds all of its heap. */
+/* Forks while pages are being returned.  The child's heap must be intact. */
 static void
 fork_while_memory_returns(void)
 {
@@ -181,9 +181,9 @@ fork_while_memory_returns(void)
   harness_say("  %d forks", forks);
 }
 
-/* ---- Where there is none --------------------------------------------------- */
+/* ---- Without the thread ---------------------------------------------------- */
 
-/* The program goes on, a little, and its own calls return the memory. */
+/* The program continues with a few calls, and these return the memory. */
 static void
 alone_after_a_peak(void)
 {
@@ -211,7 +211,7 @@ after_no_new_privileges(void)
   alone_after_a_peak();
 }
 
-/* A filter that answers clone(2) with EPERM, set behind tcm's back. */
+/* A filter that fails clone(2) with EPERM.  tcm does not see that it is set. */
 static void
 after_refused_clone(void)
 {
@@ -238,7 +238,7 @@ no_thread_in_a_sandbox(void)
   EXPECT(child_run(after_refused_clone));
 }
 
-/* A limit on processes, for a while. */
+/* A limit on processes that is lifted later. */
 static void
 thread_after_a_refusal(void)
 {
@@ -270,7 +270,7 @@ no_thread_if_forbidden(void)
   unsetenv("TCM_BACKGROUND");
 }
 
-/* ---- A wrong free that it comes upon ---------------------------------------- */
+/* ---- A wrong free that the thread detects ----------------------------------- */
 
 static void *
 free_twice_and_end(void *unused)
@@ -284,8 +284,8 @@ free_twice_and_end(void *unused)
   return unused;
 }
 
-/* The cache of a thread that ended has both frees.  The program does nothing
- * while tcm's own thread empties it. */
+/* The orphaned cache of a thread contains both frees.  The program does nothing
+ * while tcm's own thread empties that cache. */
 static void
 be_wrong(void)
 {
@@ -309,7 +309,7 @@ tells_of_a_wrong_free(void)
              text);
 }
 
-/* ---- A program that falls silent ------------------------------------------- */
+/* ---- A program that becomes idle ------------------------------------------- */
 
 struct item {
   char *start;
@@ -324,8 +324,8 @@ static struct {
   pthread_barrier_t barrier;
 } load;
 
-/* Sizes from 32 B to 64 KiB, as many bytes in each doubling as in any other;
- * all but a twentieth is freed, in random order; then it sleeps. */
+/* Allocates sizes from 32 B to 64 KiB, equally many blocks in each doubling.
+ * Frees all but a twentieth of them in random order, and then sleeps. */
 static void *
 rise_and_sleep(void *number)
 {
@@ -345,7 +345,7 @@ rise_and_sleep(void *number)
     bytes += size;
   }
   load.count[own] = n;
-  /* Nothing is freed before both are full and their memory was read. */
+  /* Nothing is freed until both threads are full and the peak is measured. */
   pthread_barrier_wait(&load.barrier);
   pthread_barrier_wait(&load.barrier);
   for (i = n; i-- > 1;) {
@@ -373,8 +373,8 @@ by_address(const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-/* Bytes of the pages that hold a live byte: the floor of any allocator that
- * does not move blocks. */
+/* Bytes of the pages that hold a live byte: the lower bound for any allocator
+ * that does not move blocks. */
 static long
 floor_bytes(long *live_bytes)
 {
@@ -383,7 +383,7 @@ floor_bytes(long *live_bytes)
   long pages = 0;
 
   *live_bytes = 0;
-  /* The lists are sorted in place: first those alive, of both threads. */
+  /* Collect the live items of both threads in the first list and sort it. */
   for (t = 0; t < 2; t++)
     for (i = 0; i < load.count[t] / 20; i++)
       load.items[0][count++] = load.items[t][i];
@@ -411,7 +411,7 @@ idle_process_shrinks(void)
   pthread_t thread;
   uintptr_t t;
 
-  /* A gibibyte; with the checked and the debug library a fifth of it. */
+  /* A GiB in both threads; with checks or the debug library, a fifth of it. */
   load.bytes = (size_t)512 * MIB;
   if (getenv("TCM_CHECK") != NULL || strstr(getenv("LD_PRELOAD"), "debug"))
     load.bytes /= 5;
@@ -441,9 +441,10 @@ idle_process_shrinks(void)
   EXPECT(after < least + least / 10 + 8 * MIB);
 }
 
-/* ---- A program that swings ------------------------------------------------- */
+/* ---- A program with repeated peaks ----------------------------------------- */
 
-/* 60 MiB up and down, three times a second, over more than two periods. */
+/* Allocates and frees 60 MiB three times a second, over more than two
+ * periods. */
 static void
 swing(void)
 {
@@ -459,11 +460,11 @@ swing(void)
   after = memory_faults();
   harness_say("  %ld page faults in 30 swings of 60 MiB", after - before);
   EXPECT(tasks_count(NULL) == 2);
-  /* All of it once would be 15,000. */
+  /* Touching all of it once would take 15,000. */
   EXPECT(after - before < 3000);
 }
 
-/* ---- All of them, side by side: most of the time they sleep ---------------- */
+/* ---- All cases in parallel: most of the time they sleep -------------------- */
 
 static const struct harness_case parts[] = {
     {"never_in_a_small_process", never_in_a_small_process},

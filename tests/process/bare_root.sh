@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# tcm in a root directory that holds nothing but the program and its
-# libraries: no /proc, no /sys, no /dev, no /etc.  FAULT_SO may name another
-# allocator, or none, for comparison; it is asked for less.
+# tcm in a root directory that contains only the program and its libraries: no
+# /proc, no /sys, no /dev, no /etc.  For comparison, FAULT_SO may name another
+# allocator, or none; these run fewer cases.
 set -eu
 
 root=$(mktemp -d)
@@ -20,7 +20,7 @@ else
   exit 77
 fi
 
-# copy_with_libraries FILE - FILE to /, its libraries to /lib.
+# copy_with_libraries FILE - copies FILE to / and its libraries to /lib.
 copy_with_libraries() {
   cp "$1" "$root/"
   ldd "$1" | sed -n -e 's/.*=> \(\/[^ ]*\) .*/\1/p' \
@@ -44,7 +44,7 @@ linker=$(ldd "$build/tests/api/malloc" |
   sed -n 's/^[[:space:]]*\(\/[^ ]*ld[^ ]*\) .*/\1/p')
 [ -n "$linker" ]
 
-# run PROGRAM CASE... - no variable is needed to preload this way.
+# run PROGRAM CASE... - the dynamic linker's option preloads; no variable does.
 run() {
   echo "== $*"
   program=$1

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A module that is linked with the static library is closed while a thread that
- * used it lives on: the thread still ends in the library's code. */
+ * used it still runs.  When the thread ends, it runs the library's code. */
 #include "../support/child.h"
 
 #include <pthread.h>
@@ -30,7 +30,7 @@ use(void *function)
   return NULL;
 }
 
-/* @early: the module is closed before the thread ends, else after it. */
+/* Closes the module before the thread ends if @early, otherwise after it. */
 static void
 open_use_close(int early)
 {
@@ -69,7 +69,7 @@ close_after_thread_ended(void)
   open_use_close(0);
 }
 
-/* The handlers that the module registered run at a fork, closed or not. */
+/* The fork handlers of the module run even after it was closed. */
 static void
 close_and_fork(void)
 {

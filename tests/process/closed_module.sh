@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# A module that is linked with libtcm.a and closed; it is linked here, since not
-# every processor's linker takes the archive's code for a module.
+# A module that is linked with libtcm.a and closed.  It is linked here, because
+# not every processor's linker accepts the archive's code in a module.
 set -eu
 # shellcheck source=tests/support/toolchain.sh
 . "${TEST_SRCDIR:?}/tests/support/toolchain.sh"

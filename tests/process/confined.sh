@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# In a control group of 256 MiB a process must not be killed for what it freed:
-# ten phases of 120 MiB in other sizes each, and 200 MiB live that are replaced
-# all the time.  One that is killed for what it leaked has written its heap
-# profile before.  Skipped where no group can be made: for others than root, and
-# where the controller is not there.
+# In a control group of 256 MiB, a process must not be killed because of memory
+# that it freed: ten phases of 120 MiB, each in another size, and 200 MiB live
+# that are replaced continuously.  A process that is killed because it leaks has
+# written its heap profile before.  The test is skipped if it cannot create a
+# group: without root, or without the controller.
 #
 #   confined.sh [WAY]     see way.sh; TEST_LONG: a minute of churn
 set -eu
@@ -31,7 +31,7 @@ if [ -z "$group" ]; then
   exit 77
 fi
 
-# It can be removed when its last process is gone for good.
+# The group can be removed only after its last process has ended completely.
 profiles=$(mktemp -d)
 trap 'rm -rf "$profiles"; rmdir "$group" 2>/dev/null ||
   { sleep 2 && rmdir "$group"; }' EXIT
@@ -40,15 +40,15 @@ if ! echo "$limit" >"$group/$file"; then
   echo "no limit can be set here"
   exit 77
 fi
-# Swap would hide the matter.
+# Swap would hide the problem.
 for swap in memory.swappiness memory.swap.max; do
   if [ -e "$group/$swap" ]; then
     echo 0 >"$group/$swap" || true
   fi
 done
 
-# run STATUS ARGUMENT... - the load inside the group ends with that; 137 is the
-# kernel's kill.
+# run STATUS ARGUMENT... - the load inside the group must end with STATUS; 137
+# means that the kernel killed it.
 run() {
   status=0
   expected=$1
@@ -62,8 +62,8 @@ run() {
   fi
 }
 
-# One profile, of 15/16 of the limit: 222 MiB of blocks and the pages that the
-# samples have to themselves, as 15,000 samples estimate it, to half a percent.
+# One profile, at 15/16 of the limit: 222 MiB of blocks, and the pages that the
+# samples have to themselves.  15,000 samples estimate this to half a percent.
 expect_profile() {
   set -- "$profiles"/tcm.*
   in_use=$(sed -n '1s/^heap profile: *[0-9]*: *\([0-9]*\) .*/\1/p' "$1")

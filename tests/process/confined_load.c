@@ -2,10 +2,11 @@
 /*
  * What confined.sh runs inside a limit of 256 MiB:
  *
- *     confined_load phases          ten times 120 MiB, each in another size, of
- *                                   which the last 2 % are freed one phase late
- *     confined_load churn SECONDS   200 MiB live, of which blocks of all sizes
- *                                   are replaced all the time
+ *     confined_load phases          ten phases of 120 MiB, each in another
+ *                                   size; every 50th block is freed one phase
+ *                                   late
+ *     confined_load churn SECONDS   200 MiB live; blocks of all sizes are
+ *                                   replaced continuously
  *     confined_load leak DIRECTORY  blocks of 3000 bytes that are never freed,
  *                                   and a heap profile in that directory
  *
@@ -95,7 +96,7 @@ churn(long seconds)
               (unsigned long long)steps, most / (long)MIB);
 }
 
-/* tcm reads the variables when a process starts. */
+/* tcm reads the variables at process start, so the program executes itself. */
 static void
 leak(char **argv)
 {

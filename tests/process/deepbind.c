@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Modules opened with RTLD_DEEPBIND must share the heap of their host, and
- * dlopen() must go on to search where its caller's RUNPATH says. */
+ * dlopen() must still search its caller's RUNPATH. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -60,8 +60,8 @@ open_deep(void)
       dlopen(module_path("deepbind_module.so"), RTLD_NOW | RTLD_DEEPBIND));
 }
 
-/* PHP's crash: the module's strdup took libc's malloc, the host's free
- * tcm's. */
+/* PHP crashed because the module's strdup() called libc's malloc() and the host
+ * called tcm's free(). */
 static void
 exchange_blocks(void)
 {
@@ -80,8 +80,8 @@ exchange_blocks(void)
   CHILD_EXPECT(dlclose(module.handle) == 0);
 }
 
-/* The needed library is found by the module's RUNPATH, at load time and later
- * by name; the program, which has no such path, must not find it. */
+/* The module's RUNPATH finds its libraries, at load time and later by name.
+ * The program, which has no such path, must not find the late one. */
 static void
 search_by_runpath(void)
 {
@@ -119,8 +119,8 @@ use_other_flags(void)
   CHILD_EXPECT(dlopen(path, RTLD_NOW | RTLD_NOLOAD) == handle);
 }
 
-/* A namespace of its own has a libc of its own, and modules there open their
- * libraries in that namespace. */
+/* A new namespace has its own libc, and modules in it open their libraries in
+ * that namespace. */
 static void
 use_namespace_of(const char *name)
 {
@@ -148,8 +148,8 @@ use_namespace(void)
   use_namespace_of("deepbind_module.so");
 }
 
-/* The same with a module that brings a libtcm of its own into the namespace,
- * whose dlopen is then the one that is called there. */
+/* The same with a module that brings its own libtcm into the namespace, and so
+ * calls the dlopen() of that libtcm. */
 static void
 use_namespace_with_tcm(void)
 {

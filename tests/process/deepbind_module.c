@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a plug-in does: it is opened with RTLD_DEEPBIND, hands out memory that
- * its host frees, frees memory of its host, and opens a library of its own
- * that only its own RUNPATH finds. */
+/* Acts as a plug-in: it is opened with RTLD_DEEPBIND, returns memory that its
+ * host frees, frees memory of its host, and opens its own library, which only
+ * its RUNPATH finds. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ module_dependency(void)
   return deepbind_dependency();
 }
 
-/* Not a tail call, which would leave the host as dlopen's caller. */
+/* Not a tail call: otherwise dlopen() would take the host for its caller. */
 EXPORT void *
 module_open(const char *name, int flags)
 {
@@ -42,7 +42,7 @@ module_open(const char *name, int flags)
   return library;
 }
 
-/* Everything inside this module's own namespace. */
+/* All calls stay inside this module's own namespace. */
 EXPORT int
 module_uses_heap(void)
 {

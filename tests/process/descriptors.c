@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Descriptors 0 to 2 belong to the program: tcm writes on descriptor 2 only
- * if that was open at start and is still the same file.  Otherwise its lines
- * would end in somebody's database. */
+/* Descriptors 0 to 2 belong to the program.  tcm writes to descriptor 2 only if
+ * it was open at start and is still the same file.  Otherwise tcm's lines could
+ * end up in the program's database. */
 #include "../support/child.h"
 
 #include <sys/stat.h>
@@ -23,7 +23,7 @@ use_heap(void)
     free(block[i]);
 }
 
-/* Hands tcm a pointer that is none of its blocks: it says so and aborts. */
+/* Frees a pointer that is not a block: tcm reports it and aborts. */
 static void
 provoke_message(void)
 {
@@ -33,7 +33,8 @@ provoke_message(void)
   free(harness_pointer((void *)(uintptr_t)16));
 }
 
-/* The programs that this one becomes, by argument; path is argv[2]. */
+/* What this program does when it is run again: @what is argv[1], @file is
+ * argv[2]. */
 static int
 be_child(const char *what, const char *file)
 {
@@ -63,12 +64,12 @@ be_child(const char *what, const char *file)
     use_heap();
     provoke_message();
   }
-  return HARNESS_FAIL; /* not reached: the message comes with abort() */
+  return HARNESS_FAIL; /* not reached: tcm aborts after its message */
 }
 
-/* Runs the program @what with the file as standard error, or with nothing at
- * all open, and a wrong option that tcm would complain about at start.
- * Returns the bytes found in the file afterwards; the process must abort. */
+/* Runs the program @what with the file or /dev/null as standard error, or with
+ * no open descriptor.  A misspelled option also makes tcm report at start, if
+ * it can.  The process must abort.  Returns the size of the file afterwards. */
 static long
 bytes_written(const char *what, int standard_error_is_file, char *text,
               size_t size)

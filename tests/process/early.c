@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Code that runs before any constructor of a library: it allocates, frees,
- * makes a thread and forks when nothing of the allocator has been set up. */
+/* Code that runs before the constructor of any library.  It allocates, frees,
+ * creates a thread and forks before the allocator has been set up. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -8,7 +8,7 @@
 
 enum { COUNT = 300 };
 static void *block[COUNT];
-static int steps; /* that went well before main() */
+static int steps; /* that succeeded before main() */
 
 static void *
 allocate_in_thread(void *unused)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Allocation while the process ends: in atexit handlers, in destructors, in
- * threads that still run.  Each way to end is tried in children. */
+/* Allocation while the process exits: in atexit handlers, in destructors, in
+ * threads that still run.  Children try each way to exit. */
 #include "../support/child.h"
 #include "../support/churn.h"
 
@@ -19,7 +19,7 @@ use_heap(void)
   churn_clear(slots, 50);
 }
 
-/* Runs at the end of every process of this test. */
+/* Runs when any process of this test exits. */
 static __attribute__((destructor)) void
 allocate_in_destructor(void)
 {
@@ -114,7 +114,7 @@ exit_from_a_thread(void)
   many_children(end_in_a_thread);
 }
 
-/* The first thread ends before the others; its cache goes with it. */
+/* The first thread ends before the others, and its cache is orphaned. */
 static void *
 exit_later(void *unused)
 {

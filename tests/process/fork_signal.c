@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fork() in a signal handler that interrupted malloc or free.  The locks that
- * fork takes may be held by the very thread that runs the handler. */
+/* fork() in a signal handler that interrupted malloc or free.  The thread that
+ * runs the handler may itself hold the locks that fork takes. */
 #include "../support/child.h"
 #include "../support/churn.h"
 
@@ -32,9 +32,9 @@ fork_in_handler(int signal_number)
   errno = saved_errno;
 }
 
-/* Another process sends the signals: a thread would change what fork does.
- * None may come before this fork is over, since a fork inside a fork among
- * threads waits for ever in glibc itself. */
+/* Another process sends the signals, because a thread would change what fork
+ * does.  Signals are blocked during this fork: in a process with threads, a
+ * fork inside a fork hangs in glibc itself. */
 static pid_t
 start_sender(void)
 {
@@ -117,7 +117,7 @@ child_ends_in_the_handler(void)
   run_under_signals(harness_count(400, 5000), only_allocate);
 }
 
-/* The child returns from the handler into the malloc that was interrupted. */
+/* The child returns from the handler into the interrupted malloc. */
 static void
 child_goes_on(void)
 {
@@ -125,8 +125,8 @@ child_goes_on(void)
   run_under_signals(harness_count(400, 5000), only_allocate);
 }
 
-/* The signal interrupts fork itself, at every point of it, the handlers of
- * pthread_atfork included. */
+/* The signal interrupts fork itself, at any point, including its
+ * pthread_atfork() handlers. */
 static void
 fork_interrupts_fork(void)
 {
@@ -134,8 +134,8 @@ fork_interrupts_fork(void)
   run_under_signals(harness_count(1500, 20000), fork_too);
 }
 
-/* malloc is interrupted while other threads allocate, too: fork now takes every
- * lock there is. */
+/* malloc is interrupted while other threads allocate too, so fork takes all
+ * locks. */
 static void
 among_threads(void)
 {

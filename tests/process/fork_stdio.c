@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fork() against stdio: a thread holds the lock of a FILE while it waits for
+/* fork() against stdio.  One thread holds the lock of a FILE while it waits for
  * the allocator, another walks the list of all FILEs, and fork takes these
- * locks too.  Allocator locks that fork holds while it waits for stdio's make
- * a deadlock. */
+ * locks too.  If fork held the allocator's locks while it waits for stdio's, it
+ * would deadlock. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -42,7 +42,7 @@ read_lines(void *unused)
   return NULL;
 }
 
-/* One FILE that lives long, so that walkers meet its lock. */
+/* Keeps one FILE open, so that the walk of the list waits for its lock. */
 static void *
 read_one_file(void *path)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fork() from a process whose threads allocate all the time: every child must
- * be able to use the heap at once, its parent's blocks included. */
+/* fork() from a process whose threads allocate all the time.  Every child must
+ * be able to use the heap at once, including its parent's blocks. */
 #include "../support/child.h"
 #include "../support/churn.h"
 
@@ -54,7 +54,7 @@ use_heap_in_child(uint64_t seed)
   CHILD_EXPECT(harness.failures == 0);
 }
 
-/* Every other child leaves by exit(), which runs handlers and destructors. */
+/* Every other child ends with exit(), which runs handlers and destructors. */
 static void
 storm(void)
 {
@@ -115,7 +115,7 @@ nested(void)
   free_parent_blocks();
 }
 
-/* The child starts threads of its own, which end in the child. */
+/* The child starts its own threads, which end in the child. */
 static void
 child_makes_threads(void)
 {

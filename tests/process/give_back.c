@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a program did to its blocks does not stay with their pages: locks and
- * advice go when a block is freed.  And what it needs again it keeps, however
- * large it is.
+ * Locks and advice that a program applied to a block do not stay with its pages
+ * after the block is freed.  Memory that the program soon needs again stays
+ * resident, however large the block is.
  */
 #include "../support/child.h"
 #include "../support/memory.h"
@@ -27,7 +27,7 @@ filled(size_t size)
 
 /* ---- Locked memory ----------------------------------------------------------- */
 
-/* Resident bytes that are left of 32 MiB, freed and trimmed. */
+/* Resident bytes that remain of 32 MiB after free() and malloc_trim(). */
 static long
 left_of_blocks(int lock)
 {
@@ -55,7 +55,7 @@ locked_blocks_go(void)
   CHILD_EXPECT(left < (long)(8 * MIB));
 }
 
-/* Such a program wants no page to go. */
+/* Such a program wants all pages to stay resident. */
 static void
 locked_process_keeps(void)
 {
@@ -95,7 +95,7 @@ locked_memory(void)
 
 /* ---- Advice -------------------------------------------------------------------- */
 
-/* Resident bytes that a few bytes in a block of 64 MiB cost. */
+/* Resident bytes that writing a few bytes of a 64 MiB block takes. */
 static long
 cost_of_a_sparse_block(void)
 {
@@ -111,7 +111,7 @@ cost_of_a_sparse_block(void)
   return before;
 }
 
-/* As numpy does with its arrays. */
+/* numpy gives this advice for its arrays. */
 static void
 advice_goes(void)
 {
@@ -161,7 +161,7 @@ no_cliff_at_any_size(void)
   }
 }
 
-/* ---- What glibc has parameters for ------------------------------------------- */
+/* ---- Parameters of glibc ----------------------------------------------------- */
 
 static void
 trim_keeps_what_it_is_told(void)

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Correct programs do with guarded blocks what they do without: the same output,
-# and no line of tcm's.
+# Correct programs do the same with guarded blocks as without: the output is the
+# same, and tcm writes no line.
 set -u
 
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
 failed=0
 
-# Every block is a sample, and as many as there are slots for are guarded.
+# Every block is a sample, and samples are guarded while a slot is available.
 compare() {
   slots=$1
   shift

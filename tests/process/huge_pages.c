@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which memory the kernel may back by huge pages, as it tells itself in
- * /proc/self/smaps: that of a heap that grows, until it is returned.
+ * Which memory the kernel may back with huge pages, according to
+ * /proc/self/smaps: the memory of a growing heap, until it is returned.
  */
 #include "../support/child.h"
 #include "../support/memory.h"
@@ -27,7 +27,7 @@ fill(size_t bytes)
   }
 }
 
-/* Bytes of mappings with the flag. */
+/* Resident bytes of the mappings with the flag. */
 static size_t
 flagged(const char *flag)
 {
@@ -123,7 +123,7 @@ option_forbids_them(void)
   EXPECT(child_run(grow_without));
 }
 
-/* Of each huge page a few blocks stay. */
+/* A few blocks remain in each huge page. */
 static void
 thin_out(void)
 {

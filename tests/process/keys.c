@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Threads whose first allocation comes from inside pthread_setspecific(), in a
- * program with so many keys that libc allocates for the values of some.  Their
- * caches must be handed on when they end.  The program is run again to create
- * its keys before anything is allocated:
+/* Threads whose first allocation happens inside pthread_setspecific(): with
+ * many keys, libc allocates memory for the values of some.  When these threads
+ * end, new threads must adopt their caches.  The program runs itself again to
+ * create its keys before anything is allocated:
  *   --first  before the constructors of the libraries
  *   --main   in main() */
 #include "../support/child.h"

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* libtcm loaded with dlopen() into a running program that keeps libc's malloc:
- * its thread-local block must fit what the dynamic linker keeps free for late
- * libraries, and leave room for another one.  Nothing is preloaded here. */
+/* libtcm loaded with dlopen() into a running program that keeps libc's malloc.
+ * Its thread-local block must fit into the space that the dynamic linker keeps
+ * for late libraries, and leave room for another one.  Nothing is preloaded. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
 #include <pthread.h>
 
-/* A library with 512 bytes of initial-exec thread-local data, and one with a
- * second copy of it, both made from tls_module.c. */
+/* A library with 512 bytes of initial-exec thread-local data, built from
+ * tls_module.c. */
 #define MODULE "/tests/process/tls_module.so"
 
 static struct {
@@ -112,7 +112,7 @@ use_tcm_when_opened(void *unused)
   return use_tcm_in_thread(unused);
 }
 
-/* A thread that was there before the library finds its data too. */
+/* A thread that is older than the library can use it too. */
 static void
 open_alone(void)
 {
@@ -146,7 +146,7 @@ open_before_another(void)
   use_tcm_in_new_thread();
 }
 
-/* Closing does not take the code away from under a living heap. */
+/* dlclose() does not unload the code while the heap is in use. */
 static void
 open_and_close(void)
 {
@@ -164,8 +164,8 @@ open_and_close(void)
   tcm.free(kept);
 }
 
-/* Even in the global scope it comes too late to replace libc's malloc for
- * code that is bound already; both heaps live side by side. */
+/* Even in the global scope, tcm comes too late to replace libc's malloc in code
+ * that is already bound.  Both heaps exist side by side. */
 static void
 open_globally(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A program wraps malloc alone, by glibc's names of its own functions, which
- * then must be tcm's as well: what they return goes to tcm's free and realloc.
- * The other such names are called directly. */
+/* A program wraps only malloc, and calls the function by glibc's internal name.
+ * These names must be tcm's too, because the program passes the blocks to tcm's
+ * free and realloc.  The test calls the other such names directly. */
 #include "../support/child.h"
 
 #include <malloc.h>

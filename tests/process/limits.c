@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Limits that hold from the start of the process, and small stacks: the heap
- * starts, serves what fits and says ENOMEM to the rest. */
+/* Limits that apply from the start of the process, and small stacks.  The heap
+ * starts, serves what fits, and fails the rest with ENOMEM. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -69,8 +69,8 @@ expect_refusal(size_t size)
   CHILD_EXPECT(errno == ENOMEM);
 }
 
-/* Programs that would get nearly all of the limit from one mapping: what the
- * heap reserved and does not use stands in the way of nothing. */
+/* The size of the largest block that malloc returns, to a mebibyte.  Address
+ * space that the heap reserved but does not use must not reduce it. */
 static size_t
 largest(size_t limit)
 {
@@ -186,7 +186,7 @@ no_locked_memory(void)
   EXPECT(child_again_with_limit(RLIMIT_MEMLOCK, 0, "--small"));
 }
 
-/* The limit comes when the process runs: no file can be opened any more. */
+/* The limit is set at run time: no more files can be opened. */
 static void
 use_without_descriptors(void)
 {
@@ -204,7 +204,7 @@ no_more_descriptors(void)
   EXPECT(child_run(use_without_descriptors));
 }
 
-/* Every function once, first of all in this thread. */
+/* Calls every function once, before anything else in this thread. */
 static void *
 use_all_functions(void *unused)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Says whether malloc is tcm's in a program linked in some way: exits with 0
+/* Tests whether malloc is tcm's in a program linked in some way: exits with 0
  * if it is, with 1 if it is not, and with 2 if something else is wrong.  It
- * compiles as C and as C++, where it uses the operators only.
+ * compiles as C and as C++, where it uses only the operators.
  *   LINKING_DIRECT  a static program, which cannot look names up
  *   LINKING_OPENS   a program that opens the library of this name at start
- *   LINKING_INNER   the library, linked with tcm, of a program that is not;
- *   LINKING_OUTER   that program: it frees what the library allocated */
+ *   LINKING_INNER   a library that is linked with tcm
+ *   LINKING_OUTER   a program that is linked only with that library; it frees a
+ *                   block that the library allocated */
 #include <string.h>
 
 #ifdef LINKING_DIRECT
@@ -79,7 +80,7 @@ linking_inner(void)
   return block;
 }
 #else
-/* Whether what the program must have beside its own malloc is there. */
+/* Opens or tries the library that the program needs; 0 if that fails. */
 static int
 prepare(void)
 {

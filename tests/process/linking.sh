@@ -1,17 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Every way to get tcm into a program, in C and C++, by the flags of tcm.pc:
-# preloaded, linked, with link-time optimisation, static, static-pie; and by
-# CMake, with the targets of tcm-config.cmake.  Each
-# program tells whether its malloc is tcm's.  Two ways that look as if they
-# would do, and by tcm(7) do not, are tried too: through a library that is
-# linked with tcm, and by dlopen.
+# Every way to get tcm into a program, in C and C++, with the flags of tcm.pc:
+# preloaded, linked, with link-time optimization, static, static-pie; and with
+# CMake and the targets of tcm-config.cmake.  Each program says whether its
+# malloc is tcm's.  Two ways seem to work but, as tcm(7) says, do not.  They are
+# tried too: through a library that is linked with tcm, and by dlopen.
 #
-# musl has no way to give a library that is opened late its thread-local storage
-# where tcm wants it, so that dlopen fails there; its compiler is for C alone and
-# knows nothing of static-pie.
+# With musl, a library that is opened late cannot get thread-local storage where
+# tcm needs it, so dlopen fails.  musl's compiler supports neither C++ nor
+# static-pie.
 #
-# With TEST_INSTALLED set it is the installed library, not that of a build.
+# With TEST_INSTALLED set, the test uses the installed library, not the build's.
 set -eu
 # shellcheck source=tests/support/toolchain.sh
 . "${TEST_SRCDIR:?}/tests/support/toolchain.sh"
@@ -30,8 +29,8 @@ fail() {
   failures=$((failures + 1))
 }
 
-# ask ARGUMENT... - what pkg-config says of tcm.  Of a build it is asked with
-# the folders of the tree instead of those that "make install" fills.
+# ask ARGUMENT... - what pkg-config says about tcm.  For a build, the folders of
+# the tree replace those that "make install" fills.
 ask() {
   if [ -n "${TEST_INSTALLED-}" ]; then
     pkg-config "$@" tcm
@@ -56,7 +55,7 @@ rpath=-Wl,-rpath,$libdir
 
 # The flags of pkg-config are several words; a compiler may carry options.
 # shellcheck disable=SC2086
-# build NAME COMPILER ARGUMENT... - libraries come last, as linkers want it.
+# build NAME COMPILER ARGUMENT... - libraries come last, as linkers require.
 build() {
   out=$work/$1
   compiler=$2
@@ -67,7 +66,7 @@ build() {
   }
 }
 
-# run NAME [VARIABLE=VALUE] - the program must find tcm, and nothing missing.
+# run NAME [VARIABLE=VALUE] - the program must run on tcm's malloc.
 run() {
   name=$1
   shift
@@ -78,8 +77,8 @@ run() {
   fi
 }
 
-# refuse NAME WAY - the program runs, on libc's malloc; with 1 it tells that,
-# with anything else it has failed.
+# refuse NAME WAY - the program must run on libc's malloc and report that with
+# status 1.  Any other status is a failure.
 refuse() {
   status=0
   "$work/$1" || status=$?
@@ -100,19 +99,19 @@ try_shared() {
     refuse "plain_$language" "without tcm"
     run "plain_$language" LD_PRELOAD="$so"
   fi
-  # Distributions drop libraries that no object needs; this one is needed.
+  # Linkers of some distributions drop unneeded libraries; this one is needed.
   for kind in "" -flto; do
     name=dynamic$(echo "$kind" | tr -- - _)_$language
     if build "$name" "$compiler" $kind "$@" "$rpath" $libs -ldl; then
       run "$name"
     fi
   done
-  # As the libraries come: C by its calls of malloc, C++ by the operators.
+  # The calls of malloc in C, or of the operators in C++, keep the library.
   if build "as_needed_$language" "$compiler" "$@" -Wl,--as-needed "$rpath" \
     $libs -ldl; then
     run "as_needed_$language"
   fi
-  # libc stands before what a library needs where names are looked up.
+  # Names are looked up in libc before the libraries that a library needs.
   if build "libinner_$language.so" "$compiler" -DLINKING_INNER -fPIC -shared \
     "$@" "$rpath" $libs; then
     if build "through_library_$language" "$compiler" -DLINKING_OUTER "$@" \
@@ -129,7 +128,7 @@ try_shared() {
   fi
 }
 
-# needs_tcm NAME - the file names the library as one that it needs.
+# needs_tcm NAME - the file must have a NEEDED entry for the library.
 needs_tcm() {
   if ${READELF:-readelf} -d "$work/$1" | grep -q 'NEEDED.*libtcm\.so\.0'; then
     echo "pass $1 keeps the library"
@@ -138,8 +137,8 @@ needs_tcm() {
   fi
 }
 
-# A program that allocates only through other libraries keeps tcm: by tcm.pc,
-# its linker may not drop it.
+# A program that allocates only through other libraries keeps tcm: the flags of
+# tcm.pc forbid the linker to drop it.
 # shellcheck disable=SC2086
 try_kept() {
   echo 'int main(void) { return 0; }' >"$work/idle.c"
@@ -148,8 +147,8 @@ try_kept() {
   fi
 }
 
-# make_prefix - sets $prefix to a folder whose files lie as "make install" puts
-# them, for CMake, which has no way to be told of a folder for each kind.
+# make_prefix - sets $prefix to a folder with the layout that "make install"
+# creates.  CMake does not accept a separate folder for each kind of file.
 make_prefix() {
   if [ -n "${TEST_INSTALLED-}" ]; then
     prefix=$(ask --variable=prefix)
@@ -165,7 +164,7 @@ make_prefix() {
   cp "$TEST_BUILDDIR"/tcm-config*.cmake "$to/cmake/tcm"
 }
 
-# try_cmake LANGUAGE SUFFIX SOURCE - a project of CMake, with both targets.
+# try_cmake LANGUAGE SUFFIX SOURCE - a CMake project with both targets.
 try_cmake() {
   if ! command -v cmake >/dev/null; then
     echo "skip cmake_$2: there is no cmake"

@@ -39,7 +39,7 @@ check_PROGRAMS += \
 	tests/process/threads \
 	tests/process/tls_destructors
 
-# In full, since automake does not see through patterns.
+# Listed in full, because automake does not expand patterns.
 process_tests = \
 	tests/process/preload-attack.sh \
 	tests/process/preload-background.sh \
@@ -175,7 +175,7 @@ tests_process_own_malloc_wrapper_SOURCES = tests/process/own_malloc.c
 tests_process_own_malloc_wrapper_CPPFLAGS = $(AM_CPPFLAGS) -DOWN_WRAPPER
 
 # ---- Modules that the programs open ------------------------------------------
-# Made without libtool: they need a RUNPATH of their own.
+# Built without libtool, because they need their own RUNPATH.
 process_modules = \
 	tests/process/deepbind_module.so \
 	tests/process/deepbind_module_tcm.so \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* mlockall: what is locked becomes resident, so an allocator that maps much
- * more than it needs pays for all of it. */
+/* mlockall: locked memory becomes resident, so it is expensive for an allocator
+ * to map much more than it needs. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -18,7 +18,7 @@ lock_early(void)
     _exit(HARNESS_SKIP);
 }
 
-/* Small blocks of 4 MiB in all, then one large block. */
+/* Allocates small blocks, 4 MiB in all, then one large block. */
 static void
 use_heap_locked(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the heap is as mappings: memory that was returned is not written to a
- * core dump; the kernel may not collapse what is left of it into huge pages,
- * which would bring back what was returned; an option gives names.
+ * The mappings of the heap: a core dump does not contain returned memory; the
+ * kernel may not collapse the rest into huge pages, which would make returned
+ * memory resident again; moved blocks leave no mappings; an option names them.
  */
 #include "../support/child.h"
 #include "../support/memory.h"
@@ -23,7 +23,7 @@
 #define BLOCKS 200
 
 static char folder[] = "/tmp/tcm-test-core-XXXXXX";
-static long written; /* bytes of the core file that take room on the disk */
+static long written; /* bytes that the core file takes on the disk */
 
 /* The file may be called core.PID. */
 static int
@@ -88,11 +88,11 @@ returned_memory_is_not_dumped(void)
   EXPECT(written < 24 * (long)MIB);
 }
 
-/* ---- What the kernel says of a mapping ------------------------------------- */
+/* ---- What the kernel reports about a mapping ------------------------------- */
 
 static char smaps[1 << 20];
 
-/* The lines of /proc/self/smaps on the mapping that @address lies in. */
+/* The lines of /proc/self/smaps about the mapping that contains @address. */
 static char *
 lines_about(const void *address)
 {
@@ -136,7 +136,7 @@ returned_pages_stay_away(void)
   free(small);
 }
 
-/* ---- How many there are ------------------------------------------------------ */
+/* ---- The number of mappings -------------------------------------------------- */
 
 enum { VECTORS = 2000 };
 static char *vectors[VECTORS];
@@ -156,7 +156,7 @@ count_mappings(void)
   return lines;
 }
 
-/* Vectors that grow in turn, each in the way of the one before it. */
+/* Grows all vectors in turn.  Each one blocks the growth of the one before. */
 static void
 grow_all(size_t most)
 {
@@ -177,7 +177,7 @@ moved_blocks_leave_no_mapping(void)
 {
   size_t before, grown, after, i;
 
-  /* What the heap reserves stays. */
+  /* The heap keeps the mappings that it reserves here. */
   grow_all(2);
   for (i = 0; i < VECTORS; i++) {
     free(vectors[i]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Memory runs out and comes back: NULL with ENOMEM, nothing lost, and what was
- * freed serves again, as blocks of the same size and as one large block. */
+/* Memory runs out and later is available again: malloc returns NULL with
+ * ENOMEM, no block is lost, and freed memory is reused, for blocks of the same
+ * size and for one large block. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -9,7 +10,7 @@
 static const size_t mebibyte = (size_t)1 << 20;
 static const size_t room = (size_t)200 << 20;
 
-/* A list through the blocks themselves, so that counting costs no memory. */
+/* The blocks themselves form a list, so that counting takes no memory. */
 struct link {
   struct link *next;
   size_t size;
@@ -121,7 +122,7 @@ large_blocks(void)
   EXPECT(child_run(fill_large));
 }
 
-/* Memory filled by one size serves another one after it is freed. */
+/* Freed memory of one size serves other sizes. */
 static void
 fill_one_after_another(void)
 {
@@ -145,7 +146,7 @@ one_size_after_another(void)
   EXPECT(child_run(fill_one_after_another));
 }
 
-/* Every function says ENOMEM in the same way. */
+/* Every function reports ENOMEM in the same way. */
 static void
 refuse_everything(void)
 {
@@ -212,7 +213,7 @@ threads(void)
   EXPECT(child_run(threads_fill));
 }
 
-/* Threads are born while there is no memory for their caches. */
+/* Threads start while there is no memory for their caches. */
 static void *
 try_to_allocate(void *unused)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that writes over all memory around its blocks, as far as it gets in
- * one run: every other block, every free one, every page of the heap that can
- * be written.  tcm's own structures must not be among that: it goes on handing
- * out sound blocks and takes them back, and its walk of the heap finds nothing.
+ * A program that overwrites the memory around its blocks up to the first
+ * inaccessible page: every other block, every free one, every page of the heap
+ * that it can reach.  tcm's own structures must be out of reach: tcm still
+ * allocates and frees sound blocks, and its heap check finds no error.
  *
- * No stdio, and nothing of libc that lies in the heap is used afterwards.
+ * The program uses no stdio, and afterwards no memory of libc in the heap.
  */
 #include "../support/memory.h"
 
@@ -26,7 +26,7 @@ on_fault(int number)
   siglongjmp(escape, 1);
 }
 
-/* Writes over a page; false if that cannot be done. */
+/* Overwrites a page; false if it is not writable. */
 static int
 overwrite_page(uintptr_t page, int pattern)
 {
@@ -36,8 +36,8 @@ overwrite_page(uintptr_t page, int pattern)
   return 1;
 }
 
-/* Upwards and downwards from an address to the first page that faults; the
- * result is bytes. */
+/* Overwrites memory up and down from an address to the first page that faults.
+ * Returns the number of bytes. */
 static size_t
 overwrite_around(uintptr_t address, int pattern)
 {
@@ -86,7 +86,7 @@ expect_apart(size_t i)
                "blocks %zu and %zu", i, j);
 }
 
-/* Ordinary work; every block must be the heap's and nobody else's. */
+/* Ordinary work.  Every block must come from the heap and overlap no other. */
 static void
 work(uint64_t *state)
 {

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A program that defines malloc, free, calloc and realloc itself runs beside a
- * preloaded tcm: each other name of the family must work on the program's
- * blocks.  Built again with the names below, the program owns more or less:
- *   OWN_ALIGNED  its own posix_memalign too
- *   OWN_WRAPPER  its malloc and free wrap the next library's
- *   OWN_LOOP     its malloc calls memalign, which would come back to malloc */
+/* A program that defines malloc, free, calloc and realloc itself runs with tcm
+ * preloaded.  Every other name of the family must work on the program's blocks.
+ * The macros below build variants of the program:
+ *   OWN_ALIGNED  it also defines posix_memalign
+ *   OWN_WRAPPER  it defines malloc and free, which wrap the next library's
+ *   OWN_LOOP     its malloc calls memalign, which would call malloc again */
 #include "../support/child.h"
 
 #include <malloc.h>
 
 void *pvalloc(size_t size);
 
-/* Libcs that lack these have no declaration. */
+/* Looked up by name: libcs that lack these do not declare them. */
 static void (*free_with_size)(void *, size_t);
 static void (*free_with_alignment)(void *, size_t, size_t);
 static void (*old_free)(void *);
 /* Calls of the program's functions. */
 static unsigned mallocs, frees, aligned;
 
-/* The libraries must find these, whatever the flags of the build say. */
+/* Libraries must find these, whatever the flags of the build are. */
 #pragma GCC visibility push(default)
 
 #if defined OWN_WRAPPER
@@ -59,7 +59,7 @@ is_own(const void *block)
 
 #elif defined OWN_LOOP
 
-/* tcm's memalign asks the program's malloc, which asks tcm's memalign. */
+/* tcm's memalign calls the program's malloc, which calls tcm's memalign. */
 void *
 malloc(size_t size)
 {
@@ -87,7 +87,7 @@ is_own(const void *block)
 
 #else
 
-/* A heap that never reuses a block: each has its size before it. */
+/* A heap that never reuses a block.  The size is stored before each block. */
 #define HEAP_SIZE ((size_t)64 << 20)
 static char heap[HEAP_SIZE] __attribute__((aligned(64)));
 static size_t heap_used;
@@ -121,7 +121,7 @@ malloc(size_t size)
   return carve(64, size);
 }
 
-/* A block of another heap would end the program here. */
+/* A block of another heap aborts the program. */
 void
 free(void *block)
 {
@@ -171,7 +171,7 @@ find(const char *name, void *place)
   memcpy(place, &symbol, sizeof symbol);
 }
 
-/* Whether the program's functions can deal with the block. */
+/* The block must belong to the heap that the program's functions use. */
 static void
 expect_own(void *block, size_t align, size_t size, const char *name)
 {
@@ -207,7 +207,7 @@ arrays(void)
 #define OWNS_ALIGNED 0
 #endif
 
-/* What the program's heap can align without telling: to 64. */
+/* The program's heap aligns every block to 64. */
 static void
 small_alignments(void)
 {
@@ -226,8 +226,8 @@ small_alignments(void)
   }
 }
 
-/* Where the program's malloc gives no such block, tcm's own is given, as
- * glibc's would be. */
+/* If the program's malloc returns no block with this alignment, tcm returns its
+ * own block, as glibc does. */
 static void
 large_alignments(void)
 {
@@ -275,8 +275,8 @@ errors(void)
   EXPECT(errno == ENOMEM);
 }
 
-/* tcm knows the size of its own blocks alone; of another it says 0, and does
- * not end the program. */
+/* tcm knows only the sizes of its own blocks.  For others it returns 0 and does
+ * not abort. */
 static void
 usable_size(void)
 {

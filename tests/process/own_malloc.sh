@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs that define malloc and free themselves run beside tcm.
+# Programs that define malloc and free themselves run with tcm preloaded.
 set -eu
 
 programs="own_malloc own_malloc_aligned own_malloc_loop own_malloc_wrapper"
 failures=0
 
-# try PROGRAM LIBRARY LEVEL - the program says itself whether tcm is loaded.
+# try PROGRAM LIBRARY LEVEL - the program itself checks that tcm is loaded.
 try() {
   echo "== $1, ${2##*/}, TCM_CHECK=$3"
   TEST_PROOF=${2##*/} TCM_CHECK=$3 LD_PRELOAD=$2 \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The place of the heap must not follow from the place of the library: with
- * libraries at fixed addresses, the first block still lies elsewhere in each
- * process. */
+/* The address of the heap must not follow from that of the library: with
+ * libraries at fixed addresses, the first block still has another address in
+ * each process. */
 #include "../support/child.h"
 
 #include <sys/personality.h>

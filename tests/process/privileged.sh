@@ -13,15 +13,15 @@ trap 'rm -rf "$work"' EXIT
 build=${TEST_BUILDDIR:?}
 chmod 755 "$work"
 
-# show NAME - the options under an environment that sets several.
+# show NAME - prints the options in an environment that sets several.
 show() {
   env TCM_CHECK=1 TCM_ARENA_BYTES=8M TCM_MESSAGES=banana TCM_CHECKS=1 \
     TCM_PROFILE_DIR="$work" \
     "$work/$1" >"$work/$1.out" 2>"$work/$1.err"
 }
 
-# The program is linked with the core alone: it needs no library of the build
-# folder, which another user may not be able to read.
+# The program is linked only with the core, so it needs no library from the
+# build folder, which another user may not be able to read.
 cp "$build/tests/api/show_options" "$work/plain"
 cp "$build/tests/api/show_options" "$work/privileged"
 chown 65534 "$work/privileged"
@@ -35,7 +35,7 @@ if ! grep -q '^secure 1$' "$work/privileged.out"; then
 fi
 status=0
 
-# The plain program reads the environment; otherwise this test shows nothing.
+# The plain program must read the environment, or this test proves nothing.
 grep -q '^check 1 1 ' "$work/plain.out" || {
   echo "FAIL TCM_CHECK=1 has no effect in a plain program"
   status=1
@@ -49,7 +49,7 @@ grep -q '^profile_bytes 524288 1 ' "$work/plain.out" || {
   echo "FAIL TCM_PROFILE_DIR has no effect in a plain program"
   status=1
 }
-# Source 0 is the default; the third field of every line.
+# The third field of every line is the source; 0 is the default.
 if awk '$1 != "secure" && ($3 != 0 || $2 != $4)' "$work/privileged.out" |
   grep .; then
   echo "FAIL the privileged program took these options from its caller"

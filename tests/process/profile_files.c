@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Heap profiles that a process writes by itself: when it exits, at a signal,
- * with each step that it grows by, and at its limit.  Each case runs this
- * program again under its options, with a directory of its own, and looks at
- * what is there afterwards.
+ * Heap profiles that a process writes automatically: at exit, on a signal, each
+ * time its memory has grown by a step, and at the hard limit.  Each case runs
+ * this program again with its own options and its own directory, and then
+ * checks the files there.
  */
 #include "../support/child.h"
 
@@ -15,10 +15,10 @@
 #define DIRECTORY_BYTES 200
 #define WHOLE "tcm.%ld.%ld.%15[a-z].heap%n"
 
-/* What a directory holds. */
+/* The contents of a directory. */
 struct contents {
-  unsigned exits, signals, steps, limits; /* whole profiles, by their reason */
-  unsigned others;                        /* of another name */
+  unsigned exits, signals, steps, limits; /* complete profiles, by reason */
+  unsigned others;                        /* files with another name */
   long numbers;                           /* the sum of their numbers */
   unsigned pids;                          /* processes that wrote them */
   long most_live;                         /* bytes, of all profiles */
@@ -66,7 +66,8 @@ end(void)
   EXPECT(rmdir(directory) == 0);
 }
 
-/* One profile: of this user alone, a head, and the mappings; its live bytes. */
+/* Checks one profile: only its owner has access, and it has a header and the
+ * mappings.  Returns its live bytes. */
 static long
 look_at(const char *name)
 {
@@ -117,7 +118,7 @@ count_file(struct contents *found, const char *name)
     found->most_live = live;
 }
 
-/* Runs the child @what, which must succeed, and looks at the directory. */
+/* Runs the child @what, which must succeed, and reads the directory. */
 static struct contents
 after(const char *what)
 {
@@ -156,8 +157,8 @@ lines_said(void)
 
 static char *blocks[512];
 
-/* Allocates and touches up to @n MiB; how many there are.  errno stays unless
- * the last one fails. */
+/* Allocates and touches up to @n MiB.  Returns how many it got.  A malloc that
+ * succeeds must not change errno. */
 static unsigned
 grow(unsigned n)
 {
@@ -197,7 +198,7 @@ be_step(void)
   CHILD_EXPECT(grow(44) == 44);
 }
 
-/* Steps that are small beside the heap count too. */
+/* Steps that are small compared to the heap count too. */
 static void
 be_large(void)
 {
@@ -246,7 +247,7 @@ be_handling(void)
   CHILD_EXPECT(own_runs == 1);
 }
 
-/* A link with the name that the profile will have. */
+/* Creates a symbolic link with the name that the profile will have. */
 static void
 be_linking(void)
 {
@@ -298,7 +299,7 @@ be_without_rights(void)
   ask();
 }
 
-/* The signal finds the thread inside malloc and free. */
+/* The signals interrupt malloc and free. */
 static void
 be_interrupted(void)
 {
@@ -372,8 +373,8 @@ at_exit(void)
   end();
 }
 
-/* A process that took no sample leaves no file; the directory alone lets it take
- * some. */
+/* A process without samples writes no file.  Setting only the directory turns
+ * sampling on. */
 static void
 samples(void)
 {
@@ -413,7 +414,7 @@ a_signal_of_the_program(void)
   found = after("handling");
   EXPECT(whole_files(&found) == 0);
   EXPECT_FOR(said[0] == '\0', "%s", said);
-  /* One that is ignored from the start is the program's, too. */
+  /* A signal that is ignored from the start belongs to the program, too. */
   REQUIRE(signal(12, SIG_IGN) != SIG_ERR);
   found = after("signal");
   REQUIRE(signal(12, SIG_DFL) != SIG_ERR);
@@ -483,7 +484,7 @@ at_the_hard_limit(void)
   end();
 }
 
-/* Fourteen that may come often, one of the limit, one of the exit. */
+/* At most 14 profiles for signals and steps, one at the limit, one at exit. */
 static void
 so_many_and_no_more(void)
 {
@@ -537,7 +538,7 @@ the_child_of_a_fork(void)
   end();
 }
 
-/* One line, no file, and the program goes on. */
+/* One line, no file, and the program continues. */
 static void
 expect_error(const char *what, const char *words)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* TCM_RANDOM_ORDER: where the next block lies does not follow from where the
- * last ones lie, and a freed block does not come back at once. */
+/* TCM_RANDOM_ORDER: the address of the next block does not follow from those of
+ * the last ones, and a freed block is not reused at once. */
 #include "../support/child.h"
 
 #define BLOCKS 2000
@@ -15,7 +15,7 @@ allocate_all(void)
     blocks[i] = malloc(harness_size(SIZE));
 }
 
-/* How many blocks lie right behind the one before. */
+/* How many blocks directly follow the previous one in memory. */
 static int
 neighbors(void)
 {
@@ -26,7 +26,7 @@ neighbors(void)
   return count;
 }
 
-/* How many of the blocks come back as the next one when they are freed. */
+/* How many freed blocks the next malloc returns again. */
 static int
 returns(void)
 {
@@ -57,7 +57,7 @@ count_both(int is_random)
   return near >= BLOCKS / 2 && back == BLOCKS ? HARNESS_PASS : HARNESS_FAIL;
 }
 
-/* What the order rests on must stay sound while all kinds of calls use it. */
+/* The random order must not break the heap under all kinds of calls. */
 static int
 use(void)
 {

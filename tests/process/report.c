@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reports come at bad moments too: in a signal handler that interrupts malloc,
- * in a process one of whose threads holds a lock for ever, after descriptor 2
- * became another file; and the one at exit, and the one on a signal.
+ * Reports at difficult moments: in a signal handler that interrupts malloc, and
+ * after descriptor 2 became another file.  Also the reports at exit and on a
+ * signal.
  */
 #include "../support/child.h"
 
@@ -17,7 +17,7 @@ enum { BLOCKS = 512, INTERRUPTIONS = 300 };
 static int null_descriptor;
 static volatile sig_atomic_t interruptions;
 
-/* The functions of tcm.h are there only in a process that runs on tcm. */
+/* The functions of tcm.h exist only in a process that runs on tcm. */
 static int (*stats)(struct tcm_stats *stats, size_t size);
 static int (*print)(int fd, enum tcm_stats_format format);
 
@@ -39,7 +39,8 @@ report(int signal)
   errno = saved;
 }
 
-/* Each allocation takes a slow path now and then; the timer finds them. */
+/* Allocations sometimes take a slow path, and the timer interrupts some of
+ * these. */
 static void *
 churn(void *seed)
 {
@@ -77,8 +78,8 @@ in_a_signal_handler(void)
   EXPECT(interruptions >= INTERRUPTIONS);
 }
 
-/* What the case @what of the child writes to the descriptor 2 that it has from
- * the start. */
+/* Copies to @text what the child @what writes to the file that its descriptor 2
+ * is at the start. */
 static void
 output_of(const char *what, char *text, size_t size)
 {
@@ -125,7 +126,7 @@ formats(void)
   close(bad);
 }
 
-/* Not a test of its own: a program that reports in one way. */
+/* Not a test itself: the child, which reports in one way. */
 static int
 be_child(const char *what)
 {

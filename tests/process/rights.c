@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tcm's own thread can harm nobody: it has no rights, no real-time priority,
- * and no system calls but a few; and it is gone when the program needs to be
- * alone.
+ * tcm's own thread can do no harm: it has no rights, no real-time priority, and
+ * only a few system calls.  It is gone when the program must be
+ * single-threaded.
  */
 #define _GNU_SOURCE
 #include "../support/child.h"
@@ -37,8 +37,8 @@ peak(void)
     free(block[i]);
 }
 
-/* Frees enough for a thread to be started; its id.  After a fork it stays away
- * for a second. */
+/* Frees enough memory to start the thread.  Returns its ID.  After a fork, tcm
+ * starts no thread for a second. */
 static pid_t
 free_much(void)
 {
@@ -104,7 +104,7 @@ has_no_priority(void)
   EXPECT(child_run(free_in_real_time));
 }
 
-/* ---- What its instructions can do ------------------------------------------ */
+/* ---- The system calls of the thread ---------------------------------------- */
 
 #if defined(__x86_64__)
 
@@ -119,8 +119,8 @@ wait_for_stop(pid_t thread)
   REQUIRE(waitpid(thread, &status, __WALL) == thread && WIFSTOPPED(status));
 }
 
-/* Lets the stopped thread make a system call in place of the one that it waits
- * in. */
+/* Makes the stopped thread execute a system call in place of the one that it
+ * waits in.  Returns the result. */
 static long
 inject(pid_t thread, const long *call)
 {
@@ -146,7 +146,7 @@ inject(pid_t thread, const long *call)
   return (long)regs.rax;
 }
 
-/* A child that has given up root's rights, if it had them, and sleeps. */
+/* Starts a child that drops root's rights, if it has them, and sleeps. */
 static pid_t
 start_victim(int *ready)
 {
@@ -225,7 +225,7 @@ can_call_nothing(void)
 
 #endif
 
-/* ---- Where it must be gone -------------------------------------------------- */
+/* ---- When the thread must be gone ------------------------------------------- */
 
 static void
 unshare_alone(void)
@@ -251,7 +251,7 @@ gone_for_unshare(void)
   EXPECT(child_run(unshare_after_a_free));
 }
 
-/* A filter for all threads is refused if one has another one. */
+/* The kernel refuses a filter for all threads if one has a different filter. */
 static void
 filter_all_threads(void)
 {
@@ -273,7 +273,7 @@ gone_for_sandbox(void)
   EXPECT(child_run(filter_all_threads));
 }
 
-/* Python warns of a fork in a process of which the kernel counts two tasks. */
+/* Python warns about fork() in a process that has two tasks in the kernel. */
 static void
 gone_for_fork(void)
 {

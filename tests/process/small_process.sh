@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# What a process pays that allocates one block, beside what it pays with libc's
-# own malloc: memory of its own, and page faults.  Means of many starts, since
-# the layout of an address space is random: a start takes a page more or less,
-# which moves a median.
+# What a process that allocates one block costs, compared to libc's own malloc:
+# private memory and page faults.  The test compares means of many starts: the
+# layout of the address space is random, so a start takes a page more or less,
+# which would move a median.
 set -eu
 
 so=${TEST_RELEASE_SO:?}
@@ -22,17 +22,17 @@ skip() {
 ! ldd "$so" | grep -q -e libasan -e libtsan -e libubsan ||
   skip "a sanitizer has memory of its own"
 [ -r /proc/self/smaps_rollup ] || skip "/proc/self/smaps_rollup is not there"
-# Until it is written, the file of a library just linked counts as private.
+# Until a newly linked library is written to disk, its pages count as private.
 sync "$so"
 
-# start PRELOAD - what each of the processes says, a number a line.
+# start PRELOAD - prints what each of the processes reports, one number a line.
 start() {
   for _ in $(seq $starts); do
     LD_PRELOAD=$1 "$trivial" report
   done | tr ' ' '\n'
 }
 
-# mean FIELD SAID - in tenths
+# mean FIELD SAID - prints the mean in tenths.
 mean() {
   echo "$2" | awk -F= -v field="$1" \
     '$1 == field { sum += $2; n++ } END { printf "%d\n", 10 * sum / n }'
@@ -46,7 +46,7 @@ compare() {
   [ "$((ours - libcs))" -le "$((10 * $2))" ]
 }
 
-# Otherwise two times the same would be compared.
+# Without preloading, libc's malloc would be compared with itself.
 LD_PRELOAD=$so grep -q "${so##*/}" /proc/self/maps
 with=$(start "$so")
 without=$(start "")

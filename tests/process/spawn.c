@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* posix_spawn, vfork, clone that shares memory, and a fork that the library
- * does not hear of. */
+/* posix_spawn, vfork, clone with shared memory, and a fork that runs no
+ * handlers. */
 #include "../support/child.h"
 #include "../support/churn.h"
 
@@ -60,8 +60,8 @@ vfork_and_exec(void)
   churn_end();
 }
 
-/* The child runs on its parent's memory, thread cache included, and leaves a
- * sound heap behind. */
+/* The child runs in its parent's memory, including the thread cache.  The heap
+ * must be sound afterwards. */
 static int
 allocate_in_shared_memory(void *seed)
 {
@@ -99,7 +99,7 @@ clone_that_shares_memory(void)
   }
 }
 
-/* The system call itself: no handler of pthread_atfork runs. */
+/* The system call itself: no pthread_atfork() handler runs. */
 static void
 raw_fork(void)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How many bytes of stack each call needs: coroutines and signal handlers have
- * few.  A call runs on a painted stack of its own, in a fresh process that
- * has allocated nothing yet; what it wrote over is counted.  Names are bound at
- * start, since the loader's own need is larger than any of these. */
+ * few.  Each call runs on its own painted stack, in a new process that has
+ * allocated nothing yet, except the stream for malloc_info.  The test counts
+ * the overwritten bytes.  Names are bound at start, because the loader needs
+ * more stack than any of these calls. */
 #include "../support/child.h"
 
 #include <malloc.h>
@@ -159,7 +160,7 @@ run_it(void)
   to_run();
 }
 
-/* The bytes that the call needs; in a process of its own. */
+/* Measures the bytes that the call needs.  Each call has its own process. */
 static int
 measure(const struct call *call)
 {

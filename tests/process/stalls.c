@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * No call stalls: with a heap of 512 MiB in blocks of 1 KiB, a random half of
- * them freed and memory on its way back to the OS, by tcm's own thread or by
- * the calls of the program, no malloc and no free takes more than 1 ms.
+ * No call stalls.  The heap has 512 MiB in blocks of 1 KiB.  A random half of
+ * them is freed, and tcm's own thread or the program's calls return memory to
+ * the OS.  Meanwhile no malloc and no free takes more than 1 ms.
  *
- * What is measured is the processor time of the thread before and after each
- * call, so other processes do not count.  The call's system calls do count, and
- * so does what the machine charges to whoever runs: interrupts, and a virtual
- * machine's pauses.  A stall of the library comes
- * again in each run, those do not: the test fails if each of three runs has a
- * call over the limit.  The debug library walks much in its assertions; it runs
- * without the limit.
+ * The test reads the processor time of the thread before and after each call,
+ * so other processes do not count.  The call's system calls do count, and so
+ * does what the machine charges to the running thread: interrupts, and a
+ * virtual machine's pauses.  A stall of the library recurs in each run; those
+ * do not.  Therefore the test fails only if each of three runs has a call over
+ * the limit, or returns no memory.  The debug library walks much in its
+ * assertions, so it runs without the limit.
  *
- * A call that had a page fault is counted apart: malloc() clears a word of the
- * block, and where that is its first touch the system clears up to 2 MiB.
+ * Calls with a page fault are counted separately: malloc() clears a word of the
+ * block, and if that is its first touch, the kernel clears up to 2 MiB.
  */
 #include "../support/child.h"
 #include "../support/memory.h"
@@ -26,9 +26,9 @@
 #define LIMIT_NS 1000000
 #define RUNS 3
 #define NEEDED_KIB (900L << 10)
-/* Memory is returned one to two seconds after its last use, at first. */
+/* At first, memory is returned one to two seconds after its last use. */
 #define CHURN_SECONDS 4
-/* What is free in the end is returned in so many naps of 1 ms, or never. */
+/* The free memory at the end must be returned within this many naps of 1 ms. */
 #define AFTER_NAPS 10000
 #define CHURN_BATCH 200
 
@@ -38,7 +38,7 @@ struct worst {
   long number; /* of the call */
   long calls;
   long over;
-  long faulted; /* calls that are in none of the numbers above */
+  long faulted; /* calls with a page fault, not in the numbers above */
 };
 
 enum {
@@ -152,8 +152,8 @@ shuffle(void)
   }
 }
 
-/* Blocks of the lower half are replaced; one in four gets another size, so that
- * pages pass from one class to another. */
+/* Replaces a block of the lower half.  One in four gets another size, so that
+ * pages move from one class to another. */
 static void
 replace(long number)
 {
@@ -179,7 +179,7 @@ churn(void)
   }
 }
 
-/* A little use while all that is free is returned; whether it is. */
+/* Uses the heap a little until the free memory is returned; 0 if it is not. */
 static int
 after(long full)
 {
@@ -208,7 +208,7 @@ tell(const char *what)
                 (double)worst[i].ns / 1000, worst[i].number, worst[i].faulted);
 }
 
-/* Whether memory was returned, and no call was over the limit where there is
+/* Whether memory was returned, and no call was over the limit, if there is
  * one. */
 static int
 measure(const char *what)

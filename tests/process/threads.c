@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Threads by the ten thousand: what a dead thread leaves behind is used by the
- * next one, and a thread that lives costs little. */
+/* Tens of thousands of threads: the next thread reuses what an ended thread
+ * left, and a living thread takes little memory. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -64,7 +64,7 @@ run_thread(void *(*function)(void *), void *argument)
   REQUIRE(pthread_join(thread, NULL) == 0);
 }
 
-/* @what for @count threads, with resident memory before and after. */
+/* Runs @what for @count threads.  Resident memory must not grow by a MiB. */
 static void
 expect_flat(void (*what)(long), long count)
 {
@@ -94,7 +94,7 @@ one_after_another(void)
   expect_flat(run_one_after_another, 10000);
 }
 
-/* The blocks of a dead thread are freed by another thread. */
+/* Another thread frees the blocks of an ended thread. */
 static void
 run_freed_by_another(long count)
 {
@@ -113,7 +113,7 @@ freed_by_another(void)
   expect_flat(run_freed_by_another, 10000);
 }
 
-/* Four threads at a time, each generation freeing what the last one left. */
+/* Four threads at a time; each generation frees the blocks of the last one. */
 static void *
 free_and_leave_blocks(void *place)
 {
@@ -193,8 +193,8 @@ cost_of_threads(int count)
   return during - before;
 }
 
-/* Each thread holds about 120 KB of blocks and two pages of stack; the rest is
- * the allocator's, for which 40 KiB is generous. */
+/* Each thread holds about 120 KB of blocks and two pages of stack.  The rest is
+ * the allocator's; 40 KiB is generous. */
 static void
 thousand_alive(void)
 {
@@ -223,7 +223,7 @@ static struct {
   pthread_barrier_t barrier; /* of all threads and the main one */
 } crowd;
 
-/* What tests/bench/crowd.c does: 100 blocks of each power of two. */
+/* Like tests/bench/crowd.c: 100 blocks of each power of two. */
 static void *
 work_in_a_crowd(void *unused)
 {
@@ -245,7 +245,7 @@ work_in_a_crowd(void *unused)
   return unused;
 }
 
-/* A number of the report that tcm_stats_print() writes as JSON. */
+/* A number from the JSON report of tcm_stats_print(). */
 static long
 reported(const char *name)
 {
@@ -294,16 +294,16 @@ run_crowd(int count, int rounds)
   harness_say("  %d threads: %.1f %% of mallocs are slow, asleep they hold "
               "%ld KiB each",
               count, share, held / 1024 / count);
-  /* It is 3 to 6, by the order in which they run; 48 of 400 threads when all
-   * caches shared one budget. */
+  /* It is 3 to 6 %, depending on the order in which they run.  It was 48 % with
+   * 400 threads when all caches shared one budget. */
   EXPECT_FOR(share < 10, "%.1f %%", share);
-  /* The bound that tcm(7) tells: a share each, the pool, and a kilobyte or one
-   * block of each of these sizes. */
+  /* The bound in tcm(7): a share per thread, the common pool, and per thread a
+   * kilobyte or one block of each of these sizes. */
   bound = count * ((256 << 10) + 7 * 1024 + 4096) + (32L << 20);
   EXPECT_FOR(held <= bound, "%ld bytes", held);
 }
 
-/* How fast a thread is does not depend on how many others there are. */
+/* The share of slow mallocs does not depend on the number of threads. */
 static void
 crowd_of_threads(void)
 {

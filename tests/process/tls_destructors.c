@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Destructors of thread-specific data that allocate, free and set their key
- * again, also in the last round, when the thread's cache has been given up. */
+ * again, even in the last round, after the thread has given up its cache. */
 #include "../support/child.h"
 #include "../support/memory.h"
 
@@ -36,9 +36,9 @@ drop_value(struct value *value)
   free(value);
 }
 
-/* Which key a destructor belongs to is in the size of its value.  The key is
- * set again every time; after PTHREAD_DESTRUCTOR_ITERATIONS rounds the thread
- * ends all the same, so the last value is freed without a successor. */
+/* The size of the value encodes the key and the round.  The destructor sets the
+ * key again, except in the last of PTHREAD_DESTRUCTOR_ITERATIONS rounds: no
+ * destructor would free a value that is set there. */
 static void
 destroy(void *pointer)
 {
@@ -75,7 +75,7 @@ run_threads(int count)
   }
 }
 
-/* Keys made before and after the allocator's own first use of the thread. */
+/* The destructors of all keys run in each round, and no memory is lost. */
 static void
 four_rounds(void)
 {
@@ -96,7 +96,7 @@ four_rounds(void)
     pthread_key_delete(key[i]);
 }
 
-/* Destructors of C++ thread_local objects come from this function of libc. */
+/* libc's function that registers destructors of C++ thread_local objects. */
 int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);
 extern void *__dso_handle;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A library that needs thread-local data in the static block, as OpenMP and GL
- * libraries do, and takes a fair part of what is left there. */
+ * libraries do.  It takes a large part of the free space there. */
 int tls_module_check(void);
 
 static __thread __attribute__((tls_model("initial-exec"))) char data[512] = {1};

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""gcc and g++ compile large generated files; the objects must be the same,
-and so must be what the programs made of them print."""
+"""gcc and g++ compile large generated files; the objects must be the same, and
+so must the output of the programs linked from them."""
 
 import hashlib
 import random

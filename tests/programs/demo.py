@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs real programs under glibc's malloc and under tcm in turn, and prints a
-summary, what processes keep of memory that they freed, a look into one of them,
+summary, how much freed memory processes keep, tcm-stat's screen of one of them,
 and a table of the programs.
 
 A first round compares the output of both runs of each job and proves that tcm
-served every process.  In the measured rounds the two take turns at going
+served every process.  In the measured rounds, the two take turns at going
 first.  Rounds end when the time is up, but not before the third.
 """
 
@@ -33,8 +33,8 @@ import redis  # noqa: E402
 import sqlite  # noqa: E402
 
 FEWEST_ROUNDS = 3
-# A slow sampler disturbs nothing; the lines that each process leaves at its
-# end still prove every run.
+# A slow sampler disturbs nothing; the lines that each process writes at its end
+# still prove every run.
 MEASURED_INTERVAL = 0.5
 
 MEASURES = [
@@ -64,7 +64,7 @@ def programs():
 
 
 def tell(text):
-    """Progress goes to standard error; the table alone to standard output."""
+    """Progress goes to standard error, only the results to standard output."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -171,7 +171,7 @@ def table(demo, chosen):
 
 
 def notes(chosen):
-    """What a reader must know of single rows."""
+    """What a reader must know about single rows."""
     for program in chosen:
         if isinstance(program, redis.Redis):
             done = subprocess.run(["ldd", program.server()], check=False,

@@ -7,12 +7,12 @@ A program is a class with a name and three methods:
   prepare(bench)
                 makes the input files that all its runs share
   run(run)      does the job once: starts programs through @run, which knows
-                the allocator, and hands every result that must not depend on
+                the allocator, and passes every result that must not depend on
                 the allocator to run.out()
 
-and optionally allow(process), which tells of a process why it need not be
-proven, and judge(report), which asks more of the proof.  The tests and the
-demo use the same classes; run.size tells how much work is wanted.
+and optionally allow(process), which is true if a process need not be proven,
+and judge(report), which makes further demands on the proof.  The tests and the
+demo use the same classes; run.size selects the amount of work.
 """
 
 import argparse
@@ -55,7 +55,7 @@ class Timeout(Failure):
 
 
 class Allocator:
-    """What is preloaded: tcm, or nothing but the witness."""
+    """What is preloaded: tcm and the witness, or the witness alone."""
 
     def __init__(self, name, library=None, options=None, walks=False):
         self.name = name
@@ -83,7 +83,7 @@ class Usage:
 
 
 class Child:
-    """A process that the harness started, in a session of its own."""
+    """A process that the harness started, in its own session."""
 
     def __init__(self, run, argv, popen, output, errors, measured):
         self.run = run
@@ -131,7 +131,7 @@ class Child:
             os.close(handle)
 
     def polled_end(self, timeout):
-        """For a kernel without descriptors of processes."""
+        """For a kernel without pidfds."""
         end = time.monotonic() + timeout
         while not self.reap(os.WNOHANG):
             if time.monotonic() > end:
@@ -151,7 +151,7 @@ class Child:
         return " ".join(self.argv[:12])
 
     def story(self):
-        """How it ended, and the last that it said."""
+        """How it ended, and the end of its output."""
         code = self.popen.returncode
         if code is None:
             how = "still running"
@@ -167,7 +167,7 @@ class Child:
 
 
 class Result:
-    """What a finished command left."""
+    """The exit status and the output of a finished command."""
 
     def __init__(self, code, out, err):
         self.code = code
@@ -270,7 +270,7 @@ class Run:
 
     @contextlib.contextmanager
     def clock(self):
-        """Time a part of the job; parts inside parts count once."""
+        """Time a part of the job; nested parts count once."""
         started = time.monotonic()
         self.clocks += 1
         try:
@@ -303,7 +303,7 @@ class Run:
         return child
 
     def out(self, name, value):
-        """Keep a result for the comparison, free of this run's paths."""
+        """Keep a result for the comparison, without this run's path."""
         if isinstance(value, str):
             value = value.encode()
         elif not isinstance(value, bytes):
@@ -315,7 +315,7 @@ class Run:
         self.notes.append(text)
 
     def end_all(self):
-        """End, by number, every process that this run left."""
+        """Kill, by PID, every process that this run left."""
         for _ in range(20):
             left = witness.descendants_of(os.getpid())
             if not left:
@@ -334,7 +334,7 @@ class Run:
 
 
 def collect_orphans():
-    """Reap the processes that were handed to this one as their reaper."""
+    """Reap the orphans that became children of this process."""
     for pid in witness.descendants_of(os.getpid()):
         try:
             os.waitpid(pid, 0)
@@ -386,7 +386,7 @@ def accepts(port):
 
 
 def libc_path():
-    """libc as this process has it mapped, to put it first in a preload."""
+    """The path of the libc in this process, to preload it first."""
     for line in read_file("/proc/self/maps").decode().splitlines():
         name = line.split(None, 5)[-1]
         if re.match(r"libc(-[0-9.]+)?\.so", os.path.basename(name)):
@@ -505,7 +505,7 @@ class Bench:
         return run
 
 
-# The path of a socket has to fit 108 bytes, with the names of a run behind.
+# The path of a socket, including the names of a run, must fit 108 bytes.
 LONGEST_BASE = 50
 
 
@@ -544,8 +544,8 @@ def differences(expected, actual):
 
 
 def check_proof(program, run, stand_in, judged=True):
-    """Complaints about the proof of one run; without @judged the program's
-    own demands, which fit the tests' amount of work, are left out."""
+    """Complaints about the proof of one run.  Without @judged, they leave out
+    the program's own demands, which fit the tests' amount of work."""
     report = run.report
     if not run.allocator.is_tcm:
         return ["libtcm was in a run without it: " + p.describe()
@@ -611,9 +611,9 @@ def parse(description):
 
 
 def candidates(options):
-    """The size of work and the allocator, for each libtcm to test.  Given by
-    the environment, these are the release, and with less work the debug
-    build, its invariants on, without and with the check of every free."""
+    """The size of work and the allocator, for each libtcm to test.  Without
+    --so, these are the release and, with less work, the debug build, which
+    checks invariants, without and with the check of every free."""
     settings = dict(item.split("=", 1) for item in options.env)
     if options.so:
         return [(options.size or "quick",
@@ -683,7 +683,7 @@ def main(programs, limit=420):
     if not all(good):
         return 1
     if absent:
-        # A part that could not run may not be counted as passed.
+        # A part that could not run must not count as passed.
         print("\n".join(absent))
         return SKIPPED
     return 0

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What processes keep of memory that they freed, under libc's malloc and under
-tcm, and a look into one of them while it sleeps."""
+"""How much freed memory processes keep, under libc's malloc and under tcm, and
+tcm-stat's screen of one of them while it sleeps."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import harness
 
 SECONDS = 10
 LOOK_AFTER = 6
-# What it is, and the arguments of tests/bench/idle.
+# The title, and the arguments of tests/bench/idle.
 SHAPES = [
     ("100 threads go idle", ["threads", "200", "100", str(SECONDS)]),
     ("an eighth of small blocks stays",
@@ -49,7 +49,7 @@ def look(stat, process):
 
 
 def lines(program, stat, library):
-    """For the demo; nothing where the program was not built."""
+    """The lines for the demo; empty if the program was not built."""
     if not program or not os.path.exists(program):
         return [""]
     text = ["", "%-33s%8s%16s%16s" % ("MiB", "", "glibc", "tcm"),

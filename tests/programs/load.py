@@ -7,8 +7,8 @@ Reads its orders as one JSON object from standard input:
   port, threads, requests, seed
   files         [path in the URL, file with the expected body, gzip or not]
   marks         numbers of finished requests at which a line "mark N" is
-                printed, for the one who ordered to act under load
-  generation    go on until a response carries at least this X-Generation
+                printed, so that the caller can act under load
+  generation    continue until a response has at least this X-Generation
 
 and prints one JSON object at the end.  Every body is compared with its file;
 a wrong one, or a failed request, ends the whole run with status 1.
@@ -121,8 +121,8 @@ class Load:
         self.faults = []
 
     def next_file(self):
-        """The next file to ask for; past the ordered number only while the
-        awaited generation has not been seen."""
+        """The next file to ask for; beyond the ordered number of requests, only
+        until a response has the awaited generation."""
         with self.lock:
             if self.faults:
                 return None
@@ -141,8 +141,8 @@ class Load:
                 print("mark %d" % self.marks.pop(0), flush=True)
 
     def ask(self, connection, path, gzip):
-        """One request; a server that reloads may close an idle connection
-        just when it is used again, which HTTP tells a client to retry."""
+        """One request.  A server that reloads may close an idle connection
+        just when it is used again; HTTP tells the client to retry."""
         for _ in range(5):
             if connection is not None and connection.served >= ROUND:
                 connection.close()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Real programs under libc's malloc and under tcm.  The witness is preloaded
-# into every process of a test; libtool makes a shared module of it only if it
-# is told of a folder to install it in, although it is never installed.
+# into every process of a test.  libtool builds a shared module only with an
+# -rpath, although the witness is never installed.
 check_LTLIBRARIES += tests/programs/libwitness.la
 tests_programs_libwitness_la_SOURCES = tests/programs/witness_exit.c
 tests_programs_libwitness_la_CFLAGS = -std=gnu11 -Wall -Wextra \
@@ -31,6 +31,7 @@ EXTRA_DIST += $(programs_tests) \
 	tests/programs/load.py \
 	tests/programs/witness.py
 
-# Every block sampled; the whole tree, and every unit test.
+# The first samples every block (fewer with Python); the second builds the whole
+# tree and runs every unit test.
 LONG_TESTS += tests/programs/sampled_long.sh tests/programs/self_hosting_long.sh
 EXTRA_DIST += tests/programs/sampled_long.sh tests/programs/self_hosting_long.sh

@@ -79,7 +79,7 @@ class Nginx:
         os.chmod(path, 0o644)
 
     def orders(self, run, port, requests, most):
-        """What the load generator is to do."""
+        """The orders for the load generator."""
         files = []
         for size in SIZES:
             if size > most:
@@ -153,7 +153,7 @@ class Nginx:
             time.sleep(0.01)
 
     def await_generation(self, port, generation):
-        """A second reload during the first would be merged with it."""
+        """nginx would merge a second reload with the first while that runs."""
         end = time.monotonic() + 20
         while time.monotonic() < end:
             answer = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
@@ -185,8 +185,7 @@ class Nginx:
 
 
 def server_complaints(server):
-    """What nginx wrote, but for the notice that it had to wait for a worker
-    that closed its connections late."""
+    """What nginx wrote, without the time and level of each line."""
     lines = harness.read_file(server.errors).decode(
         errors="replace").splitlines()
     return "\n".join(line.split("] ", 1)[-1] for line in lines)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """php: the language alone, then with the extensions that the machine has.
 
-PHP loads an extension with RTLD_DEEPBIND, which makes the extension and all
-that it needs prefer libc's malloc: blocks then cross between two heaps, and a
-preloaded allocator that does not prevent it crashes here."""
+PHP loads an extension with RTLD_DEEPBIND, so the extension and its dependencies
+prefer libc's malloc: blocks then cross between two heaps, and a preloaded
+allocator that does not prevent this crashes here."""
 
 import sys
 

@@ -33,8 +33,8 @@ log_timezone = 'UTC'
 jit = off
 """
 
-# Every answer here is the same whatever the order in which the clients and
-# the parallel workers happened to run.
+# No answer here depends on the order in which the clients and the parallel
+# workers run.
 QUERIES = """
 select count(*), sum(abalance) from pgbench_accounts;
 select bid, bbalance from pgbench_branches order by bid;
@@ -73,7 +73,7 @@ select count(*), sum(n * 3), max(length(code)) from note where n %% 7 = 1;
 
 
 def folder():
-    """Where the server's programs are: Debian keeps them out of the path."""
+    """The folder of the server's programs, which Debian keeps out of PATH."""
     places = glob.glob("/usr/lib/postgresql*/*/bin") + glob.glob(
         "/usr/lib/postgresql*/bin") + glob.glob("/usr/pgsql-*/bin")
     places.sort(key=lambda path: [int(n) for n in re.findall(r"\d+", path)])
@@ -85,17 +85,17 @@ def folder():
 
 
 def tool(name):
-    """A program of the package, beside the server or in the path."""
+    """A program of the package, next to the server or in PATH."""
     path = os.path.join(folder(), name)
     return path if os.access(path, os.X_OK) else harness.find_program(name)
 
 
 def complaints(server):
-    """What the server warned of, without the times and the greetings."""
+    """The server's warnings and errors, without times and usual messages."""
     lines = harness.read_file(server.errors).decode(errors="replace")
     found = re.findall("(?:WARNING|ERROR|FATAL|PANIC): .*", lines)
-    # The first client may come early, and the end may meet a vacuum or a
-    # process whose client has just left; a vacuum steps back for others.
+    # The first client may connect too early.  The shutdown may end a vacuum or
+    # a process whose client has just left.  A vacuum ends if others wait.
     usual = ("the database system is starting up", "FATAL:  terminating ",
              "ERROR:  canceling autovacuum task")
     return "\n".join(line for line in found
@@ -117,7 +117,7 @@ class Postgresql:
         pass
 
     def create(self, run, owner):
-        """An empty database; the folder that it is in."""
+        """Creates an empty database and returns its folder."""
         data = run.make_dir("data", owner)
         os.chmod(data, 0o700)
         run.call([tool("initdb"), "-D", data, "-U", "tester", "-A", "trust",

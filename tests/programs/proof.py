@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The proof itself is tested: it accepts what tcm served and nothing else.
+"""Tests the proof itself: it accepts processes that tcm served, and no others.
 
-Each case is a job of one shell line, with the complaint that it must bring
-about, or none."""
+Each case is a job of one shell line, with the complaint that it must cause, or
+none."""
 
 import os
 import shutil
@@ -18,8 +18,8 @@ STATIC_SOURCE = """
 int main(void) { sleep(1); return 0; }
 """
 
-# A name, a line for sh, the text that a complaint must have, or None; and
-# what the summary must say besides.
+# A name, a line for sh, and the text that a complaint must have; or None, and
+# what the summary must say.
 CASES = [
     ("a shell and its children", "ls / | sort | wc -l >&2; (exit 0)", None,
      "counters rose inside"),
@@ -65,7 +65,7 @@ def complaints(bench, allocator, line):
 
 
 def static_program(bench):
-    """A program that the loader has no part in."""
+    """A static program, which needs no loader; None without a static libc."""
     source = bench.path("static.c")
     with open(source, "w") as file:
         file.write(STATIC_SOURCE)
@@ -77,7 +77,7 @@ def static_program(bench):
 
 
 def judge(case, found):
-    """Whether a case went as it must, with a line about it."""
+    """Whether a case went as it must; prints a line about it."""
     name, _, wanted, besides = case
     faults, summary = found
     if wanted is None:

@@ -14,8 +14,8 @@ import harness  # noqa: E402
 
 FEWEST_MODULES = 45
 
-# Quick modules whose results do not hang on the clock or the machine.
-# Those that allocate, fork or use threads.
+# Quick modules that allocate, fork or use threads, and whose results do not
+# depend on the clock or the machine.
 MODULES = """
 test_array test_asyncgen test_atexit test_base64 test_binascii test_bisect
 test_bool test_codecs test_collections test_configparser test_contextlib
@@ -163,7 +163,7 @@ class Python:
                 word for part in PARTS for word in ("-m", part)]))
             if sum(len(names) for _, names, _ in groups) < FEWEST_MODULES:
                 raise harness.Failure("the suite lacks most of the modules")
-        # The parts sleep much: they fill the gaps of the others.
+        # Both groups run at once, because the parts sleep much of the time.
         with run.clock():
             started = [self.start(run, *group) for group in groups]
             for child in started:
@@ -172,8 +172,7 @@ class Python:
             self.judge_results(run, child, label, names)
 
     def start(self, run, label, names, words):
-        """Run modules of the suite, two at a time, each in a process of its
-        own."""
+        """Run modules of the suite, two at a time, each in its own process."""
         return run.start(
             [PYTHON, "-m", "test", "-j2", "--timeout", "120", "--randseed",
              str(harness.SEED), "--tempdir", run.make_dir(label),
@@ -181,8 +180,8 @@ class Python:
             env=SETTINGS, cwd=run.temporary)
 
     def judge_results(self, run, child, label, names):
-        """Keep every single result; a test that fails must fail under both
-        allocators, a process that crashes is none of the results."""
+        """Keep every single result.  A test that fails must fail under both
+        allocators; a process must not crash."""
         said = harness.read_file(child.output).decode(errors="replace")
         told = run.path(label + ".xml")
         if not os.path.exists(told):
@@ -204,8 +203,8 @@ class Python:
                 label, passed, len(crashed), said[-3000:]))
 
     def allow(self, process):
-        """The suite starts some programs with an environment of its own
-        making, and kills others to see what happens."""
+        """The suite starts some programs with its own environment, and kills
+        others on purpose."""
         return (process.killed_with_tcm() or
                 any(image.cleared for image in process.images))
 

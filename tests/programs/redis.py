@@ -157,14 +157,15 @@ class Redis:
             [self.server(), "--port", str(port), "--bind", "127.0.0.1",
              "--dir", run.path("data"), "--save", "", "--appendonly", "no",
              "--daemonize", "no", "--loglevel", "warning", "--logfile", "",
-             # Threads that read and write spin, which drowns a measurement.
+             # I/O threads spin, which would hide what is measured.
              "--io-threads", str(run.scale(small=2, quick=2, demo=1)),
              "--io-threads-do-reads", "yes"],
             ready=lambda: self.answers(port))
         return server, port
 
     def answers(self, port):
-        """A server that still loads its file accepts, but refuses."""
+        """A server that still loads its file accepts connections, but refuses
+        commands."""
         if not harness.accepts(port):
             return False
         client = Client(port)
@@ -176,7 +177,7 @@ class Redis:
             client.close()
 
     def end(self, server, client):
-        """SHUTDOWN ends the connection instead of answering."""
+        """SHUTDOWN closes the connection instead of answering."""
         client.socket.sendall(b"SHUTDOWN NOSAVE\r\n")
         server.stop(0, timeout=30)
         client.close()
@@ -195,8 +196,8 @@ class Redis:
             raise harness.Failure("redis-benchmark ran only: %s" % names)
 
     def fill(self, client, keys):
-        """Change by change; a third and two thirds of the way the server
-        forks and saves while the changes go on."""
+        """Send the changes.  After half as many changes as there are keys, and
+        after as many, the server forks and saves while more changes arrive."""
         batch, sent, saves = [], 0, 0
         for change in changes(keys):
             batch.append(change)
@@ -255,7 +256,7 @@ class Redis:
             faults.append("%d servers were proven, not 2" % len(servers))
         if not savers:
             faults.append("no child that saved was proven")
-        # A server with an allocator of its own inside hardly calls malloc.
+        # A server with a built-in allocator hardly calls malloc.
         faults += ["tcm served little of it: " + p.describe()
                    for p in servers if p.rise < 100]
         return faults

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Real programs do their whole jobs while every block is a sample of the heap
-# profile, with its stack: the release and the debug library.  The tests of
-# Python have time limits of their own: there it is one block in ten or so.
+# Real programs do their small jobs while the heap profile samples every block
+# with its stack, with the release and with the debug library.  The tests of
+# Python have their own time limits: there, about one block in ten is sampled.
 set -eu
 
 failed=0

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""tcm builds itself: configure and make in a folder of their own, and a part of
-its tests.  What configure found, every object and the tests' results must be
+"""tcm serves its own build: configure and make in a separate folder, and some
+of its tests.  What configure found, every object and the tests' results must be
 the same as under libc's malloc.
 
-With --size demo it is the whole tree and every unit test."""
+With --size demo, it builds the whole tree and runs every unit test."""
 
 import glob
 import hashlib
@@ -22,7 +22,7 @@ FEW_TESTS = ["tests/unit/test_" + name for name in (
 
 
 def all_tests():
-    """Those of the unit tests that need no library but the core."""
+    """All unit tests; of the build, each needs only the debug core."""
     return [os.path.splitext(os.path.relpath(path, SOURCE))[0] for path in
             sorted(glob.glob(os.path.join(SOURCE, "tests/unit/test_*.c")))]
 
@@ -79,9 +79,9 @@ class SelfHosting:
                                                           len(tests)))
 
     def allow(self, process):
-        """true(1) ends before it allocates anything.  Unit tests have forked
-        children that a signal ends, since that is what they test; and
-        test_report starts itself anew to write lines, without allocating."""
+        """true(1) ends before it allocates anything.  Unit tests fork children
+        that must die by a signal.  test_report executes itself again to write
+        lines, without allocating."""
         if process.name == "true":
             return True
         if process.name not in self.tests:

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Proof, from inside each process of a job, that tcm served it.
 
-Two witnesses are put together:
+It combines two witnesses:
 
-  samples   a thread looks every few milliseconds at all descendants of this
-            process: it reads /proc/PID/maps, finds the writable mapping of
-            libtcm, in it the page that starts with the magic of
-            lib/observe/stats_page.h, and reads the counters from
+  samples   a thread looks at all descendants of this process, by default
+            every 50 ms: it reads /proc/PID/maps, finds the writable mapping
+            of libtcm and in it the page that starts with the magic of
+            lib/observe/stats_page.h, and reads the counter from
             /proc/PID/mem;
-  lines     tests/programs/witness_exit.c, preloaded behind libtcm, appends a
+  lines     tests/programs/witness_exit.c, preloaded after libtcm, appends a
             line when an image starts, after a fork and when a process ends,
-            so that a process too short for the samples is told of as well.
+            so that processes too short for the samples are recorded too.
 
 A process is proven if its last image had libtcm mapped and its counter
-slow_mallocs was above zero.  Programs that the loader gives no preloaded
-library to, static and set-user-ID ones, are left out and counted apart.
+slow_mallocs was above zero.  Static and set-user-ID programs, into which the
+loader preloads nothing, are left out and counted separately.
 """
 
 import copy
@@ -31,8 +31,8 @@ SMALLEST_PAGE = 4096
 COUNTER_OFFSET = 24
 COUNTER_END = 32
 
-# A sampled image without libtcm is normal for the moment between exec and
-# the loader's work; it is no longer when it lasts.
+# Between exec and the loader's work, a sampled image has no libtcm.  This is
+# normal, unless it lasts.
 SETTLED_SECONDS = 0.25
 
 
@@ -71,8 +71,8 @@ def all_parents():
 
 
 def children_of(pid, parents=None):
-    """The children of a process.  The kernel lists them for each thread; one
-    built without that list costs a walk over all processes, @parents."""
+    """The children of a process.  The kernel lists them for each thread.  For a
+    kernel built without that list, @parents has the parent of each process."""
     if parents is not None:
         return [child for child, parent in parents.items() if parent == pid]
     children = []
@@ -147,7 +147,7 @@ class Image:
 
 
 class Process:
-    """All that is known of one process of the job."""
+    """All that is known about one process of the job."""
 
     def __init__(self, pid):
         self.pid = pid
@@ -180,7 +180,7 @@ class Process:
 
     @property
     def rise(self):
-        """By how much the counter rose in this very process."""
+        """By how much the counter rose in this process itself."""
         found = 0
         line = self.exit_line()
         if line is not None:
@@ -201,7 +201,7 @@ class Process:
                 any(line[2] == "1" for line in self.lines))
 
     def ran_unserved(self):
-        """An earlier image that ran for long without libtcm."""
+        """Whether one of its images ran for long without libtcm."""
         return any(not image.mapped and not image.barred and
                    image.last_seen - image.first_seen > SETTLED_SECONDS
                    for image in self.images)
@@ -215,7 +215,7 @@ class Process:
         return bool(self.images) and self.images[-1].served()
 
     def killed_with_tcm(self):
-        """Ended without an exit line, with libtcm mapped all the time."""
+        """Ended without an exit line, with libtcm mapped in its last image."""
         return (self.exit_line() is None and self.mapped() and
                 all(image.mapped for image in self.images[-1:]))
 
@@ -243,7 +243,7 @@ class Process:
 
 
 class Report:
-    """The verdict over all processes of one run."""
+    """The verdict on all processes of one run."""
 
     def __init__(self, processes, allow=None):
         self.processes = processes
@@ -318,8 +318,8 @@ class Watcher(threading.Thread):
         except OSError:
             return
         title = title_of(pid)
-        # A child between fork and exec is still this program, for long if
-        # the machine is busy.
+        # A child between fork and exec still runs this program, for long if the
+        # machine is busy.
         if exe == self.own_exe and title == self.own_title:
             return
         image = Image(exe, now)
@@ -332,8 +332,8 @@ class Watcher(threading.Thread):
         # A process that has just ended has neither title nor environment.
         if title and not image.mapped:
             self.question(pid, image)
-        # What was read tells of one image only if none took its place and the
-        # process has not ended meanwhile.
+        # The data are from one image only if the process has neither executed
+        # another one nor ended meanwhile.
         try:
             if os.readlink("/proc/%d/exe" % pid) != exe:
                 return
@@ -403,8 +403,8 @@ class Watcher(threading.Thread):
         return Report(merge(processes, self.read_lines()), allow)
 
     def read_lines(self):
-        """The lines of the witness file, as one list for each process life;
-        the kernel may give the number of an ended process to a new one."""
+        """The lines of the witness file, as one list for each process life: the
+        kernel may reuse the PID of an ended process."""
         lives = {}
         for raw in read_bytes(self.line_file).decode(
                 errors="replace").splitlines():
@@ -423,8 +423,8 @@ class Watcher(threading.Thread):
 
 
 def merge(processes, lives):
-    """Join what was sampled with what was told, by process number and, where
-    a number was used again, by order."""
+    """Join the samples with the lines, by PID and, where a PID was reused, by
+    order."""
     by_pid = {}
     for process in processes:
         if process.images:

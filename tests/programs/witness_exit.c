@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * witness_exit.c - tells, at the end of a process, whether tcm served it.
+ * witness_exit.c - reports, at the end of a process, whether tcm served it.
  *
  * Preloaded after libtcm into every process of a job.  It appends lines to
  * the file that WITNESS_FILE names: when a program image starts, in a
@@ -14,20 +14,20 @@
  *     COUNT   the counter slow_mallocs of the stats page, 0 without one
  *     BASE    what COUNT was when this process was forked, 0 after an exec
  *     PEAK    the largest resident set of this image in KiB, from the kernel
- *     WALKED  1 if every invariant of the heap was checked just before, which
- *             the debug library lets a process do that ends through exit()
+ *     WALKED  1 if every invariant of the heap was checked just before: with
+ *             the debug library, in a process that ends through exit()
  *     EXE     the path of the program, last because it may hold a space
  *
  * A process may end through exit(), through _exit() as the children of a
- * threaded program do, or through quick_exit(); all three are covered.  One
- * that is killed, or replaced by exec, leaves no exit line.  A fork line
- * without any later line of its process betrays a program that was started
- * without the witness, or one that was killed.
+ * threaded program do, or through quick_exit(); all three are covered.  A
+ * process that is killed, or replaced by exec, leaves no exit line.  A fork
+ * line without any later line of its process shows that the process was killed
+ * or executed a program without the witness.
  *
  * Nothing here allocates, takes a lock or calls stdio: it runs inside the
  * program under test, sometimes between vfork and exec, and must not disturb
- * the heap that it testifies about.  dl_iterate_phdr() was rejected because
- * it takes the loader's lock.
+ * the heap that it reports on.  dl_iterate_phdr() was rejected because it takes
+ * the loader's lock.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -58,7 +58,7 @@ static int walked;     /* the heap was walked at the end of this process */
 /* The debug library's walk of the whole heap; absent from the others. */
 void tcmi_heap_check(void) __attribute__((weak));
 
-/* Reads a file piece by piece and hands out its lines. */
+/* Reads a file piece by piece and returns its lines. */
 struct line_reader {
   int fd;
   size_t used, filled;
@@ -261,7 +261,7 @@ tell_end(void)
   int saved_errno = errno;
   size_t at;
 
-  /* A child of vfork shares this memory: it may not silence its parent. */
+  /* A child of vfork shares this memory; it must not silence its parent. */
   if (witness_path[0] == '\0' || told_pid == getpid())
     return;
   told_pid = getpid();
@@ -296,14 +296,14 @@ witness_start(void)
   /* A program may overwrite its environment to set its title. */
   strcpy(witness_path, path);
   find_stats_page();
-  /* Both registrations fit the room that libc keeps for the first few. */
+  /* Both registrations fit the slots that libc keeps for the first few. */
   pthread_atfork(NULL, NULL, after_fork_in_child);
   at_quick_exit(tell_end);
   tell_birth("start ");
 }
 
-/* The walk takes locks, which exit() may and a signal handler that calls
- * _exit() may not; a broken invariant aborts the process. */
+/* The walk takes locks: that is allowed in exit(), but not in a signal handler
+ * that calls _exit().  A broken invariant aborts the process. */
 __attribute__((destructor)) static void
 witness_end(void)
 {

@@ -5,22 +5,22 @@
  *
  *     stress [SECONDS [THREADS [SEED [BLOCKS]]]]
  *
- * BLOCKS is how many blocks the threads hold in common.  What was done, and how
- * much was held, is told at the end.
+ * BLOCKS is the number of blocks that the threads share.  At the end, the
+ * program prints what it did and how much memory it held.
  *
- * Every block carries a header with its size and a seed, and a pattern over
- * its whole length that follows from them; whoever frees or resizes the block
- * checks it first.  A block that two owners got at once, or whose memory was
- * given back too early, cannot keep its pattern.
+ * Every block has a header with its size and a seed, and a pattern over its
+ * whole length that follows from them.  The thread that frees or resizes the
+ * block checks it first.  If two owners got the block at once, or its memory
+ * was returned too early, the pattern is damaged.
  *
  *     own slots --exchange--> shared slots (atomic) --exchange--> own slots
  *                                  |
  *                    freed by whichever thread takes it out
  *
- * Threads also end and are born again all the while, so that blocks outlive
- * the thread that made them.  Once a second the process forks: the child finds
- * the blocks in common as they were and goes on with them alone.  With the debug
- * core, system calls fail all the while too.
+ * Threads also end and start all the time, so that blocks outlive the thread
+ * that allocated them.  Once a second the process forks: the child must find
+ * the shared blocks intact, and continues alone with them.  With the debug
+ * core, system calls also fail all the time.
  */
 #define TEST_DIRECT 1
 #include "../support/harness.h"
@@ -33,11 +33,11 @@
 
 enum {
   OWN_SLOTS = 300,
-  SHARED_SLOTS = 1024, /* unless told otherwise */
+  SHARED_SLOTS = 1024, /* by default */
   MAX_SHARED_SLOTS = 1 << 20,
   MAX_THREADS = 64,
   CHILD_STEPS = 2000,
-  CHILD_SECONDS = 120, /* after which a child hangs */
+  CHILD_SECONDS = 120, /* after which a child counts as hung */
   LIFE = 20000         /* steps after which a thread ends and another begins */
 };
 
@@ -63,7 +63,7 @@ add(atomic_ulong *counter, unsigned long more)
   atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
 }
 
-/* @size bytes more are held, or fewer. */
+/* @size more bytes are held; fewer if it is negative. */
 static void
 hold(long size)
 {
@@ -85,15 +85,15 @@ give_up(const char *what, const void *block, size_t size)
   abort();
 }
 
-/* One word of the pattern at @index. */
+/* The word of the pattern at @index. */
 static uint64_t
 pattern(uint64_t seed, size_t index)
 {
   return (seed + index) * 0x9e3779b97f4a7c15u;
 }
 
-/* Large blocks are written and checked in one word of each 512 bytes, and in
- * full near both ends: the whole of 8 MiB would leave no time for the rest. */
+/* Of large blocks, one word in 512 bytes is written and checked, and all words
+ * near both ends: all of 8 MiB would leave no time for the rest. */
 static size_t
 step_after(size_t index, size_t count)
 {
@@ -110,8 +110,8 @@ write_pattern(struct header *block)
     word[i] = pattern(block->seed, i);
 }
 
-/* Checks the pattern of a block that was @size bytes long when written and of
- * which @kept bytes are still there. */
+/* Checks the pattern of a block that was @size bytes long when written; @kept
+ * bytes of it remain. */
 static void
 check_kept(const struct header *block, size_t size, size_t kept)
 {
@@ -125,8 +125,8 @@ check_kept(const struct header *block, size_t size, size_t kept)
   add(&verified, 1);
 }
 
-/* Small most of the time; every power of two from 16 bytes to 8 MiB comes up,
- * the large ones seldom. */
+/* Mostly small.  All sizes from 16 bytes to 8 MiB occur, the large ones
+ * rarely. */
 static size_t
 random_size(uint64_t r)
 {
@@ -223,7 +223,8 @@ resize_block(struct header *block, uint64_t r)
   return finish(moved, size, r);
 }
 
-/* Puts @block where every thread can take it, and ends what was there. */
+/* Puts @block where every thread can take it, and frees the block that was
+ * there. */
 static void
 share_block(struct header *block, uint64_t r)
 {
@@ -234,7 +235,8 @@ share_block(struct header *block, uint64_t r)
   end_block(other, r);
 }
 
-/* Batches: blocks of one size that arrive and leave together. */
+/* Blocks of one size that are allocated and freed together; every third one is
+ * shared instead. */
 static void
 use_batch(uint64_t r)
 {
@@ -289,7 +291,7 @@ one_step(struct header **own, uint64_t *state)
   }
 }
 
-/* One life: some steps, then some blocks are left to others. */
+/* The life of a thread: some steps; then it leaves some blocks to others. */
 static void *
 live(void *seed)
 {
@@ -312,11 +314,11 @@ live(void *seed)
   return NULL;
 }
 
-/* Small stacks, so that a limit on address space is left to the heap. */
+/* Small stacks, so that the heap gets most of a limited address space. */
 static pthread_attr_t attributes;
 
-/* Keeps one place filled with living threads; one that cannot be made for want
- * of memory is tried again. */
+/* Starts a new thread each time the last one has ended.  Without memory for a
+ * thread, it tries again. */
 static void *
 keep_alive(void *seed)
 {
@@ -337,7 +339,7 @@ keep_alive(void *seed)
 void tcmi_heap_check(void);
 unsigned tcmi_system_fail(unsigned mask, unsigned nth, unsigned count);
 #else
-/* Without the debug core there is nothing to walk with, and no call fails. */
+/* Without the debug core there is no heap check, and no call fails. */
 static void
 tcmi_heap_check(void)
 {
@@ -351,8 +353,8 @@ tcmi_system_fail(unsigned mask, unsigned nth, unsigned count)
 }
 #endif
 
-/* The only thread of a child: every block in common is as it was, two of three
- * go, and the heap serves on. */
+/* The only thread of a child: every shared block must be intact, two of three
+ * are freed, and the heap continues to work. */
 static _Noreturn void
 live_as_child(uint64_t state)
 {
@@ -377,7 +379,7 @@ live_as_child(uint64_t state)
   _exit(HARNESS_PASS);
 }
 
-/* A fork that finds no memory is none. */
+/* A fork that fails for lack of memory is no error. */
 static void
 fork_once(uint64_t state)
 {
@@ -406,7 +408,7 @@ arm_faults(uint64_t r)
                              1 + (unsigned)(r >> 24) % 3);
 }
 
-/* The invariants must hold while everything moves, too. */
+/* The invariants must also hold while all threads work. */
 static void
 disturb(unsigned seconds, uint64_t *state)
 {
@@ -451,8 +453,8 @@ run(unsigned seconds, int threads)
   tcmi_heap_check();
 }
 
-/* All blocks were freed: nothing may be in use but what libc's malloc, under
- * the other name, keeps to itself. */
+/* All blocks were freed, so nothing may be in use.  Blocks of libc's malloc do
+ * not count. */
 static int
 check_end(void)
 {

@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The stress in a process that is always short of address space: allocations
-# fail again and again, and nothing else may go wrong.
+# The stress test in a process that is always short of address space:
+# allocations fail again and again, and nothing else may go wrong.
 set -eu
 
 build=${TEST_BUILDDIR:?}
-# libc's malloc serves libc here; a reservation per thread would eat the limit.
+# libc's malloc serves libc here; its reservation per thread would use up the
+# limit.
 export MALLOC_ARENA_MAX=1
-# Not in POSIX, but in every shell that Linux has.
+# POSIX does not have ulimit -v, but every shell on Linux does.
 # shellcheck disable=SC3045
 ulimit -v 80000
 for program in stress stress_debug; do

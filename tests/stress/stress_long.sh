@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The stress at length: several seeds and numbers of threads, on the core and
-# on the debug core.
+# The long stress test: several seeds and numbers of threads, on the core and on
+# the debug core.
 set -eu
 
 build=${TEST_BUILDDIR:?}

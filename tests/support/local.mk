@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# What the tests of several folders share.  A test that is one program run in
-# one way is named <folder>/<way>-<program>.sh and made here; support/way.sh
-# knows the ways.
+# Files that the tests of several folders share.  A test that runs one program
+# in one way is named <folder>/<way>-<program>.sh and generated here;
+# support/way.sh defines the ways.
 EXTRA_DIST += \
 	tests/support/child.h \
 	tests/support/churn.h \

@@ -3,13 +3,13 @@
 
 #include <sys/mman.h>
 
-#include "api/allocate.h"
-#include "api/heap_check.h"
-#include "api/lifecycle.h"
 #include "base/bits.h"
 #include "base/params.h"
+#include "front/allocate.h"
+#include "front/heap_check.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
+#include "process/lifecycle.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -69,10 +69,10 @@ END_TEST
 #define LINE 64
 
 static struct {
-  void *cards[CARDS]; /* neighbours; the threads free every second one */
+  void *cards[CARDS]; /* adjacent blocks; each thread frees a quarter */
   size_t size;        /* bytes of each */
-  unsigned turn;      /* threads that came before */
-  bool idle;          /* they give away what the cache held before them */
+  unsigned turn;      /* number of earlier threads */
+  bool idle;          /* each thread first flushes its cache */
 } table;
 
 static bool
@@ -87,7 +87,8 @@ shares_a_line(const void *block)
   return false;
 }
 
-/* Frees the cards that are not kept by the main thread, then allocates. */
+/* Frees a quarter of the cards.  Then allocates blocks, none of which may share
+ * a line with a card that is left. */
 static void *
 play(void *unused)
 {
@@ -111,8 +112,8 @@ play(void *unused)
   return unused;
 }
 
-/* A thread that frees the neighbours of other threads' blocks does not get them
- * for its own, whether its cache is new or an ended thread's. */
+/* A thread does not reuse freed objects that share a cache line with other
+ * threads' blocks, whether its cache is new or adopted. */
 START_TEST(others_lines_are_given_away)
 {
   static const size_t sizes[] = {8, 16, 32, 48};
@@ -210,8 +211,8 @@ START_TEST(zeroed_is_zero_whatever_was_there)
 }
 END_TEST
 
-/* calloc of fresh memory touches none of it: all classes of a page or more,
- * and blocks of their own. */
+/* calloc does not touch fresh memory: in classes of a page or more, and in
+ * large blocks. */
 START_TEST(fresh_zeroed_memory_is_not_touched)
 {
   static const size_t sizes[] = {4096,           8192,   16384,   20480,
@@ -403,7 +404,7 @@ END_TEST
 
 /* ---- Refusals ----------------------------------------------------------------------------------- */
 
-/* P3: what lies in the caches serves before an allocation fails. */
+/* An allocation fails only after all cached memory was tried. */
 START_TEST(everything_free_is_tried)
 {
   enum { COUNT = 20000 };
@@ -415,7 +416,7 @@ START_TEST(everything_free_is_tried)
   for (i = 0; i < COUNT; i++)
     tcmi_free(blocks[i]);
   unit_fail_all(1u << SYSTEM_RESERVE | 1u << SYSTEM_COMMIT);
-  /* Most of the 20 MB that were used must come back as blocks of any size. */
+  /* Most of the 20 MB used before must be available for another size. */
   while (got < COUNT && (blocks[got] = tcmi_allocate(16384)) != NULL)
     got++;
   ck_assert_int_eq(errno, ENOMEM);

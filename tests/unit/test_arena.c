@@ -32,7 +32,7 @@ make(size_t size)
   return arena;
 }
 
-/* The bytes of the arena, from huge page @h on, that can be read and written. */
+/* How many bytes can be read and written from the start of huge page @h on. */
 static size_t
 accessible_bytes(const struct arena *arena, size_t h)
 {
@@ -82,13 +82,25 @@ START_TEST(no_size_is_no_arena)
 }
 END_TEST
 
+static bool
+is_unmapped(uintptr_t start, size_t size)
+{
+  void *got = mmap((void *)start, size, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+  ck_assert(got != MAP_FAILED);
+  munmap(got, size);
+  return got == (void *)start;
+}
+
 START_TEST(hint_is_followed)
 {
   struct arena *first = make(SIZE), *second;
+  bool fits = is_unmapped(arena_end(first), SIZE);
 
   second = tcmi_arena_new_locked(SIZE, arena_end(first));
   ck_assert_ptr_nonnull(second);
-  /* The kernel decides, but here nothing is in the way unless it is. */
+  ck_assert(!fits || second->start == arena_end(first));
   ck_assert(memory_is_aligned((void *)second->start, HUGE_PAGE_SIZE));
   ck_assert_ptr_eq(pagemap_arena(second->start), second);
   ck_assert_ptr_eq(pagemap_arena(first->start), first);
@@ -105,7 +117,7 @@ committed_pages(const struct arena *arena)
   return n;
 }
 
-/* A2: what was asked for is accessible, little more is, and it is counted. */
+/* A2: the requested pages are accessible and counted, and few others are. */
 START_TEST(commit_goes_in_steps)
 {
   struct arena *arena = make(SIZE);
@@ -153,7 +165,7 @@ START_TEST(commit_of_a_run_over_huge_pages)
 }
 END_TEST
 
-/* A huge page apart from the others leaves a gap that stays closed. */
+/* A commit does not make the gap before it accessible. */
 START_TEST(commit_leaves_gaps_closed)
 {
   struct arena *arena = make(SIZE);
@@ -183,7 +195,7 @@ START_TEST(refused_commit_changes_nothing)
 }
 END_TEST
 
-/* Near its limit a process gets what it needs, if not the whole step. */
+/* Near its limit, a process gets the pages it needs, if not a whole step. */
 START_TEST(exact_commit_when_the_step_is_refused)
 {
   struct arena *arena = make(SIZE);
@@ -225,8 +237,8 @@ START_TEST(refused_deletion_keeps_it)
 }
 END_TEST
 
-/* The nth call fails: no arena, or one that works; never a trace of half of
- * one. */
+/* When the nth call fails, the result is no arena or a complete one; a failure
+ * leaves no trace. */
 START_TEST(each_refused_call)
 {
   unsigned n, failures = 0;
@@ -248,15 +260,15 @@ START_TEST(each_refused_call)
 }
 END_TEST
 
-/* A process at its limit may try a thousand times: each failure gives back
- * what it took. */
+/* A process at its limit may try a thousand times, so each failure must free
+ * what it allocated. */
 START_TEST(failures_do_not_eat_metadata)
 {
   size_t before = 0;
   int i;
 
   for (i = 0; i < 300; i++) {
-    /* Past the mapping of address space and of its description. */
+    /* Address space and metadata are mapped; then a commit fails. */
     unit_fail_all(1u << SYSTEM_COMMIT);
     ck_assert_ptr_null(tcmi_arena_new_locked((size_t)256 << 20, 0));
     ck_assert_uint_gt(unit_fail_none(), 0);

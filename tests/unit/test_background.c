@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
-#include "api/allocate.h"
-#include "api/background.h"
-#include "api/heap_check.h"
-#include "api/lifecycle.h"
-#include "api/release.h"
-#include "api/rounds.h"
 #include "base/options.h"
 #include "cache/central_list.h"
 #include "cache/thread_cache.h"
+#include "front/allocate.h"
+#include "front/heap_check.h"
 #include "heap/page_heap.h"
+#include "process/background.h"
+#include "process/lifecycle.h"
+#include "process/release.h"
+#include "process/rounds.h"
 
 #define MIB ((size_t)1 << 20)
 #define LARGE 64
@@ -18,13 +18,14 @@
 
 static unsigned char *blocks[SMALL];
 
-/* Rounds are made by hand: the thread would come between. */
+/* The tests run each round themselves; the background thread would
+ * interfere. */
 static void
 begin(void)
 {
   tcmi_process_start();
   ck_assert_int_eq(tcmi_option_change(OPTION_background, 0, SOURCE_API), 0);
-  /* Nor do calls, however long the test takes. */
+  /* Calls run no rounds either, however long the test takes. */
   tcmi_background_set_threshold(SIZE_MAX);
   (void)tcmi_rounds_run();
 }
@@ -41,7 +42,7 @@ fill(size_t size, size_t count)
   }
 }
 
-/* Frees all but each @nth, or all if that is 0. */
+/* Frees all blocks except every @nth; all if @nth is 0. */
 static void
 empty(size_t size, size_t count, size_t nth)
 {
@@ -62,7 +63,7 @@ START_TEST(pages_that_stayed_idle_go)
   fill(MIB, LARGE);
   empty(MIB, LARGE, 0);
   tcmi_thread_cache_flush(tcmi_thread_cache);
-  /* They were in use during the period that ends here. */
+  /* The pages were in use during the period that ends here. */
   ck_assert_uint_eq(tcmi_rounds_run(), 0);
   bytes = tcmi_rounds_run();
   ck_assert_uint_ge(bytes, LARGE * MIB);
@@ -83,7 +84,7 @@ START_TEST(pages_that_are_needed_again_stay)
     empty(MIB, LARGE, 0);
     must(tcmi_rounds_run() < MIB);
   }
-  /* Half of them is needed: the other half goes. */
+  /* Only half of the pages are needed: the other half is returned. */
   for (i = 0; i < 3; i++) {
     fill(MIB, LARGE / 2);
     empty(MIB, LARGE / 2, 0);
@@ -97,8 +98,8 @@ START_TEST(pages_that_are_needed_again_stay)
 }
 END_TEST
 
-/* Milliseconds to the next round, after a load came back for @count MiB that
- * were returned. */
+/* Returns @count MiB to the OS, then uses as much again.  The result is the
+ * time to the next round in milliseconds. */
 static unsigned
 wait_after_return_of(size_t count)
 {
@@ -113,7 +114,8 @@ wait_after_return_of(size_t count)
   return tcmi_rounds_wait();
 }
 
-/* Where little is needed again, the period stays at half of its maximum. */
+/* If little returned memory is needed again, the period stays at or below half
+ * of its maximum. */
 START_TEST(the_period_follows_the_load)
 {
   unsigned wait, i;
@@ -129,7 +131,8 @@ START_TEST(the_period_follows_the_load)
 }
 END_TEST
 
-/* Each span keeps some blocks, so no span comes free; three pages of four do. */
+/* Each span keeps some blocks, so no span becomes free, but three of four pages
+ * do. */
 START_TEST(single_pages_go)
 {
   const size_t size = 2048, pages = SMALL * size / PAGE_SIZE;
@@ -193,7 +196,8 @@ START_TEST(a_refused_return_is_no_loss)
 }
 END_TEST
 
-/* A thread that only frees keeps no large block, one that does both does. */
+/* A thread that only frees caches no large block; one that also allocates
+ * does. */
 START_TEST(who_only_frees_holds_no_large_block)
 {
   struct thread_cache_stats stats;
@@ -204,7 +208,7 @@ START_TEST(who_only_frees_holds_no_large_block)
   empty(MIB, LARGE, 0);
   tcmi_thread_cache_stats(&stats);
   ck_assert_uint_eq(stats.large_bytes, 0);
-  /* With nothing to return, no call is diverted. */
+  /* While there is nothing to return, no call is diverted. */
   (void)tcmi_release_all();
   for (i = 0; i < 3; i++)
     tcmi_free(tcmi_allocate(MIB));

@@ -5,7 +5,7 @@
 
 #define NBITS 320
 
-/* The same bits, one byte each. */
+/* The expected bits, one byte each. */
 static bool naive[NBITS];
 static uint64_t words[NBITS / 64];
 
@@ -96,7 +96,7 @@ START_TEST(mask_of_every_range_in_a_word)
 }
 END_TEST
 
-/* Every kind of step on random ranges, beside one byte per bit. */
+/* All operations on random ranges, compared with one byte per bit. */
 START_TEST(ranges_against_bytes)
 {
   uint64_t state = unit_seed();

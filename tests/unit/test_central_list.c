@@ -26,7 +26,7 @@ expect_sound(unsigned c)
   must(list->clean_pages <= list->spans * tcmi_size_classes[c].pages);
 }
 
-/* Takes @n objects and fills each with a pattern of its place in the array. */
+/* Extracts @n objects; fills each with a pattern that depends on its index. */
 static void
 extract(unsigned c, unsigned n)
 {
@@ -129,7 +129,7 @@ START_TEST(fresh_objects_ascend_and_touch_little)
   unsigned c = size_class_of(512), n, i;
 
   n = tcmi_central_extract(c, batch, 64);
-  /* A system page of them at most. */
+  /* At most a system page of objects; a span has 16. */
   ck_assert_uint_eq(n, min_size(tcmi_system_page_size() / 512, 16));
   for (i = 1; i < n; i++)
     ck_assert_ptr_eq(batch[i], (char *)batch[i - 1] + 512);
@@ -160,8 +160,8 @@ taken(enum lock_rank rank)
   return tcmi_lock_counts[rank].taken;
 }
 
-/* A span is born under one lock of the page heap and one of the metadata, and
- * all that a batch empties go back under one of each. */
+/* Creating a span takes the page heap lock and the metadata lock once each, and
+ * so does freeing all spans that a batch empties. */
 START_TEST(spans_go_back_together)
 {
   unsigned c = size_class_of(8192), n = 16;
@@ -210,7 +210,7 @@ END_TEST
 
 /* ---- Returning pages ---------------------------------------------------------- */
 
-/* Whether page @p of the span holds part of an object that is in use. */
+/* Whether the page holds part of an object that is in use. */
 static bool
 page_is_needed(uintptr_t page, size_t size)
 {
@@ -233,7 +233,7 @@ is_resident(uintptr_t page)
   return map[0] & 1;
 }
 
-/* Every page of every span, against what the kernel says. */
+/* Compares the residency of every page of every span with the kernel's. */
 static void
 expect_residency(unsigned c, uintptr_t const *spans, unsigned nspans)
 {
@@ -295,8 +295,8 @@ START_TEST(pages_of_every_class_come_and_go)
     return;
   for (c = 1; c < SIZE_CLASS_COUNT; c++) {
     release_half_of_class(c, &state);
-    /* Refill: objects in use keep their contents, the others are free to be
-     * anything, and no object comes twice. */
+    /* Refill: objects in use keep their contents, free ones may have any
+     * contents, and no object is handed out twice. */
     left = live();
     extract(c, 3 * tcmi_size_classes[c].nobjs - left);
     expect_sound(c);
@@ -317,7 +317,7 @@ START_TEST(refills_prefer_resident_pages)
 
   extract(c, 8);
   span = pagemap_span((uintptr_t)objects[0]);
-  /* The first page loses all, the second one of its objects. */
+  /* All objects on the first page are free, and one on the second. */
   for (i = 0; i < 5; i++)
     insert_one(c, i);
   ck_assert_uint_eq(tcmi_central_release(c, SIZE_MAX), PAGE_SIZE);
@@ -362,7 +362,7 @@ START_TEST(larger_system_pages)
   for (i = 0; i < 256; i++)
     if (i % 16 >= 3)
       insert_one(c, i);
-  /* Whatever lies beside an object in use on its page stays. */
+  /* A system page with an object in use is not returned. */
   ck_assert_uint_eq(tcmi_central_release(c, SIZE_MAX) % 16384, 0);
   expect_sound(c);
   expect_contents(c);
@@ -433,7 +433,7 @@ START_TEST(fresh_page_is_known_to_be_zero)
 
   ck_assert_ptr_nonnull(object);
   ck_assert(zero);
-  /* But not when another life has used the pages. */
+  /* Once the pages were used, they are not known to be zero. */
   memset(object, 1, 8192);
   tcmi_central_insert(c, &object, 1);
   object = tcmi_central_extract_one(c, &zero);
@@ -473,14 +473,14 @@ START_TEST(misuse_is_told)
   unit_must_abort(insert_pair, object, "double free");
   unit_must_abort(insert, object + 8, "not at the start of a block");
   unit_must_abort(insert, object + 63, "not at the start of a block");
-  /* The neighbour that was never handed out. */
+  /* An object that was never handed out. */
   unit_must_abort(insert, object + 100 * 64, "double free");
   unit_must_abort(insert_as_another_class, object, "tcm: free()");
   unit_must_abort(insert, &object, "tcm: free()");
   insert_one(c, 3);
   unit_must_abort(insert, object, "double free");
   insert_all(c);
-  /* Now the whole span is gone. */
+  /* Now the whole span is freed. */
   unit_must_abort(insert, object, "tcm: free()");
 }
 END_TEST
@@ -527,7 +527,7 @@ extract_with_nth_refused(void *nth)
   _exit(hit ? HIT : 0);
 }
 
-/* From a fresh start each time: the nth call fails, and all is sound. */
+/* Each child starts fresh; after its nth call fails, the list is sound. */
 START_TEST(each_refused_call)
 {
   char text[256];
@@ -633,15 +633,15 @@ take_one_at_once(void *unused)
     pthread_barrier_wait(&barrier);
     must(tcmi_central_extract(c, &object, 1) == 1);
     pthread_barrier_wait(&barrier);
-    /* Here the main thread looks. */
+    /* The main thread checks the list here. */
     pthread_barrier_wait(&barrier);
     tcmi_central_insert(c, &object, 1);
   }
   return unused;
 }
 
-/* Threads that find the class empty at the same time each get a span; none of
- * these may be left behind without an object out of it. */
+/* Threads that find the class empty at the same time each create a span.  No
+ * span may remain with no object in use. */
 START_TEST(threads_that_grow_at_once)
 {
   pthread_t threads[3];
@@ -663,7 +663,7 @@ START_TEST(threads_that_grow_at_once)
 }
 END_TEST
 
-/* ---- The walk finds what is wrong ----------------------------------------------------- */
+/* ---- Verification finds errors -------------------------------------------------------- */
 
 static void
 spoil_nfree(void *span)

@@ -30,7 +30,7 @@ resident_bytes(void *start, size_t size)
   return n * page;
 }
 
-/* What calloc does; says whether memory went to the system. */
+/* Clears as calloc does; returns whether memory was returned to the OS. */
 static bool
 clear(unsigned char *memory, size_t size)
 {
@@ -42,8 +42,8 @@ clear(unsigned char *memory, size_t size)
   return cleared;
 }
 
-/* Little used memory is given back but for its first page and what is probed,
- * also at ends that are no whole pages; other memory stays as it is. */
+/* Sparsely used memory is returned to the OS, except its first page and the
+ * probed pages.  Its ends may lie inside pages.  Other memory is unchanged. */
 START_TEST(little_used_memory_goes_to_the_system)
 {
   const size_t cut = 192;
@@ -68,7 +68,7 @@ START_TEST(little_used_memory_goes_to_the_system)
 }
 END_TEST
 
-/* A byte a page: the block looks sparse, and each of its pages is used. */
+/* One byte per page is used: the block looks sparse, but no page is unused. */
 START_TEST(wrong_guess_is_seen_after_one_block)
 {
   unsigned char *memory = map(MIB);
@@ -84,7 +84,7 @@ START_TEST(wrong_guess_is_seen_after_one_block)
 }
 END_TEST
 
-/* One page of sixteen is used; a probe sets few of them. */
+/* One of 16 pages is used: the guess stays right, and few rounds probe. */
 START_TEST(right_guess_stays)
 {
   unsigned char *memory = map(MIB);
@@ -101,7 +101,7 @@ START_TEST(right_guess_stays)
 }
 END_TEST
 
-/* The users of blocks change. */
+/* The use of the blocks changes with each phase. */
 START_TEST(guess_follows_the_load)
 {
   unsigned char *memory = map(MIB);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Trees of files as the kernel shows them, under a folder of the test's own. */
+/* File trees like those of the kernel, in a directory of the test. */
 #include "unit.h"
 
 #include <ftw.h>
 #include <sys/stat.h>
 
-#include "api/lifecycle.h"
 #include "base/container.h"
 #include "base/options.h"
+#include "process/lifecycle.h"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -35,7 +35,7 @@ tree_begin(void)
   atexit(tree_end);
 }
 
-/* Writes a file of the tree and the folders that lead to it. */
+/* Writes a file of the tree; creates its parent directories. */
 static void
 put(const char *path, const char *text)
 {
@@ -80,12 +80,12 @@ START_TEST(version_2_tightest_of_all_levels)
   ck_assert_uint_eq(look().memory_bytes, 256 * MIB);
   put("/sys/fs/cgroup/a/b/c/memory.high", "max\n");
   ck_assert_uint_eq(look().memory_bytes, 256 * MIB);
-  /* A name space of its own: the root of it has the limit. */
+  /* In a cgroup namespace, the root has the limit. */
   put("/sys/fs/cgroup/memory.max", "134217728\n");
   ck_assert_uint_eq(look().memory_bytes, 128 * MIB);
   put("/proc/self/cgroup", "0::/\n");
   ck_assert_uint_eq(look().memory_bytes, 128 * MIB);
-  /* A group outside the name space. */
+  /* A group outside the namespace. */
   put("/proc/self/cgroup", "0::/../../elsewhere\n");
   ck_assert_uint_eq(look().memory_bytes, 128 * MIB);
 }
@@ -102,7 +102,7 @@ START_TEST(version_1_tightest_of_all_levels)
   put("/sys/fs/cgroup/memory/docker/12ab/memory.limit_in_bytes",
       "9223372036854771712\n");
   ck_assert_uint_eq(look().memory_bytes, 500 * MIB);
-  /* Version 2 knows nothing of a controller of version 1. */
+  /* Version 2 sets no limit if version 1 has the controller. */
   put("/sys/fs/cgroup/memory.max", "4096\n");
   ck_assert_uint_eq(look().memory_bytes, 500 * MIB);
 }
@@ -134,7 +134,7 @@ START_TEST(processors)
 }
 END_TEST
 
-/* What makes no sense limits nothing, and nothing breaks. */
+/* Invalid input sets no limit and does no harm. */
 START_TEST(garbage)
 {
   static const char *const groups[] = {
@@ -161,7 +161,7 @@ START_TEST(garbage)
   size_t i;
 
   tree_begin();
-  put("/sys/fs/cgroup/a/memory.max", "max\n");
+  put("/sys/fs/cgroup/a/memory.max", "1048576\n");
   for (i = 0; i < sizeof groups / sizeof *groups; i++) {
     put("/proc/self/cgroup", groups[i]);
     must_for(look().memory_bytes == 0, "%zu", i);
@@ -173,7 +173,7 @@ START_TEST(garbage)
     must_for(look().memory_bytes == 0, "%zu", i);
     must_for(look().cpus == cpus_without_limit(), "%zu", i);
   }
-  /* A path longer than any buffer: the levels that fit still count. */
+  /* The path is longer than any buffer: the levels that fit still count. */
   put("/sys/fs/cgroup/memory.max", "1048576\n");
   memset(long_group, 'g', sizeof long_group);
   memcpy(long_group, "0::/", 4);
@@ -219,7 +219,7 @@ START_TEST(pressure)
 }
 END_TEST
 
-/* A suggestion yields to everybody else. */
+/* A suggestion never replaces a value that another source set. */
 START_TEST(suggestions)
 {
   tcmi_process_start();

@@ -3,19 +3,22 @@
 
 #include <signal.h>
 
-#include "api/allocate.h"
-#include "api/fork.h"
-#include "api/heap_check.h"
-#include "api/lifecycle.h"
 #include "base/lock.h"
 #include "base/metadata.h"
 #include "cache/central_list.h"
 #include "cache/thread_cache.h"
 #include "cache/transfer_cache.h"
+#include "front/allocate.h"
+#include "front/heap_check.h"
 #include "heap/page_heap.h"
 #include "observe/stats.h"
+#include "process/fork.h"
+#include "process/lifecycle.h"
+#include "profile/guard_records.h"
+#include "profile/profile.h"
 
-/* In a child nothing may be reported through Check: it exits with the line. */
+/* A child cannot report through Check; it exits with a status that depends on
+ * the line. */
 #define child_must(condition)    \
   do {                           \
     if (!(condition))            \
@@ -54,14 +57,17 @@ expect_free(const struct lock *lock)
   child_must(lock->word == 0);
 }
 
-/* Every lock of the heap stands open, and none of them is this thread's. */
+/* These locks of the heap are free, and no fork is in progress. */
 static void
 expect_all_free(void)
 {
   unsigned c;
 
   expect_free(&tcmi_init_lock);
+  expect_free(&tcmi_trim_lock);
   expect_free(&tcmi_registry_lock);
+  expect_free(&tcmi_guard_lock);
+  expect_free(&tcmi_profile_lock);
   expect_free(&tcmi_page_heap_lock);
   expect_free(&tcmi_metadata_lock);
   for (c = 1; c < SIZE_CLASS_COUNT; c++) {
@@ -136,7 +142,7 @@ churn(void *seed)
   return NULL;
 }
 
-/* Each child finds the heap at rest, whatever the others were doing. */
+/* Each child finds a consistent heap, whatever the other threads were doing. */
 START_TEST(fork_among_threads)
 {
   pthread_t threads[4];
@@ -198,8 +204,8 @@ START_TEST(child_starts_threads_and_forks_again)
 }
 END_TEST
 
-/* F2: a handler that forks on top of the heap's own code.  In both processes
- * the interrupted code holds its locks as before and releases them. */
+/* F2: as if a signal handler that interrupted the heap's code forked.  In both
+ * processes, the interrupted code still holds its locks and releases them. */
 static void
 fork_holding(struct lock *outer, struct lock *inner)
 {
@@ -239,11 +245,11 @@ END_TEST
 static void
 allocate_in_handler(void)
 {
-  /* What another library's handlers do while all locks are ours. */
+  /* Another library's handlers may do this while tcm holds all locks. */
   use();
 }
 
-/* Handlers registered before tcm's run inside, while it owns every lock. */
+/* Handlers registered before tcm's run while tcm holds every lock. */
 START_TEST(handlers_may_allocate)
 {
   pid_t child;
@@ -267,8 +273,8 @@ START_TEST(handlers_may_allocate)
 }
 END_TEST
 
-/* The caches of the other threads are lost to the child, not what they count:
- * its own books still balance. */
+/* The child abandons the caches of the other threads but keeps their counts, so
+ * its statistics still add up. */
 START_TEST(books_of_the_child)
 {
   pthread_t threads[3];

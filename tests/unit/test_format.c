@@ -58,8 +58,8 @@ START_TEST(ends_of_the_ranges)
 }
 END_TEST
 
-/* Whatever is added, a line keeps room for its newline and nothing is written
- * behind the buffer. */
+/* A line always keeps room for its newline, and nothing is written past the end
+ * of the buffer. */
 START_TEST(long_line_is_cut)
 {
   struct {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Blocks under guard, and the table of their records. */
+/* Blocks with red zones, and the table of their records. */
 #include "unit.h"
 
-#include "api/allocate.h"
-#include "api/guard.h"
-#include "api/guard_records.h"
-#include "api/heap_check.h"
-#include "api/reallocate.h"
+#include "front/allocate.h"
+#include "front/guard.h"
+#include "front/heap_check.h"
+#include "front/reallocate.h"
+#include "profile/guard_records.h"
 
 #define MIB ((size_t)1 << 20)
 
-/* Each test runs in a process of its own, whose heap was not started yet. */
+/* Each test has its own process, in which the heap has not started yet. */
 static void
 set_level(int level)
 {
@@ -82,7 +82,7 @@ START_TEST(table_agrees_with_a_naive_one)
   lock_acquire(&tcmi_guard_lock);
   expect_same();
   for (step = 0; step < 100000; step++) {
-    /* Up, with some taken out, and down again. */
+    /* The table grows, with some removals, then shrinks. */
     size_t i = unit_below(&state, ADDRESSES);
     if (naive[i] == (step > 50000) || unit_below(&state, 4) == 0)
       toggle(i);
@@ -192,7 +192,7 @@ START_TEST(quarantine_yields_to_need)
     n++;
   ck_assert_uint_ge(unit_fail_none(), 1);
   ck_assert_uint_ge(n, 10);
-  /* What was in quarantine is free, or in use again. */
+  /* The blocks in quarantine are now free or in use again. */
   ck_assert_uint_le(in_use(), n * 60000 + 100000);
 }
 END_TEST
@@ -230,7 +230,7 @@ resize_it(void *block)
   (void)!tcmi_reallocate(block, 40);
 }
 
-/* As if another thread were in the midst of realloc. */
+/* As if another thread were inside realloc. */
 START_TEST(race_of_two_threads_is_told)
 {
   void *block;
@@ -295,7 +295,7 @@ main(void)
 
   tcase_add_test(tests, table_agrees_with_a_naive_one);
   tcase_add_test(tests, table_without_memory);
-  /* The loop variable is the level. */
+  /* The loop variable is the check level. */
   tcase_add_loop_test(tests, usable_is_what_was_asked_for, 2, 4);
   tcase_add_loop_test(tests, new_memory_is_junk, 2, 4);
   tcase_add_loop_test(tests, no_record_no_block, 2, 4);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
-#include "api/allocate.h"
-#include "api/heap_check.h"
 #include "base/bits.h"
 #include "cache/cache_owner.h"
 #include "cache/central_list.h"
 #include "cache/transfer_cache.h"
+#include "front/allocate.h"
+#include "front/heap_check.h"
 #include "heap/arena.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
@@ -17,8 +17,8 @@
 static void *blocks[MOST];
 static unsigned class_id;
 
-/* Something in every tier: live blocks, bins, transfer cache, spans partly
- * free, large blocks, idle pages. */
+/* Fills every tier: blocks in use, bins, transfer cache, partly free spans,
+ * large blocks, idle pages. */
 static void
 setup(void)
 {
@@ -148,7 +148,7 @@ longest_run_wrong(void *block)
   tcmi_heap_check();
 }
 
-/* A block whose span has free objects too, so that it stands in a list. */
+/* A block whose span also has free objects, and so is in a list. */
 static void *
 block_of_a_listed_span(void)
 {
@@ -202,7 +202,7 @@ churn(void *seed)
   return NULL;
 }
 
-/* The walk takes each lock for its structure, so others may go on working. */
+/* The walk locks one structure at a time, so other threads can continue. */
 START_TEST(walk_while_others_work)
 {
   pthread_t threads[3];

@@ -7,7 +7,7 @@
 
 static struct huge_page huge;
 
-/* The same, a byte per page. */
+/* The expected state, one byte per page. */
 static bool used[HUGE_PAGE_PAGES], resident[HUGE_PAGE_PAGES];
 
 static void

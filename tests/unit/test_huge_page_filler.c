@@ -115,8 +115,8 @@ START_TEST(removed_is_not_found)
 }
 END_TEST
 
-/* A huge page of @kind whose list lies wholly above what @n asks for: then the
- * search may not come back empty. */
+/* Whether a huge page of @kind is in a list whose members all have room for @n
+ * pages.  Then the search must succeed. */
 static bool
 some_page_has_room(enum run_kind kind, size_t n)
 {

@@ -168,7 +168,8 @@ START_TEST(grows_in_place_where_it_can)
 }
 END_TEST
 
-/* What is freed stays for the next block of the size, however large. */
+/* The pages of a freed block stay for the next block of its size, however
+ * large. */
 START_TEST(very_large_stays_for_the_next)
 {
   struct span *span = alloc(VERY_LARGE, 1, false);
@@ -186,7 +187,7 @@ START_TEST(very_large_stays_for_the_next)
 }
 END_TEST
 
-/* One that needs fresh memory does not add to what is idle. */
+/* A block that needs fresh memory makes the heap return idle memory. */
 START_TEST(growth_returns_what_is_idle)
 {
   struct span *span = alloc(VERY_LARGE, 1, false), *larger;
@@ -202,7 +203,7 @@ START_TEST(growth_returns_what_is_idle)
 }
 END_TEST
 
-/* Behind it lies another, so that it cannot grow where it is. */
+/* A block directly followed by another, so that it cannot grow in place. */
 static struct span *
 walled(size_t size)
 {
@@ -230,7 +231,7 @@ START_TEST(growing_pages_move_out_of_the_arena)
   ck_assert_uint_eq(used_bytes(), 13 * MIB);
   ck_assert_uint_eq(tcmi_large_stats.bytes, 13 * MIB);
   ck_assert_uint_eq(tcmi_large_stats.count, 2);
-  /* The arena has fresh pages there. */
+  /* The arena has fresh pages in the old place. */
   next = alloc(4 * MIB, 1, true);
   ck_assert_uint_eq(next->start, before);
   ck_assert(memory_is_zero((void *)next->start, 4 * MIB));
@@ -243,7 +244,7 @@ START_TEST(growing_pages_move_out_of_the_arena)
 }
 END_TEST
 
-/* What the kernel refuses to a mapping it refuses to a block that moves. */
+/* A block cannot move and grow to a size that the kernel refuses to map. */
 START_TEST(growth_is_the_kernels_to_refuse)
 {
   struct span *span = walled(4 * MIB);
@@ -290,9 +291,9 @@ START_TEST(refused_move)
 }
 END_TEST
 
-/* ---- A kernel of the test's own ---------------------------------------------- */
+/* ---- A wrapper around mremap() ----------------------------------------------- */
 
-/* What mremap() does before it says what it did. [owner thread] */
+/* mremap() calls this after a move, before it returns. [owner thread] */
 static void (*after_mremap)(void *from, size_t size);
 
 void *mremap(void *from, size_t size, size_t new_size, int flags, ...);
@@ -315,7 +316,7 @@ mremap(void *from, size_t size, size_t new_size, int flags, ...)
 
 static unsigned char *taken;
 
-/* As another thread would that maps something just then. */
+/* As if another thread mapped something at that moment. */
 static void
 take_the_place(void *from, size_t size)
 {
@@ -340,7 +341,7 @@ START_TEST(nothing_is_mapped_over_what_others_took)
   for (i = 0; i < tcmi_system_page_size(); i++)
     must(taken[i] == 0x77);
   ck_assert(memory_holds((void *)span->start, 4 * MIB, 1));
-  /* While the page is there, the arena hands its pages out to nobody. */
+  /* While the page is mapped, the arena does not hand out that place. */
   ck_assert_uint_eq(used_bytes(), 13 * MIB);
   ck_assert_uint_eq(tcmi_large_stats.bytes, 13 * MIB);
   ck_assert_ptr_null(tcmi_pagemap_find(before));
@@ -352,7 +353,7 @@ START_TEST(nothing_is_mapped_over_what_others_took)
   (void)tcmi_page_heap_release(SIZE_MAX);
   ck_assert_uint_eq(taken[0], 0x77);
   ck_assert_uint_eq(used_bytes(), 4 * MIB);
-  /* Then it does again. */
+  /* Once it is unmapped, the arena does. */
   ck_assert_int_eq(munmap(taken, tcmi_system_page_size()), 0);
   tcmi_holes_close();
   ck_assert_uint_eq(used_bytes(), 4 * MIB);
@@ -364,7 +365,8 @@ START_TEST(nothing_is_mapped_over_what_others_took)
 }
 END_TEST
 
-/* The map cannot name the new place, and meanwhile nobody took the old one. */
+/* The pagemap cannot hold the new place.  Nothing has been mapped in the old
+ * one, so the block moves back. */
 START_TEST(unnamed_place_is_left_again)
 {
   struct span *span = walled(4 * MIB);

@@ -4,15 +4,15 @@
 #include <limits.h>
 #include <sys/wait.h>
 
-#include "api/allocate.h"
-#include "api/heap_check.h"
-#include "api/lifecycle.h"
 #include "base/atomics.h"
 #include "base/metadata.h"
 #include "base/options.h"
 #include "cache/thread_cache.h"
+#include "front/allocate.h"
+#include "front/heap_check.h"
 #include "heap/page_heap.h"
 #include "observe/stats.h"
+#include "process/lifecycle.h"
 
 static struct thread_cache_stats
 caches_now(void)
@@ -95,7 +95,7 @@ start_together(void *unused)
   return NULL;
 }
 
-/* The first uses of several threads meet: one of them starts the process. */
+/* Several threads first use the heap at once; one of them starts tcm. */
 START_TEST(threads_start_at_once)
 {
   pthread_t threads[8];
@@ -140,16 +140,16 @@ START_TEST(threads_hand_their_caches_on)
 }
 END_TEST
 
-/* ---- What is left to do after the cache is gone ------------------------------------ */
+/* ---- After the cache was handed on ------------------------------------------------- */
 
 static pthread_key_t late_key;
 static int late_runs;  /* [atomic: relaxed] */
-static int late_state; /* [atomic: relaxed] of the cache in the last round */
+static int late_state; /* [atomic: relaxed] cache state in the last round */
 
-/* The thread sanitizer takes its own leave of the thread in the last one. */
+/* In the last round, the thread sanitizer ends its own part of the thread. */
 #define ROUNDS (TCM_SANITIZED ? 3 : PTHREAD_DESTRUCTOR_ITERATIONS)
 
-/* Asks to be run again as long as libc does so. */
+/* Asks to run again, as often as libc allows. */
 static void
 late_destructor(void *block)
 {
@@ -168,8 +168,8 @@ end_with_destructor(void *unused)
   return unused;
 }
 
-/* Destructors that allocate after the cache was handed on are served, and no
- * cache is made anew for them. */
+/* Destructors can allocate after the cache was handed on, and get no new
+ * cache. */
 START_TEST(destructors_may_allocate)
 {
   uint64_t caches;
@@ -214,13 +214,13 @@ START_TEST(no_memory_for_a_cache)
   ck_assert_ptr_null(tcmi_allocate(100));
   ck_assert_int_eq(tcmi_thread_cache_state, CACHE_NONE);
   ck_assert_uint_gt(unit_fail_none(), 0);
-  /* It is tried again. */
+  /* The next use tries again. */
   use();
   ck_assert_int_eq(tcmi_thread_cache_state, CACHE_OPEN);
 }
 END_TEST
 
-/* Uses up every key before tcm's constructor, in a run for that alone. */
+/* With --no-keys, uses up all keys before tcm's constructor runs. */
 static void
 use_up_keys(int argc, char **argv)
 {
@@ -234,7 +234,7 @@ use_up_keys(int argc, char **argv)
 __attribute__((section(".preinit_array"),
                used)) static void (*const early)(int, char **) = use_up_keys;
 
-/* Without the checks of a unit test, which need its frame. */
+/* Uses no checks of the unit tests, which work only inside a test. */
 static int
 run_without_keys(void)
 {
@@ -253,8 +253,8 @@ run_without_keys(void)
   return caches_now().caches <= 1 && caches_now().bytes == 0 ? 0 : 13;
 }
 
-/* A program may have used up every key: then nobody hears of the end of a
- * thread, and what lies in its cache would be stranded. */
+/* If a program has used up all keys, tcm cannot detect the end of a thread, and
+ * the objects in its cache would be stranded. */
 START_TEST(no_key_no_stranded_caches)
 {
   pid_t child = fork();

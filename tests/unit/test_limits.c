@@ -4,14 +4,14 @@
 #include <dirent.h>
 #include <errno.h>
 
-#include "api/allocate.h"
-#include "api/heap_check.h"
-#include "api/lifecycle.h"
-#include "api/reallocate.h"
-#include "api/release.h"
 #include "base/bits.h"
 #include "base/options.h"
+#include "front/allocate.h"
+#include "front/heap_check.h"
+#include "front/reallocate.h"
 #include "heap/page_heap.h"
+#include "process/lifecycle.h"
+#include "process/release.h"
 #include "tcm.h"
 
 #define MIB ((size_t)1 << 20)
@@ -35,7 +35,7 @@ stats_now(void)
   return stats;
 }
 
-/* Allocates and fills until it fails, or @most blocks are there. */
+/* Allocates and fills blocks until that fails, or until there are @most. */
 static unsigned
 fill(size_t size, unsigned most)
 {
@@ -62,8 +62,8 @@ empty(unsigned n)
     tcmi_free(blocks[i]);
 }
 
-/* Never more than the limit, whatever the size of the blocks, and all of it
- * again after they were freed, in another size too. */
+/* Blocks of any size never exceed the limit.  After they are freed, blocks of
+ * another size can use all of it again. */
 START_TEST(hard_limit_holds)
 {
   static const size_t sizes[] = {40000, MIB, 5 * MIB, 30000, 9 * MIB};
@@ -89,7 +89,7 @@ START_TEST(hard_limit_holds)
 }
 END_TEST
 
-/* Memory that lies in caches or in the page heap makes room. */
+/* Free memory in caches and in the page heap makes room. */
 START_TEST(hard_limit_uses_free_memory_first)
 {
   unsigned n;
@@ -108,7 +108,7 @@ START_TEST(hard_limit_uses_free_memory_first)
 }
 END_TEST
 
-/* Above it, growth returns what is free; nothing fails. */
+/* Above the soft limit, growth returns free memory; nothing fails. */
 START_TEST(soft_limit_returns_memory)
 {
   struct tcm_stats before, after;
@@ -130,15 +130,15 @@ START_TEST(soft_limit_returns_memory)
   ck_assert_uint_gt(after.soft_limit_hits, 0);
   ck_assert_uint_gt(after.released_total_bytes, before.released_total_bytes);
   ck_assert_uint_le(after.page_heap_bytes, 4 * MIB);
-  /* One hit for each step, not one for each block. */
+  /* Few hits for each of the 128 blocks. */
   ck_assert_uint_le(after.soft_limit_hits, 300);
   empty(256);
   tcmi_heap_check();
 }
 END_TEST
 
-/* Every way to allocate: with half of the limit free in pages, growth in small
- * blocks must return them. */
+/* Every way to allocate: with 32 of the 34 MiB of the limit in free pages,
+ * growth in other sizes must hit the soft limit. */
 static void *
 by_malloc(size_t size)
 {
@@ -171,7 +171,7 @@ by_realloc(size_t size)
   return tcmi_reallocate(tcmi_allocate(8), size);
 }
 
-/* One block that grows where it is, and shrinks for the next. */
+/* One block that grows with each call, and a small block. */
 static void *
 by_growth(size_t size)
 {
@@ -217,7 +217,7 @@ START_TEST(soft_limit_applies_in_every_way)
 }
 END_TEST
 
-/* How many profiles of that reason the directory has; they are removed. */
+/* Counts and removes the profiles in @directory that have this reason. */
 static unsigned
 take_profiles(const char *directory, const char *reason)
 {
@@ -235,8 +235,8 @@ take_profiles(const char *directory, const char *reason)
   return n;
 }
 
-/* What counts is what is in use: not what is only held, nor a limit that somebody
- * chose. */
+/* Memory in use counts, held idle pages do not.  For a limit that the program
+ * set, see the next test. */
 START_TEST(container_limit_writes_a_profile)
 {
   char directory[] = "/tmp/tcmXXXXXX";

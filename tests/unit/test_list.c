@@ -14,7 +14,7 @@ struct item {
 static struct item items[NITEMS];
 static struct list head;
 
-/* The order that the list should have. */
+/* The expected order of the list. */
 static int order[NITEMS];
 static int length;
 

@@ -18,7 +18,7 @@ nap(long milliseconds)
   nanosleep(&time, NULL);
 }
 
-/* Waits until somebody announced that he sleeps for the lock. */
+/* Waits until the word of the lock says that a thread waits for it. */
 static void
 await_waiter(void)
 {
@@ -63,7 +63,7 @@ END_TEST
 #define NTHREADS 6
 #define ROUNDS 20000
 
-/* Not atomic on purpose: the lock alone keeps it right. */
+/* Not atomic on purpose: only the lock protects it. */
 static long counter;
 
 static void *
@@ -124,8 +124,8 @@ cpu_seconds(pthread_t thread)
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* With more threads than processors a waiter that spun would keep the holder
- * from its work. */
+/* With more threads than processors, a spinning waiter would keep the holder
+ * from running. */
 START_TEST(waiters_sleep)
 {
   pthread_t threads[NTHREADS];
@@ -157,7 +157,7 @@ ignore_signal(int number)
   (void)number;
 }
 
-/* A sleep that a signal ends is not a lock that was taken. */
+/* A waiter that a signal wakes up does not have the lock. */
 START_TEST(signals_do_not_open_it)
 {
   struct sigaction action = {.sa_handler = ignore_signal};
@@ -283,7 +283,7 @@ START_TEST(fork_waits_for_another_thread)
 }
 END_TEST
 
-/* L3: the thread that forks may take and release what it owns. */
+/* L3: the forking thread may take and release locks that it holds. */
 START_TEST(forking_thread_passes)
 {
   ck_assert(tcmi_lock_acquire_for_fork(&outer));
@@ -301,7 +301,7 @@ START_TEST(forking_thread_passes)
 }
 END_TEST
 
-/* All who sleep are woken at the end of a fork, not one alone. */
+/* The end of a fork wakes all waiters, not only one. */
 START_TEST(release_after_fork_wakes_all)
 {
   pthread_t threads[NTHREADS];
@@ -319,8 +319,8 @@ START_TEST(release_after_fork_wakes_all)
 }
 END_TEST
 
-/* In the child of a fork from a signal handler the interrupted code still
- * holds its lock, under the child's own id. */
+/* In the child of a fork from a signal handler, the interrupted code still
+ * holds its lock, under the child's id. */
 START_TEST(child_inherits_a_held_lock)
 {
   int status;

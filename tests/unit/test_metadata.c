@@ -46,7 +46,7 @@ START_TEST(first_use_is_zero)
 {
   int i;
 
-  /* Past the end of the first regions. */
+  /* Goes past the end of the first regions. */
   for (i = 0; i < 3000; i++) {
     unsigned char *block = tcmi_metadata_alloc(320);
     must(block != NULL && memory_is_zero(block, 320));
@@ -89,7 +89,7 @@ START_TEST(freed_blocks_are_used_again)
     must(block != NULL);
     tcmi_metadata_free(block, (size_t)(i % 8000));
   }
-  /* One block of each size at most, not one of each turn. */
+  /* At most one block for each size, not one for each iteration. */
   ck_assert_uint_le(tcmi_metadata_mapped_bytes() - mapped, 1 << 20);
 }
 END_TEST
@@ -115,7 +115,7 @@ START_TEST(big_blocks_have_their_own_mapping)
 }
 END_TEST
 
-/* M1: nothing of it lies near libc's heap or in a block of tcm. */
+/* M1: metadata lies in no block of tcm, and shares no page with one. */
 START_TEST(apart_from_the_application)
 {
   unsigned char *block = tcmi_metadata_alloc(100);
@@ -167,7 +167,8 @@ START_TEST(small_regions_when_large_ones_fail)
 }
 END_TEST
 
-/* What a region has left when a larger block does not fit is not lost. */
+/* When a block does not fit into a region, the rest of the region is used
+ * later. */
 START_TEST(rest_of_a_region_is_used)
 {
   size_t used = 0;
@@ -175,8 +176,8 @@ START_TEST(rest_of_a_region_is_used)
   ck_assert_ptr_nonnull(tcmi_metadata_alloc(64));
   while (tcmi_metadata_mapped_bytes() == METADATA_REGION_FIRST)
     ck_assert_ptr_nonnull(tcmi_metadata_alloc(50000));
-  /* The first region had room for two of these and 31,008 bytes besides, of
-   * which blocks of 128 granules are cut. */
+  /* After two of these, the first region had 30,848 bytes left, which are cut
+   * into blocks of 128 granules. */
   while (used < 24576) {
     unsigned char *block = tcmi_metadata_alloc(8192);
     ck_assert_ptr_nonnull(block);
@@ -238,7 +239,7 @@ expect_fault(void *place)
            "status %#x", (unsigned)status);
 }
 
-/* What runs over the end of another mapping faults before it gets here. */
+/* An overrun from another mapping faults before it reaches metadata. */
 START_TEST(nothing_runs_into_it)
 {
   const struct metadata_region *region;

@@ -4,8 +4,8 @@
 #include "base/options.h"
 #include "base/params.h"
 
-/* What reading one variable does: the value in force afterwards and whether a
- * line is written. */
+/* One variable, the value that its option then has, and whether tcm writes a
+ * line. */
 struct reading {
   const char *variable, *value;
   enum option_id id;
@@ -154,7 +154,7 @@ START_TEST(wrong_values_keep_the_default)
 }
 END_TEST
 
-/* Nor is a suffix alone a number, where zero would be allowed. */
+/* A suffix alone is not a number, even for an option that may be 0. */
 START_TEST(suffix_needs_a_number)
 {
   static const char *const wrong[] = {"K", "M", "G", "T", "", " "};
@@ -174,7 +174,7 @@ START_TEST(suffix_needs_a_number)
 }
 END_TEST
 
-/* A path, and what it shall be: NULL for none, which is told. */
+/* Two strings: a path, and the value expected; NULL if tcm must reject it. */
 static void
 read_path(void *argument)
 {
@@ -222,7 +222,7 @@ START_TEST(paths)
 }
 END_TEST
 
-/* Up to two letters from an option. */
+/* Names that differ from an option in up to two letters. */
 START_TEST(mistyped_names_are_told)
 {
   static const char *const names[] = {
@@ -244,8 +244,8 @@ START_TEST(mistyped_names_are_told)
 }
 END_TEST
 
-/* Names of other software that begin in the same way; empty, long and longest
- * ones. */
+/* Names that other software may have, with the same prefix; also an empty and
+ * a very long one. */
 START_TEST(other_names_are_not_told)
 {
   static const char *const names[] = {
@@ -283,7 +283,7 @@ START_TEST(other_names_are_not_looked_at)
 }
 END_TEST
 
-/* A value of any length costs one line, not more, and nothing is overrun. */
+/* A value of any length causes only one line, and overruns nothing. */
 START_TEST(endless_value)
 {
   static char value[100000];
@@ -309,7 +309,7 @@ silent_and_wrong(void *unused)
   _exit(tcmi_option(OPTION_messages) == 0 ? 0 : 1);
 }
 
-/* messages=0 silences also the lines about variables that stand before it. */
+/* messages=0 also silences the lines about variables that come before it. */
 START_TEST(no_messages_means_none)
 {
   char text[256];
@@ -377,7 +377,7 @@ read_only_bytes(void)
   return sum;
 }
 
-/* O2: the seal makes one stretch read-only; open options still change. */
+/* O2: the seal makes one range read-only; other options can still change. */
 START_TEST(fixed_options_are_sealed)
 {
   unsigned long before;
@@ -394,7 +394,7 @@ START_TEST(fixed_options_are_sealed)
 }
 END_TEST
 
-/* A kernel that refuses to seal leaves all as it is. */
+/* If the kernel refuses to seal, the options stay as they are. */
 START_TEST(refused_seal_is_borne)
 {
   tcmi_options_init();

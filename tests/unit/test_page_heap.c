@@ -36,7 +36,7 @@ stats_now(void)
   return stats;
 }
 
-/* Pages of the run that hold memory, as the kernel tells. */
+/* The resident pages of the run, as the kernel reports them. */
 static size_t
 resident_pages(uintptr_t start, size_t npages)
 {
@@ -123,8 +123,8 @@ START_TEST(kinds_lie_in_huge_pages_apart)
 }
 END_TEST
 
-/* Blocks of more than half a huge page leave no gap between them, and the lowest
- * room that one gives back is the next one's, borders or not. */
+/* Runs of more than half a huge page leave no gaps between them.  The lowest
+ * free pages that fit are used next, even across borders. */
 START_TEST(large_runs_cross_borders)
 {
   const size_t n = 300, count = 16, bytes = n << PAGE_SHIFT;
@@ -164,7 +164,7 @@ START_TEST(resident_pages_are_preferred)
 {
   uintptr_t start = alloc(200, 1, RUN_LARGE), cold, warm;
 
-  /* Two holes of the same length; only the second holds memory. */
+  /* Two holes of the same length; only the second is resident. */
   cold = start + 10 * PAGE_SIZE;
   warm = start + 100 * PAGE_SIZE;
   touch(warm, 20);
@@ -189,7 +189,7 @@ START_TEST(empty_resident_huge_page_is_preferred)
 }
 END_TEST
 
-/* A fresh calloc touches nothing. */
+/* calloc of fresh pages touches none. */
 START_TEST(clearing_fresh_pages_touches_none)
 {
   uintptr_t start = alloc(3000, 1, RUN_LARGE);
@@ -217,14 +217,15 @@ START_TEST(clearing_used_pages_clears_them)
 }
 END_TEST
 
-/* Pieces that were used, clean pages between them: one call to the system, and
- * where that fails the pieces are set. */
+/* Used pieces with clean pages between them take one system call; if it fails,
+ * the pieces are cleared with memset(). */
 START_TEST(clearing_pieces_is_one_call)
 {
   const unsigned discard = 1u << SYSTEM_DISCARD;
 
   for (unsigned failing = 1; failing <= 2; failing++) {
-    /* Of two sizes, since what the first teaches holds for its size. */
+    /* Two sizes, because what the heap learns from the first applies to its
+     * size. */
     size_t n = failing == 1 ? 1000 : 400;
     uintptr_t start = alloc(n, 1, RUN_LARGE);
     for (size_t piece = 0; piece < n; piece += 200) {
@@ -238,7 +239,7 @@ START_TEST(clearing_pieces_is_one_call)
     tcmi_page_heap_clear(start, n);
     ck_assert_uint_eq(tcmi_system_fail(0, 0, 0), failing == 1 ? 1 : 0);
     if (failing == 2)
-      /* The first page, and those of a probe. */
+      /* Only the first page and those of a probe. */
       ck_assert_uint_le(resident_pages(start, n),
                         65 * tcmi_system_page_size() >> PAGE_SHIFT);
     ck_assert(is_zero(start, n));
@@ -248,7 +249,7 @@ START_TEST(clearing_pieces_is_one_call)
 }
 END_TEST
 
-/* However often memory was returned out of huge pages, growth asks for them. */
+/* Growth asks for huge pages, however often memory in them was returned. */
 START_TEST(advice_does_not_wear_out)
 {
   struct arena *arena;
@@ -300,7 +301,7 @@ START_TEST(extend_in_place)
   ck_assert(tcmi_page_heap_extend(start, 100, 300));
   touch(start, 300);
   ck_assert_uint_eq(stats_now().used_bytes, 300 * PAGE_SIZE);
-  /* Over the border of a huge page, and over several. */
+  /* Across the border of a huge page, and across several. */
   ck_assert(tcmi_page_heap_extend(start, 300, 700));
   ck_assert(tcmi_page_heap_extend(start, 700, 3000));
   touch(start, 3000);
@@ -320,7 +321,7 @@ START_TEST(extend_stops_at_a_neighbour)
   ck_assert(!tcmi_page_heap_extend(a, 10, 11));
   tcmi_page_heap_free(b, 10, RESIDENCY_FULL);
   ck_assert(tcmi_page_heap_extend(a, 10, 20));
-  /* At the end of the arena. */
+  /* Up to the end of the arena, and past it. */
   left = (arena_end(arena) - a) / PAGE_SIZE;
   ck_assert(!tcmi_page_heap_extend(a, 20, left + 1));
   ck_assert(tcmi_page_heap_extend(a, 20, left));
@@ -397,7 +398,7 @@ START_TEST(refused_release_keeps_the_books)
 }
 END_TEST
 
-/* Only whole pages of a kernel with larger ones can be returned. */
+/* On a kernel with larger pages, only whole system pages can be returned. */
 START_TEST(release_with_larger_system_pages)
 {
   uintptr_t start;
@@ -414,7 +415,8 @@ START_TEST(release_with_larger_system_pages)
 }
 END_TEST
 
-/* Near a limit what is empty goes: whole arenas, and the ends of others. */
+/* Near a limit, empty address space is unmapped: whole arenas, and the ends of
+ * others. */
 START_TEST(unused_address_space_goes_back)
 {
   uintptr_t runs[40], first = alloc(1, 1, RUN_SMALL), last;
@@ -465,7 +467,7 @@ START_TEST(refused_release_keeps_address_space)
 }
 END_TEST
 
-/* What the system refuses is not asked for in many sizes each time. */
+/* After a refusal, the next attempt does not try many sizes again. */
 START_TEST(refusals_cost_few_calls)
 {
   (void)alloc(1, 1, RUN_SMALL);
@@ -485,8 +487,8 @@ START_TEST(refusals_cost_few_calls)
 }
 END_TEST
 
-/* A program that tries again and again at its limit must not spend the limit
- * on arenas that it cannot use. */
+/* A program that tries repeatedly at its limit must not use up the limit for
+ * arenas that it cannot use. */
 START_TEST(failures_at_a_limit_reserve_nothing)
 {
   struct rlimit limit;
@@ -515,8 +517,8 @@ START_TEST(failures_at_a_limit_reserve_nothing)
 }
 END_TEST
 
-/* The nth call fails, whatever it is: the run is there or not, and the books
- * hold. */
+/* When the nth call fails, there is a complete run or none, and the counts are
+ * right. */
 START_TEST(each_refused_call)
 {
   unsigned n, failures = 0;
@@ -629,7 +631,7 @@ START_TEST(threads_and_a_releaser)
 }
 END_TEST
 
-/* ---- The walk finds what is wrong --------------------------------------------- */
+/* ---- Verification finds errors ------------------------------------------------ */
 
 static void
 spoil_count(void *start)

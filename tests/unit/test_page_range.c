@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* An arena that is no memory: ranges change its books alone. */
+/* An arena without memory: ranges change only its descriptors and counts. */
 #include "unit.h"
 
 #include "heap/huge_page_filler.h"
@@ -14,7 +14,7 @@ static uint16_t committed[NHUGE];
 static struct huge_page huge_pages[NHUGE];
 static struct arena arena;
 
-/* The same, a byte per page. */
+/* The expected state, one byte per page. */
 static bool used[NPAGES], resident[NPAGES];
 
 static void
@@ -64,7 +64,7 @@ expect_huge_page(size_t h)
     must(huge_pages[h].nused == nused);
 }
 
-/* A3 to A5, H1 to H3 and R1, from the bytes. */
+/* Checks A3 to A5, H1 to H3 and R1 against the bytes. */
 static void
 expect_books(void)
 {
@@ -107,7 +107,7 @@ START_TEST(whole_huge_pages_keep_their_descriptor_alone)
   expect_books();
   ck_assert_uint_eq(whole, 0x6);
   ck_assert_ptr_null(huge_pages[1].arena);
-  /* A part of such a one, from its midst. */
+  /* Frees a part inside a whole huge page. */
   give(HUGE_PAGE_PAGES + 100, 50, RESIDENCY_FULL);
   expect_books();
   ck_assert_uint_eq(whole, 0x4);
@@ -183,7 +183,7 @@ START_TEST(random_ranges_against_bytes)
     size_t first = unit_below(&state, NPAGES);
     size_t most = 1 + unit_below(&state, step % 4 ? 60 : 3 * HUGE_PAGE_PAGES);
     size_t n;
-    /* Runs that fill huge pages from their start are a case of their own. */
+    /* Runs that fill huge pages from their start are a separate case. */
     if (unit_below(&state, 4) == 0)
       first = first / HUGE_PAGE_PAGES * HUGE_PAGE_PAGES;
     n = run_length(first, false, most);

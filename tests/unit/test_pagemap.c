@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The arenas here are no memory: the map never looks at what it maps. */
+/* The arenas here have no memory: the pagemap never reads the pages it maps. */
 #include "unit.h"
 
 #include <sys/mman.h>
@@ -84,7 +84,7 @@ START_TEST(everything_is_foreign_at_first)
 }
 END_TEST
 
-/* P2, also for the neighbours of what is known. */
+/* P2, also while there is a heap. */
 START_TEST(foreign_beside_a_heap)
 {
   unsigned char *block = tcm_malloc(100), *large = tcm_malloc(1 << 20);
@@ -142,13 +142,13 @@ START_TEST(large_span_is_found_from_within)
   ck_assert_ptr_eq(tcmi_pagemap_find(span->start - 1), before);
   tcmi_pagemap_clear(span);
   ck_assert_ptr_null(tcmi_pagemap_find(span->start));
-  /* Free pages behind another span are not that span's. */
+  /* Free pages after a span do not belong to it. */
   ck_assert_ptr_null(tcmi_pagemap_find(span->start + 5 * PAGE_SIZE));
   ck_assert_ptr_eq(tcmi_pagemap_find(start), before);
 }
 END_TEST
 
-/* Leaves of arenas come in rows, if address space is not limited. */
+/* Leaves of arenas are in rows, unless address space is limited. */
 START_TEST(row_of_leaves_is_one_window)
 {
   struct pagemap_leaf *a, *b, *lone;
@@ -165,14 +165,14 @@ START_TEST(row_of_leaves_is_one_window)
   ck_assert_uint_ge(a->window.npages, ROW_LEAVES * LEAF_PAGES);
   ck_assert_ptr_eq(a->window.words, a->words);
   ck_assert_mem_eq(&b->window, &a->window, sizeof a->window);
-  /* A block with a mapping to itself may lie anywhere. */
+  /* A block with its own mapping may lie anywhere, so it starts no row. */
   lock_acquire(&tcmi_page_heap_lock);
   ck_assert(tcmi_pagemap_reserve_large_locked(90 * LEAF_SIZE, PAGE_SIZE));
   lock_release(&tcmi_page_heap_lock);
   lone = pagemap_leaf_of(90 * LEAF_SIZE);
   ck_assert_uint_eq(lone->window.start, 90 * LEAF_SIZE >> BLOCK_ALIGN_SHIFT);
   ck_assert_uint_eq(lone->window.npages, LEAF_PAGES);
-  /* A row ends before a leaf that is there. */
+  /* A row ends before an existing leaf. */
   ck_assert(reserve(85 * LEAF_SIZE, RANGE, &arena));
   ck_assert_uint_eq(pagemap_leaf_of(85 * LEAF_SIZE)->window.npages,
                     5 * LEAF_PAGES);
@@ -232,8 +232,8 @@ START_TEST(above_the_user_limit)
 }
 END_TEST
 
-/* A range costs what its own pages need in the map, and only touched pages of
- * that are memory: one of each plane here. */
+/* A range costs only the part of the pagemap for its own pages, of which only
+ * touched pages are resident: here, one page of each plane. */
 static size_t
 resident_pages(const void *start, size_t size)
 {
@@ -268,8 +268,8 @@ START_TEST(small_process_pays_little)
 }
 END_TEST
 
-/* The answer inside a large block does not take longer with its size: no entry
- * but those of one huge page is looked at. */
+/* A lookup inside a large block does not take longer if the block is larger: it
+ * reads only the entries of one huge page. */
 START_TEST(deep_inside_a_large_span)
 {
   static const size_t ends[] = {3 * HUGE_PAGE_SIZE, LEAF_SIZE - HUGE_PAGE_SIZE,
@@ -301,7 +301,7 @@ START_TEST(deep_inside_a_large_span)
 }
 END_TEST
 
-/* What is reserved, given up and reserved again is counted once. */
+/* A range that is reserved, forgotten and reserved again is counted once. */
 START_TEST(metadata_is_counted_once)
 {
   size_t before;
@@ -318,7 +318,7 @@ START_TEST(metadata_is_counted_once)
 }
 END_TEST
 
-/* Each call that the system refuses leaves no trace, and then it works. */
+/* A refused call leaves no trace, and a later attempt succeeds. */
 START_TEST(refused_memory)
 {
   uintptr_t start = 30 * LEAF_SIZE - HUGE_PAGE_SIZE;
@@ -337,13 +337,13 @@ START_TEST(refused_memory)
       forget(start, RANGE);
     ck_assert_ptr_eq(pagemap_arena(start), done ? &arena : NULL);
   }
-  /* A leaf that was made stays, so each turn comes one step further. */
+  /* Leaves are never removed, so each attempt gets one step further. */
   ck_assert_uint_ge(failures, 4);
   ck_assert_ptr_eq(pagemap_arena(start + RANGE - 1), &arena);
 }
 END_TEST
 
-/* ---- Threads that look while the map grows --------------------------------- */
+/* ---- Threads that read while the map grows --------------------------------- */
 
 #define NRANGES 300
 #define NREADERS 3
@@ -352,7 +352,7 @@ static struct arena published[NRANGES];
 static struct span *handed[NRANGES]; /* [atomic: release, acquire] */
 static int done_publishing;          /* [atomic: relaxed] */
 
-/* Leaf after leaf, so that most reservations publish one. */
+/* Each in another leaf, so that most reservations publish a leaf. */
 static uintptr_t
 range_start(size_t i)
 {
@@ -373,7 +373,7 @@ reader(void *seed)
     must(pagemap_arena(range_start(i) - 1) == NULL);
     if (span == NULL)
       continue;
-    /* What another thread handed over was entered before. */
+    /* A span is in the pagemap before it is handed over. */
     must(pagemap_span(span->start) == span);
     must(pagemap_tag(span->start) == 2u * span->class_id);
     must(pagemap_arena(span->start) == &published[i]);

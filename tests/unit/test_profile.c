@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The heap profile: what its estimates say of blocks that are known. */
+/* The heap profile: compares its estimates with known blocks. */
 #include "unit.h"
 
 #include <fcntl.h>
 #include <math.h>
 
-#include "api/allocate.h"
-#include "api/fork.h"
-#include "api/heap_check.h"
-#include "api/reallocate.h"
 #include "base/options.h"
 #include "base/random.h"
 #include "cache/cache_owner.h"
+#include "front/allocate.h"
+#include "front/heap_check.h"
+#include "front/reallocate.h"
 #include "heap/large.h"
 #include "heap/pagemap.h"
 #include "observe/stats.h"
+#include "process/fork.h"
 #include "profile/profile.h"
 #include "profile/sample_math.h"
 #include "tcm.h"
@@ -46,14 +46,14 @@ sum_all(void)
   return sums;
 }
 
-/* Starts with a fixed sequence. */
+/* Starts a profile with a fixed random sequence. */
 static void
 start(uint64_t bytes, uint64_t seed)
 {
   tcmi_free(tcmi_allocate(1));
   owner_of(tcmi_thread_cache)->sample_random = seed;
   ck_assert_int_eq(tcm_profile_start(bytes), 0);
-  /* The thread follows. */
+  /* In the slow path, the thread notices the start. */
   tcmi_free(tcmi_allocate(100000));
   must(tcmi_thread_cache->sample_left > 0);
 }
@@ -86,7 +86,8 @@ START_TEST(distances_have_their_mean)
     sum += d;
     squares += d * d;
   }
-  /* Mean and deviation are both 4096, here within three standard errors. */
+  /* Mean and deviation are about 4096; the mean is within three standard
+   * errors. */
   must_for(fabs(sum / n - 4096.5) < 3 * 4096 / sqrt(n), "mean %g", sum / n);
   must(fabs(sqrt(squares / n - sum / n * (sum / n)) - 4096) < 100);
   ck_assert_uint_eq(tcmi_sample_distance(1, ~(uint64_t)0), 1);
@@ -94,7 +95,7 @@ START_TEST(distances_have_their_mean)
 }
 END_TEST
 
-/* What one call of these allocates is one stack. */
+/* Each of these functions allocates with its own stack. */
 typedef void *allocate(size_t size);
 
 static NOINLINE void *
@@ -136,7 +137,7 @@ by_batch(size_t size)
   return block;
 }
 
-/* Blocks of one function and size, known and estimated. */
+/* Blocks of one function and size, to compare with their estimate. */
 struct known {
   allocate *by;
   size_t size;
@@ -153,7 +154,8 @@ static const struct known knowns[] = {
 
 static void **blocks;
 
-/* The estimate for one kind of blocks, in standard errors from the truth. */
+/* Allocates one kind of blocks; returns the error of the estimate, in standard
+ * errors. */
 static double
 error_of(const struct known *known, uint64_t mean)
 {
@@ -175,8 +177,8 @@ free_known(const struct known *known)
     tcmi_free(blocks[i]);
 }
 
-/* 40 seeds: each estimate within 3.9 standard errors (one in ten thousand is
- * not), three of a hundred beyond 3 at most, and their mean is none. */
+/* 40 seeds: each estimate is within 3.9 standard errors (one in 10,000 is not),
+ * at most 3 % are beyond 3, and the mean error is about 0. */
 START_TEST(estimates)
 {
   uint64_t seed = unit_seed();
@@ -207,13 +209,13 @@ START_TEST(estimates)
 }
 END_TEST
 
-/* Each depth is a stack of its own. */
+/* Each depth is a different stack. */
 static NOINLINE void *
 nested(size_t depth, size_t size)
 {
   void *block = depth == 0 ? tcmi_allocate(size) : nested(depth - 1, size);
 
-  /* So that no call becomes a jump. */
+  /* Prevents tail calls. */
   __asm__ volatile("" : : "r"(block) : "memory");
   return block;
 }
@@ -235,7 +237,7 @@ stack_of(const void *block)
   return stack;
 }
 
-/* Blocks of one stack. */
+/* The blocks of each stack. */
 static const struct {
   size_t size;
   size_t count;
@@ -245,11 +247,10 @@ static const struct {
 };
 #define NTENS (sizeof tens / sizeof *tens)
 
-/* What ten stacks hold, by the estimates, from the truth.  All fields: [owner
- * thread] */
+/* Errors of the estimates for ten stacks.  All fields: [owner thread] */
 struct ten_errors {
   double of[NTENS]; /* in standard errors */
-  double sum;       /* of all stacks together, the same */
+  double sum;       /* of all stacks together, likewise */
 };
 
 static struct ten_errors
@@ -301,7 +302,7 @@ run_of_ten(uint64_t seed)
   return errors;
 }
 
-/* Whether callers are found on this machine. */
+/* Whether tcm can find callers on this machine. */
 static bool
 has_stacks(uint64_t seed)
 {
@@ -317,9 +318,9 @@ has_stacks(uint64_t seed)
   return differ;
 }
 
-/* Ten stacks at once, of blocks from 16 bytes to 64 MiB.  Of a thousand
- * estimates, 2.7 are farther than three standard errors from the truth if all is
- * well, and one of ten thousand is than 3.9; the mean of each stack is none. */
+/* Ten stacks at once, with blocks from 16 bytes to 64 MiB.  If all is well, 2.7
+ * of 1000 estimates are beyond three standard errors, and 1 of 10,000 is beyond
+ * 3.9; the mean error of each stack is about 0. */
 START_TEST(ten_stacks)
 {
   int runs = (int)harness_count(20, 100), far = 0;
@@ -353,8 +354,8 @@ START_TEST(ten_stacks)
 }
 END_TEST
 
-/* A GiB of all sizes, which nobody touches: three standard errors are less than
- * two percent of it. */
+/* A GiB in blocks of all sizes, not touched.  Three standard errors are less
+ * than 2 % of it. */
 START_TEST(a_gibibyte)
 {
   uint64_t state = unit_seed(), live;
@@ -391,8 +392,8 @@ START_TEST(a_gibibyte)
 }
 END_TEST
 
-/* What is in use is what the program asked for, though samples have pages of
- * their own; and the estimate is near it. */
+/* The bytes in use are those requested, although samples have their own pages,
+ * and the estimate is close to them. */
 START_TEST(what_is_in_use)
 {
   void *held[8000];
@@ -417,7 +418,7 @@ START_TEST(what_is_in_use)
 }
 END_TEST
 
-/* The sizes and contents of blocks do not show whether they are sampled. */
+/* The usable size and contents of a block are the same if it is sampled. */
 START_TEST(every_block)
 {
   uint64_t state = unit_seed();
@@ -476,7 +477,7 @@ END_TEST
 
 #define STACKS 8
 
-/* What was in use when most was.  All fields: [owner thread] */
+/* What was in use at the peak.  All fields: [owner thread] */
 struct peak_model {
   const struct profile_stack *stacks[STACKS]; /* NULL: not seen yet */
   uint64_t live[STACKS], at_peak[STACKS];
@@ -504,7 +505,7 @@ model_check(const struct peak_model *model)
   must(tcmi_profile.peak == model->peak);
 }
 
-/* The number of its stack. */
+/* Adds a block; returns the number of its stack. */
 static size_t
 model_add(struct peak_model *model, void *block)
 {
@@ -533,7 +534,7 @@ model_remove(struct peak_model *model, size_t stack, void *block)
   model->total -= usable;
 }
 
-/* Every block is a sample; waves, each higher than the one before or lower. */
+/* Every block is a sample.  Their number rises and falls in waves. */
 START_TEST(the_peak)
 {
   static const unsigned waves[] = {60, 30, 70, 45, 90, 20, 55, 80};
@@ -565,7 +566,7 @@ START_TEST(the_peak)
 }
 END_TEST
 
-/* A block that does not come to be is no peak. */
+/* A failed allocation does not raise the peak. */
 START_TEST(a_block_that_there_never_was)
 {
   uint64_t peak, lost;
@@ -590,8 +591,8 @@ freed_samples(const struct profile_stack *stack)
   return sum;
 }
 
-/* Blocks that are made older, to the middle between two powers of two, so that
- * a pause of the test changes nothing. */
+/* Makes blocks look older.  Their ages are midway between two powers of two, so
+ * that a pause of the test changes nothing. */
 START_TEST(lifetimes)
 {
   const struct profile_stack *stack;
@@ -612,8 +613,9 @@ START_TEST(lifetimes)
 }
 END_TEST
 
-/* A small block that is a sample notes the object that it would have been, which
- * the next block gets; a large one has none. */
+/* The record of a small sample has the address of its home, the object that it
+ * would have been.  The next block gets that object.  A large sample has no
+ * home. */
 START_TEST(homes)
 {
   void *kept[200];
@@ -647,7 +649,7 @@ START_TEST(homes)
 }
 END_TEST
 
-/* Off, on, off: the fast path is what it was, and frees find their records. */
+/* Off, on, off: the fast path works as before, and frees find their records. */
 START_TEST(on_and_off)
 {
   uint64_t slow;
@@ -678,7 +680,7 @@ slow_mallocs(void)
          owner_of(tcmi_thread_cache)->traffic.slow_mallocs;
 }
 
-/* A small sample counts like any block that the cache cannot serve. */
+/* A small sample counts as a slow malloc; a large one does not. */
 START_TEST(small_samples_are_slow_mallocs)
 {
   uint64_t before;
@@ -707,7 +709,7 @@ thread_that_is_fast(void *unused)
   return NULL;
 }
 
-/* A thread that takes no slow path learns of a start all the same. */
+/* Even a thread that takes no slow path notices a start. */
 START_TEST(another_thread)
 {
   pthread_t thread;
@@ -758,7 +760,7 @@ START_TEST(what_is_written)
   ck_assert_int_eq(pipe(pipes), 0);
   fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
   ck_assert_int_eq(tcm_profile_write(fd), 0);
-  /* What fits a pipe. */
+  /* The part that fits into a pipe. */
   (void)fcntl(pipes[1], F_SETFL, O_NONBLOCK);
   ck_assert_int_eq(tcm_profile_write(pipes[1]), 0);
   must(read(pipes[0], text, sizeof text - 1) > 0);
@@ -776,7 +778,7 @@ refused(int fd, int error)
   ck_assert_int_eq(errno, error);
 }
 
-/* Whatever part does not go out: the head, a stack, or the mappings. */
+/* Any part may fail to be written: the head, a stack, or the mappings. */
 START_TEST(what_cannot_be_written)
 {
   char text[4096];

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
-#include "api/allocate.h"
-#include "api/heap_check.h"
-#include "api/reallocate.h"
 #include "base/bits.h"
 #include "base/params.h"
+#include "front/allocate.h"
+#include "front/heap_check.h"
+#include "front/reallocate.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
@@ -22,7 +22,7 @@ filled(size_t size, uint64_t seed)
   return block;
 }
 
-/* Resizes and checks that the contents came along. */
+/* Resizes a block and checks its contents. */
 static unsigned char *
 resized(unsigned char *block, size_t from, size_t to, uint64_t seed)
 {
@@ -44,7 +44,7 @@ START_TEST(null_and_zero)
   errno = 4711;
   ck_assert_ptr_null(tcmi_reallocate(block, 0));
   ck_assert_int_eq(errno, 4711);
-  /* It was freed: the next of that size is the same. */
+  /* It was freed: the next block of its size is the same. */
   ck_assert_ptr_eq(tcmi_allocate(100), block);
   block = tcmi_reallocate(NULL, 0);
   ck_assert_ptr_nonnull(block);
@@ -83,7 +83,7 @@ START_TEST(same_class_same_place)
   ck_assert_ptr_eq(same, block);
   same = resized(block, 112, 60, 1);
   ck_assert_ptr_eq(same, block);
-  /* Half empty is not worth a move yet, less is. */
+  /* A block stays if more than half of it is used; else it moves. */
   same = resized(block, 57, 57, 1);
   ck_assert_ptr_eq(same, block);
   block = filled(1000, 2);
@@ -99,15 +99,15 @@ START_TEST(large_stays_in_place_where_it_can)
   ck_assert_ptr_eq(resized(block, 2 * MIB, 100 * KIB, 1), block);
   ck_assert_ptr_eq(resized(block, 100 * KIB, 12 * MIB, 1), block);
   ck_assert_uint_eq(tcmi_page_heap_used_bytes(), 12 * MIB);
-  /* Below the largest class it becomes a small block. */
+  /* With a size that has a class, it becomes a small block. */
   block = resized(block, 12 * MIB, 100, 1);
   ck_assert_uint_ne(pagemap_tag((uintptr_t)block), 0);
   tcmi_heap_check();
 }
 END_TEST
 
-/* A wall behind the block makes it move; each move adds a seam between two
- * mappings of the kernel, which must not stop the next. */
+/* A block behind it, the wall, makes each block move.  Each move adds a border
+ * between two mappings of the kernel, which must not prevent the next move. */
 static void
 grow_and_move(size_t from, size_t to, uint64_t seed)
 {

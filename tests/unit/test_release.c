@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
-#include "api/allocate.h"
-#include "api/heap_check.h"
-#include "api/release.h"
 #include "base/params.h"
 #include "cache/central_list.h"
 #include "cache/thread_cache.h"
 #include "cache/transfer_cache.h"
+#include "front/allocate.h"
+#include "front/heap_check.h"
 #include "heap/page_heap.h"
+#include "process/release.h"
 
 #define MIB ((size_t)1 << 20)
 #define MOST 50000
@@ -47,7 +47,7 @@ stats_now(void)
   return stats;
 }
 
-/* Nothing free is left in any tier. */
+/* No tier has memory left to return. */
 static void
 expect_all_returned(void)
 {
@@ -153,8 +153,8 @@ START_TEST(settling_completes_spans)
 }
 END_TEST
 
-/* A program that fills, frees and turns to another size stays near its peak:
- * what lies in caches is flushed before the heap grows. */
+/* A program that frees its blocks and moves on to another size stays near its
+ * peak: cached objects are flushed before the heap grows. */
 START_TEST(phases_of_other_sizes_share_memory)
 {
   static const size_t sizes[] = {48, 200, 700, 1500, 3000, 80};
@@ -186,7 +186,7 @@ START_TEST(refused_return_is_no_loss)
 }
 END_TEST
 
-/* The nth return fails, the others do not: the books say which. */
+/* Only the nth return fails, and the counts are right. */
 START_TEST(each_refused_return)
 {
   unsigned n, failed;

@@ -51,7 +51,7 @@ END_TEST
 
 static int other; /* a descriptor of a file that is not standard error */
 
-/* A program may close descriptor 2 and have its database opened there. */
+/* A program may close descriptor 2 and open its database there. */
 static void
 warn_after_replacement(void *unused)
 {
@@ -82,7 +82,7 @@ START_TEST(replaced_descriptor_is_left_alone)
 }
 END_TEST
 
-/* Begins anew without a standard error, and lets one be opened too late. */
+/* Starts the program again without a standard error; it opens one too late. */
 static void
 begin_without_stderr(void *unused)
 {
@@ -172,7 +172,7 @@ START_TEST(broken_rules_name_themselves)
 }
 END_TEST
 
-/* A value from outside cannot make two lines of one, nor steer a terminal. */
+/* A value from outside cannot split a line or control a terminal. */
 static void
 warn_of_control_characters(void *unused)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Requests as tcm-stat writes them, and as nobody should. */
+/* Requests as tcm-stat writes them, and invalid ones. */
 #include "unit.h"
 
 #include <errno.h>
 
-#include "api/allocate.h"
-#include "api/heap_check.h"
-#include "api/request.h"
 #include "base/options.h"
+#include "front/allocate.h"
+#include "front/heap_check.h"
+#include "process/request.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -23,7 +23,8 @@ write_request(uint64_t id, uint64_t kind, uint64_t option, uint64_t value)
   request->id = id;
 }
 
-/* Most slow paths will do; not that of a large block of the size held. */
+/* A call that serves requests.  malloc of a large block of the cached size
+ * would not. */
 static void
 take_slow_path(void)
 {
@@ -91,14 +92,14 @@ START_TEST(what_is_refused)
   request->value = 2 * MIB;
   expect_answer(7, -EAGAIN);
   ck_assert_uint_eq(tcmi_option(OPTION_thread_cache_bytes), before);
-  /* What the page says of that is for the tool alone. */
+  /* takes_requests is for the tool alone; the process ignores it. */
   tcmi_stats_page.takes_requests = 0;
   write_request(8, REQUEST_SET, OPTION_thread_cache_bytes, MIB);
   expect_answer(8, 0);
 }
 END_TEST
 
-/* A number that means something here, one beside it, or any. */
+/* A number with a meaning here, one next to it, or any number. */
 static uint64_t
 garbage(uint64_t *state)
 {
@@ -115,7 +116,7 @@ garbage(uint64_t *state)
          unit_below(state, 3) - 1;
 }
 
-/* What is to come of a whole request to set an option. */
+/* The expected result of a complete request to set an option. */
 static int64_t
 answer_to_set(uint64_t id, uint64_t value)
 {
@@ -190,7 +191,7 @@ scribble(uint64_t *state)
   write_request(0, garbage(state), garbage(state), garbage(state));
 }
 
-/* The page is for those outside: whatever stands there, the heap goes on. */
+/* The page is for other processes: whatever it contains, the heap works. */
 START_TEST(the_page_decides_nothing)
 {
   uint64_t state = unit_seed();
@@ -221,7 +222,7 @@ START_TEST(the_page_decides_nothing)
 }
 END_TEST
 
-/* Two threads see it; one acts. */
+/* Three threads see the request; one executes it. */
 static void *
 serve(void *unused)
 {

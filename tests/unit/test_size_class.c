@@ -33,7 +33,7 @@ START_TEST(every_request_gets_the_least_class_that_holds_it)
 }
 END_TEST
 
-/* C1: at most 11.2 % of a block is lost to a request above 128 bytes. */
+/* C1: a request above 128 bytes wastes at most 11.2 % of its block. */
 START_TEST(waste_has_its_bound)
 {
   size_t size, worst = 0;
@@ -48,7 +48,7 @@ START_TEST(waste_has_its_bound)
 }
 END_TEST
 
-/* C2, and what rests on it. */
+/* C2: sizes are multiples of BLOCK_ALIGN, and larger ones of 128. */
 START_TEST(sizes_keep_alignments)
 {
   unsigned c;
@@ -79,7 +79,7 @@ START_TEST(spans_hold_what_they_say)
     ck_assert_uint_le((bytes - used) * 1000, bytes * 35);
     ck_assert_uint_ge(class->batch, 1);
     ck_assert_uint_le(class->batch, SIZE_CLASS_BATCH_MAX);
-    /* Any block of a bin may be counted in 16 bits. */
+    /* Spans count their objects in 16 bits. */
     ck_assert_uint_le(class->nobjs, UINT16_MAX);
   }
 }
@@ -100,7 +100,7 @@ START_TEST(every_byte_of_a_span_finds_its_object)
 }
 END_TEST
 
-/* What free() asks: does an object begin here? */
+/* What free() checks: whether an object begins here. */
 START_TEST(objects_begin_at_multiples_of_their_size)
 {
   unsigned c;
@@ -121,7 +121,7 @@ START_TEST(objects_begin_at_multiples_of_their_size)
 }
 END_TEST
 
-/* C3: a tag is twice a class, also in the tables that the fast path copies. */
+/* C3: a tag is twice a class, also in the tables that a thread cache copies. */
 START_TEST(tags_agree)
 {
   size_t i;

@@ -43,7 +43,7 @@ START_TEST(place_and_counts)
   ck_assert_uint_eq(span_end(span), 0x10000 + 3 * PAGE_SIZE);
   ck_assert_uint_eq(span_available(span), 75);
   ck_assert_uint_eq(span_outstanding(span), 25);
-  /* A large block may be longer than 4 GiB. */
+  /* A large block may be larger than 4 GiB. */
   span->npages = UINT32_MAX;
   ck_assert_uint_eq(span_bytes(span), (size_t)UINT32_MAX << PAGE_SHIFT);
   tcmi_span_delete(span);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
-#include "api/allocate.h"
-#include "api/release.h"
 #include "base/params.h"
 #include "base/system.h"
 #include "cache/central_list.h"
 #include "cache/thread_cache.h"
+#include "front/allocate.h"
 #include "heap/page_heap.h"
 #include "observe/stats.h"
+#include "process/release.h"
 
 #define MIB ((size_t)1 << 20)
 #define MOST 4000
@@ -54,7 +54,7 @@ START_TEST(empty_heap)
 }
 END_TEST
 
-/* While one thread works alone the numbers are exact to the byte. */
+/* While only one thread works, the numbers are exact to the byte. */
 START_TEST(in_use_is_what_is_in_use)
 {
   uint64_t state = unit_seed();
@@ -161,7 +161,7 @@ append(void *to, const char *text, size_t n)
   report[length] = '\0';
 }
 
-/* The number in the line of the report that holds @label. */
+/* The first number in the line of the report that contains @label. */
 static uint64_t
 number_before(const char *label)
 {
@@ -193,7 +193,8 @@ START_TEST(text_report_holds_the_numbers)
 }
 END_TEST
 
-/* Each element that opens closes, in order, and the values are quoted. */
+/* Checks that each element that opens is closed, in order; returns the number
+ * of tags. */
 static int
 xml_depth_is_sound(void)
 {
@@ -272,7 +273,7 @@ START_TEST(stats_page_counts)
   }
   ck_assert_uint_eq(tcmi_stats_page.thread_starts, 5);
   ck_assert_uint_eq(tcmi_stats_page.thread_ends, 5);
-  /* Their caches count, and what a cache that is gone has counted stays. */
+  /* Their caches count, and the counts stay when a cache is freed. */
   ck_assert_uint_eq(tcmi_stats_page.slow_mallocs, 5);
   tcmi_free(tcmi_allocate(100));
   tcmi_free(tcmi_allocate(200));
@@ -314,7 +315,7 @@ churn(void *seed)
   return NULL;
 }
 
-/* Read meanwhile the parts still add up, and no part is beyond belief. */
+/* Numbers that are read while other threads work are plausible. */
 START_TEST(numbers_while_others_work)
 {
   pthread_t threads[3];
@@ -340,7 +341,7 @@ START_TEST(numbers_while_others_work)
 }
 END_TEST
 
-/* ---- Bad moments --------------------------------------------------------- */
+/* ---- While a lock is held ------------------------------------------------ */
 
 static int taken; /* [atomic: release by hold, acquire by the test] */
 
@@ -355,7 +356,7 @@ hold(void *lock)
   return NULL;
 }
 
-/* A thread that died with a lock keeps nobody from a report. */
+/* A lock that is never released does not prevent a report. */
 static void
 report_while_held(struct lock *lock, bool exact)
 {
@@ -388,7 +389,7 @@ START_TEST(a_lock_that_is_never_released)
 }
 END_TEST
 
-/* As in a handler that interrupted this thread with the lock in its hand. */
+/* As in a signal handler that interrupted this thread with the lock held. */
 START_TEST(a_lock_of_this_very_thread)
 {
   struct stats_raw raw;

@@ -18,7 +18,7 @@ setup(void)
   page = tcmi_system_page_size();
 }
 
-/* Whether the pages hold memory, one by one, as the kernel tells. */
+/* The number of resident pages, as the kernel reports them. */
 static size_t
 resident_pages(void *start, size_t size)
 {
@@ -74,7 +74,7 @@ START_TEST(page_size_only_grows)
 }
 END_TEST
 
-/* S2: what comes from the system is aligned as it is asked to be given back. */
+/* S2: memory from the OS is aligned as the other calls require. */
 START_TEST(larger_pages_are_aligned)
 {
   void *reserved, *mapped, *readable;
@@ -93,7 +93,7 @@ START_TEST(larger_pages_are_aligned)
     ck_assert_int_eq(tcmi_system_commit(readable, size), 0);
     memset(readable, 1, size);
     ck_assert_int_eq(tcmi_system_release(reserved, size), 0);
-    /* A hole of a page of the kernel: the next one cannot just follow. */
+    /* Maps one kernel page, so that the next mapping cannot just follow. */
     ck_assert_ptr_ne(
         mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
         MAP_FAILED);
@@ -101,7 +101,7 @@ START_TEST(larger_pages_are_aligned)
 }
 END_TEST
 
-/* What is not mapped counts as not resident, and nothing else does. */
+/* Unmapped pages count as not resident; the pages beside them still count. */
 START_TEST(resident_beside_a_hole)
 {
   size_t kernel = (size_t)sysconf(_SC_PAGESIZE), size = 700 * kernel;
@@ -121,7 +121,7 @@ START_TEST(resident_beside_a_hole)
 }
 END_TEST
 
-/* The ways of one stretch of address space, see system.h. */
+/* The states of a range of address space, see system.h. */
 START_TEST(life_of_address_space)
 {
   size_t size = 16 * page, kernel = (size_t)sysconf(_SC_PAGESIZE);
@@ -243,7 +243,7 @@ START_TEST(failures_are_negative_errnos)
 }
 END_TEST
 
-/* Grows @from, with a page behind it that keeps it from growing there. */
+/* Grows @from, which has to move: the pages behind it are mapped. */
 static unsigned char *
 moved(unsigned char *from, size_t size, size_t new_size)
 {
@@ -264,7 +264,7 @@ START_TEST(pages_move)
   to = moved(from, size, 3 * size);
   ck_assert(memory_holds(to, size, 1));
   ck_assert(memory_is_zero(to + size, 2 * size));
-  /* The place is nobody's until it is mapped again. */
+  /* The old place is unmapped until it is mapped again. */
   ck_assert_int_eq(tcmi_system_refill(from, size), 0);
   ck_assert(memory_is_zero(from, size));
   memset(from, 3, 2 * size);
@@ -329,7 +329,7 @@ START_TEST(advice_is_only_advice)
   void *start = NULL;
 
   ck_assert_int_eq(tcmi_system_map(2 * HUGE_PAGE_SIZE, &start), 0);
-  /* A kernel without huge pages refuses; the memory works all the same. */
+  /* A kernel without huge pages refuses; the memory still works. */
   (void)!tcmi_system_advise_huge(start, 2 * HUGE_PAGE_SIZE, true);
   (void)!tcmi_system_advise_huge(start, 2 * HUGE_PAGE_SIZE, false);
   memset(start, 1, 2 * HUGE_PAGE_SIZE);
@@ -348,7 +348,7 @@ START_TEST(unaligned_calls_are_caught)
 }
 END_TEST
 
-/* One call of a kind; 0 or a negative errno. */
+/* Makes one call of this kind; returns 0 or a negative errno. */
 static int
 call(enum system_call kind, unsigned char *memory)
 {
@@ -435,7 +435,7 @@ START_TEST(sleep_and_wake)
   for (i = 0; i < 5; i++)
     unit_join(threads[i]);
   ck_assert_int_eq(awake, 5);
-  /* A value that does not match is no reason to sleep. */
+  /* If the value does not match, the call does not sleep. */
   tcmi_system_wait(&word, 1);
 }
 END_TEST
@@ -483,7 +483,7 @@ START_TEST(file_identity)
 }
 END_TEST
 
-/* A new file is new: neither a link nor another file is opened. */
+/* A file is always created: no link or existing file is opened. */
 START_TEST(new_files)
 {
   char path[] = "/tmp/tcmXXXXXX";

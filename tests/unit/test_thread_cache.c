@@ -17,7 +17,7 @@
 
 static struct thread_cache *cache;
 static struct cache_owner *owner;
-/* What caches of other threads, which are none, have charged to the pool. */
+/* Bytes charged to the pool for caches of other threads that do not exist. */
 static size_t others;
 
 static void
@@ -29,7 +29,7 @@ setup(void)
   owner = owner_of(cache);
 }
 
-/* T1 to T3, but for the budget. */
+/* Checks T1 to T3, except for the budget. */
 static void
 expect_sound(void)
 {
@@ -55,7 +55,7 @@ expect_sound(void)
     must(owner->pooled == 0 || tcmi_option(OPTION_cache_total_bytes) == 0);
 }
 
-/* What the compiler does not know the size of. */
+/* Hides the size of the object from the compiler. */
 static void *
 hidden(void *pointer)
 {
@@ -149,8 +149,8 @@ END_TEST
 
 /* ---- The fast path --------------------------------------------------------------- */
 
-/* Takes runs that nobody touches until the heap goes on in another leaf, and
- * returns an object there. */
+/* Allocates runs, without touching them, until the heap continues in another
+ * leaf.  Returns an object there; NULL if address space is short. */
 static void *
 get_beyond(unsigned c, uintptr_t window)
 {
@@ -172,7 +172,7 @@ START_TEST(window_reaches_beyond_the_first_leaf)
   (void)get(size_class_of(3000));
   far = get_beyond(c, cache->window.start << BLOCK_ALIGN_SHIFT);
   if (far == NULL)
-    return; /* not so much address space */
+    return; /* not enough address space */
   for (int round = 0; round < 2; round++) {
     ck_assert(thread_cache_try_push(far));
     ck_assert(!thread_cache_try_push(far));
@@ -186,7 +186,7 @@ START_TEST(window_reaches_beyond_the_first_leaf)
 }
 END_TEST
 
-/* A row of one leaf, as where address space is limited. */
+/* A row of one leaf, as if address space were limited. */
 START_TEST(window_moves_to_what_lies_outside)
 {
   unsigned c = size_class_of(32 << 10);
@@ -254,7 +254,7 @@ START_TEST(fast_push_takes_only_what_it_may)
     ck_assert_uint_eq(thread_cache_tag_of(object + inside), 0);
   }
   ck_assert(thread_cache_try_push(object));
-  /* A second free is left to the slow path, also after others. */
+  /* A second free is left to the slow path, also after frees of others. */
   ck_assert(!thread_cache_try_push(object));
   ck_assert(thread_cache_try_push(other));
   ck_assert(!thread_cache_try_push(object));
@@ -298,7 +298,7 @@ END_TEST
 
 /* ---- Capacity ---------------------------------------------------------------------- */
 
-/* Takes @n objects and gives them back. */
+/* Allocates and frees @n objects. */
 static void
 swing(unsigned c, unsigned n)
 {
@@ -323,7 +323,7 @@ START_TEST(capacity_grows_with_the_swing)
   seen = owner->states[c].cap;
   ck_assert_uint_ge(seen, 500);
   expect_sound();
-  /* Once it holds the swing, nothing goes to the tiers below. */
+  /* Once the bin holds the swing, nothing is flushed. */
   for (i = 0; i < 40; i++) {
     swing(c, 400);
     ck_assert_uint_eq(tcmi_transfer_caches[c].count, 0);
@@ -366,8 +366,7 @@ START_TEST(budget_of_a_thread)
 }
 END_TEST
 
-/* The floor of each class is its two batches and no more: flushing an idle bin
- * never gives it more room than it had. */
+/* Flushing an idle bin never increases its capacity. */
 START_TEST(idle_bin_does_not_grow)
 {
   unsigned idle = size_class_of(32768), busy = size_class_of(64), before;
@@ -405,8 +404,8 @@ START_TEST(budget_of_all_caches)
 }
 END_TEST
 
-/* As if a thousand threads lived, and those with large caches had used up the
- * pool. */
+/* As if there were a thousand threads, and those with large caches had used up
+ * the pool. */
 static void
 crowd(void)
 {
@@ -414,7 +413,7 @@ crowd(void)
   tcmi_cache_registry.pool_bytes = others = 2 * CACHE_POOL;
 }
 
-/* What other threads hold takes nothing from a cache's own share. */
+/* The caches of other threads take nothing from a cache's own share. */
 START_TEST(a_share_is_not_taken_by_others)
 {
   unsigned sizes[] = {64, 256, 1024, 4096}, i, round, c;
@@ -434,8 +433,8 @@ START_TEST(a_share_is_not_taken_by_others)
 }
 END_TEST
 
-/* Where the share is used up, a class that comes late gets its batches from the
- * largest bins: no bin stays at a kilobyte for ever. */
+/* If the share is used up, a class that is used later takes capacity from the
+ * largest bins: no bin stays at a kilobyte forever. */
 START_TEST(late_class_gets_its_part_of_the_share)
 {
   unsigned c, round, late = size_class_of(96);
@@ -456,8 +455,8 @@ START_TEST(late_class_gets_its_part_of_the_share)
 }
 END_TEST
 
-/* A cache that is beyond its share gives back, on its slow paths, when the pool
- * is overdrawn, until it is not beyond. */
+/* If the pool is overdrawn, a cache beyond its share shrinks on its slow paths
+ * until it is within its share. */
 START_TEST(cache_beyond_its_share_gives_back)
 {
   unsigned c, round;
@@ -483,7 +482,7 @@ cached(unsigned c)
   return owner->states[c].base == NULL ? 0 : bin_count(owner, c);
 }
 
-/* Objects of a size that the program turned away from do not stay. */
+/* Objects of a size that the program no longer uses do not stay cached. */
 START_TEST(idle_bins_are_emptied)
 {
   unsigned idle = size_class_of(512), busy = size_class_of(64);
@@ -511,9 +510,9 @@ pages_of(unsigned c, size_t objects)
   return objects * (round_up(size_class_size(c), PAGE_SIZE) / PAGE_SIZE);
 }
 
-/* What a sleeping thread may pin at worst, each object on pages of its own: the
- * bounds that background.h and tcm(7) tell, of bins with two batches and of
- * those that a swinging load has grown. */
+/* How many pages a sleeping thread can pin if each object is on its own pages:
+ * the bounds that background.h and tcm(7) state, for bins with two batches and
+ * for bins that a fluctuating load has grown. */
 START_TEST(bins_lie_on_few_pages)
 {
   size_t two_batches = 0, grown = 0, bytes = 8 * MIB;
@@ -531,8 +530,8 @@ START_TEST(bins_lie_on_few_pages)
 }
 END_TEST
 
-/* What a thread that only frees by now can leave in its cache, falling asleep
- * where it likes: the bound that background.h tells. */
+/* How much a thread that has stopped allocating can leave in its cache when it
+ * sleeps: the bound that background.h states. */
 START_TEST(who_only_frees_keeps_little)
 {
   enum { MANY = 20000 };
@@ -612,7 +611,7 @@ START_TEST(no_memory_for_a_bin)
   objects[1] = get(other);
   unit_fail_all(1u << SYSTEM_MAP);
   use_up_metadata();
-  /* The bins exist already; those of another thread would not. */
+  /* These bins exist already; a new thread would have none. */
   for (i = 2; i < 12; i++)
     objects[i] = get(c);
   for (i = 2; i < 12; i++)
@@ -645,11 +644,11 @@ use_without_bins(void *object)
   must(owner_of(tcmi_thread_cache)->states[c].base == NULL);
   must(unit_fail_none() > 0);
   tcmi_thread_cache_verify();
-  tcmi_thread_cache_hand_on();
+  tcmi_thread_cache_orphan();
   return NULL;
 }
 
-/* A cache whose bins cannot be had works object by object. */
+/* A cache that cannot allocate its bins moves objects one by one. */
 START_TEST(no_memory_for_any_bin)
 {
   pthread_t thread;
@@ -695,7 +694,7 @@ START_TEST(held_block_is_for_its_own_size)
   ck_assert(!span->held);
   ck_assert_ptr_null(tcmi_thread_cache_take_large(cache, npages));
   ck_assert(tcmi_thread_cache_keep_large(cache, span));
-  /* Another size gives it back first. */
+  /* A request for another size frees it first. */
   ck_assert_ptr_null(tcmi_thread_cache_take_large(cache, npages + 1));
   ck_assert_uint_eq(tcmi_page_heap_used_bytes(), 0);
   ck_assert_uint_eq(tcmi_large_stats.count, 0);
@@ -737,7 +736,7 @@ START_TEST(held_block_counts_against_the_budget)
 }
 END_TEST
 
-/* ---- The walk finds what is wrong ---------------------------------------------------------- */
+/* ---- Verification finds errors ------------------------------------------------------------- */
 
 static void
 spoil_bottom(void *unused)

@@ -43,7 +43,7 @@ use(unsigned c, int n)
     put(c, objects[i]);
 }
 
-/* Empties all tiers above the page heap, which must then have nothing out. */
+/* Empties all tiers above the page heap; then no page may be in use. */
 static void
 expect_nothing_stranded(void)
 {
@@ -64,7 +64,7 @@ START_TEST(thread_begins_without_a_cache)
   ck_assert_int_eq(tcmi_thread_cache_state, CACHE_NONE);
   ck_assert_ptr_nonnull(tcmi_thread_cache);
   ck_assert_uint_eq(registry->ncaches, 0);
-  tcmi_thread_cache_hand_on();
+  tcmi_thread_cache_orphan();
   tcmi_thread_cache_verify();
   ck_assert_int_eq(tcmi_thread_cache_state, CACHE_NONE);
   ck_assert_uint_eq(registry->norphans, 0);
@@ -82,14 +82,14 @@ START_TEST(life_of_a_cache)
   ck_assert_int_eq(tcmi_thread_cache_state, CACHE_OPEN);
   ck_assert_uint_eq(registry->ncaches, 1);
   use(9, 20);
-  tcmi_thread_cache_hand_on();
+  tcmi_thread_cache_orphan();
   ck_assert_ptr_eq(tcmi_thread_cache, closed);
   ck_assert_int_eq(tcmi_thread_cache_state, CACHE_GONE);
   ck_assert_uint_eq(registry->ncaches, 1);
   ck_assert_uint_eq(registry->norphans, 1);
-  tcmi_thread_cache_hand_on();
+  tcmi_thread_cache_orphan();
   ck_assert_uint_eq(registry->norphans, 1);
-  /* The next one finds it warm. */
+  /* The next open adopts it with its objects. */
   ck_assert(tcmi_thread_cache_open());
   ck_assert_ptr_eq(tcmi_thread_cache, cache);
   ck_assert_uint_gt(bin_count(owner_of(cache), 9), 0);
@@ -98,7 +98,7 @@ START_TEST(life_of_a_cache)
 }
 END_TEST
 
-/* Nobody has a share: all that a cache may hold is charged to the pool. */
+/* No cache has a share: all its capacity is charged to the pool. */
 static void
 charge_all(void)
 {
@@ -113,7 +113,7 @@ START_TEST(orphan_is_flushed_and_gone)
   ck_assert(tcmi_thread_cache_open());
   use(9, 20);
   use(60, 20);
-  tcmi_thread_cache_hand_on();
+  tcmi_thread_cache_orphan();
   ck_assert_uint_gt(registry->pool_bytes, 0);
   ck_assert(tcmi_thread_cache_flush_orphan());
   ck_assert(!tcmi_thread_cache_flush_orphan());
@@ -125,7 +125,7 @@ START_TEST(orphan_is_flushed_and_gone)
 }
 END_TEST
 
-/* A large block that a dying thread held is not lost, nor is its charge. */
+/* The large block that an ended thread held is freed, and so is its charge. */
 START_TEST(orphan_with_a_held_block)
 {
   void *block;
@@ -134,7 +134,7 @@ START_TEST(orphan_with_a_held_block)
   block = tcmi_large_alloc(1 << 20, 1, false);
   ck_assert(tcmi_thread_cache_keep_large(tcmi_thread_cache,
                                          pagemap_span((uintptr_t)block)));
-  tcmi_thread_cache_hand_on();
+  tcmi_thread_cache_orphan();
   ck_assert(tcmi_thread_cache_flush_orphan());
   ck_assert_uint_eq(registry->pool_bytes, 0);
   ck_assert_uint_eq(tcmi_large_stats.count, 0);
@@ -159,13 +159,13 @@ END_TEST
 /* ---- Numbers ------------------------------------------------------------------ */
 
 static void *
-hold_and_hand_on(void *argument)
+hold_and_orphan(void *argument)
 {
   unsigned c = (unsigned)(uintptr_t)argument;
 
   must(tcmi_thread_cache_open());
   use(c, 40);
-  tcmi_thread_cache_hand_on();
+  tcmi_thread_cache_orphan();
   return NULL;
 }
 
@@ -182,7 +182,7 @@ START_TEST(numbers_of_all_caches)
   objects = bin_count(owner_of(tcmi_thread_cache), c);
   ck_assert_uint_eq(tcmi_thread_cache_objects(c), objects);
   for (i = 0; i < 4; i++)
-    unit_thread(&threads[i], hold_and_hand_on, (void *)(uintptr_t)c);
+    unit_thread(&threads[i], hold_and_orphan, (void *)(uintptr_t)c);
   for (i = 0; i < 4; i++)
     unit_join(threads[i]);
   tcmi_thread_cache_stats(&stats);
@@ -211,7 +211,7 @@ START_TEST(held_blocks_are_counted)
 }
 END_TEST
 
-/* In the child of a fork the budget is that of the caches that it has. */
+/* In the child of a fork, the budget counts only the caches that exist. */
 START_TEST(budget_after_a_fork)
 {
   size_t own;
@@ -222,7 +222,7 @@ START_TEST(budget_after_a_fork)
   use(30, 40);
   own = registry->pool_bytes;
   ck_assert_uint_gt(own, 0);
-  unit_thread(&thread, hold_and_hand_on, (void *)(uintptr_t)12);
+  unit_thread(&thread, hold_and_orphan, (void *)(uintptr_t)12);
   unit_join(thread);
   registry->pool_bytes += 12345;
   registry->sharers += 7;
@@ -266,7 +266,7 @@ short_life(void *seed)
     }
   }
   tcmi_thread_cache_verify();
-  tcmi_thread_cache_hand_on();
+  tcmi_thread_cache_orphan();
   return NULL;
 }
 
@@ -287,7 +287,7 @@ START_TEST(generations_of_threads)
   for (i = 0; i < NSLOTS; i++)
     if (slots[i] != NULL)
       put(pagemap_tag((uintptr_t)slots[i]) / 2, slots[i]);
-  tcmi_thread_cache_hand_on();
+  tcmi_thread_cache_orphan();
   expect_nothing_stranded();
   ck_assert_uint_eq(registry->ncaches, 0);
   ck_assert_uint_eq(registry->sharers, 0);
@@ -304,7 +304,7 @@ look_from_outside(void *unused)
 
   while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
     tcmi_thread_cache_stats(&stats);
-    /* No cache can hold more than its most, however torn the view. */
+    /* No cache holds more than its maximum, even in a torn read. */
     must(stats.bytes < (uint64_t)1 << 30);
     must(stats.caches <= 6);
   }
@@ -331,11 +331,11 @@ keep_and_take(void *seed)
       tcmi_large_free(span);
     use(1 + (unsigned)unit_below(&state, 20), 30);
   }
-  tcmi_thread_cache_hand_on();
+  tcmi_thread_cache_orphan();
   return NULL;
 }
 
-/* The numbers are read while the owners work, blocks and all. */
+/* The numbers, those of large blocks too, are read while the owners work. */
 START_TEST(numbers_are_read_meanwhile)
 {
   pthread_t threads[3], reader;
@@ -352,7 +352,7 @@ START_TEST(numbers_are_read_meanwhile)
 }
 END_TEST
 
-/* With many orphans the slow paths of the living flush those beyond a few. */
+/* If there are many orphaned caches, slow paths flush all but a few. */
 START_TEST(orphans_do_not_pile_up)
 {
   struct thread_cache *caches[20];
@@ -363,13 +363,13 @@ START_TEST(orphans_do_not_pile_up)
     ck_assert(tcmi_thread_cache_open());
     use(5 + (unsigned)i, 40);
     caches[i] = tcmi_thread_cache;
-    /* As if each had its own thread: open again only after all. */
+    /* As if each cache had its own thread; they are handed on later. */
     tcmi_thread_cache_detach(CACHE_NONE);
   }
   for (i = 0; i < 20; i++) {
     tcmi_thread_cache = caches[i];
     tcmi_thread_cache_state = CACHE_OPEN;
-    tcmi_thread_cache_hand_on();
+    tcmi_thread_cache_orphan();
   }
   ck_assert_uint_eq(registry->norphans, 20);
   ck_assert(tcmi_thread_cache_open());
@@ -378,7 +378,7 @@ START_TEST(orphans_do_not_pile_up)
   for (i = 0; i < 4096; i++)
     put(10, objects[i]);
   ck_assert_uint_le(registry->norphans, ORPHANS_MAX);
-  tcmi_thread_cache_hand_on();
+  tcmi_thread_cache_orphan();
   expect_nothing_stranded();
 }
 END_TEST

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Stacks of calls: whole ones where they are sound, and no crash where not. */
+/* Call stacks: complete if they are intact, and no crash if they are not. */
 #include "unit.h"
 
 #include <signal.h>
@@ -12,8 +12,7 @@ static uintptr_t pcs[UNWIND_FRAMES];
 static size_t depth;
 static bool whole;
 
-/* The two calls are not the last thing that a function does, or they would be
- * jumps. */
+/* In the next two functions, no call comes last, or it would be a tail call. */
 static NOINLINE void
 take(void)
 {
@@ -40,7 +39,7 @@ is_in(uintptr_t pc, void (*function)(void), size_t size)
   return pc - (uintptr_t)function < size;
 }
 
-/* How many of the frames are in a function of less than 256 bytes. */
+/* The number of frames in a function, which must be less than 256 bytes. */
 static size_t
 frames_in(void (*function)(void))
 {
@@ -114,7 +113,7 @@ raise_here(void)
   __asm__ volatile("");
 }
 
-/* On a stack of its own too. */
+/* The second time, on an alternate signal stack. */
 START_TEST(in_a_handler)
 {
   static char room[64 << 10];
@@ -142,7 +141,7 @@ coroutine(void)
   __asm__ volatile("");
 }
 
-/* The stack lies between pages that cannot be read, and is gone afterwards. */
+/* The stack lies between inaccessible pages, and is unmapped afterwards. */
 START_TEST(in_a_coroutine)
 {
   size_t size = 64 << 10, page = 64 << 10;
@@ -163,8 +162,8 @@ START_TEST(in_a_coroutine)
 }
 END_TEST
 
-/* A function that overwrites its caller's frames, and is never returned from.
- * Noise is what is left where pointers were. */
+/* Overwrites its callers' frames and never returns.  A word becomes noise, the
+ * address of a stack slot or of code, or zero, or it stays. */
 static NOINLINE void
 damage(uint64_t seed, uintptr_t *from, size_t words)
 {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The library for aarch64, its tests under an emulator of the user's mode.
+# Builds the library for aarch64 and runs its tests in a user-mode emulator.
 # shellcheck source=build-aux/variant.sh
 . "$(dirname "$0")/../../build-aux/variant.sh"
 
@@ -20,9 +20,9 @@ root=/usr/$target
   echo "there is no libc for $target"
   exit 77
 }
-# qemu 7.2 passes MREMAP_DONTUNMAP on, but takes the old pages for unmapped and
-# gives them away a second time.  With a flag that no kernel knows instead,
-# mremap fails, as it does before Linux 5.7, and tcm copies.
+# qemu 7.2 passes MREMAP_DONTUNMAP on, but then treats the old pages as unmapped
+# and hands them out a second time.  With a flag that no kernel knows, mremap
+# fails as it does before Linux 5.7, and tcm copies instead.
 mkdir -p "$top/build/variants"
 flags=$top/build/variants/$name.h
 cat >"$flags" <<'END'

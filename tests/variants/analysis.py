@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """analysis.py TOP BUILD - three static analysers over the library and tools.
 
-A finding is a file, a check and the line of source that it points at, so that
-lines may move.  Those that analysis.allow lists are let pass; an entry there
-that nothing needs any more is an error, if the analyser knows the check.
+A finding is a check, a file and the line of source that it points at, so that
+lines may move.  The findings in analysis.allow pass; an entry there that no
+finding needs is an error.
 """
 
 import concurrent.futures
@@ -22,9 +22,9 @@ FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-DHAVE_CONFIG_H",
          '-DLIBDIR="/usr/lib"', '-DMULTIARCH_LIBDIR="/usr/lib/x"',
          '-DPAGES="%s/tools"' % TOP] + INCLUDES
 
-# Left out: functions of libc with a length are what C has; parameters of one
-# type in a row are common; the size of a pointer in an array of pointers is
-# meant where it is asked for; names that glibc reserves are glibc's.
+# Left out: C has no alternative to libc's functions with a length; adjacent
+# parameters of one type are common; sizeof of a pointer in an array of pointers
+# is intended; names that glibc reserves are glibc's.
 TIDY_CHECKS = ",".join((
     "-*", "clang-analyzer-*", "bugprone-*",
     "-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling",

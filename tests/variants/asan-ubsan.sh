@@ -5,8 +5,8 @@
 . "$(dirname "$0")/../../build-aux/variant.sh"
 
 configure_variant --enable-asan --enable-ubsan --disable-shared
-# A pointer that only a block of tcm holds is no leak, but the leak checker
-# cannot know.
+# A block is not leaked if its only pointer is in a block of tcm, but the leak
+# checker does not see that.
 export ASAN_OPTIONS=detect_leaks=0
 export UBSAN_OPTIONS=print_stacktrace=1
 check_variant

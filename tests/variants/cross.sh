@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The library for the other processors of distributions: a smoke test of the
-# core, preloaded and in a static program, under an emulator of the user's
-# mode; with pointers of 64 bits also the standard functions, but for calloc,
-# whose test measures memory that here is the emulator's too.  aarch64 has a
-# variant of its own.  A processor without a compiler here is left out.
+# Builds the library for the other processors of distributions and runs a smoke
+# test of the core, preloaded and in a static program, in a user-mode emulator.
+# With 64-bit pointers the tests of the standard functions run too, except
+# calloc's: it measures memory and would count the emulator's.  aarch64 has its
+# own variant.  Processors without a compiler here are left out.
 # shellcheck source=build-aux/variant.sh
 . "$(dirname "$0")/../../build-aux/variant.sh"
 
@@ -28,9 +28,9 @@ END
 
 # choose_runner QEMU - sets $runner, the words that run a program of the target,
 # $static_runner, the same for a static one, and $preload, the words before the
-# name of a library to preload; fails if there is no such program.
-# qemu 7.2 cannot start a thread of an i386 program, which an x86-64 can run
-# itself, by the target's own loader.
+# name of a library to preload; fails if there is no such qemu.
+# qemu 7.2 cannot start a thread in an i386 program.  x86-64 can run such a
+# program itself, with the target's own loader.
 choose_runner()
 {
   if [ "$1-$(uname -m)" = i386-x86_64 ]; then

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# "make distcheck", and the tarball holds the files of the tree.
+# Runs "make distcheck" and checks that the tarball holds the files of the tree.
 # shellcheck source=build-aux/variant.sh
 . "$(dirname "$0")/../../build-aux/variant.sh"
 

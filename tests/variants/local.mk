@@ -5,5 +5,5 @@ tests_variants_smoke_SOURCES = tests/variants/smoke.c
 tests_variants_smoke_LDADD = libtcmdebugcore.la
 TESTS += tests/variants/smoke
 
-# The other configurations are scripts of this folder, one each, which
-# build-aux/check-all runs after "make check"; dropping a file in adds one.
+# Each other configuration is a script in this folder.  build-aux/check-all runs
+# them after "make check"; a new file adds a configuration.

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../../build-aux/variant.sh"
 
 need musl-gcc
-# musl comes without the kernel's headers, and the compiler must not see libc's.
+# musl has no kernel headers, and the compiler must not see glibc's headers.
 kernel=$top/build/variants/kernel-headers
 mkdir -p "$kernel"
 for headers in linux asm-generic asm; do
@@ -13,7 +13,7 @@ for headers in linux asm-generic asm; do
     [ ! -d "$place/$headers" ] || ln -sfn "$place/$headers" "$kernel/$headers"
   done
 done
-# The unit tests' framework is glibc's.
+# The unit tests' framework is built for glibc.
 configure_variant CC=musl-gcc CPPFLAGS="-idirafter $kernel" PKG_CONFIG=false \
   --enable-quick-check
 check_only tests/variants/smoke tests/lint/exports.py tests/lint/needed.py \

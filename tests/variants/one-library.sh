@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# --disable-static and --disable-shared: either library alone is built,
-# installed and enough for a program.
+# --disable-static and --disable-shared: either library alone builds, installs
+# and is enough for a program.
 # shellcheck source=build-aux/variant.sh
 . "$(dirname "$0")/../../build-aux/variant.sh"
 

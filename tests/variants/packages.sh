@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # The tests of tests/package: the packages of Debian and RPM build, their lints
-# find no fault, and they install, work, upgrade and leave nothing behind.
-# "make check-package" builds Debian's twice and runs the tests of each build.
+# find no fault, and they install, work and leave nothing behind.  "make
+# check-package" also builds Debian's twice and runs the tests of each first
+# build.
 # shellcheck source=build-aux/variant.sh
 . "$(dirname "$0")/../../build-aux/variant.sh"
 
-# The packages are built from the tarball, so that any configuration will do.
+# The packages are built from the tarball, so any configuration will do.
 if [ -f "$top/build/config.status" ]; then
   cd "$top/build"
 else

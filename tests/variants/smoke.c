@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * smoke.c - the least that a build must do, in any configuration, on any
- * processor and with any libc: blocks of all sizes keep their contents, also
- * when another thread frees them, and the books balance at the end.
+ * smoke.c - the minimum that a build must do, in any configuration, on any
+ * processor and with any libc: blocks of all sizes keep their contents, even
+ * when another thread frees them, and the statistics add up at the end.
  *
- * With -DSMOKE_STANDARD_NAMES it calls malloc instead of tcm_malloc, and fails
- * unless tcm serves it; so built it is linked or preloaded.
+ * With -DSMOKE_STANDARD_NAMES it calls malloc instead of tcm_malloc and checks,
+ * instead of the statistics, that tcm serves malloc.  This form must have tcm
+ * linked or preloaded.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lib/api/request.c and tools/request.c: two tools ask, two threads of the
+ * lib/process/request.c and tools/request.c: two tools ask, two threads of the
  * process look.
  *
  * The number of a tool stands for all that it writes: a request is whole if its

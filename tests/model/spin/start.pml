@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lib/api/lifecycle.c, tcmi_process_start(): two threads allocate first.
+ * lib/process/lifecycle.c, tcmi_process_start(): two threads allocate first.
  *
  * Proved: the process starts once, and whoever goes on sees what the start
  * wrote.

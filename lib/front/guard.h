@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * guard.h - red zones and quarantine: TCM_CHECK=2 and 3.
+ *
+ *     2   | the bytes asked for, junk at first | red zone | object ends here
+ *                                              ^ size
+ *     3   freed blocks in quarantine, filled with junk: oldest <- ... <- newest
+ *         large ones are closed, so that a read or a write of them faults
+ *
+ * guard_records.h has the requested size of each block.  tcm checks a red zone
+ * when its block, or the block behind it, is freed or resized, when all free
+ * memory is released, and when the process exits.  It checks a block in
+ * quarantine when the block leaves; the last two events empty the quarantine.
+ *
+ * Invariants
+ *   G1  a red zone starts behind the last requested byte and holds its pattern.
+ *       It has at least RED_ZONE_MIN bytes, and reaches to the end of a small
+ *       object.
+ *   G2  the usable size of a block is its requested size.
+ *   G3  quarantine holds at most QUARANTINE_BYTES and QUARANTINE_BLOCKS.
+ *   G4  a block that leaves quarantine is reopened before it is free.
+ *
+ * Locking: LOCK_GUARD inside; reports are written after it is released.
+ */
+#ifndef TCM_FRONT_GUARD_H
+#define TCM_FRONT_GUARD_H
+
+#include "base/compiler.h"
+#include "base/options.h"
+#include "cache/misuse.h"
+#include "cache/thread_cache.h"
+
+enum check_level {
+  CHECK_NONE,      /* each thread has a cache */
+  CHECK_FREES,     /* no cache: every invalid pointer is detected at once */
+  CHECK_BOUNDS,    /* also red zones, junk, the sizes of sized frees */
+  CHECK_QUARANTINE /* also writes after free */
+};
+
+/* Whether blocks have red zones.  The first test is enough for a thread that
+ * has a cache. */
+static inline bool
+guard_is_on(void)
+{
+  return unlikely(tcmi_thread_cache_state != CACHE_OPEN) &&
+         tcmi_option(OPTION_check) >= CHECK_BOUNDS;
+}
+
+/* As in allocate.h; @from is the return address of the caller.  NULL if there
+ * is no memory; errno is not set. */
+MUST_CHECK void *tcmi_guard_allocate(const void *from, size_t align,
+                                     size_t size, bool zero);
+void tcmi_guard_free(struct call call, void *block);
+MUST_CHECK void *tcmi_guard_reallocate(struct call call, void *block,
+                                       size_t size);
+size_t tcmi_guard_usable_size(struct call call, void *block);
+/* Aborts if the block was not allocated with this size and, unless @align is 0,
+ * this alignment. */
+void tcmi_guard_check_size(struct call call, void *block, size_t size,
+                           size_t align);
+
+/* Empties the quarantine and checks every block; reports name @function. */
+void tcmi_guard_verify(const char *function);
+
+#endif /* TCM_FRONT_GUARD_H */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * raw.h - the memory of blocks: no red zones are added, no samples are taken.
+ *
+ *     allocate.c, guard.c
+ *          |
+ *          v            small                     large
+ *        raw.c    thread cache, central list  |  block held by the thread,
+ *                                             |  page heap
+ *
+ * Invariants
+ *   W1  NULL if there is no memory; errno is not set.
+ *   W2  before an allocation fails, all caches are flushed and it is tried
+ *       once more.
+ *
+ * Locking: none is held between the calls into the layers below.
+ */
+#ifndef TCM_FRONT_RAW_H
+#define TCM_FRONT_RAW_H
+
+#include "base/compiler.h"
+#include "base/params.h"
+#include "cache/misuse.h"
+#include "cache/size_class.h"
+#include "heap/span.h"
+
+/* An object of the class; the second is zeroed, and of a page or more. */
+MUST_CHECK void *tcmi_raw_allocate_small(unsigned class_id);
+MUST_CHECK void *tcmi_raw_allocate_zeroed(unsigned class_id);
+MUST_CHECK void *tcmi_raw_allocate_large(size_t size, size_t align, bool zero);
+/* The same for any size; a zeroed block has a page or more. */
+MUST_CHECK void *tcmi_raw_allocate(size_t align, size_t size, bool zero);
+
+/* Frees a block; aborts if it is free. */
+void tcmi_raw_free_small(struct call call, unsigned class_id, void *object);
+/* If two threads free a block at once, only the first continues. */
+void tcmi_raw_free_large(struct call call, uintptr_t address,
+                         struct span *span);
+void tcmi_raw_free(void *block);
+
+/* The class for an alignment and a size, or 0 for a large block. */
+static inline unsigned
+raw_class(size_t align, size_t size)
+{
+  if (align > PAGE_SIZE || size > SIZE_CLASS_MAX)
+    return 0;
+  if (align <= BLOCK_ALIGN)
+    return size_class_of(size);
+  return tcmi_size_class_aligned(size, align);
+}
+
+#endif /* TCM_FRONT_RAW_H */

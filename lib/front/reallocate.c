@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "config.h"
+
+#include "front/reallocate.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/params.h"
+#include "base/system.h"
+#include "cache/size_class.h"
+#include "front/allocate.h"
+#include "front/guard.h"
+#include "heap/large.h"
+#include "heap/pagemap.h"
+#include "process/background.h"
+#include "profile/profile.h"
+
+/* Whether a block of @usable bytes stays as it is for @size bytes: if they fit,
+ * and use more than half of it or it is small.  Never for 0 bytes. */
+static ALWAYS_INLINE bool
+fits_as_it_is(size_t usable, size_t size)
+{
+  return size - 1 < usable && (size > usable / 2 || usable <= 64);
+}
+
+static NOINLINE void *
+move_by_copy(void *block, size_t usable, size_t size)
+{
+  void *moved = tcmi_allocate(size);
+
+  if (moved == NULL)
+    return NULL;
+  memcpy(moved, block, min_size(usable, size));
+  tcmi_free(block);
+  return moved;
+}
+
+static void *
+reallocate_large(void *block, size_t size)
+{
+  struct span *span = pagemap_span((uintptr_t)block);
+  size_t usable = span_bytes(span);
+  bool seen = profile_counts() || span->sample != 0;
+
+  if (size > PTRDIFF_MAX) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  /* The call that moves a mapped block can also grow it in place. */
+  if (size > SIZE_CLASS_MAX && (size <= usable || !span->mapped) &&
+      tcmi_large_resize(span, size)) {
+    if (unlikely(seen && span_bytes(span) != usable))
+      tcmi_profile_resized(span);
+    background_poll();
+    return block;
+  }
+  if (size > usable && tcmi_large_move(span, size)) {
+    if (unlikely(seen))
+      tcmi_profile_resized(span);
+    return (void *)span->start;
+  }
+  return move_by_copy(block, usable, size);
+}
+
+static void *
+guarded(struct call call, void *block, size_t size)
+{
+  void *moved = tcmi_guard_reallocate(call, block, size);
+
+  if (moved == NULL)
+    errno = ENOMEM;
+  return moved;
+}
+
+/* Whether the block has its own span, and not only because it is a sample. */
+static bool
+is_large(const void *block, size_t usable)
+{
+  const struct span *span = pagemap_span((uintptr_t)block);
+
+  return pagemap_tag((uintptr_t)block) == 0 && span->slot == 0 &&
+         (usable > SIZE_CLASS_MAX || span->sample == 0);
+}
+
+static NOINLINE void *
+reallocate_slow(void *block, size_t size)
+{
+  struct call call = CALL_HERE("realloc");
+  size_t usable;
+
+  if (block == NULL)
+    return tcmi_allocate(size);
+  if (size == 0) {
+    tcmi_free_checked(call, block);
+    return NULL;
+  }
+  tcmi_enter_allocation();
+  if (guard_is_on())
+    return guarded(call, block, size);
+  usable = tcmi_usable_size(call, block);
+  if (is_large(block, usable))
+    return reallocate_large(block, size);
+  if (fits_as_it_is(usable, size))
+    return block;
+  return move_by_copy(block, usable, size);
+}
+
+void *
+tcmi_reallocate(void *block, size_t size)
+{
+  size_t tag = thread_cache_tag_of(block);
+  size_t usable = size_class_size(tag >> 1);
+
+  if (unlikely(tag == 0 || size == 0))
+    return reallocate_slow(block, size);
+  if (likely(fits_as_it_is(usable, size)))
+    return block;
+  return move_by_copy(block, usable, size);
+}
