@@ -102,6 +102,10 @@ tcm_profile = \
 
 tcm_observe = \
 	lib/observe/layout.h \
+	lib/observe/shapes.c \
+	lib/observe/shapes.def \
+	lib/observe/shapes.h \
+	lib/observe/shapes_table.h \
 	lib/observe/stats.c \
 	lib/observe/stats.h \
 	lib/observe/stats_json.c \

@@ -296,7 +296,7 @@ fault_sentence(const struct target *target, char *text, size_t size)
   struct guarded_pool pool;
   struct found found;
 
-  if (target->core == NULL ||
+  if (target->core == NULL || target->shapes != NULL ||
       target_read(target, target->page.places.guarded, &pool, sizeof pool) !=
           0 ||
       !find_fault(target, &pool, &found.fault) ||

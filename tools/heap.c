@@ -2,7 +2,7 @@
 /*
  * Finds the parts of the heap, and how much of them is resident.
  */
-#include "tcm-stat.h"
+#include "shapes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,8 +34,8 @@ arenas_read(const struct target *target, struct heap_view *heap)
 {
   struct page_heap_view view;
   uintptr_t at = 0;
-  int error = target_read(target, target->page.places.page_heap_view, &view,
-                          sizeof view);
+  int error = shape_read(target, STRUCT_page_heap_view,
+                         target->page.places.page_heap_view, &view);
 
   if (error == 0)
     error = target_read(target, (uintptr_t)view.first, &at, sizeof at);
@@ -45,8 +45,7 @@ arenas_read(const struct target *target, struct heap_view *heap)
     if (more == NULL)
       return -ENOMEM;
     heap->arenas = more;
-    error =
-        target_read(target, at, &more[heap->narenas].arena, sizeof more->arena);
+    error = shape_read(target, STRUCT_arena, at, &more[heap->narenas].arena);
     if (error != 0 || !arena_is_sound(&more[heap->narenas].arena))
       break;
     more[heap->narenas].address = at;
@@ -62,11 +61,11 @@ mapped_read(const struct target *target, struct heap_view *heap)
   struct page_heap_view view;
   struct list head;
   uintptr_t node;
-  int error = target_read(target, target->page.places.page_heap_view, &view,
-                          sizeof view);
+  int error = shape_read(target, STRUCT_page_heap_view,
+                         target->page.places.page_heap_view, &view);
 
   if (error == 0)
-    error = target_read(target, (uintptr_t)view.mapped, &head, sizeof head);
+    error = shape_read(target, STRUCT_list, (uintptr_t)view.mapped, &head);
   node = error == 0 ? (uintptr_t)head.next : 0;
   while (error == 0 && node != 0 && node != (uintptr_t)view.mapped) {
     struct span *more =
@@ -74,8 +73,9 @@ mapped_read(const struct target *target, struct heap_view *heap)
     if (more == NULL)
       return -ENOMEM;
     heap->mapped = more;
-    error = target_read(target, node - offsetof(struct span, link),
-                        &more[heap->nmapped], sizeof *more);
+    error = shape_read(target, STRUCT_span,
+                       node - shape_offset(target, FIELD_span_link),
+                       &more[heap->nmapped]);
     if (error != 0)
       break;
     /* The block was freed while it was read: its link is invalid. */
@@ -128,12 +128,12 @@ count_regions(const struct target *target, struct heap_view *heap, int pagemap)
   uintptr_t at;
   size_t n = 0;
 
-  if (target_read(target, target->page.places.metadata_counts, &counts,
-                  sizeof counts) != 0)
+  if (shape_read(target, STRUCT_metadata_counts,
+                 target->page.places.metadata_counts, &counts) != 0)
     return false;
   for (at = (uintptr_t)counts.regions; at != 0; at = (uintptr_t)region.next)
     if (n++ > REGIONS_MAX ||
-        target_read(target, at, &region, sizeof region) != 0 ||
+        shape_read(target, STRUCT_metadata_region, at, &region) != 0 ||
         !count_range(heap, pagemap, at, region.bytes))
       return false;
   return true;
@@ -146,17 +146,18 @@ count_leaf(const struct target *target, struct heap_view *heap, int pagemap,
 {
   uintptr_t chunks[LEAF_CHUNKS], words;
   bool done =
-      target_read(target, leaf + offsetof(struct pagemap_leaf, chunks), chunks,
-                  sizeof chunks) == 0 &&
-      target_read(target, leaf + offsetof(struct pagemap_leaf, words), &words,
-                  sizeof words) == 0 &&
+      target_read(target,
+                  leaf + shape_offset(target, FIELD_pagemap_leaf_chunks),
+                  chunks, sizeof chunks) == 0 &&
+      target_read(target, leaf + shape_offset(target, FIELD_pagemap_leaf_words),
+                  &words, sizeof words) == 0 &&
       count_range(heap, pagemap, words, LEAF_PAGES * sizeof(uint16_t)) &&
-      count_range(heap, pagemap, leaf, sizeof(struct pagemap_leaf));
+      count_range(heap, pagemap, leaf, shape_size(target, STRUCT_pagemap_leaf));
 
   for (size_t i = 0; i < LEAF_CHUNKS && done; i++)
     if (chunks[i] != 0)
-      done =
-          count_range(heap, pagemap, chunks[i], sizeof(struct pagemap_chunk));
+      done = count_range(heap, pagemap, chunks[i],
+                         shape_size(target, STRUCT_pagemap_chunk));
   return done;
 }
 

@@ -143,7 +143,10 @@ make_options(const struct view *view)
   json_t *options = json_object();
 
   for (int id = 0; id < OPTION_COUNT; id++) {
-    json_t *option = json_object();
+    json_t *option;
+    if (!view->options[id].known)
+      continue;
+    option = json_object();
     put(option, "value", view->options[id].value);
     put_string(option, "source", option_sources[view->options[id].source]);
     json_object_set_new(options, option_names[id], option);

@@ -41,6 +41,8 @@ tools_tcm_stat_SOURCES = \
 	tools/ps.c \
 	tools/report.c \
 	tools/request.c \
+	tools/shapes.c \
+	tools/shapes.h \
 	tools/spans.c \
 	tools/symbols.c \
 	tools/tables.c \

@@ -82,10 +82,13 @@ look_watch(struct target *target, double seconds, struct look *look,
   }
   if (status == STATUS_OK)
     status = heap_read(target, &look->heap);
-  if (status == STATUS_OK) {
+  if (status == STATUS_OK && target->shapes == NULL) {
     error = pages_read(target, &look->heap, &look->pages, NULL, NULL);
     if (error != 0)
       status = target_failed(target, error);
+  } else if (status == STATUS_OK) {
+    look->pages.count[PAGE_IDLE] =
+        look->now.stats.page_heap_bytes >> PAGE_SHIFT;
   }
   if (status == STATUS_OK && target->core == NULL)
     outside_read(target, &look->heap, &look->outside);

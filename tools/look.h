@@ -122,7 +122,7 @@ struct look {
   bool rises;     /* bytes in use never fell from reading to reading */
   struct view before, now;
   struct heap_view heap;
-  struct page_view pages;
+  struct page_view pages; /* of another layout: only PAGE_IDLE is known */
   struct outside_view outside_before, outside;
   struct limit_view limits[LIMITS];
 };

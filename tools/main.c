@@ -317,28 +317,30 @@ struct command {
   int arguments;                             /* after the command */
   unsigned takes;                            /* options */
   bool each; /* if several processes have the name, run on each in turn */
+  bool deep; /* it reads what only a library of equal layout has */
 };
 
 static const struct command commands[] = {
     {"show", show_overview, 1,
-     TAKES_JSON | TAKES_METRICS | TAKES_SECONDS | TAKES_BYTES, true},
-    {"classes", show_classes, 1, TAKES_JSON | TAKES_BYTES, true},
-    {"spans", show_spans, 1, TAKES_JSON | TAKES_BYTES | TAKES_PAGES, true},
-    {"threads", show_threads, 1, TAKES_JSON | TAKES_BYTES, true},
-    {"json", show_json, 1, TAKES_JSON, true},
+     TAKES_JSON | TAKES_METRICS | TAKES_SECONDS | TAKES_BYTES, true, false},
+    {"classes", show_classes, 1, TAKES_JSON | TAKES_BYTES, true, false},
+    {"spans", show_spans, 1, TAKES_JSON | TAKES_BYTES | TAKES_PAGES, true,
+     true},
+    {"threads", show_threads, 1, TAKES_JSON | TAKES_BYTES, true, false},
+    {"json", show_json, 1, TAKES_JSON, true, false},
     {"watch", show_watch, 1,
-     TAKES_JSON | TAKES_BYTES | TAKES_COUNT | TAKES_INTERVAL, false},
+     TAKES_JSON | TAKES_BYTES | TAKES_COUNT | TAKES_INTERVAL, false, false},
     {"profile", show_profile, 1,
      TAKES_JSON | TAKES_BYTES | TAKES_SECONDS | TAKES_TIMEOUT | TAKES_PROFILE,
-     false},
-    {"fault", show_fault, 1, TAKES_JSON, false},
-    {"report", show_report, 1, TAKES_SECONDS, false},
-    {"top", top_of_one, 1, TAKES_INTERVAL | TAKES_COUNT, false},
-    {"release", request_release, 1, TAKES_BYTES | TAKES_TIMEOUT, false},
-    {"set", run_set, 2, TAKES_TIMEOUT, false},
-    {"diff", NULL, 2, TAKES_BYTES, false},
-    {"exporter", NULL, 0, 0, false},
-    {"ps", NULL, 0, TAKES_JSON | TAKES_METRICS | TAKES_BYTES, false},
+     false, true},
+    {"fault", show_fault, 1, TAKES_JSON, false, true},
+    {"report", show_report, 1, TAKES_SECONDS, false, true},
+    {"top", top_of_one, 1, TAKES_INTERVAL | TAKES_COUNT, false, false},
+    {"release", request_release, 1, TAKES_BYTES | TAKES_TIMEOUT, false, false},
+    {"set", run_set, 2, TAKES_TIMEOUT, false, false},
+    {"diff", NULL, 2, TAKES_BYTES, false, false},
+    {"exporter", NULL, 0, 0, false, false},
+    {"ps", NULL, 0, TAKES_JSON | TAKES_METRICS | TAKES_BYTES, false, false},
 };
 #define NCOMMANDS (sizeof commands / sizeof *commands)
 
@@ -367,7 +369,10 @@ run_on(const char *argument, const struct command *command)
   if (wants_document() && run != show_watch && run != show_profile &&
       run != show_fault)
     run = show_document;
-  status = run(&target);
+  status = run != command->run || !command->deep ||
+                   target_is_alike(&target, command->name)
+               ? run(&target)
+               : STATUS_OTHER_VERSION;
   target_close(&target);
   return status;
 }

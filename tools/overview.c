@@ -123,7 +123,7 @@ put_options(const struct view *view)
 
   printf("\n%sOptions%s\n", bold(), plain());
   for (int id = 0; id < OPTION_COUNT; id++) {
-    if (view->options[id].source == SOURCE_DEFAULT)
+    if (!view->options[id].known || view->options[id].source == SOURCE_DEFAULT)
       continue;
     printf("  %-34s %14" PRIu64 "  from %s\n", option_names[id],
            view->options[id].value, option_sources[view->options[id].source]);
@@ -252,6 +252,13 @@ put_overview(const struct target *target, const struct look *look)
   } else {
     verdict_reach(target, look, &verdict);
     put_verdict(&verdict);
+  }
+  if (target->shapes != NULL) {
+    snprintf(fault, sizeof fault,
+             "Unknown for this build of tcm, %.15s: which blocks keep free "
+             "memory.  The tcm-stat of its package knows.",
+             target->page.library);
+    put_wrapped(fault);
   }
   printf("\n%s%s%s (%s%d), tcm %.15s%s\n", bold(), target->command, plain(),
          target->core != NULL ? "core file, once " : "PID ", (int)target->pid,

@@ -5,6 +5,7 @@
  */
 #include "look.h"
 #include "names.h"
+#include "shapes.h"
 #include "value.h"
 
 #include <errno.h>
@@ -28,16 +29,10 @@ make_id(void)
          1;
 }
 
-static uintptr_t
-request_place(const struct target *target)
-{
-  return target->page.self + offsetof(struct stats_page, request);
-}
-
 static int
 request_read(const struct target *target, struct stats_request *request)
 {
-  return target_read(target, request_place(target), request, sizeof *request);
+  return target_read(target, shape_request(target), request, sizeof *request);
 }
 
 /* Writes the parameters first, and last the number that makes it a request. */
@@ -47,12 +42,12 @@ request_write(const struct target *target, const struct stats_request *request,
 {
   size_t first = offsetof(struct stats_request, kind);
   size_t end = offsetof(struct stats_request, done);
-  int error = target_write(target, request_place(target) + first,
+  int error = target_write(target, shape_request(target) + first,
                            (const char *)request + first, end - first);
 
   return error != 0
              ? error
-             : target_write(target, request_place(target), &id, sizeof id);
+             : target_write(target, shape_request(target), &id, sizeof id);
 }
 
 /* Waits for the answer: 0, 1 on timeout, or a negative errno. */
@@ -86,15 +81,19 @@ wait_for_turn(const struct target *target)
 {
   struct timespec pause = {.tv_nsec = PAUSE_NS};
   double end = seconds_now() + settings.timeout;
+  struct stats_request pending;
   struct stats_page now;
   int error;
 
   for (;;) {
-    error = target_read(target, target->page.self, &now, sizeof now);
+    error = target_read(target, target->page.self, &now,
+                        offsetof(struct stats_page, places));
     if (error == 0 && (!page_is_sound(&now, target->page.self) ||
                        now.layout != target->page.layout))
       error = -EFAULT;
-    if (error != 0 || now.request.id == 0)
+    if (error == 0)
+      error = request_read(target, &pending);
+    if (error != 0 || pending.id == 0)
       break;
     if (seconds_now() >= end)
       return 1;
@@ -222,7 +221,8 @@ complain_of_option(const char *assignment, size_t length)
 }
 
 static enum status
-parse_assignment(const char *assignment, struct stats_request *request)
+parse_assignment(const char *assignment, enum option_id *option,
+                 uint64_t *value)
 {
   const char *equals = strchr(assignment, '=');
   size_t length =
@@ -236,45 +236,50 @@ parse_assignment(const char *assignment, struct stats_request *request)
     complain("%s is fixed when the program starts", option_names[id]);
     return STATUS_REFUSED;
   }
-  if (!value_parse(equals + 1, &request->value) ||
-      request->value < ranges[id].min || request->value > ranges[id].max) {
+  if (!value_parse(equals + 1, value) || *value < ranges[id].min ||
+      *value > ranges[id].max) {
     complain("%s is a number from %" PRIu64 " to %" PRIu64, option_names[id],
              ranges[id].min, ranges[id].max);
     return STATUS_REFUSED;
   }
-  request->option = (uint64_t)id;
+  *option = (enum option_id)id;
   return STATUS_OK;
-}
-
-enum status
-request_set(struct target *target, const char *assignment)
-{
-  struct stats_request request = {.kind = REQUEST_SET};
-  enum status status = parse_assignment(assignment, &request);
-  int64_t result = 0;
-
-  if (status == STATUS_OK)
-    status = ask(target, &request, &result);
-  if (status == STATUS_OK)
-    printf("%s is %" PRIu64 "\n", option_names[request.option], request.value);
-  return status;
 }
 
 enum status
 request_option(struct target *target, enum option_id id, uint64_t value)
 {
+  int number = shape_option(target, id);
   struct stats_request request = {
-      .kind = REQUEST_SET, .option = id, .value = value};
+      .kind = REQUEST_SET, .option = (uint64_t)number, .value = value};
   int64_t result = 0;
 
-  return ask(target, &request, &result);
+  if (number >= 0)
+    return ask(target, &request, &result);
+  complain("%s runs tcm %.15s, which has no option %s", target->argument,
+           target->page.library, option_names[id]);
+  return STATUS_REFUSED;
+}
+
+enum status
+request_set(struct target *target, const char *assignment)
+{
+  enum option_id id;
+  uint64_t value;
+  enum status status = parse_assignment(assignment, &id, &value);
+
+  if (status == STATUS_OK)
+    status = request_option(target, id, value);
+  if (status == STATUS_OK)
+    printf("%s is %" PRIu64 "\n", option_names[id], value);
+  return status;
 }
 
 enum status
 request_withdraw(struct target *target)
 {
   uint64_t none = 0;
-  int error = target_write(target, request_place(target), &none, sizeof none);
+  int error = target_write(target, shape_request(target), &none, sizeof none);
 
   return error == 0 ? STATUS_OK : target_failed(target, error);
 }

@@ -4,7 +4,7 @@
  * no file of the process, so the process may be in another mount namespace, and
  * its library may have been replaced or deleted.
  */
-#include "tcm-stat.h"
+#include "shapes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -244,24 +244,35 @@ search_process(struct target *target)
   return target->page.self != 0 ? 0 : error;
 }
 
-/* Reports a library of another version, by its version if that is known. */
+/* A library with another layout is read by what it says of itself; complains if
+ * that is not possible. */
 static enum status
-check_version(const struct target *target)
+check_version(struct target *target)
 {
   const struct stats_page *page = &target->page;
 
-  if (page->version == TCM_STATS_PAGE_VERSION && page->layout == STATS_LAYOUT)
-    return STATUS_OK;
-  if (page->version == TCM_STATS_PAGE_VERSION)
-    complain("%s runs another version of tcm, %.15s; "
-             "this tcm-stat reads %s as it was built with it; use the tcm-stat "
-             "of its package",
-             target->argument, page->library, PACKAGE_VERSION);
-  else
+  if (page->version != TCM_STATS_PAGE_VERSION)
     complain("%s runs another version of tcm, with page format %u; "
              "this tcm-stat reads format %d; use the tcm-stat of its package",
              target->argument, page->version, TCM_STATS_PAGE_VERSION);
+  else if (!shapes_attach(target))
+    complain("%s runs another version of tcm, %.15s, which this tcm-stat, %s, "
+             "cannot read; use the tcm-stat of its package",
+             target->argument, page->library, PACKAGE_VERSION);
+  else
+    return STATUS_OK;
   return STATUS_OTHER_VERSION;
+}
+
+bool
+target_is_alike(const struct target *target, const char *command)
+{
+  if (target->shapes == NULL)
+    return true;
+  complain("%s runs another build of tcm, %.15s, of which this tcm-stat, %s, "
+           "reads the statistics only; for %s use the tcm-stat of its package",
+           target->argument, target->page.library, PACKAGE_VERSION, command);
+  return false;
 }
 
 static enum status
@@ -337,4 +348,5 @@ target_close(struct target *target)
   if (target->core != NULL)
     core_close(target->core);
   target->core = NULL;
+  shapes_detach(target);
 }

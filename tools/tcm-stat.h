@@ -67,6 +67,7 @@ extern struct settings settings;
 
 /* ---- A target --------------------------------------------------------- */
 struct core;
+struct shapes;
 
 struct target {
   const char *argument; /* as the user named it */
@@ -75,6 +76,7 @@ struct target {
   char command[64];     /* its name, printable */
   uint64_t start_time;  /* identifies the process together with its PID */
   struct stats_page page;
+  struct shapes *shapes; /* NULL if its layout is this tool's */
 };
 
 /* One part of a read. */
@@ -96,6 +98,9 @@ int target_write(const struct target *target, uintptr_t to, const void *from,
                  size_t size);
 /* Whether it is still the process that was opened. */
 bool target_is_same(const struct target *target);
+/* Whether the layout of its library is this tool's; complains if not.  @command
+ * is what needs it. */
+bool target_is_alike(const struct target *target, const char *command);
 /* Reports why reading failed with -@error. */
 enum status target_failed(const struct target *target, int error);
 /* Whether @page, read at @address, is tcm's page. */
@@ -123,6 +128,7 @@ struct thread_view {
 };
 
 struct option_view {
+  bool known; /* the target has this option */
   uint64_t value;
   unsigned source;
 };

@@ -60,6 +60,8 @@ top_profile_read(struct process *process)
   struct profile_view view;
   uint64_t mean;
 
+  if (process->target.shapes != NULL)
+    return;
   if (profile->when != 0 && seconds_now() < profile->when + PROFILE_SECONDS)
     return;
   profile->when = seconds_now();

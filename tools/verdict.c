@@ -53,11 +53,12 @@ page_bytes(const struct facts *f, enum page_kind kind)
 
 /* "blocks of 897 to 1024 bytes" */
 static const char *
-class_text(char text[64], unsigned c)
+class_text(const struct facts *f, char text[64], unsigned c)
 {
-  snprintf(text, 64, "blocks of %zu to %zu bytes",
-           (size_t)(c == 1 ? 1 : size_class_size(c - 1) + 1),
-           (size_t)size_class_size(c));
+  const struct size_class *sizes = f->look->now.raw.sizes;
+
+  snprintf(text, 64, "blocks of %u to %u bytes",
+           c == 1 ? 1 : sizes[c - 1].size + 1, sizes[c].size);
   return text;
 }
 
@@ -144,7 +145,7 @@ use_grows(const struct facts *f, struct verdict *verdict)
            "Growth: the program's own use rose by %s in %.1f s and never "
            "fell: %s of it in %s.",
            size_text(a, grown), f->look->seconds, size_text(b, part),
-           c == 0 ? "large blocks" : class_text(text, c));
+           c == 0 ? "large blocks" : class_text(f, text, c));
   snprintf(
       verdict->action, sizeof verdict->action,
       "tcm-stat profile --growth %d names the code that allocates and does "
@@ -270,7 +271,7 @@ say_fragmented(const struct facts *f, uint64_t free_bytes,
            "Fragmentation: %s is free but cannot be returned, since blocks in "
            "use lie on the same pages: %s of it beside %" PRIu64 " %s.",
            size_text(a, free_bytes), size_text(b, parts[most]), s.live,
-           class_text(text, most));
+           class_text(f, text, most));
   snprintf(verdict->action, sizeof verdict->action,
            "Free these long-lived blocks, or allocate them together: side by "
            "side they would let %s go back.",

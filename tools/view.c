@@ -3,7 +3,7 @@
  * Reads all numbers from a target, in the order that lib/observe/stats_raw.h
  * requires: the shared ones, the thread caches, and the shared ones again.
  */
-#include "tcm-stat.h"
+#include "shapes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,20 +46,26 @@ static int
 shared_read(const struct target *target, struct shared_copy *copy)
 {
   const struct stats_places *places = &target->page.places;
-  struct piece pieces[] = {
-      {target->page.self, &copy->page, sizeof copy->page},
-      {places->central_lists, copy->central, sizeof copy->central},
-      {places->transfer_caches, copy->transfer, sizeof copy->transfer},
-      {places->cache_registry, &copy->registry, sizeof copy->registry},
-      {places->page_counts, &copy->pages, sizeof copy->pages},
-      {places->page_heap_view, &copy->heap, sizeof copy->heap},
-      {places->arena_counts, &copy->arenas, sizeof copy->arenas},
-      {places->large_stats, &copy->large, sizeof copy->large},
-      {places->metadata_counts, &copy->metadata, sizeof copy->metadata},
-  };
-  int error =
-      target_read_pieces(target, pieces, sizeof pieces / sizeof *pieces);
+  unsigned n = 0;
+  int error;
 
+  (void)shape_classes(target, &n);
+  error = shape_read_parts(
+      target,
+      (const struct shape_part[]){
+          {STRUCT_central_list, places->central_lists, copy->central, n},
+          {STRUCT_transfer_cache, places->transfer_caches, copy->transfer, n},
+          {STRUCT_cache_registry, places->cache_registry, &copy->registry, 1},
+          {STRUCT_page_counts, places->page_counts, &copy->pages, 1},
+          {STRUCT_page_heap_view, places->page_heap_view, &copy->heap, 1},
+          {STRUCT_arena_counts, places->arena_counts, &copy->arenas, 1},
+          {STRUCT_large_stats, places->large_stats, &copy->large, 1},
+          {STRUCT_metadata_counts, places->metadata_counts, &copy->metadata, 1},
+      },
+      8);
+  if (error == 0)
+    error = target_read(target, target->page.self, &copy->page,
+                        offsetof(struct stats_page, places));
   if (error != 0)
     return error;
   if (!page_is_sound(&copy->page, target->page.self) ||
@@ -98,11 +104,39 @@ shared_count(const struct shared_copy *copy, struct raw_shared *raw)
 
 /* ---- Thread caches --------------------------------------------------------- */
 
+/* Reads the bins of a cache with another layout. */
+static int
+bins_read(const struct target *target, uintptr_t at, struct cache_owner *owner)
+{
+  uintptr_t bins = at + shape_offset(target, FIELD_cache_owner_bins);
+  uintptr_t states = at + shape_offset(target, FIELD_cache_owner_states);
+  unsigned n;
+
+  if (target->shapes == NULL)
+    return 0;
+  (void)shape_classes(target, &n);
+  return shape_read_parts(
+      target,
+      (const struct shape_part[]){{STRUCT_bin, bins, owner->hot.bins, n},
+                                  {STRUCT_bin_state, states, owner->states, n}},
+      2);
+}
+
+static int
+owner_read(const struct target *target, uintptr_t at, struct cache_owner *owner)
+{
+  int error = shape_read(target, STRUCT_cache_owner, at, owner);
+
+  return error == 0 ? bins_read(target, at, owner) : error;
+}
+
 /* Adds the contents of one cache; false if it was changed while it was read. */
 static bool
-cache_count(const struct cache_owner *owner, struct raw_threads *raw,
+cache_count(const struct cache_owner *owner, struct stats_raw *whole,
             struct thread_view *thread)
 {
+  struct raw_threads *raw = &whole->threads;
+
   *thread = (struct thread_view){.thread = owner->thread,
                                  .capacity = owner->capacity_bytes,
                                  .traffic = owner->traffic};
@@ -114,7 +148,7 @@ cache_count(const struct cache_owner *owner, struct raw_threads *raw,
       return false;
     raw->objects[c] += count;
     thread->objects += count;
-    thread->bytes += count * size_class_size(c);
+    thread->bytes += count * whole->sizes[c].size;
   }
   if (owner->hot.large != NULL)
     thread->held = owner->hot.large_charge;
@@ -147,7 +181,7 @@ threads_read(const struct target *target, struct view *view,
 {
   struct raw_threads *raw = &view->raw.threads;
   uintptr_t head = target->page.places.cache_registry +
-                   offsetof(struct cache_registry, caches);
+                   shape_offset(target, FIELD_cache_registry_caches);
   uintptr_t node = (uintptr_t)registry->caches.next;
   struct cache_owner owner;
 
@@ -155,11 +189,10 @@ threads_read(const struct target *target, struct view *view,
                               .traffic = registry->ended};
   view->nthreads = 0;
   while (node != head && node != 0) {
-    uintptr_t at = node - offsetof(struct cache_owner, link);
+    uintptr_t at = node - shape_offset(target, FIELD_cache_owner_link);
     if (view->nthreads >= registry->ncaches || view->nthreads > CACHES_MAX ||
-        target_read(target, at, &owner, sizeof owner) != 0 ||
-        !threads_grow(view) ||
-        !cache_count(&owner, raw, &view->threads[view->nthreads]))
+        owner_read(target, at, &owner) != 0 || !threads_grow(view) ||
+        !cache_count(&owner, &view->raw, &view->threads[view->nthreads]))
       return false;
     view->nthreads++;
     node = (uintptr_t)owner.link.next;
@@ -170,6 +203,28 @@ threads_read(const struct target *target, struct view *view,
 
 /* ---- Options ------------------------------------------------------------------ */
 
+/* Reads the value and the source of an option; @from is where the target keeps
+ * those of its kind. */
+static int
+option_read(const struct target *target, uintptr_t from, size_t number,
+            struct option_view *option)
+{
+  uint8_t source = 0;
+  int error =
+      target_read(target,
+                  from + shape_offset(target, FIELD_option_values_value) +
+                      number * sizeof option->value,
+                  &option->value, sizeof option->value);
+
+  if (error == 0)
+    error = target_read(
+        target,
+        from + shape_offset(target, FIELD_option_values_source) + number,
+        &source, sizeof source);
+  option->source = source < SOURCE_COUNT ? source : 0;
+  return error;
+}
+
 /* Before the heap is initialized, the defaults apply. */
 static int
 options_read(const struct target *target, struct view *view)
@@ -178,21 +233,18 @@ options_read(const struct target *target, struct view *view)
 #define OPTION(name, default_value, min, max, fixed, help) default_value,
 #include "base/options.def"
   };
-  struct option_values open, fixed;
-  uintptr_t place;
-  int error = target_read(target, target->page.places.fixed_values, &place,
-                          sizeof place);
+  uintptr_t open = target->page.places.open_values, fixed;
+  int error = target_read(target, target->page.places.fixed_values, &fixed,
+                          sizeof fixed);
 
-  if (error == 0 && place != 0)
-    error = target_read(target, place, &fixed, sizeof fixed);
-  if (error == 0)
-    error = target_read(target, target->page.places.open_values, &open,
-                        sizeof open);
   for (int id = 0; id < OPTION_COUNT && error == 0; id++) {
-    const struct option_values *from = option_is_fixed[id] ? &fixed : &open;
-    view->options[id].value = place == 0 ? defaults[id] : from->value[id];
-    view->options[id].source =
-        place == 0 || from->source[id] >= SOURCE_COUNT ? 0 : from->source[id];
+    int number = shape_size(target, STRUCT_option_values) == 0
+                     ? -1
+                     : shape_option(target, (enum option_id)id);
+    view->options[id] = (struct option_view){number >= 0, defaults[id], 0};
+    if (number >= 0 && fixed != 0)
+      error = option_read(target, option_is_fixed[id] ? fixed : open,
+                          (size_t)number, &view->options[id]);
   }
   return error;
 }
@@ -223,14 +275,16 @@ static int
 look_once(const struct target *target, struct view *view, bool *sound,
           bool *exact)
 {
-  struct shared_copy before, after;
-  struct raw_shared first;
+  struct shared_copy before = {0}, after = {0};
+  struct stats_raw first;
   bool complete;
+  unsigned n;
   int error = shared_read(target, &before);
 
   if (error != 0)
     return error;
-  shared_count(&before, &first);
+  first.sizes = view->raw.sizes = shape_classes(target, &n);
+  shared_count(&before, &first.shared);
   complete = threads_read(target, view, &before.registry);
   error = shared_read(target, &after);
   if (error != 0)
@@ -240,7 +294,7 @@ look_once(const struct target *target, struct view *view, bool *sound,
   page_add_traffic(&view->page, &view->raw.threads.traffic);
   *sound = tcmi_stats_sum(&view->raw, &view->stats) && complete;
   *exact = *sound && tcmi_stats_is_consistent(&first) &&
-           memcmp(&first, &view->raw.shared, sizeof first) == 0 &&
+           memcmp(&first.shared, &view->raw.shared, sizeof first.shared) == 0 &&
            before.registry.ncaches == after.registry.ncaches;
   return 0;
 }

@@ -18,6 +18,7 @@
 #include "heap/page_heap.h"
 #include "heap/page_range.h"
 #include "observe/layout.h"
+#include "observe/shapes.h"
 #include "observe/stats_room.h"
 #include "profile/guarded.h"
 #include "profile/profile.h"
@@ -35,6 +36,7 @@ struct stats_page tcmi_stats_page __attribute__((aligned(4096))) = {
     .layout = STATS_LAYOUT,
     .self = PLACE(tcmi_stats_page),
     .library = PACKAGE_VERSION,
+    .shapes = PLACE(tcmi_stats_shapes),
     .places =
         {
             .central_lists = PLACE(tcmi_central_lists),
@@ -134,10 +136,11 @@ tcmi_stats_look(struct stats_raw *raw)
   bool complete, consistent;
   uint64_t before;
 
+  raw->sizes = tcmi_size_classes;
   look_at_shared(&raw->shared);
   for (unsigned looks = 0; looks < LOOKS; looks++) {
     before = digest(&raw->shared);
-    consistent = tcmi_stats_is_consistent(&raw->shared);
+    consistent = tcmi_stats_is_consistent(raw);
     complete = look_at_threads(&raw->threads);
     look_at_shared(&raw->shared);
     raw->exact = complete && consistent && digest(&raw->shared) == before;

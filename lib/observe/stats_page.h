@@ -5,17 +5,17 @@
  *
  * One page-aligned object in the library's writable data:
  *
- *     magic | version | size | counters | layout, places | request
+ *     magic | version | size | counters | layout, shapes, places | request
  *
  * A reader finds it by its magic at a page boundary of a writable mapping of
  * the library (or of a static program), with process_vm_readv(2) or in a core
  * file.  From there, places has the addresses of tcm's own structures.  The
- * reader can interpret them if layout is the number that it was built with, see
- * layout.h.
+ * reader can interpret all of them if layout is the number that it was built
+ * with, see layout.h, and otherwise those that shapes describes, see shapes.h.
  *
  * Invariants
- *   I1  magic, version, size, layout and places never change after load, and
- *       self is the address of the page.
+ *   I1  magic, version, size, layout, shapes and places never change after
+ *       load, and self is the address of the page.
  *   I2  counters only grow; each is written by relaxed atomic addition, on slow
  *       paths only.  The first three are for threads without a cache: a cache
  *       counts its own, see struct cache_traffic.  But slow_mallocs also has
@@ -26,6 +26,8 @@
  *   I4  while request.id is 0, the rest of the request belongs to the writer.
  *       The process takes a request by exchanging id for 0, and answers by
  *       storing first result, then done.
+ *   I5  while version stays, a later library only appends to struct
+ *       stats_places, and no other struct of this file changes.
  *
  * A plain struct of fixed-width fields, so that tools may include it.
  */
@@ -35,7 +37,7 @@
 #include <stdint.h>
 
 #define TCM_STATS_PAGE_MAGIC "tcm-stats-page\n" /* 15 characters and a NUL */
-#define TCM_STATS_PAGE_VERSION 3
+#define TCM_STATS_PAGE_VERSION 4
 
 enum stats_request_kind {
   REQUEST_RELEASE = 1, /* as tcm_release_free_memory(); result: bytes */
@@ -83,9 +85,10 @@ struct stats_page {
   uint64_t layout;        /* [const] STATS_LAYOUT of layout.h */
   uintptr_t self;         /* [const] the address of this page */
   char library[16];       /* [const] version of the library, for people */
-  struct stats_places places; /* [const] */
-  uint32_t started;           /* [atomic: relaxed] the heap is up */
+  uintptr_t shapes;       /* [const] tcmi_stats_shapes */
+  uint32_t started;       /* [atomic: relaxed] the heap is up */
   uint32_t takes_requests;    /* [atomic: relaxed] 0 in a privileged program */
+  struct stats_places places; /* [const] later versions append to it */
   /* On a separate cache line, which slow paths can share while nobody writes to
    * it. [atomic: see struct stats_request] */
   struct stats_request request __attribute__((aligned(64)));

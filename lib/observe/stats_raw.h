@@ -63,6 +63,7 @@ struct raw_threads {
 
 /* All fields: [const] */
 struct stats_raw {
+  const struct size_class *sizes; /* of the library that was read, by class */
   struct raw_shared shared;
   struct raw_threads threads;
   bool exact; /* nothing moved while it was read */
@@ -86,7 +87,7 @@ bool tcmi_stats_sum(const struct stats_raw *raw, struct tcm_stats *stats);
 /* Whether each page that was handed out is in a span or a large block.  False
  * while a thread has pages but has not recorded their use: it may have been
  * interrupted or stopped in between. */
-bool tcmi_stats_is_consistent(const struct raw_shared *shared);
+bool tcmi_stats_is_consistent(const struct stats_raw *raw);
 /* The numbers of one class. */
 void tcmi_stats_sum_class(const struct stats_raw *raw, unsigned class_id,
                           struct class_stats *stats);

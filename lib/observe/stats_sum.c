@@ -16,7 +16,7 @@ tcmi_stats_sum_class(const struct stats_raw *raw, unsigned c,
                      struct class_stats *stats)
 {
   const struct raw_class *class = &raw->shared.classes[c];
-  const struct size_class *shape = &tcmi_size_classes[c];
+  const struct size_class *shape = &raw->sizes[c];
 
   stats->size = shape->size;
   stats->spans = class->spans;
@@ -31,13 +31,13 @@ tcmi_stats_sum_class(const struct stats_raw *raw, unsigned c,
 }
 
 bool
-tcmi_stats_is_consistent(const struct raw_shared *shared)
+tcmi_stats_is_consistent(const struct stats_raw *raw)
 {
-  uint64_t pages = shared->large_bytes >> PAGE_SHIFT;
+  uint64_t pages = raw->shared.large_bytes >> PAGE_SHIFT;
 
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    pages += shared->classes[c].spans * tcmi_size_classes[c].pages;
-  return pages == shared->used_pages;
+    pages += raw->shared.classes[c].spans * raw->sizes[c].pages;
+  return pages == raw->shared.used_pages;
 }
 
 static bool
@@ -47,7 +47,7 @@ sum_classes(const struct stats_raw *raw, struct tcm_stats *stats)
 
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
     const struct raw_class *class = &raw->shared.classes[c];
-    const struct size_class *shape = &tcmi_size_classes[c];
+    const struct size_class *shape = &raw->sizes[c];
     uint64_t bytes = class->spans * shape->pages << PAGE_SHIFT;
     uint64_t objects = class->spans * shape->nobjs;
     uint64_t out = minus(objects, class->free_objects);

@@ -19,7 +19,7 @@ DASHBOARD = os.path.join(os.environ["TEST_SRCDIR"], "doc/grafana.json")
 
 
 def families_of(text):
-    """The type of each family; every sample belongs to the one before it."""
+    """The type of each family; every sample must follow its family's lines."""
     types, helps, name = {}, set(), None
     for line in text.splitlines():
         if line.startswith("# TYPE "):
@@ -75,7 +75,7 @@ def the_file_stays_if_it_cannot_be_written():
 
 
 def the_collector_takes_it():
-    """A real node exporter, where there is one."""
+    """A real node exporter, if one is installed, reads the file."""
     program = shutil.which("prometheus-node-exporter") or \
         shutil.which("node_exporter")
     if program is None:
@@ -142,7 +142,7 @@ def the_dashboard_asks_for_what_there_is():
 
 def check_query(text, types, names):
     metrics = set(re.findall(r"\btcm_\w+", text))
-    # Without resident bytes the kernel did not tell.
+    # The exporter omits resident bytes that the kernel does not report.
     missing = metrics - set(types)
     assert metrics and not missing, (text, missing)
     for metric in metrics:

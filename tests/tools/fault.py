@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tcm-stat fault: which guarded block a process died of, from its core file."""
+"""tcm-stat fault: which guarded block a process misused when it died, from its
+core file."""
 import json
 import os
 import resource
@@ -19,7 +20,7 @@ def allow_core():
 
 
 def die(folder, line, env):
-    """The path of the core file of a target that one line ends."""
+    """The core file of a target that one line ends, and what it wrote."""
     try:
         target = Target(cwd=folder, preexec_fn=allow_core, env=env,
                         stderr=subprocess.PIPE)
@@ -74,7 +75,7 @@ def after_free():
 
 
 def the_handler_knows_more():
-    """It writes the same, and what kind of access it was."""
+    """The handler writes the same and the kind of access."""
     kind = "read" if os.uname().machine == "x86_64" else "access"
     written = check_core(
         "after 64", dict(GUARDS, TCM_GUARD_REPORT="1"), kind + " after free",
@@ -125,7 +126,7 @@ def another_end():
 
 
 def a_damaged_core():
-    """No read leaves the file."""
+    """tcm-stat reads nothing outside of the file."""
     with tempfile.TemporaryDirectory() as folder:
         path, _ = die(folder, "after 64", GUARDS)
         with open(path, "rb") as whole:
@@ -141,7 +142,7 @@ def a_damaged_core():
 
 
 def an_address():
-    """A debugger shows it; the process may be stopped."""
+    """An address from a debugger, for example; the process may be stopped."""
     with Target(env=GUARDS) as target:
         target.child.stdin.write("freed 1000\n")
         target.child.stdin.flush()
@@ -163,7 +164,7 @@ def an_address():
 
 
 def a_process_that_waits_in_its_handler():
-    """The handler that was there comes after tcm's, which keeps the fault."""
+    """tcm's handler keeps the fault, then calls the program's handler."""
     with Target([toolbox.PROGRAM, "handle"], stderr=subprocess.PIPE,
                 env=dict(GUARDS, TCM_GUARD_REPORT="1")) as target:
         target.child.stdin.write("over 64\n")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The flame graph of tcm-stat profile --html and of tcm-stat report: its data
-are those of the document, and a browser draws it, zooms and searches."""
+agree with the document, and a browser draws it, zooms and searches."""
 import json
 import os
 import re
@@ -57,7 +57,7 @@ int main(int argc, char **argv)
   pause();
 }
 """
-# Even the least block of the program is missed once in 10^7 runs.
+# Sampling misses even the smallest block of the program only once in 10^7 runs.
 MEAN = {"TCM_PROFILE_BYTES": "512"}
 NUMBERS = ["live_bytes", "live_blocks", "allocated_bytes", "allocated_blocks"]
 REST = "[other]"
@@ -105,7 +105,7 @@ def profile_of(page):
 
 
 class Frame:
-    """A function of the tree; its numbers hold those of what it called."""
+    """A function of the tree; its numbers include those of its callees."""
 
     def __init__(self, numbers):
         self.numbers = list(numbers)
@@ -146,7 +146,7 @@ def is_narrow(numbers, whole):
 
 
 def compare(shown, truth, whole, joined):
-    """All frames of the tree are shown, but those that are narrow and joined."""
+    """All frames of the tree are shown, except narrow ones: they are joined."""
     assert shown.numbers == truth.numbers, (shown.numbers, truth.numbers)
     rest = Frame([0] * 5)
     for name, frame in truth.below.items():
@@ -177,7 +177,7 @@ def the_page_is_the_document():
     assert abs(truth.numbers[0] - 64 * MIB) < MIB / 2, truth.numbers
     assert abs(truth.numbers[2] - 112 * MIB) < MIB / 2, truth.numbers
     if has("HAVE_LIBDW"):
-        # Of 64 MiB the one is 0.15 percent, the others are 0.01 each.
+        # Of 64 MiB, narrow() holds 0.15 percent, the others 0.01 each.
         assert find(tree_of_page(page), "narrow()") is not None
         assert {"tiny_one()", "tiny_two()"} <= set(joined), joined
 
@@ -243,7 +243,7 @@ def it_needs_nothing_else():
 
 
 def growth_is_shown():
-    """What came between two readings, where samples were off, too."""
+    """Growth between two readings, even if samples were off."""
     need_names()
     for env in (MEAN, {}):
         with Target([Shop.path(), "leak"], env=env) as target:
@@ -274,13 +274,13 @@ def report_of(target, folder):
 
 
 def the_report_has_it():
-    """When samples are taken; otherwise what to do for it, which works."""
+    """If samples are taken; otherwise it says how to take them, which works."""
     with Target() as target, tempfile.TemporaryDirectory() as folder:
         target.do("fill 100 1000")
         off = profile_of(report_of(target, folder))
         assert set(off) == {"off"}, off
         words = re.search(r"tcm-stat (set .*)", off["off"]).group(1).split()
-        # An idle process takes it with one of its next allocations.
+        # An idle process handles the request in one of its next allocations.
         done = stat("--timeout=0.1", *words)
         assert done.returncode in (toolbox.OK, toolbox.WAITS), done
         for _ in range(2):
@@ -303,7 +303,7 @@ def ways_to_fail():
         assert done.returncode == toolbox.FAILED, done
 
 
-# What a user does.  Whatever fails is an error of the page.
+# The actions of a user.  A failed check becomes an error of the page.
 USER = r"""<script>
 const check = (ok, what) => { if (!ok) throw new Error(what); };
 const rectangles = () => [...document.querySelectorAll(".flame button")];

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Other profilers over tcm, as tcm(7) tells: heaptrack counts each call, and
+"""Other profilers on top of tcm, as in tcm(7): heaptrack counts each call, and
 tcm serves it."""
 import os
 import re

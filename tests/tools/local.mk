@@ -9,6 +9,7 @@ tools_tests = \
 	tests/tools/flame.py \
 	tests/tools/profile.py \
 	tests/tools/heaptrack.py \
+	tests/tools/other_layout.py \
 	tests/tools/probes.py \
 	tests/tools/exporter.py \
 	tests/tools/fault.py \
@@ -23,6 +24,8 @@ tools_tests = \
 TESTS += $(tools_tests)
 LONG_TESTS += tests/tools/torture_long.sh
 EXTRA_DIST += $(tools_tests) \
+	tests/tools/cores/0.1.0.core.xz \
+	tests/tools/cores/0.1.0.json \
 	tests/tools/terminal.py \
 	tests/tools/toolbox.py \
 	tests/tools/torture_long.sh

@@ -33,7 +33,7 @@ LINE = re.compile(r"(alloc|free) (\d+)(?: (\d+) (\d+))?$")
 
 
 def trace(work):
-    """The lines of the probes in a program that does the lines of @work."""
+    """The lines of the probes in a program that executes the lines of @work."""
     if not toolbox.has("HAVE_SYS_SDT_H"):
         raise Skip("built without sys/sdt.h")
     if shutil.which("gdb") is None:
@@ -54,8 +54,8 @@ def trace(work):
 
 
 def samples_and_frees_pass():
-    """Of 8 MiB in blocks of 1000 bytes, one byte in 4096 begins a sample; all
-    blocks are freed again."""
+    """The program allocates 8 MiB in blocks of 1000 bytes, of which one byte in
+    4096 begins a sample, and frees all blocks."""
     count, size = 8192, 1000
     events = trace(["fill %d %d" % (count, size), "empty"])
     live, weights = set(), 0

@@ -68,7 +68,8 @@ def document(pid, *arguments):
 
 
 def a_leak_is_named():
-    """In the first line, by what was off before and is off again."""
+    """In the first line, although samples were off before; then they are off
+    again."""
     need_names()
     with Target([Leak.path()]) as target:
         text = profile(target.pid, "--growth", "--seconds=2")
@@ -99,7 +100,7 @@ int main(void)
 
 
 def who_calls_a_wrapper_is_named():
-    """Who called the malloc of the program's own, and that."""
+    """The caller of the program's own malloc, and that malloc."""
     need_names()
     if shutil.which("cc") is None:
         raise Skip("there is no C compiler")
@@ -130,7 +131,7 @@ def lines_fit():
 
 
 def estimates_are_near():
-    """1,000 blocks of 20 KB: all stacks together within four errors."""
+    """4,000 blocks of 20 KB: all stacks together within four errors."""
     with Target(env={"TCM_PROFILE_BYTES": "65536"}) as target:
         target.do("fill 4000 20000")
         live = sum(s["live_bytes"] for s in document(target.pid)["stacks"])
@@ -140,7 +141,7 @@ def estimates_are_near():
 
 
 def the_peak():
-    """What was freed since is in it, and what came later is not."""
+    """It has blocks that were freed since, and none that came later."""
     with Target(env={"TCM_PROFILE_BYTES": "4096"}) as target:
         target.do("fill 8000 1000")
         before = document(target.pid)
@@ -191,8 +192,9 @@ def lifetimes():
         assert done.returncode != toolbox.OK and done.stdout == "", other
 
 
-# One of 64 blocks stays, on pages that were full once; the dense ones fill
-# theirs.  The names stand in the code, so that each function stays one.
+# One of 64 blocks stays, on pages that were once full; the dense blocks fill
+# their pages.  Each function uses its own name, so the compiler does not merge
+# the functions.
 PINNED = """
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,7 +222,7 @@ int main(void)
 
 
 def pinned():
-    """Who keeps pages is named, and not who has most blocks."""
+    """The function that keeps pages is named, not the one with most blocks."""
     need_names()
     with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, "pinned")
@@ -239,7 +241,7 @@ def pinned():
         return sum(s[what] for s in shown["stacks"] if name in s["frames"])
     keeper, all_of_it = of("keeper", "pinned_bytes"), shown["pinned_bytes"]
     print("pinned: %d of %d" % (keeper, all_of_it))
-    # 6,250 pages of 4 KiB; 380 samples or so, each with an error of its own.
+    # 6,250 pages of 4 KiB; some 380 samples, each with its own error.
     assert all_of_it > 20e6 and abs(keeper / all_of_it - 1) < 0.3
     assert of("passenger", "pinned_bytes") + of("dense", "pinned_bytes") < \
         0.02 * all_of_it
@@ -307,7 +309,7 @@ def fields(data):
 
 
 class Pprof:
-    """What --pprof wrote: numbers of the messages -> their fields."""
+    """The output of --pprof: numbers of the messages -> their fields."""
 
     def __init__(self, target):
         if not has("HAVE_ZLIB"):
@@ -328,7 +330,7 @@ class Pprof:
 
     @staticmethod
     def shown_by_pprof(path):
-        """By pprof itself, where it is installed; or None."""
+        """The output of pprof itself, or None if it is not installed."""
         command = ["go", "tool", "pprof"] if shutil.which("go") else ["pprof"]
         if shutil.which(command[0]) is None:
             return None
@@ -337,8 +339,8 @@ class Pprof:
                               timeout=60).stdout
 
     def check(self):
-        """Each sample names locations that there are, each of these functions,
-        and a mapping that holds its address."""
+        """Each sample names existing locations; each location names existing
+        functions and a mapping that contains its address."""
         assert self.strings[0] == b"" and b"inuse_space" in self.strings
         for sample in self.samples:
             assert sum(number == 2 for number, _ in sample) == 4
@@ -353,7 +355,7 @@ class Pprof:
             assert mapping[2] <= place[3] < mapping[3], (place, mapping)
 
     def check_build_ids(self, program):
-        """Those that readelf finds in the files."""
+        """They are those that readelf finds in the files."""
         files = {self.strings[dict(m)[5]].decode():
                  self.strings[dict(m)[6]].decode()
                  for m in self.mappings.values()}
@@ -387,8 +389,8 @@ def a_profile_for_pprof():
 
 
 def a_core_file():
-    """It has the names and mappings of the process, as long as the program is
-    there; then places in files, and one line."""
+    """It gives names and mappings as long as the program exists; after that,
+    offsets in files, and one line on standard error."""
     need_names()
     with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, "program")
@@ -441,7 +443,7 @@ def stacks_of_python_are_whole():
 
 
 def checks_leave_no_samples():
-    """One line says so, and there is no wait for samples."""
+    """One line says so, and tcm-stat does not wait for samples."""
     def started(**env):
         return subprocess.run(["ls", "/dev/null"], text=True, check=True,
                               env=toolbox.environment(**env),

@@ -9,7 +9,7 @@ import time
 import toolbox
 from toolbox import Skip, stat
 
-# Each works for a while on its own, then waits, or is ended by the test.
+# Each works by itself for a while, then waits, or the test ends it.
 PROGRAMS = {
     "python": ["python3", "-c", "import json\nwhile True: "
                "json.loads(json.dumps([list(range(99))] * 500))"],
@@ -65,7 +65,7 @@ def family(pid):
 
 
 def readings_of(name, folder):
-    """How many readings there were of the program's processes."""
+    """The number of successful readings of the program's processes."""
     command = command_of(name, folder)
     child = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE,
                              stdout=subprocess.DEVNULL,

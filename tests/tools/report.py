@@ -42,7 +42,7 @@ def figures_are_those_of_the_document():
         counts = data["map"]["counts"]
         sums = [sum(tile[1][kind] for tile in data["map"]["tiles"])
                 for kind in range(8)]
-        # Kind 0, never used, is also what tiles that are not there have.
+        # Missing tiles count as kind 0, never used.
         assert sums[1:] == counts[1:], (sums, counts)
         assert counts[7] * 4096 == document["large_bytes"], counts
         assert counts[2] * 4096 == document["page_heap_bytes"], counts

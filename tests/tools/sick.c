@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Processes with one thing the matter each, for the verdict of tcm-stat.
+ * Processes with one problem each, for the verdict of tcm-stat.
  *
  *   leak        keeps each block of 1,000 bytes, some megabytes a second
  *   large-leak  the same with blocks of 1 MiB

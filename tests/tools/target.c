@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What tcm-stat looks at in the tests: a program that does what the lines of
- * its standard input say, answering each with a line.
+ * The program that tcm-stat inspects in the tests.  It executes the lines of
+ * its standard input and answers each with a line.
  *
  *   fill COUNT SIZE   allocates blocks and touches all of them
  *   sparse            frees nine of ten, so that pages stay partly in use
@@ -11,12 +11,12 @@
  *   print             prints the statistics as JSON before it answers
  *   abort             dies
  *   over SIZE         writes behind a block that ends with a page
- *   freed SIZE        says the address of a block that it has freed
+ *   freed SIZE        prints the address of a block that it has freed
  *   after SIZE        reads such a block
  *
- * "churn" as an argument: allocates and frees without end, by itself.  "handle":
- * a handler of SIGSEGV, which is there before the first allocation, says "fault"
- * and waits.
+ * With the argument "churn" it allocates and frees without end, without input.
+ * With "handle" it installs a handler of SIGSEGV before the first allocation;
+ * the handler prints "fault" and waits.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -28,7 +28,7 @@
 
 #define MOST 1000000
 
-/* Of tcm.h, if the process runs on tcm. */
+/* From tcm.h; NULL unless the process runs on tcm. */
 extern int tcm_stats_print(int fd, int format) __attribute__((weak));
 
 static void *blocks[MOST];
@@ -127,7 +127,7 @@ freed_block(size_t size)
   return (volatile char *)address;
 }
 
-/* Whether it was a line of an access that should end the process. */
+/* Executes a line about a wrong access or a freed block; 0 if it is none. */
 static int
 do_wrong(const char *line)
 {

@@ -119,7 +119,7 @@ WORDS = ["--json", "--openmetrics", "--timeout", "classes", "release",
 
 
 def completions():
-    """Each option of --help and each command is offered."""
+    """bash offers options and commands, some of which WORDS lists."""
     if shutil.which("bash") is None:
         raise Skip("no bash")
     script = os.path.join(os.environ["TEST_SRCDIR"], "tools/tcm.bash")
@@ -158,7 +158,7 @@ def completions_of_fish():
 
 
 def completions_of_zsh():
-    """What compadd is given, since a completion needs a terminal."""
+    """The arguments of compadd, because a real completion needs a terminal."""
     if shutil.which("zsh") is None:
         raise Skip("no zsh")
     script = os.path.join(os.environ["TEST_SRCDIR"], "tools/tcm.zsh")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A terminal of the kind vt100, as far as curses uses it, around a program."""
+"""A vt100 terminal, as far as curses uses it, that runs a program."""
 import fcntl
 import os
 import pty
@@ -10,7 +10,7 @@ import struct
 import termios
 import time
 
-# Only whole ones: what is read may end in the middle of one.
+# Matches only whole sequences: a read may end in the middle of one.
 SEQUENCE = re.compile(rb"\x1b(?:\[([?>=!0-9;]*)([A-Za-z@])|[()#].|[^\[()#])",
                       re.S)
 
@@ -27,7 +27,7 @@ class Terminal:
         self.before = termios.tcgetattr(self.slave)
         self.pid = os.fork()
         if self.pid == 0:
-            # A script's background job ignores it, and so do its children.
+            # A script's background job and its children ignore SIGINT.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.setsid()
             fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
@@ -47,8 +47,8 @@ class Terminal:
     def clear(self):
         self.cells = [[" "] * self.columns for _ in range(self.rows)]
         self.y = self.x = 0
-        # As a vt100, the cursor stays in the last column when that is written,
-        # and only the next letter would go on in the next row.
+        # As on a vt100, the cursor stays in the last column after a letter
+        # there; only the next letter would continue in the next row.
         self.full = False
         self.rest = b""
 
@@ -78,7 +78,7 @@ class Terminal:
         return self.text()
 
     def end(self):
-        """Waits for the program; its exit status."""
+        """Waits for the program and returns its exit status."""
         end = time.monotonic() + 15
         while self.status is None:
             if time.monotonic() > end:

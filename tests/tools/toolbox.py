@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the tests of the tools share: targets, tcm-stat, and how a test ends."""
+"""Shared by the tests of the tools: targets, tcm-stat, and how a test ends."""
 import json
 import os
 import re
@@ -28,7 +28,7 @@ MIB = 1 << 20
 
 
 class Skip(Exception):
-    """This cannot be tried here."""
+    """The test cannot run here."""
 
 
 def environment(preload=True, **more):
@@ -74,7 +74,7 @@ class Target:
 
 
 def stat(*arguments, env=None, **keywords):
-    """tcm-stat, as a finished process.  An overview is not waited for."""
+    """tcm-stat, as a finished process.  An overview takes one reading only."""
     if len(arguments) == 1 and re.match(r"\d+$|/", str(arguments[0])):
         arguments = ("--seconds=0",) + arguments
     return subprocess.run([STAT] + [str(a) for a in arguments],
@@ -99,7 +99,7 @@ def need_names():
 
 
 def read(target, **keywords):
-    """The document of a target that is there, checked."""
+    """The document of a process or core file, checked."""
     done = stat("--json", target, **keywords)
     assert done.returncode == OK, (done.returncode, done.stderr)
     document = json.loads(done.stdout)
@@ -119,7 +119,8 @@ def target_for_core(folder, **keywords):
 
 
 def core_of(target, folder):
-    """Its path: written by gcore or by the kernel, whichever works here."""
+    """The path of its core file, by gcore if that is installed, else by the
+    kernel."""
     path = os.path.join(folder, "core")
     if shutil.which("gcore"):
         subprocess.run(["gcore", "-o", path, str(target.pid)],
@@ -134,7 +135,7 @@ def core_of(target, folder):
 
 
 def check_sums(document):
-    """What must hold of every reading, exact or not."""
+    """What must hold for every reading, exact or not."""
     total = sum(document[part] for part in PARTS)
     assert total == document["mapped_bytes"], document
     for name in PARTS + ["mapped_bytes", "large_bytes", "span_count"]:
@@ -152,7 +153,7 @@ def check_sums(document):
 
 
 def main(tests):
-    """Runs the tests, prints what failed; the exit status of a test."""
+    """Runs the tests, prints the failures, exits with the status of a test."""
     failed = skipped = 0
     if not os.path.exists(STAT):
         print("skip: there is no tcm-stat in this build")

@@ -69,7 +69,7 @@ def what_holds_most():
 
 
 def all_sizes():
-    """From the usual one to one of three lines, and after a change."""
+    """From the usual one down to three lines, and after a change of size."""
     with Target() as target:
         target.do("malloc")
         for rows, columns in [(24, 80), (50, 200), (24, 40), (10, 20), (5, 12),
@@ -88,7 +88,7 @@ def all_sizes():
             screen.resize(rows, columns)
             screen.wait_for("faults/s")
             screen.read(0.3)
-            # What was on its way for the former size is no fault.
+            # Output for the former size that was on its way is no fault.
             screen.errors.clear()
             screen.read(0.5)
             assert not screen.errors, screen.errors

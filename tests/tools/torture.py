@@ -14,14 +14,14 @@ from toolbox import PROGRAM, Target, stat
 
 READS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 SEED = 20251
-# A reading takes some milliseconds; this is a hang.
+# A reading takes some milliseconds; longer than this is a hang.
 SECONDS = 20
 
 LAWFUL = {toolbox.OK, toolbox.NO_PROCESS, toolbox.NOT_TCM}
 
 
 def start(chance):
-    """A target, sometimes one that has not even been loaded yet."""
+    """A target, sometimes one that is not even loaded yet."""
     if chance.random() < 0.5:
         return Target([PROGRAM, "churn"], ready=chance.random() < 0.7)
     target = Target()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The first two sentences of tcm-stat name what is the matter with a process."""
+"""The first two sentences of tcm-stat name the problem of a process."""
 import os
 import re
 
@@ -9,8 +9,8 @@ from toolbox import BUILD, Target, stat
 SICK = os.path.join(BUILD, "tests/tools/sick")
 LIMIT = {"TCM_HARD_LIMIT_BYTES": "32M"}
 
-# What each process has: how the diagnosis begins and what it names, and what
-# the action does.
+# For each process: its environment, how the diagnosis begins and what it names,
+# and what the action does.
 CASES = [
     ("leak", None, r"^Growth: the program's own use rose by [\d.]+ \w+ in .* "
      r"of it in blocks of \d+ to 1024 bytes\.", "^Do: tcm-stat profile --growth"),
@@ -52,8 +52,8 @@ def is_named(target, what, seconds, diagnosis, action):
 
 
 def the_matter_is_named():
-    """On a busy machine a short look may see a process that churns only while
-    it allocates."""
+    """On a busy machine, a short look may catch a process that churns only
+    while it allocates; a longer look then decides."""
     wrong = []
     for what, env, diagnosis, action in CASES:
         with Target([SICK, what], env=env) as target:
