@@ -26,7 +26,9 @@ struct lock tcmi_metadata_lock = LOCK_INITIALIZER(LOCK_METADATA);
 
 /* All fields: [lock: metadata] */
 static struct {
-  char *bump, *end;                /* the unused part of the last region */
+  char *bump, *end; /* the unused part of the last region */
+  size_t nfree;     /* blocks on the free lists: while there are none, no page
+                       of the heads is read */
   struct free_block *free[NLISTS]; /* by granules */
   struct free_block *runs[64];     /* by log2 of their length, while sorting */
 } metadata;
@@ -47,6 +49,7 @@ block_put_locked(void *start, size_t n)
   block->granules = n;
   block->next = metadata.free[n];
   metadata.free[n] = block;
+  metadata.nfree++;
 }
 
 /* Puts the unused rest of the last region on the free lists; a new region
@@ -100,11 +103,12 @@ region_grow_locked(size_t bytes)
 static void *
 block_get_locked(size_t n)
 {
-  for (size_t m = n; m < NLISTS; m++) {
+  for (size_t m = n; m < NLISTS && metadata.nfree > 0; m++) {
     struct free_block *block = metadata.free[m];
     if (block == NULL)
       continue;
     metadata.free[m] = block->next;
+    metadata.nfree--;
     if (m > n)
       block_put_locked((char *)block + n * GRANULE, m - n);
     return block;
@@ -146,6 +150,7 @@ sorted_blocks_locked(void)
 {
   struct free_block **runs = metadata.runs, *all = NULL;
 
+  metadata.nfree = 0;
   for (size_t n = 1; n < NLISTS; n++) {
     while (metadata.free[n] != NULL) {
       struct free_block *block = metadata.free[n];
@@ -186,49 +191,62 @@ coalesce_locked(void)
   }
 }
 
+/* Sets *@is_zero if the block was never used, see M3. */
 static void *
-small_alloc_locked(size_t n)
+small_alloc_locked(size_t n, bool *is_zero)
 {
   void *block = NULL;
 
-  if (metadata.free[n] == NULL)
+  if (metadata.nfree == 0 || metadata.free[n] == NULL)
     block = bump_get_locked(n);
+  *is_zero = block != NULL;
   if (block == NULL)
     block = block_get_locked(n);
   if (block != NULL)
     return block;
-  if (region_grow_locked(n * GRANULE))
+  *is_zero = region_grow_locked(n * GRANULE);
+  if (*is_zero)
     return bump_get_locked(n);
   coalesce_locked();
   return block_get_locked(n);
 }
 
-void *
-tcmi_metadata_alloc(size_t bytes)
+static void *
+alloc(size_t bytes, bool *is_zero)
 {
   void *block = NULL;
 
   if (bytes >= METADATA_OWN_MAPPING) {
     size_t size = round_up(bytes, tcmi_system_page_size());
+    *is_zero = true;
     if (tcmi_system_map_guarded(size, &block) != 0)
       return NULL;
     tcmi_metadata_count(size);
     return block;
   }
   lock_acquire(&tcmi_metadata_lock);
-  block = small_alloc_locked(granules_of(bytes));
+  block = small_alloc_locked(granules_of(bytes), is_zero);
   lock_release(&tcmi_metadata_lock);
   return block;
 }
 
 void *
+tcmi_metadata_alloc(size_t bytes)
+{
+  bool is_zero;
+
+  return alloc(bytes, &is_zero);
+}
+
+/* Writes to no page of a block that is zero: its owner may never use all of
+ * them. */
+void *
 tcmi_metadata_alloc_zeroed(size_t bytes)
 {
-  void *block = tcmi_metadata_alloc(bytes);
+  bool is_zero;
+  void *block = alloc(bytes, &is_zero);
 
-  if (block != NULL && bytes < METADATA_OWN_MAPPING)
-    memset(block, 0, bytes);
-  return block;
+  return block == NULL || is_zero ? block : memset(block, 0, bytes);
 }
 
 void
