@@ -42,8 +42,12 @@ def tool(variable, default):
     return (os.environ.get(variable) or default).split()
 
 
+# Core files and pictures.
+_BINARY = (".core.xz", ".png")
+
+
 def files(*tops, suffixes=None):
-    """Paths of the tree's own files below the folders, relative, sorted."""
+    """Relative paths of the tree's own text files below the folders."""
     found = []
     root = srcdir()
     for top in tops or (".",):
@@ -54,7 +58,7 @@ def files(*tops, suffixes=None):
                         and not n.startswith("tcm-")]
             for member in members:
                 path = os.path.relpath(os.path.join(folder, member), root)
-                if _GENERATED.search(path):
+                if _GENERATED.search(path) or path.endswith(_BINARY):
                     continue
                 if suffixes is None or path.endswith(suffixes):
                     found.append(path)
