@@ -4,7 +4,9 @@
  * its surroundings.
  */
 #include "look.h"
+#include "profile.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -57,12 +59,79 @@ read_again(struct target *target, double seconds, struct look *look,
   return status;
 }
 
+/* The profile, or NULL if no samples are taken. */
+static struct profile_view *
+samples_read(struct target *target)
+{
+  struct profile_view *profile;
+  uint64_t mean;
+
+  if (target->shapes != NULL || profile_mean(target, &mean) != 0 || mean == 0)
+    return NULL;
+  profile = calloc(1, sizeof *profile);
+  if (profile == NULL || profile_read(target, profile) == STATUS_OK)
+    return profile;
+  free(profile);
+  return NULL;
+}
+
+static void
+samples_free(struct profile_view *profile)
+{
+  if (profile != NULL)
+    profile_free(profile);
+  free(profile);
+}
+
+/* The readings before and during the wait. */
+static enum status
+watch(struct target *target, double seconds, struct look *look,
+      reading_sink *add, void *to, struct profile_view **before)
+{
+  enum status status = heap_read(target, &look->heap);
+
+  if (status != STATUS_OK)
+    return status;
+  outside_read(target, &look->heap, &look->outside_before);
+  heap_free(&look->heap);
+  *before = samples_read(target);
+  return read_again(target, seconds, look, add, to);
+}
+
+/* What is read once, at the end. */
+static enum status
+read_rest(struct target *target, struct look *look,
+          const struct profile_view *before)
+{
+  enum status status = heap_read(target, &look->heap);
+  int error = 0;
+
+  if (status != STATUS_OK)
+    return status;
+  if (target->shapes == NULL)
+    error = pages_read(target, &look->heap, &look->pages, NULL, NULL);
+  else
+    look->pages.count[PAGE_IDLE] =
+        look->now.stats.page_heap_bytes >> PAGE_SHIFT;
+  if (error != 0)
+    return target_failed(target, error);
+  if (target->core == NULL)
+    outside_read(target, &look->heap, &look->outside);
+  limits_read(target, &look->now, look->limits);
+  look->profile = samples_read(target);
+  if (look->profile != NULL && before != NULL) {
+    profile_subtract(look->profile, before);
+    look->profile->seconds = look->seconds;
+  }
+  return STATUS_OK;
+}
+
 enum status
 look_watch(struct target *target, double seconds, struct look *look,
            reading_sink *add, void *to)
 {
+  struct profile_view *before = NULL;
   enum status status;
-  int error;
 
   memset(look, 0, sizeof *look);
   if (target->core != NULL)
@@ -70,31 +139,13 @@ look_watch(struct target *target, double seconds, struct look *look,
   status = view_read(target, &look->before);
   if (add != NULL && status == STATUS_OK)
     add(to, 0, &look->before);
-  if (status == STATUS_OK && seconds > 0) {
-    status = heap_read(target, &look->heap);
-    if (status == STATUS_OK)
-      outside_read(target, &look->heap, &look->outside_before);
-    heap_free(&look->heap);
-    if (status == STATUS_OK)
-      status = read_again(target, seconds, look, add, to);
-  } else if (status == STATUS_OK) {
-    status = view_read(target, &look->now);
-  }
   if (status == STATUS_OK)
-    status = heap_read(target, &look->heap);
-  if (status == STATUS_OK && target->shapes == NULL) {
-    error = pages_read(target, &look->heap, &look->pages, NULL, NULL);
-    if (error != 0)
-      status = target_failed(target, error);
-  } else if (status == STATUS_OK) {
-    look->pages.count[PAGE_IDLE] =
-        look->now.stats.page_heap_bytes >> PAGE_SHIFT;
-  }
-  if (status == STATUS_OK && target->core == NULL)
-    outside_read(target, &look->heap, &look->outside);
+    status = seconds > 0 ? watch(target, seconds, look, add, to, &before)
+                         : view_read(target, &look->now);
   if (status == STATUS_OK)
-    limits_read(target, &look->now, look->limits);
-  else
+    status = read_rest(target, look, before);
+  samples_free(before);
+  if (status != STATUS_OK)
     look_free(look);
   return status;
 }
@@ -111,4 +162,5 @@ look_free(struct look *look)
   view_free(&look->before);
   view_free(&look->now);
   heap_free(&look->heap);
+  samples_free(look->profile);
 }

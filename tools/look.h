@@ -5,6 +5,7 @@
  *
  *     pages.c     each page of the heap: what keeps it
  *     outside.c   memory and limits outside of tcm
+ *     profile.h   if samples are taken, which code holds the memory
  *     look.c      reads all of it twice, some seconds apart
  *     verdict.c   one sentence of diagnosis, one of action
  *
@@ -115,6 +116,8 @@ void outside_read(const struct target *target, const struct heap_view *heap,
 void limits_read(const struct target *target, const struct view *view,
                  struct limit_view limits[LIMITS]);
 
+struct profile_view;
+
 /* ---- A look -------------------------------------------------------------- */
 /* All fields: [const] */
 struct look {
@@ -125,6 +128,8 @@ struct look {
   struct page_view pages; /* of another layout: only PAGE_IDLE is known */
   struct outside_view outside_before, outside;
   struct limit_view limits[LIMITS];
+  struct profile_view *profile; /* NULL if no samples are taken; its growth is
+                                   that between the readings */
 };
 
 /* Reads a target, and again after @seconds if that is not 0. */
@@ -146,6 +151,7 @@ enum cause {
   CAUSE_GOES_BACK,
   CAUSE_FRAGMENTED,
   CAUSE_CACHES,
+  CAUSE_HUGE_PAGES,
   CAUSE_HUGE_BLOCK,
   CAUSE_NONE,
   CAUSES

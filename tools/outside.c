@@ -70,13 +70,13 @@ stacks_read(const struct target *target, uintptr_t *stacks)
 }
 
 /* ---- Mappings ---------------------------------------------------------------- */
-struct mapping {
+struct smaps_entry {
   unsigned long start, end, inode;
   char name[128];
 };
 
 static bool
-parse_mapping(const char *line, struct mapping *mapping)
+parse_mapping(const char *line, struct smaps_entry *mapping)
 {
   mapping->name[0] = '\0';
   if (sscanf(line, "%lx-%lx %*s %*x %*x:%*x %lu %127[^\n]", &mapping->start,
@@ -89,7 +89,7 @@ parse_mapping(const char *line, struct mapping *mapping)
 }
 
 static enum outside_kind
-kind_of(const struct mapping *mapping, const uintptr_t *stacks, size_t n)
+kind_of(const struct smaps_entry *mapping, const uintptr_t *stacks, size_t n)
 {
   if (strncmp(mapping->name, "[stack", 6) == 0)
     return OUTSIDE_STACKS;
@@ -107,7 +107,7 @@ kind_of(const struct mapping *mapping, const uintptr_t *stacks, size_t n)
 }
 
 static bool
-is_heap(const struct heap_view *heap, const struct mapping *mapping)
+is_heap(const struct heap_view *heap, const struct smaps_entry *mapping)
 {
   for (size_t i = 0; i < heap->narenas; i++)
     if (mapping->start < arena_end(&heap->arenas[i].arena) &&
@@ -122,7 +122,7 @@ is_heap(const struct heap_view *heap, const struct mapping *mapping)
 
 static void
 count_mapping(struct outside_view *outside, const struct heap_view *heap,
-              const struct mapping *mapping, enum outside_kind kind,
+              const struct smaps_entry *mapping, enum outside_kind kind,
               uint64_t bytes)
 {
   outside->bytes[kind] += bytes;
@@ -144,7 +144,7 @@ outside_read(const struct target *target, const struct heap_view *heap,
   static uintptr_t stacks[STACKS_MAX];
   FILE *file = open_proc(target, "smaps");
   enum outside_kind kind = OUTSIDE_ANONYMOUS;
-  struct mapping mapping = {0};
+  struct smaps_entry mapping = {0};
   unsigned long kilobytes;
   char line[4096];
   uint64_t *own = &outside->bytes[OUTSIDE_ANONYMOUS];

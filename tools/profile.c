@@ -92,32 +92,6 @@ take_two(struct target *target, struct reading *before, struct reading *after,
   return status;
 }
 
-/* Writes the culprit of the stack that grew most; returns the growth of all
- * stacks with that culprit. */
-static int64_t
-worst(const struct profile_view *view, struct symbols *symbols, char *text,
-      size_t size)
-{
-  const struct stack_view *most = NULL;
-  char other[512];
-  int64_t sum = 0;
-
-  for (size_t i = 0; i < view->nstacks; i++)
-    if (most == NULL || view->stacks[i].growth > most->growth)
-      most = &view->stacks[i];
-  if (most == NULL || most->growth <= 0)
-    return 0;
-  symbols_culprit(symbols, most, text, size);
-  for (size_t i = 0; i < view->nstacks; i++) {
-    if (view->stacks[i].growth == 0)
-      continue;
-    symbols_culprit(symbols, &view->stacks[i], other, sizeof other);
-    if (strcmp(other, text) == 0)
-      sum += view->stacks[i].growth;
-  }
-  return sum;
-}
-
 /* Writes one sentence: whether memory grows, how fast, and where. */
 static void
 reach_verdict(const struct reading *before, const struct reading *after,
@@ -136,7 +110,7 @@ reach_verdict(const struct reading *before, const struct reading *after,
              size_text(b, after->in_use));
     return;
   }
-  most = worst(&after->profile, symbols, text, sizeof text);
+  most = profile_worst(&after->profile, symbols, text, sizeof text);
   if (most <= 0) {
     snprintf(verdict, size,
              "it grows by %s in %.1f s, and no sample says where: longer "

@@ -71,6 +71,11 @@ void profile_subtract(struct profile_view *now,
 /* Replaces the numbers in use now by those at the peak. */
 void profile_turn_to_peak(struct profile_view *view);
 struct profile_sums profile_sum(const struct profile_view *view);
+/* Writes the culprit of the stack that grew most, see symbols_culprit();
+ * returns the growth of all stacks with that culprit, or 0 if none grew. */
+struct symbols;
+int64_t profile_worst(const struct profile_view *view, struct symbols *symbols,
+                      char *text, size_t size);
 
 /* Estimates how much free memory each stack pins: profile_pinned.c. */
 enum status profile_pin(const struct target *target, struct profile_view *view);
@@ -111,8 +116,6 @@ struct names {
   int line;
   bool found; /* real names, not offsets in files */
 };
-
-struct symbols;
 
 /* Opens the symbols of a target; never NULL. */
 struct symbols *symbols_open(const struct target *target);

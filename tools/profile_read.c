@@ -184,3 +184,27 @@ profile_sum(const struct profile_view *view)
   }
   return sums;
 }
+
+int64_t
+profile_worst(const struct profile_view *view, struct symbols *symbols,
+              char *text, size_t size)
+{
+  const struct stack_view *most = NULL;
+  char other[512];
+  int64_t sum = 0;
+
+  for (size_t i = 0; i < view->nstacks; i++)
+    if (most == NULL || view->stacks[i].growth > most->growth)
+      most = &view->stacks[i];
+  if (most == NULL || most->growth <= 0)
+    return 0;
+  symbols_culprit(symbols, most, text, size);
+  for (size_t i = 0; i < view->nstacks; i++) {
+    if (view->stacks[i].growth == 0)
+      continue;
+    symbols_culprit(symbols, &view->stacks[i], other, sizeof other);
+    if (strcmp(other, text) == 0)
+      sum += view->stacks[i].growth;
+  }
+  return sum;
+}

@@ -232,9 +232,9 @@ struct page_data {
   const struct readings *readings;
   const char *document;
   struct verdict verdict;
-  struct profile_view profile;
   struct symbols *symbols; /* NULL: no profile, and @no_profile says why */
   char no_profile[200];
+  char note[100]; /* about the profile */
 };
 
 static void
@@ -250,7 +250,7 @@ put_data(const void *from)
   put_readings(data->readings);
   printf(",\n\"profile\":");
   if (data->symbols != NULL) {
-    page_put_profile(&data->profile, data->symbols, "");
+    page_put_profile(data->look->profile, data->symbols, data->note);
   } else {
     printf("{\"off\":");
     page_put_text(data->no_profile);
@@ -259,17 +259,19 @@ put_data(const void *from)
   put_map(data->map, &data->look->pages);
 }
 
-/* Reads the profile if samples are taken; otherwise writes how to start. */
+/* If there is no profile, writes how to get one. */
 static enum status
 find_profile(struct target *target, struct page_data *data)
 {
-  enum status status;
+  const struct profile_view *profile = data->look->profile;
   uint64_t mean;
   int error = profile_mean(target, &mean);
 
   if (error != 0)
     return target_failed(target, error);
-  if (mean == 0 && target->core != NULL)
+  if (profile != NULL && profile->nstacks > 0)
+    data->symbols = symbols_open(target);
+  else if (mean == 0 && target->core != NULL)
     snprintf(data->no_profile, sizeof data->no_profile,
              "No samples were taken.  To take some, start the program with "
              "TCM_PROFILE_BYTES=%d",
@@ -279,15 +281,14 @@ find_profile(struct target *target, struct page_data *data)
              "No samples are taken.  To take some: tcm-stat set %d "
              "profile_bytes=%d",
              (int)target->pid, MEAN_ADVISED);
-  if (mean == 0)
-    return STATUS_OK;
-  status = profile_read(target, &data->profile);
-  if (status == STATUS_OK && data->profile.nstacks > 0)
-    data->symbols = symbols_open(target);
   else
     snprintf(data->no_profile, sizeof data->no_profile,
              "Samples are taken, and there was none yet.");
-  return status;
+  if (profile != NULL && profile->seconds > 0)
+    snprintf(data->note, sizeof data->note,
+             "Allocated and growth: in the %.1f s of this report.",
+             profile->seconds);
+  return STATUS_OK;
 }
 
 static enum status
@@ -307,7 +308,6 @@ put_page(struct target *target, const struct look *look, const struct map *map,
   }
   if (data.symbols != NULL)
     symbols_close(data.symbols);
-  profile_free(&data.profile);
   free(document);
   return status;
 }

@@ -6,6 +6,7 @@
  * choose from it; the tables below the verdict have the rest.
  */
 #include "look.h"
+#include "profile.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -26,9 +27,9 @@
 #define SLOW_PATHS_MANY 100000.0
 #define LIMIT_CLOSE 0.9
 
-const char *const cause_names[CAUSES] = {"limit",  "growth",     "outside",
-                                         "churn",  "goes_back",  "fragmented",
-                                         "caches", "huge_block", "none"};
+const char *const cause_names[CAUSES] = {
+    "limit",      "growth", "outside",    "churn",      "goes_back",
+    "fragmented", "caches", "huge_pages", "huge_block", "none"};
 
 /* The facts that the sentences use.  All fields: [const] */
 struct facts {
@@ -129,13 +130,33 @@ find_growth(const struct facts *f, uint64_t *grown)
   return most;
 }
 
+/* ", most of it from f (file:line)", if samples say so. */
+static const char *
+say_culprit(const struct facts *f, char *text, size_t size)
+{
+  const struct profile_view *profile = f->look->profile;
+  int64_t most, sum = profile == NULL ? 0 : profile_sum(profile).growth;
+  struct symbols *symbols;
+  char culprit[256];
+
+  if (sum <= 0)
+    return text;
+  symbols = symbols_open(f->target);
+  most = profile_worst(profile, symbols, culprit, sizeof culprit);
+  symbols_close(symbols);
+  if (most > 0)
+    snprintf(text, size, ", %.0f %% of what samples saw grow from %s",
+             100 * (double)most / (double)(sum > most ? sum : most), culprit);
+  return text;
+}
+
 static bool
 use_grows(const struct facts *f, struct verdict *verdict)
 {
   uint64_t grown =
       plus(f->look->now.stats.in_use_bytes, f->look->before.stats.in_use_bytes);
   uint64_t part;
-  char a[32], b[32], text[64];
+  char a[32], b[32], text[64], more[300] = "";
   unsigned c;
 
   if (!f->look->rises || grown < GROWTH_MIN)
@@ -143,9 +164,10 @@ use_grows(const struct facts *f, struct verdict *verdict)
   c = find_growth(f, &part);
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
            "Growth: the program's own use rose by %s in %.1f s and never "
-           "fell: %s of it in %s.",
+           "fell: %s of it in %s%s.",
            size_text(a, grown), f->look->seconds, size_text(b, part),
-           c == 0 ? "large blocks" : class_text(f, text, c));
+           c == 0 ? "large blocks" : class_text(f, text, c),
+           say_culprit(f, more, sizeof more));
   snprintf(
       verdict->action, sizeof verdict->action,
       "tcm-stat profile --growth %d names the code that allocates and does "
@@ -341,6 +363,28 @@ much_is_free(const struct facts *f, struct verdict *verdict)
   return true;
 }
 
+/* Whether much is resident that tcm has returned: the kernel fills whole huge
+ * pages. */
+static bool
+is_in_huge_pages(const struct facts *f, struct verdict *verdict)
+{
+  const struct heap_view *heap = &f->look->heap;
+  uint64_t more = plus(heap->resident, f->backed);
+  char a[32], b[32];
+
+  if (!heap->known || more < f->much || heap->huge < f->much)
+    return false;
+  snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
+           "Huge pages: %s of the heap is resident although tcm returned it: "
+           "the kernel filled whole huge pages, %s of the heap, for less.",
+           size_text(a, more), size_text(b, heap->huge));
+  snprintf(verdict->action, sizeof verdict->action,
+           "Start the program with TCM_HUGE_PAGES=0, or without its own advice "
+           "for huge pages; or set "
+           "/sys/kernel/mm/transparent_hugepage/enabled to madvise.");
+  return true;
+}
+
 static bool
 is_huge_block(const struct facts *f, struct verdict *verdict)
 {
@@ -404,6 +448,8 @@ verdict_reach(const struct target *target, const struct look *look,
     verdict->cause = CAUSE_OUTSIDE;
   } else if (is_churn(&f, verdict)) {
     verdict->cause = CAUSE_CHURN;
+  } else if (is_in_huge_pages(&f, verdict)) {
+    verdict->cause = CAUSE_HUGE_PAGES;
   } else if (much_is_free(&f, verdict)) {
     return;
   } else if (is_huge_block(&f, verdict)) {

@@ -11,11 +11,13 @@
  *   stacks      threads with 20 MiB of stack in use
  *   limit       is close to its hard limit, which the environment sets
  *   huge        one block of 64 MiB
+ *   huge-pages  has the kernel fill with huge pages what it freed
  *   churn       allocates and frees the same large blocks without end
  *   healthy     keeps blocks, and waits
  */
 #include <malloc.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +119,34 @@ start(unsigned n, size_t stack, void *(*run)(void *))
   pthread_barrier_wait(&all_are_there);
 }
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+/* As programs that advise huge pages on their own blocks. */
+static void
+fill_huge_pages(void)
+{
+  static char *blocks[16384];
+  size_t i, n = sizeof blocks / sizeof *blocks, filled = 0;
+
+  for (i = 0; i < n; i++)
+    blocks[i] = allocate(4096);
+  for (i = 0; i < n; i++)
+    if (i % 64 != 0)
+      free(blocks[i]);
+  (void)malloc_trim(0);
+  for (i = 0; i < n; i += 64) {
+    char *start = blocks[i] - (uintptr_t)blocks[i] % (2 * MIB);
+    (void)madvise(start, 2 * MIB, MADV_HUGEPAGE);
+    filled += madvise(start, 2 * MIB, MADV_COLLAPSE) == 0;
+  }
+  if (filled == 0) {
+    puts("no huge pages");
+    exit(0);
+  }
+}
+
 static void
 churn(void)
 {
@@ -159,6 +189,8 @@ main(int argc, char **argv)
     fill(30000, 1000, 1);
   } else if (strcmp(what, "huge") == 0) {
     (void)allocate(64 * MIB);
+  } else if (strcmp(what, "huge-pages") == 0) {
+    fill_huge_pages();
   } else if (strcmp(what, "healthy") == 0) {
     fill(20000, 300, 1);
   } else {

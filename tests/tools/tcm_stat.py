@@ -86,6 +86,7 @@ def json_of_the_process_itself():
         while not text.endswith("done\n"):
             line = target.child.stdout.readline()
             if not line:
+                assert target.child.wait() >= 0, "a signal ended the program"
                 raise Skip("the program cannot reach the library")
             text += line
         inside = json.loads(text[:-len("done\n")])

@@ -4,7 +4,7 @@ import os
 import re
 
 import toolbox
-from toolbox import BUILD, Target, stat
+from toolbox import BUILD, Skip, Target, stat
 
 SICK = os.path.join(BUILD, "tests/tools/sick")
 LIMIT = {"TCM_HARD_LIMIT_BYTES": "32M"}
@@ -63,6 +63,25 @@ def the_matter_is_named():
     assert not wrong, wrong
 
 
+def samples_name_the_code_that_grows():
+    toolbox.need_names()
+    with Target([SICK, "leak"], env={"TCM_PROFILE_BYTES": "4096"}) as target:
+        assert is_named(target, "leak, with samples", 2,
+                        r"^Growth: .* bytes, \d+ % of what samples saw grow "
+                        r"from leak, through allocate\.", "--growth")
+
+
+def huge_pages_are_told_apart():
+    with Target([SICK, "huge-pages"], ready=False) as target:
+        if target.child.stdout.readline() != "ready\n":
+            raise Skip("the kernel makes no huge page of these")
+        if '"resident_bytes": null' in stat("json", target.pid).stdout:
+            raise Skip("the kernel does not tell what is resident")
+        assert is_named(target, "huge-pages", 0.5, "^Huge pages: .* MiB of the "
+                        "heap is resident although tcm returned it",
+                        "TCM_HUGE_PAGES=0")
+
+
 def one_reading_does_not_tell():
     with Target([SICK, "healthy"]) as target:
         text = stat("--seconds=0", target.pid).stdout
@@ -76,5 +95,6 @@ def lines_are_narrow():
                 assert len(line) <= 80, line
 
 
-toolbox.main([the_matter_is_named, one_reading_does_not_tell,
+toolbox.main([the_matter_is_named, samples_name_the_code_that_grows,
+              huge_pages_are_told_apart, one_reading_does_not_tell,
               lines_are_narrow])
