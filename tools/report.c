@@ -234,7 +234,6 @@ struct page_data {
   struct verdict verdict;
   struct symbols *symbols; /* NULL: no profile, and @no_profile says why */
   char no_profile[200];
-  char note[100]; /* about the profile */
 };
 
 static void
@@ -250,7 +249,7 @@ put_data(const void *from)
   put_readings(data->readings);
   printf(",\n\"profile\":");
   if (data->symbols != NULL) {
-    page_put_profile(data->look->profile, data->symbols, data->note);
+    page_put_profile(data->look->profile, data->symbols, "");
   } else {
     printf("{\"off\":");
     page_put_text(data->no_profile);
@@ -284,10 +283,6 @@ find_profile(struct target *target, struct page_data *data)
   else
     snprintf(data->no_profile, sizeof data->no_profile,
              "Samples are taken, and there was none yet.");
-  if (profile != NULL && profile->seconds > 0)
-    snprintf(data->note, sizeof data->note,
-             "Allocated and growth: in the %.1f s of this report.",
-             profile->seconds);
   return STATUS_OK;
 }
 

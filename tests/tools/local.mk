@@ -26,6 +26,13 @@ LONG_TESTS += tests/tools/torture_long.sh
 EXTRA_DIST += $(tools_tests) \
 	tests/tools/cores/0.1.0.core.xz \
 	tests/tools/cores/0.1.0.json \
+	tests/tools/screens.py \
 	tests/tools/terminal.py \
 	tests/tools/toolbox.py \
 	tests/tools/torture_long.sh
+
+# The pictures of doc/screens; look at them before they are committed.
+phony += screens
+screens: all tests/tools/sick tests/tools/target
+	$(AM_TESTS_ENVIRONMENT) \
+	$(PYTHON) $(srcdir)/tests/tools/screens.py $(abs_top_srcdir)/doc/screens

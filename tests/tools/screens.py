@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Draws the screens and pages of tcm-stat for doc/screens: make screens.
+
+A screen of a terminal becomes an SVG file, with its letters as text; a page
+becomes a PNG file, as Chromium draws it.  The targets are the programs of the
+tests.  Nothing else runs this script; look at each picture before you commit it.
+"""
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from xml.sax.saxutils import escape
+
+import toolbox
+from terminal import Terminal
+from toolbox import BUILD, STAT, Target
+
+SICK = os.path.join(BUILD, "tests/tools/sick")
+WIDTH, HEIGHT, MARGIN = 8.4, 18, 14
+PAPER, INK = "#16181d", "#d7dae0"
+COLORS = ["#3b4048", "#f2777a", "#8fc77b", "#f5c969", "#6cb0f5", "#c99bf0",
+          "#5fc7c7", "#d7dae0"]
+LINES = {"q": "─", "x": "│", "l": "┌", "k": "┐", "m": "└", "j": "┘", "t": "├",
+         "u": "┤", "w": "┬", "v": "┴", "n": "┼", "a": "▒", "0": "█"}
+
+
+class Screen(Terminal):
+    """A terminal that also keeps the colors, and knows what xterm adds."""
+
+    def __init__(self, command, rows, columns=80, wraps=False):
+        self.wraps = wraps
+        self.look = (None, None, False)
+        self.lines = False
+        self.last = " "
+        super().__init__(command, rows, columns,
+                         toolbox.environment(False, TERM="xterm-256color",
+                                             LANG="C.UTF-8"))
+
+    def clear(self):
+        super().clear()
+        self.looks = [[(None, None, False)] * self.columns
+                      for _ in range(self.rows)]
+
+    def letter(self, code):
+        if self.wraps and self.full and code >= 32:
+            self.full = False
+            self.x, self.y = 0, min(self.y + 1, self.rows - 1)
+        y, x = self.y, self.x
+        super().letter(code)
+        if code >= 32:
+            if self.lines:
+                self.cells[y][x] = LINES.get(chr(code), chr(code))
+            self.looks[y][x] = self.look
+            self.last = chr(code)
+
+    def erase(self, y, start, end):
+        super().erase(y, start, end)
+        for x in range(start, min(end, self.columns)):
+            self.looks[y][x] = (None, self.look[1], False)
+
+    def paint(self, numbers):
+        ink, paper, bold = self.look
+        for n in numbers:
+            if n == 0:
+                ink, paper, bold = None, None, False
+            elif n == 1:
+                bold = True
+            elif n == 7:
+                ink, paper = PAPER, INK
+            elif n == 27:
+                ink, paper = None, None
+            elif n == 22:
+                bold = False
+            elif 30 <= n <= 37:
+                ink = COLORS[n - 30]
+            elif 90 <= n <= 97:
+                ink = "#8a919e" if n == 90 else COLORS[n - 90]
+            elif n == 39:
+                ink = None
+            elif 40 <= n <= 47:
+                paper = COLORS[n - 40]
+            elif n == 49:
+                paper = None
+        self.look = (ink, paper, bold)
+
+    def sequence(self, match):
+        super().sequence(match)
+        text = match.group(0)
+        kind = (match.group(2) or b"").decode()
+        numbers = [int(n) if n.isdigit() else 0
+                   for n in (match.group(1) or b"").split(b";")]
+        first = max(numbers[0], 1)
+        if text in (b"\x1b(0", b"\x1b(B"):
+            self.lines = text == b"\x1b(0"
+        elif kind == "m":
+            self.paint(numbers)
+        elif kind == "d":
+            self.y = min(first, self.rows) - 1
+        elif kind == "G":
+            self.x = min(first, self.columns) - 1
+        elif kind == "X":
+            self.erase(self.y, self.x, min(self.x + first, self.columns))
+        elif kind == "b":
+            for _ in range(first):
+                self.letter(ord(self.last))
+
+    def svg(self, title):
+        used = max((y + 1 for y in range(self.rows)
+                    if "".join(self.cells[y]).strip()), default=1)
+        rows = used + 1
+        width = self.columns * WIDTH + 2 * MARGIN
+        height = rows * HEIGHT + 2 * MARGIN
+        out = ['<svg xmlns="http://www.w3.org/2000/svg" width="%g" height="%g" '
+               'viewBox="0 0 %g %g" role="img">' % (width, height, width, height),
+               "<title>%s</title>" % escape(title),
+               '<rect width="100%%" height="100%%" rx="8" fill="%s"/>' % PAPER,
+               '<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" '
+               'font-size="14" fill="%s">' % INK,
+               self.row(0, "$ " + title, [(COLORS[2], None, False)])]
+        for y in range(used):
+            out.append(self.row(y + 1, "".join(self.cells[y]), self.looks[y]))
+        out.append("</g></svg>\n")
+        return "\n".join(line for line in out if line)
+
+    @staticmethod
+    def row(y, text, looks):
+        """One row: a piece of text for each run of equal colors."""
+        looks = list(looks) + [looks[-1]] * (len(text) - len(looks))
+        out, start = [], 0
+        while start < len(text):
+            end = start
+            while end < len(text) and looks[end] == looks[start]:
+                end += 1
+            ink, paper, bold = looks[start]
+            piece = text[start:end]
+            x, top = MARGIN + start * WIDTH, MARGIN + y * HEIGHT
+            wide = len(piece) * WIDTH
+            if paper:
+                out.append('<rect x="%g" y="%g" width="%g" height="%d" '
+                           'fill="%s"/>' % (x, top, wide, HEIGHT, paper))
+            if piece.strip():
+                out.append('<text x="%g" y="%g" textLength="%g" '
+                           'xml:space="preserve"%s%s>%s</text>'
+                           % (x, top + 14, wide,
+                              ' fill="%s"' % ink if ink else "",
+                              ' font-weight="bold"' if bold else "",
+                              escape(piece)))
+            start = end
+        return "\n".join(out)
+
+
+def write(folder, name, text):
+    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+        file.write(text)
+    print(name, len(text))
+
+
+def draw_output(folder, name, title, *arguments, rows=70, seconds=4):
+    """What a command prints."""
+    screen = Screen([STAT, "--color=always"] + [str(a) for a in arguments],
+                    rows, wraps=True)
+    screen.read(seconds)
+    screen.end()
+    write(folder, name, screen.svg(title))
+
+
+def draw_top(folder, name, title, *arguments, keys="", rows=24, seconds=6):
+    screen = Screen([STAT, "top", "-i", "0.5"] + list(arguments), rows)
+    screen.read(2)
+    screen.send(keys)
+    screen.read(seconds)
+    write(folder, name, screen.svg(title))
+    screen.send("q")
+    screen.end()
+
+
+def draw_page(folder, name, path, size, fragment=""):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    with tempfile.TemporaryDirectory() as profile:
+        subprocess.run(
+            [browser, "--headless", "--no-sandbox", "--disable-gpu",
+             "--hide-scrollbars", "--user-data-dir=" + profile,
+             "--window-size=%d,%d" % size,
+             "--screenshot=" + os.path.join(folder, name),
+             "file://" + path + fragment], check=True, timeout=60,
+            capture_output=True)
+    print(name, os.path.getsize(os.path.join(folder, name)))
+
+
+def draw_screens(folder):
+    with contextlib.ExitStack() as stack:
+        def start(what, **env):
+            return stack.enter_context(
+                Target(["server", what], env=env, executable=SICK))
+
+        fragmented, caches = start("fragmented"), start("caches")
+        leak = start("leak", TCM_PROFILE_BYTES="64K")
+        time.sleep(3)
+        draw_output(folder, "overview.svg", "tcm-stat %d" % fragmented.pid,
+                    fragmented.pid)
+        draw_output(folder, "caches.svg", "tcm-stat %d" % caches.pid,
+                    caches.pid, rows=80)
+        draw_output(folder, "classes.svg", "tcm-stat classes %d" % leak.pid,
+                    "classes", leak.pid)
+        draw_output(folder, "profile.svg",
+                    "tcm-stat profile --growth --seconds 3 %d" % leak.pid,
+                    "profile", "--growth", "--seconds=3", leak.pid, seconds=8)
+        draw_top(folder, "top.svg", "tcm-stat top")
+        draw_top(folder, "top-process.svg", "tcm-stat top %d" % leak.pid,
+                 str(leak.pid), seconds=15)
+
+
+def draw_pages(folder):
+    with Target(["server"], env={"TCM_PROFILE_BYTES": "16K"},
+                executable=toolbox.PROGRAM) as target, \
+            tempfile.TemporaryDirectory() as temporary:
+        for line in ("fill 200000 700", "sparse", "fill 30000 2000",
+                     "fill 12 5000000"):
+            target.do(line)
+        path = os.path.join(temporary, "heap.html")
+        done = toolbox.stat("report", "--seconds=3", target.pid, "-o", path)
+        assert done.returncode == toolbox.OK, done
+        draw_page(folder, "report.png", path, (1100, 1500))
+        draw_page(folder, "report-phone.png", path, (400, 900))
+
+
+def main():
+    folder = sys.argv[1]
+    os.makedirs(folder, exist_ok=True)
+    draw_screens(folder)
+    draw_pages(folder)
+
+
+if __name__ == "__main__":
+    main()
