@@ -4,8 +4,11 @@
  */
 #include "tcm-stat.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #ifdef HAVE_JANSSON
 #include <jansson.h>
@@ -154,6 +157,15 @@ make_options(const struct view *view)
   return options;
 }
 
+static double
+seconds_since_1970(void)
+{
+  struct timespec now;
+
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (double)now.tv_sec + (double)(now.tv_nsec / 1000000) / 1e3;
+}
+
 static json_t *
 make_document(const struct target *target, const struct view *view,
               const struct heap_view *heap)
@@ -162,6 +174,8 @@ make_document(const struct target *target, const struct view *view,
 
   put(root, "schema", JSON_SCHEMA);
   put_string(root, "version", PACKAGE_VERSION);
+  put_string(root, "library", target->page.library);
+  json_object_set_new(root, "time", json_real(seconds_since_1970()));
   json_object_set_new(root, "pid",
                       target->core != NULL ? json_null()
                                            : json_integer(target->pid));
@@ -224,6 +238,45 @@ tally_read(const char *path, enum status *status)
   *status = STATUS_FAILED;
   tally_free(tally);
   return NULL;
+}
+
+enum status
+tally_read_all(const char *path, tally_sink *add, void *to)
+{
+  FILE *file = fopen(path, "re");
+  struct tally tally;
+  json_error_t error;
+  bool goes_on = true;
+  int next;
+
+  if (file == NULL) {
+    complain("%s: %s", path, strerror(errno));
+    return STATUS_FAILED;
+  }
+  while (goes_on && (next = getc(file)) != EOF) {
+    if (isspace(next))
+      continue;
+    ungetc(next, file);
+    tally.root = json_loadf(file, JSON_DISABLE_EOF_CHECK, &error);
+    if (!json_is_object(tally.root)) {
+      complain("%s: %s", path,
+               tally.root != NULL ? "no document of tcm-stat --json"
+                                  : error.text);
+      json_decref(tally.root);
+      fclose(file);
+      return STATUS_FAILED;
+    }
+    goes_on = add(to, &tally);
+    json_decref(tally.root);
+  }
+  fclose(file);
+  return STATUS_OK;
+}
+
+double
+tally_time(const struct tally *tally)
+{
+  return json_number_value(json_object_get(tally->root, "time"));
 }
 
 uint64_t
@@ -309,6 +362,24 @@ tally_read(const char *path, enum status *status)
   complain_of_lack();
   *status = STATUS_FAILED;
   return NULL;
+}
+
+enum status
+tally_read_all(const char *path, tally_sink *add, void *to)
+{
+  enum status status;
+
+  (void)add;
+  (void)to;
+  (void)tally_read(path, &status);
+  return status;
+}
+
+double
+tally_time(const struct tally *tally)
+{
+  (void)tally;
+  return 0;
 }
 
 uint64_t

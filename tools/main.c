@@ -27,6 +27,7 @@ enum {
   LONG_COLLAPSED,
   LONG_HTML,
   LONG_PPROF,
+  LONG_READINGS,
   LONG_VERSION
 };
 
@@ -47,6 +48,7 @@ static const struct option long_options[] = {
     {"peak", no_argument, NULL, LONG_PEAK},
     {"pinned", no_argument, NULL, LONG_PINNED},
     {"pprof", required_argument, NULL, LONG_PPROF},
+    {"readings", required_argument, NULL, LONG_READINGS},
     {"seconds", required_argument, NULL, LONG_SECONDS},
     {"timeout", required_argument, NULL, LONG_TIMEOUT},
     {"tree", no_argument, NULL, LONG_TREE},
@@ -91,7 +93,9 @@ static const char usage_text[] =
     "      --pages         spans: page by page\n"
     "      --seconds=S     show, report: how long to look, 1 by default, 0 "
     "for\n"
-    "                      once; profile: of so long a time, 5 by default\n"
+    "                      once; profile: 5 by default\n"
+    "      --readings=FILE report: begin its time line with readings that\n"
+    "                      watch --json has saved\n"
     "      --growth        profile: what grew meanwhile, and whether it leaks\n"
     "      --peak          profile: as it was when most memory was in use\n"
     "      --lifetimes     profile: how long blocks were in use\n"
@@ -191,13 +195,15 @@ enum {
   TAKES_TIMEOUT = 32,
   TAKES_SECONDS = 64,
   TAKES_BYTES = 128,
-  TAKES_PROFILE = 256
+  TAKES_PROFILE = 256,
+  TAKES_READINGS = 512
 };
 
 static const char *const given_names[] = {
     "--json",    "--openmetrics", "--pages",
     "--count",   "--interval",    "--timeout",
-    "--seconds", "--bytes",       "an option of profile"};
+    "--seconds", "--bytes",       "an option of profile",
+    "--readings"};
 
 /* The options that were given. */
 static unsigned given;
@@ -284,6 +290,8 @@ take_option(int option, const char *word)
     give(&settings.openmetrics, TAKES_METRICS);
   else if (option == LONG_PAGES)
     give(&settings.pages, TAKES_PAGES);
+  else if (option == LONG_READINGS)
+    settings.readings = optarg, give(NULL, TAKES_READINGS);
   else if (option == 'o')
     settings.output = optarg;
   else if (!take_value(option, &what))
@@ -334,7 +342,7 @@ static const struct command commands[] = {
      TAKES_JSON | TAKES_BYTES | TAKES_SECONDS | TAKES_TIMEOUT | TAKES_PROFILE,
      false, true},
     {"fault", show_fault, 1, TAKES_JSON, false, true},
-    {"report", show_report, 1, TAKES_SECONDS, false, true},
+    {"report", show_report, 1, TAKES_SECONDS | TAKES_READINGS, false, true},
     {"top", top_of_one, 1, TAKES_INTERVAL | TAKES_COUNT, false, false},
     {"release", request_release, 1, TAKES_BYTES | TAKES_TIMEOUT, false, false},
     {"set", run_set, 2, TAKES_TIMEOUT, false, false},

@@ -4,7 +4,8 @@
  *
  *     data:         document   as written by --json
  *                   verdict    cause, diagnosis, action
- *                   samples    readings over --seconds
+ *                   samples    readings over --seconds, and before them those
+ *                              of --readings
  *                   profile    see flame.js
  *                   map        tiles: address, pages by kind, cells
  *
@@ -18,6 +19,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Maximum bytes of the cells: a page under 5 MiB opens at once. */
 #define CELLS_MAX ((size_t)3 << 20)
@@ -51,6 +53,11 @@ struct reading {
 struct readings {
   struct reading list[SAMPLES_MAX];
   size_t n;
+  size_t saved;  /* documents read from --readings */
+  size_t stride; /* one of so many is kept */
+  double first;  /* time of the first, in seconds since 1970; 0: none */
+  double since;  /* from then to the first reading of this report */
+  pid_t pid;     /* of the target */
 };
 
 /* ---- The map ----------------------------------------------------------------- */
@@ -176,13 +183,82 @@ add_reading(void *to, double seconds, const struct view *view)
   if (readings->n == SAMPLES_MAX)
     return;
   readings->list[readings->n++] = (struct reading){
-      seconds,
+      readings->since + seconds,
       {s->in_use_bytes, s->thread_cache_bytes, s->transfer_cache_bytes,
        s->central_list_bytes, s->page_heap_bytes, s->metadata_bytes,
        s->returned_bytes},
       view->raw.shared.faulted_pages,
       s->released_total_bytes,
       s->soft_limit_hits + s->hard_limit_hits};
+}
+
+/* Keeps one saved reading of two. */
+static void
+thin_out(struct readings *readings)
+{
+  for (size_t i = 0; 2 * i < readings->n; i++)
+    readings->list[i] = readings->list[2 * i];
+  readings->n = (readings->n + 1) / 2;
+  readings->stride *= 2;
+}
+
+/* Takes a saved reading.  Half of the room is for those of this report. */
+static bool
+add_saved(void *to, const struct tally *tally)
+{
+  static const char *const parts[7] = {
+      "in_use_bytes",       "thread_cache_bytes", "transfer_cache_bytes",
+      "central_list_bytes", "page_heap_bytes",    "metadata_bytes",
+      "returned_bytes"};
+  struct readings *readings = to;
+  struct reading reading;
+  bool there;
+  double time = tally_time(tally);
+  uint64_t pid = tally_get(tally, "pid", &there);
+
+  if (time <= 0 || (there && pid != (uint64_t)readings->pid)) {
+    complain(time <= 0 ? "%s: a reading does not say when it was taken"
+                       : "%s: these are readings of another process",
+             settings.readings);
+    readings->first = -1;
+    return false;
+  }
+  if (readings->first == 0)
+    readings->first = time;
+  if (readings->saved++ % readings->stride != 0)
+    return true;
+  if (readings->n == SAMPLES_MAX / 2)
+    thin_out(readings);
+  reading = (struct reading){
+      .seconds = time - readings->first,
+      .faulted = tally_get(tally, "faulted_in_pages", &there),
+      .released = tally_get(tally, "released_total_bytes", &there),
+      .hits = tally_get(tally, "soft_limit_hits", &there)};
+  reading.hits += tally_get(tally, "hard_limit_hits", &there);
+  for (int part = 0; part < 7; part++)
+    reading.bytes[part] = tally_get(tally, parts[part], &there);
+  readings->list[readings->n++] = reading;
+  return true;
+}
+
+static enum status
+read_saved(const struct target *target, struct readings *readings)
+{
+  struct timespec now;
+  enum status status;
+
+  readings->stride = 1;
+  readings->pid = target->pid;
+  if (settings.readings == NULL)
+    return STATUS_OK;
+  status = tally_read_all(settings.readings, add_saved, readings);
+  if (status != STATUS_OK || readings->first < 0)
+    return STATUS_FAILED;
+  clock_gettime(CLOCK_REALTIME, &now);
+  if (readings->first > 0)
+    readings->since =
+        (double)now.tv_sec + (double)now.tv_nsec / 1e9 - readings->first;
+  return STATUS_OK;
 }
 
 /* ---- The page ------------------------------------------------------------------- */
@@ -320,7 +396,10 @@ show_report(struct target *target)
     complain("no memory");
     status = STATUS_FAILED;
   } else if (status == STATUS_OK) {
-    status = look_watch(target, settings.seconds, look, add_reading, readings);
+    status = read_saved(target, readings);
+    if (status == STATUS_OK)
+      status =
+          look_watch(target, settings.seconds, look, add_reading, readings);
     if (status == STATUS_OK) {
       error = map_read(target, look, &map);
       status = error != 0 ? target_failed(target, error)

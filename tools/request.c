@@ -124,7 +124,7 @@ static enum status
 say_waits(struct target *target, bool other)
 {
   struct view view;
-  char text[32], why[160] = "";
+  char text[32], why[200] = "";
 
   if (view_read(target, &view) == STATUS_OK) {
     uint64_t bytes = view.stats.page_heap_bytes;
@@ -133,7 +133,8 @@ say_waits(struct target *target, bool other)
              little ? ": it is idle, and %s of free pages is too little for a "
                       "thread of tcm's"
                     : ": it is idle, and has no thread of tcm's that would "
-                      "return the %s of free pages",
+                      "return the %s of free pages; tcm-stat(1) shows how a "
+                      "debugger does",
              size_text(text, bytes));
     view_free(&view);
   }

@@ -72,9 +72,13 @@ target_write(const struct target *target, uintptr_t to, const void *from,
 }
 
 /* ---- /proc -------------------------------------------------------------- */
+/* Of the kernel's flags of a task: its memory is going, or gone. */
+#define FLAG_EXITING 4
+
 struct process_stat {
   char command[64]; /* printable */
   char state;
+  bool exiting;
   uint64_t start_time;
 };
 
@@ -117,10 +121,14 @@ read_stat(pid_t pid, struct process_stat *stat)
   make_printable(stat->command);
   stat->state = last[2];
   stat->start_time = 0;
-  /* The state is field 3, the start time field 22. */
+  stat->exiting = false;
+  /* The state is field 3, the flags are field 9, the start time field 22. */
   last = strtok_r(last + 2, " ", &next);
-  for (int field = 3; last != NULL && field < 22; field++)
+  for (int field = 3; last != NULL && field < 22; field++) {
+    if (field == 9)
+      stat->exiting = (strtoull(last, NULL, 10) & FLAG_EXITING) != 0;
     last = strtok_r(NULL, " ", &next);
+  }
   if (last != NULL)
     stat->start_time = strtoull(last, NULL, 10);
   return true;
@@ -133,7 +141,8 @@ target_is_same(const struct target *target)
 
   return target->core != NULL ||
          (read_stat(target->pid, &stat) && stat.state != 'Z' &&
-          stat.state != 'X' && stat.start_time == target->start_time);
+          stat.state != 'X' && !stat.exiting &&
+          stat.start_time == target->start_time);
 }
 
 enum status
@@ -145,14 +154,15 @@ target_failed(const struct target *target, int error)
     complain("%s: the core file lacks memory that is needed", target->argument);
     return STATUS_FAILED;
   }
+  /* The kernel refuses to read a process that is exiting, too. */
+  if (error == -ESRCH || !target_is_same(target)) {
+    complain("process %d has ended", (int)target->pid);
+    return STATUS_NO_PROCESS;
+  }
   if (error == -EPERM || error == -EACCES) {
     complain("no permission to read process %d; it takes its owner, or root",
              (int)target->pid);
     return STATUS_NO_PERMISSION;
-  }
-  if (error == -ESRCH || !target_is_same(target)) {
-    complain("process %d has ended", (int)target->pid);
-    return STATUS_NO_PROCESS;
   }
   if (error == -ENOSYS) {
     complain("this kernel has no process_vm_readv");
@@ -187,6 +197,7 @@ try_page(struct target *target, uintptr_t address)
   if (target_read(target, address, &page, sizeof page) != 0 ||
       !page_is_sound(&page, address))
     return false;
+  page.library[sizeof page.library - 1] = '\0';
   /* A program may have tcm twice, linked and preloaded; only one is used. */
   if (target->page.self == 0 || (page.started && !target->page.started))
     target->page = page;
@@ -288,7 +299,7 @@ open_process(struct target *target)
   }
   memcpy(target->command, stat.command, sizeof target->command);
   target->start_time = stat.start_time;
-  if (stat.state == 'Z' || stat.state == 'X') {
+  if (stat.state == 'Z' || stat.state == 'X' || stat.exiting) {
     complain("process %s has ended", target->argument);
     return STATUS_NO_PROCESS;
   }

@@ -61,6 +61,7 @@ struct settings {
   bool collapsed;         /* profile --collapsed */
   bool html;              /* profile --html */
   const char *pprof;      /* profile --pprof, a file, or NULL */
+  const char *readings;   /* report --readings, a file, or NULL */
 };
 
 extern struct settings settings;
@@ -218,6 +219,12 @@ void metrics_end(void);
 /* The numbers in a file that --json wrote.  A missing name reads as 0. */
 struct tally;
 struct tally *tally_read(const char *path, enum status *status);
+/* Calls @add with each document of a file, until it returns false.  Complains
+ * if the file cannot be read, or holds something else. */
+typedef bool tally_sink(void *to, const struct tally *tally);
+enum status tally_read_all(const char *path, tally_sink *add, void *to);
+/* When it was written, in seconds since 1970; 0 if it does not say. */
+double tally_time(const struct tally *tally);
 uint64_t tally_get(const struct tally *tally, const char *name, bool *there);
 /* Copies its classes, at most SIZE_CLASS_COUNT; returns how many. */
 size_t tally_classes(const struct tally *tally, struct class_stats *classes);

@@ -31,6 +31,12 @@ EXTRA_DIST += $(tools_tests) \
 	tests/tools/toolbox.py \
 	tests/tools/torture_long.sh
 
+# The core file of a release, which later versions of tcm-stat must read.
+phony += store-core
+store-core: all tests/tools/target
+	$(AM_TESTS_ENVIRONMENT) \
+	$(PYTHON) $(srcdir)/tests/tools/other_layout.py --store
+
 # The pictures of doc/screens; look at them before they are committed.
 phony += screens
 screens: all tests/tools/sick tests/tools/target

@@ -15,6 +15,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import toolbox
@@ -226,5 +227,33 @@ def stored_cores():
             assert stat(plain).returncode == toolbox.OK
 
 
+def store_core():
+    """Writes the core file of this version.  The program, its environment and
+    their paths are in it, so that they are neutral."""
+    version = stat("--version").stdout.split()[-1]
+    with tempfile.TemporaryDirectory() as folder:
+        program, library = folder + "/program", folder + "/libtcm.so.0"
+        shutil.copy(toolbox.PROGRAM, program)
+        shutil.copy(toolbox.LIBRARY, library)
+        toolbox.environment = lambda *unused, **more: {"LD_PRELOAD": library}
+        with Target([program], cwd=folder) as target:
+            for line in ("fill 3000 300", "sparse", "fill 40 5000",
+                         "fill 2 300000"):
+                target.do(line)
+            own = inside(target)
+            core = toolbox.core_of(target, folder)
+        compare(own, outside(core))
+        own = {name: own[name] for name in SAME + ["classes"] if name in own}
+        path = os.path.join(CORES, version)
+        with open(path + ".json", "w", encoding="ascii") as file:
+            json.dump(own, file, indent=1)
+        with open(core, "rb") as plain, \
+                lzma.open(path + ".core.xz", "wb", preset=9) as packed:
+            shutil.copyfileobj(plain, packed)
+
+
+if sys.argv[1:] == ["--store"]:
+    store_core()
+    sys.exit(0)
 toolbox.main([later_library, earlier_library, damaged_description,
               stored_cores])

@@ -67,6 +67,52 @@ def it_needs_nothing_else():
             data_of(page)["document"]["mapped_bytes"]
 
 
+def saved_readings_begin_the_time_line():
+    with Target() as target, tempfile.TemporaryDirectory() as folder:
+        if not toolbox.has_json():
+            raise Skip("built without jansson")
+        saved = os.path.join(folder, "saved")
+        target.do("fill 1000 1000")
+        with open(saved, "w", encoding="ascii") as file:
+            subprocess.run([toolbox.STAT, "watch", "--json", "-i", "0.02", "-c",
+                            "150", str(target.pid)], stdout=file, check=True)
+        target.do("fill 20000 1000")
+        page = os.path.join(folder, "page")
+        done = stat("report", "--seconds=0.5", "--readings=" + saved,
+                    target.pid, "-o", page)
+        assert done.returncode == toolbox.OK, done
+        with open(page, encoding="utf-8") as file:
+            samples = data_of(file.read())["samples"]
+        with open(saved, encoding="ascii") as file:
+            first = json.loads(file.readline())
+        times = [sample["seconds"] for sample in samples]
+        print(len(times), times[0], times[-7], times[-1])
+        # One of four of the 150, then those of this report.
+        assert len(samples) == 38 + 6, len(samples)
+        assert times == sorted(times) and times[0] == 0, times
+        assert samples[0]["bytes"][0] == first["in_use_bytes"]
+        assert samples[-1]["bytes"][0] > first["in_use_bytes"] + 20 * MIB - MIB
+        assert times[-1] - times[-7] >= 0.5, times
+
+        def fails(sentence, path, pid=target.pid):
+            done = stat("report", "--readings=" + path, pid, "-o", page)
+            assert done.returncode == toolbox.FAILED, done
+            assert sentence in done.stderr, done.stderr
+
+        fails("No such file", saved + "x")
+        with open(saved, "a", encoding="ascii") as file:
+            file.write("[1]\n")
+        fails("no document of tcm-stat", saved)
+        with open(saved, "w", encoding="ascii") as file:
+            json.dump({name: value for name, value in first.items()
+                       if name != "time"}, file)
+        fails("does not say when", saved)
+        with open(saved, "w", encoding="ascii") as file:
+            json.dump(first, file)
+        with Target() as other:
+            fails("of another process", saved, other.pid)
+
+
 def ways_to_fail():
     with Target() as target:
         done = stat("report", target.pid, "-o", "/nowhere/heap.html")
@@ -102,4 +148,4 @@ def a_browser_draws_it():
 
 
 toolbox.main([figures_are_those_of_the_document, it_needs_nothing_else,
-              ways_to_fail, a_browser_draws_it])
+              saved_readings_begin_the_time_line, ways_to_fail, a_browser_draws_it])

@@ -287,6 +287,20 @@ def a_zombie():
         child.wait()
 
 
+def a_process_that_is_exiting():
+    """To tear down its memory takes the kernel a while."""
+    seen = set()
+    for _ in range(10):
+        with Target() as target:
+            target.do("fill 40000 4096")
+            os.kill(target.pid, signal.SIGKILL)
+            for _ in range(10):
+                done = stat("json", target.pid)
+                seen.add(done.returncode)
+                assert done.returncode in (toolbox.OK, toolbox.NO_PROCESS), done
+    print(seen)
+
+
 def not_tcm():
     with Target(preload=False) as target:
         expect(toolbox.NOT_TCM, "does not run tcm", target.pid)
@@ -616,6 +630,25 @@ def an_idle_process_returns_what_it_has():
         assert read(target.pid)["page_heap_bytes"] < MIB
 
 
+def a_debugger_does_it_where_there_is_no_thread():
+    """The command is that of the man page."""
+    need_json()
+    if shutil.which("gdb") is None:
+        raise Skip("no gdb here")
+    with open(os.path.join(os.environ["TEST_SRCDIR"], "man/tcm-stat.1"),
+              encoding="utf-8") as page:
+        command = re.search(r"^gdb .*$", page.read(), re.M).group(0)
+    with Target(env={"TCM_BACKGROUND": "0"}) as target:
+        target.do("fill 20000 2000")
+        target.do("empty")
+        expect(toolbox.WAITS, "no thread of tcm's.*how a debugger does",
+               "release", target.pid, "--timeout=0.2")
+        subprocess.run(command.replace("\\-", "-").replace(
+            "PID", str(target.pid)), shell=True, check=True, timeout=60,
+            capture_output=True)
+        assert read(target.pid)["page_heap_bytes"] < MIB
+
+
 def set_an_option():
     need_json()
     with Target() as target:
@@ -653,11 +686,13 @@ toolbox.main([
     the_document_is_described, counts_every_allocation_if_asked,
     threads_are_told_apart, options_and_their_source, a_stopped_process,
     a_static_program, core_files, another_mount_namespace, a_deleted_library,
-    no_such_process, a_zombie, not_tcm, another_version, no_permission, usage,
+    no_such_process, a_zombie, a_process_that_is_exiting,
+    not_tcm, another_version, no_permission, usage,
     a_full_disk, lines_are_narrow, colors, spans_map, watch_counts,
     watch_ends_with_the_target, a_program_that_asks_another_allocator, differences,
     all_processes, metrics,
     release_when_it_allocates, an_idle_process_is_waited_for,
-    an_idle_process_returns_what_it_has, set_an_option, by_name, hints,
+    an_idle_process_returns_what_it_has,
+    a_debugger_does_it_where_there_is_no_thread, set_an_option, by_name, hints,
     options_that_do_not_apply, arguments_in_ps, classes_by_waste,
     growth_by_class, many_at_once])
