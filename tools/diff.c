@@ -4,6 +4,7 @@
  * --json wrote.
  */
 #include "names.h"
+#include "tally.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -2,6 +2,7 @@
 /*
  * Writes the JSON document for a target, and reads such a document for diff.
  */
+#include "tally.h"
 #include "tcm-stat.h"
 
 #include <ctype.h>

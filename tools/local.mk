@@ -46,6 +46,7 @@ tools_tcm_stat_SOURCES = \
 	tools/spans.c \
 	tools/symbols.c \
 	tools/tables.c \
+	tools/tally.h \
 	tools/target.c \
 	tools/tcm-stat.h \
 	tools/text.c \

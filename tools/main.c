@@ -3,6 +3,7 @@
  * tcm-stat(1): parses the command line and runs the command.
  */
 #include "names.h"
+#include "tally.h"
 #include "tcm-stat.h"
 
 #include <getopt.h>

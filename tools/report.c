@@ -14,6 +14,7 @@
  */
 #include "look.h"
 #include "page.h"
+#include "tally.h"
 
 #include <errno.h>
 #include <inttypes.h>

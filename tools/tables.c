@@ -2,6 +2,7 @@
 /*
  * Prints the tables of size classes and of threads.
  */
+#include "tally.h"
 #include "tcm-stat.h"
 
 #include <inttypes.h>
