@@ -164,7 +164,7 @@ seconds_since_1970(void)
   struct timespec now;
 
   clock_gettime(CLOCK_REALTIME, &now);
-  return (double)now.tv_sec + (double)(now.tv_nsec / 1000000) / 1e3;
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 static json_t *
