@@ -16,10 +16,9 @@
  * block, and if that is its first touch, the kernel clears up to 2 MiB.
  *
  * On some virtual machines a single system call that returns 512 KiB takes
- * between .5 and 7 ms, and a page that is there may still cost a trap.  No limit
- * on time can hold there, so the test first tries that system call alone.  On
- * each machine it also checks what does not depend on time: the system calls of
- * a call of tcm, and the bytes that they return.
+ * between .5 and 7 ms, and the test fails there.  It first prints what that call
+ * takes by itself.  It also checks what does not depend on time: the system
+ * calls of a call of tcm, and the bytes that they return.
  */
 #include "../support/child.h"
 #include "../support/memory.h"
@@ -34,9 +33,6 @@
 /* A call returns at most a piece, see lib/base/params.h, or a run more. */
 #define RETURNED_MAX ((size_t)12 << 20)
 #define SYSTEM_CALLS_MAX 400
-/* A piece begins its last system call before this much time has passed, see
- * ROUND_PIECE_NANOSECONDS. */
-#define PIECE_NS 600000
 #define RUNS 3
 #define NEEDED_KIB (900L << 10)
 /* At first, memory is returned one to two seconds after its last use. */
@@ -129,10 +125,10 @@ mprotect(void *start, size_t size, int protection)
   return (int)syscall(SYS_mprotect, start, size, protection);
 }
 
-/* Whether one of a thousand system calls that return 512 KiB takes so long that
- * a call of tcm cannot keep its limit if it makes that one last. */
-static int
-machine_stalls(void)
+/* Prints the worst of a thousand system calls that return 512 KiB: if that is
+ * near the limit, the machine stalls and not tcm. */
+static void
+try_the_machine(void)
 {
   static const size_t whole = (size_t)64 << 20, part = (size_t)512 << 10;
   uint64_t worst_ns = 0;
@@ -153,12 +149,8 @@ machine_stalls(void)
     }
   }
   munmap(memory, whole);
-  harness_say("  the machine alone: %.1f us to return 512 KiB, at worst%s",
-              (double)worst_ns / 1000,
-              worst_ns > LIMIT_NS - PIECE_NS
-                  ? "; the times below are not checked"
-                  : "");
-  return worst_ns > LIMIT_NS - PIECE_NS;
+  harness_say("  the machine alone: %.1f us to return 512 KiB, at worst",
+              (double)worst_ns / 1000);
 }
 
 static long
@@ -307,10 +299,10 @@ static int
 measure(const char *what)
 {
   long full, churned, over = 0;
-  int returned, bounded = 1, slow;
+  int returned, bounded = 1;
   size_t i;
 
-  slow = machine_stalls();
+  try_the_machine();
   count = HEAP / SIZE;
   slots = (void **)mmap(NULL, count * sizeof *slots, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
@@ -332,7 +324,7 @@ measure(const char *what)
               full >> 20, churned >> 20, memory_resident_bytes() >> 20);
   harness_walk_heap();
   for (i = 0; i < PHASES; i++) {
-    over += slow ? 0 : worst[i].over;
+    over += worst[i].over;
     bounded = bounded && worst[i].returned <= RETURNED_MAX &&
               worst[i].system_calls <= SYSTEM_CALLS_MAX;
   }

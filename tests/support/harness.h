@@ -42,9 +42,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/types.h>
-#include <time.h>
 #include <unistd.h>
 #ifdef TEST_DIRECT
 #include "tcm.h"
@@ -299,37 +297,6 @@ harness_is_wanted(int argc, char **argv, const char *name)
   return 0;
 }
 
-/* How many times longer than usual a test may take before it counts as hung.
- * Most machines need less than 1 us for a page fault, and some virtual machines
- * more than 10, which fork and calls on mappings multiply. */
-static HARNESS_UNUSED unsigned
-harness_patience(void)
-{
-  static unsigned known;
-  const size_t pages = 256, size = pages * 4096;
-  struct timespec begin, end;
-  unsigned us;
-  char *memory;
-  size_t i;
-
-  if (known != 0)
-    return known;
-  memory = (char *)mmap(NULL, size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED)
-    return 1;
-  clock_gettime(CLOCK_MONOTONIC, &begin);
-  for (i = 0; i < size; i += 4096)
-    ((volatile char *)memory)[i] = 1;
-  clock_gettime(CLOCK_MONOTONIC, &end);
-  munmap(memory, size);
-  us = (unsigned)(((end.tv_sec - begin.tv_sec) * 1000000 +
-                   (end.tv_nsec - begin.tv_nsec) / 1000) /
-                  (long)pages);
-  known = us < 4 ? 1 : us > 28 ? 8 : 1 + us / 4;
-  return known;
-}
-
 static void
 harness_start(void)
 {
@@ -337,9 +304,8 @@ harness_start(void)
   const char *timeout = getenv("TEST_TIMEOUT");
 
   harness.seed = seed != NULL ? strtoull(seed, NULL, 0) : 20240229;
-  alarm(timeout != NULL
-            ? (unsigned)atoi(timeout)
-            : (unsigned)harness_count(120, 3600) * harness_patience());
+  alarm(timeout != NULL ? (unsigned)atoi(timeout)
+                        : (unsigned)harness_count(120, 3600));
   harness_prove_allocator();
   harness_say("seed %llu", (unsigned long long)harness.seed);
 }
