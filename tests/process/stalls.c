@@ -48,8 +48,6 @@ struct worst {
   long calls;
   long over;
   long faulted;      /* calls with a page fault, not in the numbers above */
-  uint64_t own_ns;   /* the longest time outside of system calls */
-  long own_over;     /* calls with more than the limit of that */
   long system_calls; /* the most of one call */
   size_t returned;   /* the most bytes of one call */
 };
