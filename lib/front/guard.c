@@ -304,13 +304,25 @@ quarantine_pop(size_t room)
   return record;
 }
 
-/* Frees the oldest blocks until @room bytes fit; true if it freed any. */
+static size_t
+quarantine_count(void)
+{
+  size_t count;
+
+  lock_acquire(&tcmi_guard_lock);
+  count = quarantine.count;
+  lock_release(&tcmi_guard_lock);
+  return count;
+}
+
+/* Frees the oldest blocks until @room bytes fit; true if it freed any.  Frees no
+ * block that another thread adds meanwhile: those may come faster. */
 static bool
 quarantine_make_room(const char *function, size_t room)
 {
   bool moved = false;
 
-  for (;;) {
+  for (size_t left = quarantine_count(); left > 0; left--) {
     struct guard_record record = quarantine_pop(room);
     if (record.block == 0)
       return moved;
@@ -322,6 +334,7 @@ quarantine_make_room(const char *function, size_t room)
     tcmi_raw_free((void *)record.block);
     moved = true;
   }
+  return moved;
 }
 
 /* Puts a freed block into quarantine; false if the block is too large, or there

@@ -89,6 +89,45 @@ threads_still_run(void)
   many_children(end_while_threads_run);
 }
 
+/* Together they free faster than the exiting thread can: what it does at exit
+ * must not wait until nothing is left.  With TCM_CHECK=3 it once emptied the
+ * quarantine, which they filled again, without end. */
+enum { FREEING_THREADS = 16 };
+
+static void *
+free_all_the_time(void *unused)
+{
+  (void)unused;
+  for (;;)
+    free(malloc(harness_size(100)));
+  return NULL;
+}
+
+static void
+end_while_threads_free(void)
+{
+  pthread_t thread;
+  int i;
+
+  for (i = 0; i < FREEING_THREADS; i++)
+    REQUIRE(pthread_create(&thread, NULL, free_all_the_time, NULL) == 0);
+  usleep(20000);
+  exit(0);
+}
+
+static void
+threads_free_all_the_time(void)
+{
+  long i;
+
+  for (i = 0; i < harness_count(3, 30); i++) {
+    pid_t child = child_fork();
+    if (child == 0)
+      end_while_threads_free();
+    REQUIRE(child_succeeded(child));
+  }
+}
+
 static void *
 exit_in_a_thread(void *unused)
 {
@@ -158,6 +197,7 @@ quick(void)
 static const struct harness_case cases[] = {
     {"handlers-and-destructors", handlers_and_destructors},
     {"threads-still-run", threads_still_run},
+    {"threads-free-all-the-time", threads_free_all_the_time},
     {"exit-from-a-thread", exit_from_a_thread},
     {"first-thread-ends-first", first_thread_ends_first},
     {"quick", quick},
