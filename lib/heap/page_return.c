@@ -184,13 +184,17 @@ walk_locked(struct page_walk *walk, size_t most, struct leaving *leaving,
   return looks;
 }
 
-/* Keeps the first @most pages of a set; returns whether there were more. */
+/* Keeps the first @most pages of a set, in as many runs as @work allows, but at
+ * least one; returns whether there were more. */
 static bool
-trim_set(uint64_t *pages, size_t most)
+trim_set(uint64_t *pages, size_t most, size_t work)
 {
-  for (size_t first, end = 0; next_run(pages, &first, &end);) {
-    if (end - first > most) {
-      bits_clear_range(pages, first + most, HUGE_PAGE_PAGES - first - most);
+  size_t runs = max_size(work / WORK_OF_CALL, 1);
+
+  for (size_t first, end = 0; next_run(pages, &first, &end); runs--) {
+    size_t kept = runs == 0 ? 0 : most;
+    if (end - first > kept) {
+      bits_clear_range(pages, first + kept, HUGE_PAGE_PAGES - first - kept);
       return true;
     }
     most -= end - first;
@@ -199,9 +203,9 @@ trim_set(uint64_t *pages, size_t most)
 }
 
 /* One step of a walk: returns pages of one huge page, or looks at many that
- * have none to return. */
+ * have none to return.  Adds its work to @*work, up to about @end. */
 static size_t
-release_step(struct page_walk *walk, size_t most, size_t *work)
+release_step(struct page_walk *walk, size_t most, size_t *work, size_t end)
 {
   struct leaving leaving = {.failed = {0}};
   bool found, trimmed = false;
@@ -211,7 +215,7 @@ release_step(struct page_walk *walk, size_t most, size_t *work)
   lock_acquire(&tcmi_page_heap_lock);
   *work += WORK_OF_LOOK * walk_locked(walk, LOOKS_MAX, &leaving, &found);
   if (found) {
-    trimmed = trim_set(leaving.pages, most);
+    trimmed = trim_set(leaving.pages, most, end - min_size(*work, end));
     mark_leaving_locked(&leaving);
   }
   lock_release(&tcmi_page_heap_lock);
@@ -239,7 +243,7 @@ tcmi_page_heap_release_some(struct page_walk *walk, size_t most, size_t *work)
                           round_up(min_size(most - bytes, HUGE_PAGE_SIZE),
                                    tcmi_system_page_size()) >>
                               PAGE_SHIFT,
-                          work);
+                          work, end);
   return bytes;
 }
 
@@ -250,7 +254,7 @@ tcmi_page_heap_release(size_t most)
   size_t bytes = 0, work = 0;
 
   while (bytes < most && !walk.done)
-    bytes += release_step(&walk, HUGE_PAGE_PAGES, &work);
+    bytes += release_step(&walk, HUGE_PAGE_PAGES, &work, SIZE_MAX);
   return bytes;
 }
 
