@@ -53,9 +53,27 @@ check_container(size_t held, size_t limit)
     tcmi_profile_at_limit();
 }
 
+/* Returns free memory, piece by piece, until the heap holds no more than @limit.
+ * A call makes up for its own growth, however slowly the OS takes memory back.
+ * It stops after a piece that found nothing to return, or if another thread
+ * works.  True if nothing is left to return. */
+static bool
+return_growth(size_t limit)
+{
+  size_t held = tcmi_page_heap_held_bytes(), before;
+
+  do {
+    before = held;
+    if (!tcmi_rounds_piece_of_all(ROUND_PIECE_PAGES))
+      return true;
+    held = tcmi_page_heap_held_bytes();
+  } while (held > limit && held < before);
+  return false;
+}
+
 /* Like Go's memory limit: near it, tcm returns memory sooner and the program
- * runs slower, but nothing fails.  A call returns a piece of the free memory.
- * Only far above the limit, where the kernel might kill the process, a call
+ * runs slower, but nothing fails.  A call returns what the heap grew beyond the
+ * limit.  Well above it, where the kernel might kill the process, a call
  * returns all. */
 static void
 apply_soft_limit(size_t limit)
@@ -73,9 +91,9 @@ apply_soft_limit(size_t limit)
     return;
   tcmi_page_heap_count_soft_hit();
   tcmi_cgroup_policy_apply_again();
-  if (held > limit + 2 * step)
+  if (held > limit + step)
     (void)tcmi_release_all();
-  else if (tcmi_rounds_piece_of_all(ROUND_PIECE_PAGES))
+  else if (!return_growth(limit))
     return;
   atomic_store_relaxed(&soft_mark,
                        max_size(tcmi_page_heap_held_bytes(), limit) + step);
