@@ -4,8 +4,11 @@
 #include "../support/child.h"
 #include "../support/churn.h"
 
-static volatile sig_atomic_t handled; /* [main thread] */
-static volatile sig_atomic_t failed;  /* [main thread] */
+#include <sys/mman.h>
+
+static volatile sig_atomic_t *handled; /* [main thread] mapped, the sender reads
+                                          it */
+static volatile sig_atomic_t failed;   /* [main thread] */
 static volatile sig_atomic_t am_child;
 static volatile sig_atomic_t goes_on; /* the child returns from the handler */
 
@@ -28,8 +31,27 @@ fork_in_handler(int signal_number)
   }
   if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
     failed++;
-  handled++;
+  ++*handled;
   errno = saved_errno;
+}
+
+/* The sender sends a signal some random time after the last one was handled.
+ * Where a fork takes longer than that, signals at a fixed rate would leave the
+ * program no time between two handlers. */
+static void
+send_signals(pid_t parent)
+{
+  uint64_t state = harness.seed;
+
+  while (getppid() == parent) {
+    sig_atomic_t before = *handled;
+    int waits;
+    kill(parent, SIGUSR1);
+    /* The first signal may come before the handler has its turn. */
+    for (waits = 0; *handled == before && waits < 1000; waits++)
+      usleep(50);
+    usleep((useconds_t)(harness_random(&state) % 400));
+  }
 }
 
 /* Another process sends the signals, because a thread would change what fork
@@ -50,10 +72,7 @@ start_sender(void)
     return sender;
   }
   alarm(300);
-  while (getppid() == parent) {
-    kill(parent, SIGUSR1);
-    usleep(300);
-  }
+  send_signals(parent);
   _exit(0);
 }
 
@@ -84,14 +103,18 @@ run_under_signals(long wanted, void (*also)(void))
   uint64_t state = harness.seed;
   pid_t sender;
 
-  handled = failed = 0;
+  handled = (volatile sig_atomic_t *)mmap(NULL, sizeof *handled,
+                                          PROT_READ | PROT_WRITE,
+                                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(handled != MAP_FAILED);
+  failed = 0;
   memset(slots, 0, sizeof slots);
   memset(&action, 0, sizeof action);
   action.sa_handler = fork_in_handler;
   action.sa_flags = SA_RESTART;
   sigaction(SIGUSR1, &action, NULL);
   sender = start_sender();
-  while (handled < wanted && !am_child) {
+  while (*handled < wanted && !am_child) {
     churn_step(slots, CHURN_SLOTS, &state);
     also();
   }
@@ -106,8 +129,9 @@ run_under_signals(long wanted, void (*also)(void))
   kill(sender, SIGKILL);
   waitpid(sender, NULL, 0);
   churn_clear(slots, CHURN_SLOTS);
-  EXPECT_FOR(failed == 0, "%d of %d children", (int)failed, (int)handled);
-  harness_say("  %d signals", (int)handled);
+  EXPECT_FOR(failed == 0, "%d of %d children", (int)failed, (int)*handled);
+  harness_say("  %d signals", (int)*handled);
+  munmap((void *)handled, sizeof *handled);
 }
 
 static void

@@ -63,13 +63,16 @@ storm(void)
   fill_parent_blocks();
   churn_begin();
   for (i = 0; i < forks && bad < 5; i++) {
-    pid_t child = child_fork();
+    pid_t child;
+    churn_resume();
+    child = child_fork();
     if (child == 0) {
       use_heap_in_child((uint64_t)i);
       if (i % 2 == 0)
         _exit(0);
       exit(0);
     }
+    churn_pause();
     bad += !child_succeeded(child);
   }
   EXPECT_FOR(bad == 0, "%ld of %ld children", bad, i);
@@ -104,11 +107,14 @@ nested(void)
   fill_parent_blocks();
   churn_begin();
   for (round = 0; round < harness_count(20, 200); round++) {
-    pid_t child = child_fork();
+    pid_t child;
+    churn_resume();
+    child = child_fork();
     if (child == 0) {
       fork_down(5);
       _exit(0);
     }
+    churn_pause();
     EXPECT(child_succeeded(child));
   }
   churn_end();
@@ -124,7 +130,9 @@ child_makes_threads(void)
   fill_parent_blocks();
   churn_begin();
   for (round = 0; round < harness_count(50, 500); round++) {
-    pid_t child = child_fork();
+    pid_t child;
+    churn_resume();
+    child = child_fork();
     if (child == 0) {
       churn_rounds = 0;
       churn_begin();
@@ -135,6 +143,7 @@ child_makes_threads(void)
       CHILD_EXPECT(harness.failures == 0);
       _exit(0);
     }
+    churn_pause();
     EXPECT(child_succeeded(child));
   }
   churn_end();

@@ -2,6 +2,9 @@
 /*
  * churn.h - threads that allocate and free continuously while a test does
  * something else.  The contents of every block are checked.
+ *
+ * A test that forks pauses them while it waits for the child: after a fork, the
+ * kernel copies each page that they touch.
  */
 #ifndef TCM_TESTS_SUPPORT_CHURN_H
 #define TCM_TESTS_SUPPORT_CHURN_H
@@ -19,6 +22,7 @@ struct churn_slot {
 };
 
 static int churn_stop;                        /* [atomic: relaxed] */
+static int churn_paused;                      /* [atomic: relaxed] */
 static long churn_rounds;                     /* [atomic: relaxed] */
 static pthread_t churn_thread[CHURN_THREADS]; /* [main thread] */
 
@@ -74,6 +78,10 @@ churn_run(void *seed)
 
   memset(slots, 0, sizeof slots);
   while (!__atomic_load_n(&churn_stop, __ATOMIC_RELAXED)) {
+    if (__atomic_load_n(&churn_paused, __ATOMIC_RELAXED)) {
+      usleep(100);
+      continue;
+    }
     churn_step(slots, CHURN_SLOTS, &state);
     __atomic_add_fetch(&churn_rounds, 1, __ATOMIC_RELAXED);
   }
@@ -86,10 +94,28 @@ churn_begin(void)
 {
   int i;
 
-  churn_stop = 0;
+  churn_stop = churn_paused = 0;
   for (i = 0; i < CHURN_THREADS; i++)
     REQUIRE(pthread_create(&churn_thread[i], NULL, churn_run,
                            (void *)(uintptr_t)(i + 1)) == 0);
+}
+
+static HARNESS_UNUSED void
+churn_pause(void)
+{
+  __atomic_store_n(&churn_paused, 1, __ATOMIC_RELAXED);
+}
+
+/* Returns when the threads are in the middle of their work. */
+static HARNESS_UNUSED void
+churn_resume(void)
+{
+  long before = __atomic_load_n(&churn_rounds, __ATOMIC_RELAXED);
+
+  __atomic_store_n(&churn_paused, 0, __ATOMIC_RELAXED);
+  while (__atomic_load_n(&churn_rounds, __ATOMIC_RELAXED) <
+         before + 4L * CHURN_THREADS)
+    usleep(100);
 }
 
 /* Ends the threads; they must have done something meanwhile. */
