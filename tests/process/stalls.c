@@ -7,18 +7,23 @@
  * The test reads the processor time of the thread before and after each call,
  * so other processes do not count.  The call's system calls do count, and so
  * does what the machine charges to the running thread: interrupts, and a
- * virtual machine's pauses.  A stall of the library recurs in each run; those
- * do not.  Therefore the test fails only if each of three runs has a call over
- * the limit, or returns no memory.  The debug library walks much in its
- * assertions, so it runs without the limit.
+ * virtual machine's pauses.  On some virtual machines a loop that does nothing
+ * has such a pause of more than 1 ms every second while another thread returns
+ * memory.  So each call has two controls: right after it, without tcm, a read of
+ * a block in use and the same system calls on memory of the test.  On most machines no control
+ * takes more than 1 ms, and then no call may.  On the others, calls may exceed
+ * it as often as the controls.
+ *
+ * A stall of the library recurs in each run; a pause that hits a call and no
+ * control does not.  Therefore the test fails only if each of three runs has
+ * too many calls over the limit, or returns no memory.  The debug library walks
+ * much in its assertions, so it runs without the limit.
  *
  * Calls with a page fault are counted separately: malloc() clears a word of the
  * block, and if that is its first touch, the kernel clears up to 2 MiB.
  *
- * On some virtual machines a single system call that returns 512 KiB takes
- * between .5 and 7 ms, and the test fails there.  It first prints what that call
- * takes by itself.  It also checks what does not depend on time: the system
- * calls of a call of tcm, and the bytes that they return.
+ * The test also checks what does not depend on time: the system calls of a call
+ * of tcm, and the bytes that they return.
  */
 #include "../support/child.h"
 #include "../support/memory.h"
@@ -34,6 +39,8 @@
 #define RETURNED_MAX ((size_t)12 << 20)
 #define SYSTEM_CALLS_MAX 400
 #define RUNS 3
+/* Controls of each call. */
+#define CONTROLS 2
 #define NEEDED_KIB (900L << 10)
 /* At first, memory is returned one to two seconds after its last use. */
 #define CHURN_SECONDS 4
@@ -48,6 +55,8 @@ struct worst {
   long calls;
   long over;
   long faulted;      /* calls with a page fault, not in the numbers above */
+  long pauses;       /* controls over the limit */
+  uint64_t pause_ns; /* the worst of them */
   long system_calls; /* the most of one call */
   size_t returned;   /* the most bytes of one call */
 };
@@ -70,6 +79,9 @@ static struct worst worst[PHASES] = {
     {.name = "free, little use"},
 };
 static void **slots; /* mapped */
+static struct {
+  size_t first, end; /* of the slots whose blocks are in use */
+} live;
 static size_t count;
 static uint64_t state;
 
@@ -97,6 +109,7 @@ static __thread struct {
   size_t returned;
 } inside;
 static long replaced; /* calls that came here during any measured call */
+static char *scratch; /* mapped, what the controls return */
 
 static void
 note_system_call(size_t returned)
@@ -123,34 +136,6 @@ mprotect(void *start, size_t size, int protection)
   return (int)syscall(SYS_mprotect, start, size, protection);
 }
 
-/* Prints the worst of a thousand system calls that return 512 KiB: if that is
- * near the limit, the machine stalls and not tcm. */
-static void
-try_the_machine(void)
-{
-  static const size_t whole = (size_t)64 << 20, part = (size_t)512 << 10;
-  uint64_t worst_ns = 0;
-  int round;
-
-  char *memory = (char *)mmap(NULL, whole, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  REQUIRE(memory != MAP_FAILED);
-  (void)madvise(memory, whole, MADV_NOHUGEPAGE);
-  for (round = 0; round < 8; round++) {
-    size_t at;
-    memset(memory, 1, whole);
-    for (at = 0; at < whole; at += part) {
-      uint64_t begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-      (void)madvise(memory + at, part, MADV_DONTNEED);
-      begin = clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin;
-      worst_ns = begin > worst_ns ? begin : worst_ns;
-    }
-  }
-  munmap(memory, whole);
-  harness_say("  the machine alone: %.1f us to return 512 KiB, at worst",
-              (double)worst_ns / 1000);
-}
-
 static long
 faults(void)
 {
@@ -173,14 +158,63 @@ now(void)
   return moment;
 }
 
+/* Makes as many system calls that return as much memory, without tcm. */
+static void
+return_scratch(long calls, size_t size)
+{
+  long i;
+
+  for (i = 0; i < calls; i++)
+    (void)syscall(SYS_madvise, scratch + (size_t)i * size, size, MADV_DONTNEED);
+}
+
+/* Reads a block that is in use: like free(), which writes into the block. */
+static void
+read_any_block(void)
+{
+  size_t n = live.end - live.first;
+
+  if (n > 0)
+    (void)*(volatile char *)slots[live.first + harness_random(&state) % n];
+}
+
+static void
+control(struct worst *most)
+{
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  long calls = inside.calls;
+  size_t size = calls == 0 ? 0 : inside.returned / (size_t)calls / page * page;
+  uint64_t before, after;
+  int i;
+
+  if (size == 0 || (size_t)calls * size > RETURNED_MAX)
+    calls = 0;
+  before = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  for (i = 0; i < CONTROLS; i++) {
+    if (calls > 0) {
+      memset(scratch, 1, (size_t)calls * size);
+      before = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+      return_scratch(calls, size);
+    }
+    read_any_block();
+    after = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    most->pauses += after - before > LIMIT_NS;
+    if (after - before > most->pause_ns)
+      most->pause_ns = after - before;
+    before = after;
+  }
+}
+
 static void
 note(int phase, struct moment begin)
 {
   uint64_t ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin.ns;
+  int faulted = faults() != begin.faults;
   struct worst *most = &worst[phase];
 
   inside.measures = 0;
-  if (faults() != begin.faults) {
+  control(most);
+  if (faulted) {
     most->faulted++;
     return;
   }
@@ -237,11 +271,15 @@ shuffle(void)
 static void
 replace(long number)
 {
-  void **slot = &slots[harness_random(&state) % (count / 2)];
+  size_t last = count / 2 - 1, i = harness_random(&state) % (count / 2);
   size_t size = number % 4 != 0 ? SIZE : harness_random(&state) % 2048 + 1;
+  void *block = slots[i];
 
-  timed_free(CHURN_FREE, *slot);
-  *slot = timed_new(CHURN_MALLOC, size);
+  slots[i] = slots[last];
+  live.end = last;
+  timed_free(CHURN_FREE, block);
+  slots[last] = timed_new(CHURN_MALLOC, size);
+  live.end = count / 2;
 }
 
 static void
@@ -283,39 +321,45 @@ tell(const char *what)
   harness_say("  %s", what);
   for (i = 0; i < PHASES; i++)
     harness_say("  %-24s %9ld calls, %3ld over 1 ms, worst %8.1f us "
-                "(call %ld); %ld with page faults",
+                "(call %ld); %ld with page faults; controls: %ld, %.1f us",
                 worst[i].name, worst[i].calls, worst[i].over,
-                (double)worst[i].ns / 1000, worst[i].number, worst[i].faulted);
+                (double)worst[i].ns / 1000, worst[i].number, worst[i].faulted,
+                worst[i].pauses, (double)worst[i].pause_ns / 1000);
   for (i = 0; i < PHASES; i++)
     harness_say("  %-24s at most %ld system calls, %zu KiB returned by a call",
                 worst[i].name, worst[i].system_calls, worst[i].returned >> 10);
 }
 
-/* Whether memory was returned, and no call was over the limit, if there is
- * one. */
+/* Whether memory was returned, and the calls kept their limits, if there are
+ * any. */
 static int
 measure(const char *what)
 {
-  long full, churned, over = 0;
+  long full, churned, over = 0, pauses = 0;
   int returned, bounded = 1;
   size_t i;
 
-  try_the_machine();
+  scratch = (char *)mmap(NULL, RETURNED_MAX, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(scratch != MAP_FAILED);
+  (void)syscall(SYS_madvise, scratch, RETURNED_MAX, MADV_NOHUGEPAGE);
   count = HEAP / SIZE;
   slots = (void **)mmap(NULL, count * sizeof *slots, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   REQUIRE(slots != MAP_FAILED);
   state = harness.seed;
-  for (i = 0; i < count; i++)
+  for (i = 0; i < count; live.end = ++i)
     slots[i] = timed_new(FILL, SIZE);
   full = memory_resident_bytes();
   shuffle();
-  for (i = count / 2; i < count; i++)
+  for (i = live.end = count / 2; i < count; i++)
     timed_free(FREE_HALF, slots[i]);
   churn();
   churned = memory_resident_bytes();
-  for (i = 0; i < count / 2; i++)
+  for (i = 0; i < count / 2; i++) {
+    live.first = i + 1;
     timed_free(FREE_REST, slots[i]);
+  }
   returned = after(full);
   tell(what);
   harness_say("  resident: %ld MiB when filled, %ld replaced, %ld at the end",
@@ -323,11 +367,12 @@ measure(const char *what)
   harness_walk_heap();
   for (i = 0; i < PHASES; i++) {
     over += worst[i].over;
+    pauses += worst[i].pauses;
     bounded = bounded && worst[i].returned <= RETURNED_MAX &&
               worst[i].system_calls <= SYSTEM_CALLS_MAX;
   }
   CHILD_EXPECT(replaced > 0);
-  return returned && (harness_is("tcm-debug") || (over == 0 && bounded));
+  return returned && (harness_is("tcm-debug") || (over <= pauses && bounded));
 }
 
 /* ---- The cases ------------------------------------------------------------------ */
@@ -346,7 +391,7 @@ no_call_stalls(const char *background)
   for (run = 0; run < RUNS && !good; run++)
     good = child_again("measure");
   unsetenv("TCM_BACKGROUND");
-  EXPECT_FOR(good, "each of %d runs has a call over 1 ms, or returned nothing",
+  EXPECT_FOR(good, "each of %d runs has calls over 1 ms, or returned nothing",
              run);
 }
 
