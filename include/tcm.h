@@ -204,6 +204,21 @@ void tcm_free_aligned_sized(void *ptr, size_t alignment,
                             size_t size) TCM_NOTHROW;
 
 /**
+ * Make a block larger where it is.
+ *
+ * @ptr: a block in use.
+ * @size: bytes that it must hold.  A smaller one than it holds now is no error
+ *       and changes nothing.
+ * Returns: the usable size in bytes, at least @size; 0 with errno ENOMEM when
+ *       the block cannot grow in place.  The block is unchanged then.
+ * Errors: aborts as tcm_free() does.
+ * Cost: a block up to 32 KiB never grows.  For a larger one, a lock, and a system
+ *       call if the block has its own mapping.
+ * Source: lib/front/reallocate.c.  Since 0.1.
+ */
+size_t tcm_expand(void *ptr, size_t size) TCM_NOTHROW;
+
+/**
  * The usable size that tcm_malloc(@size) would give, without allocating.
  *
  * Returns: bytes; 0 when @size exceeds PTRDIFF_MAX.
@@ -255,6 +270,19 @@ void tcm_free_batch(void *const *ptrs, size_t count) TCM_NOTHROW;
  * Source: lib/api/tcm.c.  Since 0.1.
  */
 size_t tcm_release_free_memory(void) TCM_NOTHROW;
+
+/**
+ * Return free memory to the OS as tcm_release_free_memory() does, but stop
+ * before the sum exceeds @bytes.
+ *
+ * @bytes: a number of bytes; less than a system page returns nothing.
+ * Returns: the number of bytes returned by this call.  Less than @bytes if there
+ *       is no more, and up to 128 KiB less if spans that are partly in use are
+ *       all there is.
+ * Cost: walks the free part of the heap until @bytes are returned; system calls.
+ * Source: lib/process/release.c.  Since 0.1.
+ */
+size_t tcm_release_at_most(size_t bytes) TCM_NOTHROW;
 
 /**
  * malloc_trim(3) under the prefix: tcm_release_free_memory() with a boolean

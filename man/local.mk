@@ -20,6 +20,7 @@ dist_man_MANS += \
 dist_man_MANS += \
 	man/tcm_aligned_alloc.3 \
 	man/tcm_calloc.3 \
+	man/tcm_expand.3 \
 	man/tcm_free.3 \
 	man/tcm_free_aligned_sized.3 \
 	man/tcm_free_batch.3 \
@@ -38,6 +39,7 @@ dist_man_MANS += \
 	man/tcm_pvalloc.3 \
 	man/tcm_realloc.3 \
 	man/tcm_reallocarray.3 \
+	man/tcm_release_at_most.3 \
 	man/tcm_stats_print.3 \
 	man/tcm_thread_idle.3 \
 	man/tcm_valloc.3

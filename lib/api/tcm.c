@@ -93,6 +93,12 @@ tcm_free_aligned_sized(void *ptr, size_t alignment, size_t size)
 }
 
 EXPORT size_t
+tcm_expand(void *ptr, size_t size)
+{
+  return tcmi_expand(CALL_HERE("tcm_expand"), ptr, size);
+}
+
+EXPORT size_t
 tcm_good_size(size_t size)
 {
   return tcmi_good_size(size);
@@ -113,6 +119,12 @@ tcm_release_free_memory(void)
 {
   tcmi_guard_verify("tcm_release_free_memory");
   return tcmi_release_all();
+}
+
+EXPORT size_t
+tcm_release_at_most(size_t bytes)
+{
+  return tcmi_release_at_most(bytes);
 }
 
 EXPORT int

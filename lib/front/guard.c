@@ -304,25 +304,14 @@ quarantine_pop(size_t room)
   return record;
 }
 
-static size_t
-quarantine_count(void)
-{
-  size_t count;
-
-  lock_acquire(&tcmi_guard_lock);
-  count = quarantine.count;
-  lock_release(&tcmi_guard_lock);
-  return count;
-}
-
-/* Frees the oldest blocks until @room bytes fit; true if it freed any.  Frees no
- * block that another thread adds meanwhile: those may come faster. */
+/* Frees the oldest blocks until @room bytes fit; true if it freed any.  Stops
+ * after as many as there can be: other threads may add blocks faster. */
 static bool
 quarantine_make_room(const char *function, size_t room)
 {
   bool moved = false;
 
-  for (size_t left = quarantine_count(); left > 0; left--) {
+  for (size_t i = 0; i < QUARANTINE_BLOCKS; i++) {
     struct guard_record record = quarantine_pop(room);
     if (record.block == 0)
       return moved;
@@ -464,6 +453,29 @@ resize_in_place(struct call call, const struct guard_record *old, size_t size)
   return resized;
 }
 
+/* The record of the block that is being resized; both red zones are whole. */
+static struct guard_record
+take_whole(struct call call, void *block)
+{
+  struct guard_record record =
+      take_record(call, block, GUARD_MOVED, "block is free");
+
+  expect_whole(call, &record);
+  expect_neighbour_whole(call, record.block);
+  return record;
+}
+
+bool
+tcmi_guard_expand(struct call call, void *block, size_t size)
+{
+  struct guard_record record;
+
+  if (size > PTRDIFF_MAX - RED_ZONE_MIN)
+    return false;
+  record = take_whole(call, block);
+  return resize_in_place(call, &record, size);
+}
+
 void *
 tcmi_guard_reallocate(struct call call, void *block, size_t size)
 {
@@ -474,9 +486,7 @@ tcmi_guard_reallocate(struct call call, void *block, size_t size)
     (void)tcmi_guard_usable_size(call, block);
     return NULL;
   }
-  record = take_record(call, block, GUARD_MOVED, "block is free");
-  expect_whole(call, &record);
-  expect_neighbour_whole(call, record.block);
+  record = take_whole(call, block);
   if (resize_in_place(call, &record, size))
     return block;
   moved = tcmi_guard_allocate(call.from, 1, size, /*zero=*/false);

@@ -53,6 +53,8 @@ MUST_CHECK void *tcmi_guard_allocate(const void *from, size_t align,
 void tcmi_guard_free(struct call call, void *block);
 MUST_CHECK void *tcmi_guard_reallocate(struct call call, void *block,
                                        size_t size);
+/* Whether the block was made to hold @size bytes without a move. */
+bool tcmi_guard_expand(struct call call, void *block, size_t size);
 size_t tcmi_guard_usable_size(struct call call, void *block);
 /* Aborts if the block was not allocated with this size and, unless @align is 0,
  * this alignment. */

@@ -37,12 +37,34 @@ move_by_copy(void *block, size_t usable, size_t size)
   return moved;
 }
 
+/* A block that changes counts for the heap profile if the profile is on, or if
+ * it is a sample. */
+static bool
+profile_sees(const struct span *span)
+{
+  return profile_counts() || span->sample != 0;
+}
+
+static bool
+resize_large(struct span *span, size_t size)
+{
+  size_t usable = span_bytes(span);
+  bool seen = profile_sees(span);
+
+  if (!tcmi_large_resize(span, size))
+    return false;
+  if (unlikely(seen && span_bytes(span) != usable))
+    tcmi_profile_resized(span);
+  background_poll();
+  return true;
+}
+
 static void *
 reallocate_large(void *block, size_t size)
 {
   struct span *span = pagemap_span((uintptr_t)block);
   size_t usable = span_bytes(span);
-  bool seen = profile_counts() || span->sample != 0;
+  bool seen = profile_sees(span);
 
   if (size > PTRDIFF_MAX) {
     errno = ENOMEM;
@@ -50,12 +72,8 @@ reallocate_large(void *block, size_t size)
   }
   /* The call that moves a mapped block can also grow it in place. */
   if (size > SIZE_CLASS_MAX && (size <= usable || !span->mapped) &&
-      tcmi_large_resize(span, size)) {
-    if (unlikely(seen && span_bytes(span) != usable))
-      tcmi_profile_resized(span);
-    background_poll();
+      resize_large(span, size))
     return block;
-  }
   if (size > usable && tcmi_large_move(span, size)) {
     if (unlikely(seen))
       tcmi_profile_resized(span);
@@ -82,6 +100,32 @@ is_large(const void *block, size_t usable)
 
   return pagemap_tag((uintptr_t)block) == 0 && span->slot == 0 &&
          (usable > SIZE_CLASS_MAX || span->sample == 0);
+}
+
+static bool
+expand_in_place(struct call call, void *block, size_t usable, size_t size)
+{
+  if (size > PTRDIFF_MAX)
+    return false;
+  if (guard_is_on())
+    return tcmi_guard_expand(call, block, size);
+  return is_large(block, usable) && size > SIZE_CLASS_MAX &&
+         resize_large(pagemap_span((uintptr_t)block), size);
+}
+
+size_t
+tcmi_expand(struct call call, void *block, size_t size)
+{
+  size_t usable;
+
+  tcmi_enter_allocation();
+  usable = tcmi_usable_size(call, block);
+  if (size <= usable)
+    return usable;
+  if (expand_in_place(call, block, usable, size))
+    return tcmi_usable_size(call, block);
+  errno = ENOMEM;
+  return 0;
 }
 
 static NOINLINE void *

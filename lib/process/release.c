@@ -7,12 +7,14 @@
 #include "base/bits.h"
 #include "base/options.h"
 #include "base/params.h"
+#include "base/system.h"
 #include "cache/central_list.h"
 #include "cache/thread_cache_large.h"
 #include "cache/transfer_cache.h"
 #include "heap/hole.h"
 #include "heap/page_heap.h"
 #include "heap/page_range.h"
+#include "heap/span.h"
 #include "observe/stats.h"
 #include "process/cgroup_policy.h"
 #include "process/profile_files.h"
@@ -40,6 +42,8 @@ static size_t flush_mark = FLUSH_STEP_MIN;
 /* Held bytes, above the soft limit, at which free memory is returned next.
  * [atomic: relaxed] */
 static size_t soft_mark;
+
+#define SPAN_MAX_BYTES ((size_t)SPAN_MAX_PAGES << PAGE_SHIFT)
 
 /* Writes a profile when the container's limit is near: the held bytes without
  * the idle ones exceed the soft limit that comes from the container. */
@@ -179,4 +183,22 @@ size_t
 tcmi_release_all(void)
 {
   return tcmi_release_all_but(0);
+}
+
+size_t
+tcmi_release_at_most(size_t most)
+{
+  struct page_walk walk = {0};
+  size_t bytes = 0, work = 0;
+
+  stats_count(releases);
+  (void)tcmi_flush_all();
+  most = round_down(most, tcmi_system_page_size());
+  while (bytes < most && !walk.done)
+    bytes += tcmi_page_heap_release_some(&walk, most - bytes, &work);
+  /* A step returns all idle pages of a span. */
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    if (most - bytes >= SPAN_MAX_BYTES)
+      bytes += tcmi_central_release(c, most - bytes - SPAN_MAX_BYTES + 1);
+  return bytes;
 }

@@ -29,5 +29,7 @@ bool tcmi_make_room(void);
  * second keeps free pages of @keep bytes. */
 size_t tcmi_release_all(void);
 size_t tcmi_release_all_but(size_t keep);
+/* The same, but stops before the bytes would exceed @most. */
+size_t tcmi_release_at_most(size_t most);
 
 #endif /* TCM_PROCESS_RELEASE_H */

@@ -68,6 +68,86 @@ START_TEST(at_least_tells_the_size)
 }
 END_TEST
 
+/* Asks for @size bytes in place; returns whether the block got them.  Its
+ * contents stay in both cases. */
+static int
+expand(void *block, size_t size)
+{
+  size_t before = tcm_malloc_usable_size(block), after;
+
+  memory_fill(block, before, size);
+  errno = 0;
+  after = tcm_expand(block, size);
+  ck_assert(memory_holds(block, before, size));
+  if (after == 0) {
+    ck_assert_int_eq(errno, ENOMEM);
+    ck_assert_uint_lt(before, size);
+    ck_assert_uint_eq(tcm_malloc_usable_size(block), before);
+    return 0;
+  }
+  ck_assert_int_eq(errno, 0);
+  ck_assert_uint_ge(after, size);
+  ck_assert_uint_ge(after, before);
+  ck_assert_uint_eq(tcm_malloc_usable_size(block), after);
+  memory_fill(block, after, size);
+  ck_assert(memory_holds(block, after, size));
+  return 1;
+}
+
+START_TEST(expand_in_its_size)
+{
+  static const size_t sizes[] = {1, 100, 5000, 40000, 3000000, 100000000};
+  size_t i;
+
+  for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    void *block = tcm_malloc(sizes[i]);
+    ck_assert_ptr_nonnull(block);
+    ck_assert(expand(block, 0));
+    ck_assert(expand(block, sizes[i] / 2));
+    ck_assert(expand(block, tcm_malloc_usable_size(block)));
+    tcm_free(block);
+  }
+}
+END_TEST
+
+/* Every second block is freed, so that the others can grow. */
+START_TEST(expand_a_large_block)
+{
+  enum { COUNT = 32, SIZE = 300000 };
+  void *block[COUNT];
+  size_t i, grown = 0;
+
+  for (i = 0; i < COUNT; i++) {
+    block[i] = tcm_malloc(SIZE);
+    ck_assert_ptr_nonnull(block[i]);
+  }
+  for (i = 0; i < COUNT; i += 2)
+    tcm_free(block[i]);
+  for (i = 1; i < COUNT; i += 2)
+    grown += (size_t)expand(block[i], SIZE * 3 / 2);
+  ck_assert_uint_gt(grown, 0);
+  for (i = 1; i < COUNT; i += 2)
+    tcm_free(block[i]);
+}
+END_TEST
+
+START_TEST(expand_that_cannot_be)
+{
+  static const size_t sizes[] = {24, 5000, 300000, 100000000};
+  size_t i;
+
+  for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    void *block = tcm_malloc(sizes[i]);
+    ck_assert_ptr_nonnull(block);
+    ck_assert(!expand(block, harness_size(SIZE_MAX / 2)));
+    ck_assert(!expand(block, harness_size(SIZE_MAX)));
+    if (sizes[i] < 32768)
+      ck_assert(!expand(block, 40000));
+    tcm_free(block);
+  }
+}
+END_TEST
+
 enum { BATCH = 1000 };
 
 static void
@@ -173,6 +253,26 @@ START_TEST(release_gives_memory_back)
   use_and_free((size_t)64 << 20);
   returned += tcm_release_free_memory();
   ck_assert_uint_gt(returned, (size_t)60 << 20);
+  ck_assert_int_lt(memory_resident_bytes(), 16 << 20);
+}
+END_TEST
+
+START_TEST(release_stops_at_the_number)
+{
+  static const size_t numbers[] = {0, 4095, 65536, 1 << 20, 5000001};
+  size_t i;
+
+  for (i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    size_t returned;
+    use_and_free((size_t)16 << 20);
+    returned = tcm_release_at_most(numbers[i]);
+    ck_assert_uint_le(returned, numbers[i]);
+    if (numbers[i] >= 65536)
+      ck_assert_uint_gt(returned, numbers[i] / 2);
+    else
+      ck_assert_uint_eq(returned, 0);
+  }
+  ck_assert_uint_gt(tcm_release_at_most(SIZE_MAX), (size_t)8 << 20);
   ck_assert_int_lt(memory_resident_bytes(), 16 << 20);
 }
 END_TEST
@@ -392,10 +492,14 @@ add_tests(TCase *tests)
   tcase_add_test(tests, good_size_is_the_usable_size);
   tcase_add_test(tests, good_size_of_large_and_impossible);
   tcase_add_test(tests, at_least_tells_the_size);
+  tcase_add_test(tests, expand_in_its_size);
+  tcase_add_test(tests, expand_a_large_block);
+  tcase_add_test(tests, expand_that_cannot_be);
   tcase_add_test(tests, batch_of_every_kind);
   tcase_add_test(tests, batch_free_of_mixed_blocks);
   tcase_add_test(tests, batch_failure_tells_how_many);
   tcase_add_test(tests, release_gives_memory_back);
+  tcase_add_test(tests, release_stops_at_the_number);
   tcase_add_test(tests, release_inside_a_span);
   tcase_add_test(tests, trim_is_a_boolean);
   tcase_add_test(tests, idle_empties_the_cache);

@@ -197,6 +197,28 @@ do_realloc(size_t i)
   add(start, size, 1);
 }
 
+/* A block grows in place, or stays as it is. */
+static void
+do_expand(size_t i)
+{
+  struct block block = blocks[i];
+  size_t size = block.size + below(block.size / 2 + 100), usable;
+
+  expect_contents(&block);
+  model_arm_faults(10);
+  errno = 0;
+  usable = tcm_expand(block.start, size);
+  (void)model_disarm_faults();
+  expect_contents(&block);
+  if (usable == 0) {
+    MUST(errno == ENOMEM && size > block.usable);
+    return;
+  }
+  MUST(usable >= size);
+  (void)take(i);
+  add(block.start, size, 1);
+}
+
 static void
 do_impossible(void)
 {
@@ -290,7 +312,8 @@ do_release(void)
   if (one_in(3))
     (void)tcm_malloc_trim(0);
   else
-    (void)tcm_release_free_memory();
+    (void)(one_in(2) ? tcm_release_at_most(below(4000000))
+                     : tcm_release_free_memory());
   (void)model_disarm_faults();
   for (i = 0; i < nblocks; i++)
     expect_contents(&blocks[i]);
@@ -350,6 +373,9 @@ do_step(void)
     do_free_batch();
   } else if (kind > 992) {
     do_whole_heap();
+  } else if (nblocks > 0 && kind < 515) {
+    model.action = "expand";
+    do_expand(below(nblocks));
   } else if (nblocks > 0 && kind < 600) {
     model.action = "realloc";
     do_realloc(below(nblocks));
