@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "base/atomics.h"
 #include "base/system.h"
 
 static struct {
@@ -29,7 +30,7 @@ tcmi_report_init(void)
 void
 tcmi_report_enable(bool on)
 {
-  report.silent = !on;
+  atomic_store_relaxed(&report.silent, !on);
 }
 
 void
@@ -52,7 +53,7 @@ is_stderr(int descriptor)
 void
 tcmi_report_write(const char *text, size_t length)
 {
-  if (!report.known || report.silent)
+  if (!report.known || atomic_load_relaxed(&report.silent))
     return;
   if (is_stderr(2))
     tcmi_system_write(2, text, length);
