@@ -319,9 +319,23 @@ enum tcm_option_source {
   TCM_OPTION_DEFAULT = 0,
   TCM_OPTION_ENVIRONMENT = 1,
   TCM_OPTION_API = 2,
-  TCM_OPTION_REQUEST = 3,  /* tcm-stat(1) */
-  TCM_OPTION_CONTAINER = 4 /* the control groups of the process */
+  TCM_OPTION_REQUEST = 3,   /* tcm-stat(1) */
+  TCM_OPTION_CONTAINER = 4, /* the control groups of the process */
+  TCM_OPTION_FILE = 5,      /* /etc/tcm.conf */
+  TCM_OPTION_PROGRAM = 6    /* tcm_options in the program */
 };
+
+/**
+ * Options that are compiled into a program.  The library only reads this; a
+ * program may define it, once, in its own code:
+ *
+ *     const char tcm_options[] = "TCM_SOFT_LIMIT_BYTES=1G TCM_CHECK=1";
+ *
+ * Format: that of /etc/tcm.conf, see tcm(7), at most 4095 bytes.  It overrides
+ * the file, and the environment overrides it.
+ * Source: lib/base/options.c.  Since 0.1.
+ */
+extern const char tcm_options[];
 
 /* One option, as tcm_option_info() describes it. */
 struct tcm_option_info {
@@ -331,7 +345,7 @@ struct tcm_option_info {
   uint64_t default_value;
   uint64_t min, max; /* the range, both ends included */
   enum tcm_option_source source;
-  int fixed; /* 1: only the environment can set it, at program start */
+  int fixed; /* 1: it is set at program start and does not change later */
 };
 
 /**

@@ -26,7 +26,7 @@ const bool option_is_fixed[OPTION_COUNT] = {
 };
 
 const char *const option_sources[SOURCE_COUNT] = {
-    "default", "environment", "api", "request", "container"};
+    "default", "environment", "api", "request", "container", "file", "program"};
 
 /* The numbers read in one call. */
 struct shared_copy {

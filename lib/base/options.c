@@ -160,7 +160,17 @@ parse_number(const char *text, uint64_t *value)
 }
 
 static void
-warn_about(const char *variable, size_t length, const char *what)
+begin_warning(struct line *line, enum option_source source)
+{
+  tcmi_report_begin(line);
+  tcmi_line_text(line, source == SOURCE_ENVIRONMENT ? "environment: "
+                       : source == SOURCE_FILE      ? OPTIONS_FILE ": "
+                                                    : "tcm_options: ");
+}
+
+static void
+warn_about(const char *variable, size_t length, const char *what,
+           enum option_source source)
 {
   struct line line;
   char name[64];
@@ -168,21 +178,19 @@ warn_about(const char *variable, size_t length, const char *what)
   length = min_size(length, sizeof name - 1);
   memcpy(name, variable, length);
   name[length] = '\0';
-  tcmi_report_begin(&line);
-  tcmi_line_text(&line, "environment: ");
+  begin_warning(&line, source);
   tcmi_line_text(&line, name);
   tcmi_line_text(&line, what);
   tcmi_report_warn(&line);
 }
 
 static void
-warn_value(const char *variable, enum option_id id)
+warn_value(const char *variable, enum option_id id, enum option_source source)
 {
   const struct option_row *option = &tcmi_option_table[id];
   struct line line;
 
-  tcmi_report_begin(&line);
-  tcmi_line_text(&line, "environment: ");
+  begin_warning(&line, source);
   tcmi_line_text(&line, variable);
   tcmi_line_text(&line, " is not a number from ");
   tcmi_line_decimal(&line, option->min);
@@ -190,8 +198,10 @@ warn_value(const char *variable, enum option_id id)
   tcmi_line_decimal(&line, option->max);
   if (id == OPTION_page_size)
     tcmi_line_text(&line, " and a power of two");
-  tcmi_line_text(&line, "; the default ");
-  tcmi_line_decimal(&line, option->default_value);
+  tcmi_line_text(&line, tcmi_option_source(id) == SOURCE_DEFAULT
+                            ? "; the default "
+                            : "; the value ");
+  tcmi_line_decimal(&line, tcmi_option(id));
   tcmi_line_text(&line, " holds");
   tcmi_report_warn(&line);
 }
@@ -247,7 +257,7 @@ looks_like_an_option(const char *variable, size_t length)
 
 /* Reads @variable if it is a path option; returns whether it is. */
 static bool
-read_text(const char *variable, const char *value)
+read_text(const char *variable, const char *value, enum option_source source)
 {
   size_t length = strlen(value);
 
@@ -259,33 +269,35 @@ read_text(const char *variable, const char *value)
     else
       warn_about(variable, (size_t)(value - 1 - variable),
                  " is not an absolute path of less than 1024 bytes and is "
-                 "ignored");
+                 "ignored",
+                 source);
     return true;
   }
   return false;
 }
 
 static void
-read_variable(const char *variable)
+read_variable(const char *variable, enum option_source source)
 {
   const char *equals = strchr(variable, '=');
   uint64_t value;
 
-  if (equals == NULL || read_text(variable, equals + 1))
+  if (equals == NULL || read_text(variable, equals + 1, source))
     return;
   for (int id = 0; id < OPTION_COUNT; id++) {
     if (!variable_is_option(variable, tcmi_option_table[id].name))
       continue;
     if (parse_number(equals + 1, &value) &&
         option_allows((enum option_id)id, value))
-      option_store((enum option_id)id, value, SOURCE_ENVIRONMENT);
+      option_store((enum option_id)id, value, source);
     else
-      warn_value(variable, (enum option_id)id);
+      warn_value(variable, (enum option_id)id, source);
     return;
   }
-  if (looks_like_an_option(variable, (size_t)(equals - variable)))
+  if (source != SOURCE_ENVIRONMENT ||
+      looks_like_an_option(variable, (size_t)(equals - variable)))
     warn_about(variable, (size_t)(equals - variable),
-               " names no option of tcm and is ignored");
+               " names no option of tcm and is ignored", source);
 }
 
 /* Whether @variable decides if messages about the other variables are
@@ -296,10 +308,96 @@ is_about_messages(const char *variable)
   return strncmp(variable, "TCM_MESSAGES=", 13) == 0;
 }
 
-void
-tcmi_options_init(void)
+/* Defined by a program that has options of its own, see tcm.h. */
+extern const char tcm_options[] WEAK;
+
+/* The texts of the file and of the program: words, each with a NUL.  Few
+ * processes have one, so the lengths are not on the same pages. [init] */
+static char texts[2][OPTIONS_FILE_MAX];
+static size_t text_lengths[2]; /* [init] */
+
+/* Ends each word of a text by a NUL, and overwrites comments with NULs. */
+static void
+split_words(char *text, size_t length)
 {
-  char **environment = tcmi_system_environment();
+  bool comment = false;
+
+  for (size_t i = 0; i < length; i++) {
+    comment = text[i] != '\n' && (comment || text[i] == '#');
+    if (comment || strchr(" \t\r\n", text[i]) != NULL)
+      text[i] = '\0';
+  }
+  text[length] = '\0';
+}
+
+static void
+read_words(const char *text, size_t length, enum option_source source,
+           bool about_messages)
+{
+  for (size_t at = 0; at < length; at += strlen(text + at) + 1) {
+    const char *word = text + at;
+    if (*word == '\0' || is_about_messages(word) != about_messages)
+      continue;
+    if (strncmp(word, "TCM_", 4) == 0 && strchr(word, '=') != NULL)
+      read_variable(word, source);
+    else
+      warn_about(word, strlen(word), " is not of the form TCM_NAME=VALUE",
+                 source);
+  }
+}
+
+static void
+read_environment(bool about_messages)
+{
+  char **variable = tcmi_system_environment();
+
+  for (; variable != NULL && *variable != NULL; variable++)
+    if (strncmp(*variable, "TCM_", 4) == 0 &&
+        is_about_messages(*variable) == about_messages)
+      read_variable(*variable, SOURCE_ENVIRONMENT);
+}
+
+/* Each source overrides those before it. */
+static void
+read_sources(bool secure, bool about_messages)
+{
+  read_words(texts[0], text_lengths[0], SOURCE_FILE, about_messages);
+  read_words(texts[1], text_lengths[1], SOURCE_PROGRAM, about_messages);
+  if (!secure)
+    read_environment(about_messages);
+}
+
+/* Reads the texts; returns which is too long, or SOURCE_DEFAULT. */
+static enum option_source
+fill_texts(const char *file)
+{
+  long got = file == NULL
+                 ? 0
+                 : tcmi_system_read_file(file, texts[0], OPTIONS_FILE_MAX);
+  enum option_source too_long = SOURCE_DEFAULT;
+
+  text_lengths[0] = got < 0 ? 0 : (size_t)got;
+  text_lengths[1] =
+      tcm_options == NULL ? 0 : strnlen(tcm_options, OPTIONS_FILE_MAX);
+  for (size_t i = 0; i < 2; i++) {
+    if (text_lengths[i] == OPTIONS_FILE_MAX) {
+      too_long = i == 0 ? SOURCE_FILE : SOURCE_PROGRAM;
+      text_lengths[i] = 0;
+    }
+    if (text_lengths[i] == 0)
+      continue;
+    if (i == 1)
+      memcpy(texts[i], tcm_options, text_lengths[i]);
+    split_words(texts[i], text_lengths[i]);
+  }
+  return too_long;
+}
+
+void
+tcmi_options_init(const char *file)
+{
+  bool secure = tcmi_system_is_secure_mode();
+  enum option_source too_long;
 
   tcmi_fixed_values = (struct option_values *)(void *)round_up(
       (size_t)fixed_area, SYSTEM_PAGE_MAX);
@@ -308,15 +406,12 @@ tcmi_options_init(void)
                  SOURCE_DEFAULT);
   for (int id = 0; id < TEXT_COUNT; id++)
     *text_of((enum text_option_id)id) = '\0';
-  if (environment == NULL || tcmi_system_is_secure_mode())
-    return;
-  for (char **variable = environment; *variable != NULL; variable++)
-    if (is_about_messages(*variable))
-      read_variable(*variable);
+  too_long = fill_texts(secure ? NULL : file);
+  read_sources(secure, /*about_messages=*/true);
   tcmi_report_enable(tcmi_option(OPTION_messages) != 0);
-  for (char **variable = environment; *variable != NULL; variable++)
-    if (strncmp(*variable, "TCM_", 4) == 0 && !is_about_messages(*variable))
-      read_variable(*variable);
+  if (too_long != SOURCE_DEFAULT)
+    warn_about("", 0, "longer than 4095 bytes and ignored", too_long);
+  read_sources(secure, /*about_messages=*/false);
 }
 
 void

@@ -2,13 +2,16 @@
 /*
  * options.h - the options; options.def has one row for each.
  *
- *     default  <  container  <  environment (TCM_<NAME>)  <  API, request
+ *     default  <  container  <  file  <  program  <  environment  <  API, request
+ *
+ * The file, tcm_options in the program, and the environment assign in the same
+ * form: TCM_<NAME>=<value>.
  *
  * Invariants
  *   O1  the current value of each option is within its range.
  *   O2  fixed options do not change after tcmi_options_init(); they have their
  *       own page, which then becomes read-only.
- *   O3  the environment is ignored if the program is privileged.
+ *   O3  the file and the environment are ignored if the program is privileged.
  *   O4  an invalid value, or a name much like that of an option, causes one
  *       line of output; it never prevents the start.
  *   O5  a path is a copy, because programs overwrite their environment.
@@ -42,7 +45,9 @@ enum option_source {
   SOURCE_API,
   SOURCE_REQUEST,   /* tcm-stat(1), see observe/stats_page.h */
   SOURCE_CONTAINER, /* the limits of the process's control groups */
-  SOURCE_COUNT
+  SOURCE_FILE,      /* OPTIONS_FILE */
+  SOURCE_PROGRAM,   /* tcm_options in the program */
+  SOURCE_COUNT      /* tcm-stat(1) knows the numbers: only append */
 };
 
 struct option_values {
@@ -65,9 +70,14 @@ struct option_row {
 
 extern const struct option_row tcmi_option_table[OPTION_COUNT];
 
-/* Reads the environment.  Call it once, at start, before any other thread
- * exists. */
-void tcmi_options_init(void);
+/* What an administrator sets for all processes.  At most OPTIONS_FILE_MAX bytes
+ * including a NUL. */
+#define OPTIONS_FILE "/etc/tcm.conf"
+#define OPTIONS_FILE_MAX 4096
+
+/* Reads @file, unless it is NULL, tcm_options and the environment.  Call it
+ * once, at start, before any other thread exists. */
+void tcmi_options_init(const char *file);
 /* Makes the fixed options read-only. */
 void tcmi_options_seal(void);
 

@@ -124,7 +124,8 @@ static NOINLINE void
 put_options(const struct output *out)
 {
   static const char *const sources[SOURCE_COUNT] = {
-      "default", "environment", "api", "request", "container"};
+      "default",   "environment", "api",    "request",
+      "container", "file",        "program"};
 
   put_text(out, "  \"options\": {");
   for (int id = 0; id < OPTION_COUNT; id++) {

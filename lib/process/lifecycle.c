@@ -151,7 +151,7 @@ process_start_locked(void)
 {
   tcmi_mark_init();
   tcmi_report_init();
-  tcmi_options_init();
+  tcmi_options_init(OPTIONS_FILE);
   tcmi_system_set_page_size((size_t)tcmi_option(OPTION_page_size));
   tcmi_options_seal();
   tcmi_cgroup_policy_apply_locked();

@@ -118,7 +118,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
   make_environment(data, size);
   environ = variables;
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   for (id = 0; id < OPTION_COUNT; id++)
     expect_option((enum option_id)id);
   for (id = 0; variables[id] != NULL; id++)

@@ -159,6 +159,7 @@ process_scripts = \
 	tests/process/confined.sh \
 	tests/process/guarded.sh \
 	tests/process/linking.sh \
+	tests/process/option_sources.sh \
 	tests/process/own_malloc.sh \
 	tests/process/privileged.sh \
 	tests/process/small_process.sh

@@ -25,6 +25,7 @@ unit_tests = \
 	tests/unit/test_lock \
 	tests/unit/test_mapped \
 	tests/unit/test_metadata \
+	tests/unit/test_option_texts \
 	tests/unit/test_options \
 	tests/unit/test_page_heap \
 	tests/unit/test_page_range \
@@ -89,6 +90,8 @@ tests_unit_test_mapped_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_mapped_LDADD = $(unit_ldadd)
 tests_unit_test_metadata_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_metadata_LDADD = $(unit_ldadd)
+tests_unit_test_option_texts_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_option_texts_LDADD = $(unit_ldadd)
 tests_unit_test_options_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_options_LDADD = $(unit_ldadd)
 tests_unit_test_page_heap_CPPFLAGS = $(unit_cppflags)

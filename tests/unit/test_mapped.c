@@ -191,7 +191,7 @@ START_TEST(hard_limit_counts_it)
 {
   struct span *span;
 
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   ck_assert_int_eq(
       tcmi_option_change(OPTION_hard_limit_bytes, 16 * MIB, SOURCE_API), 0);
   ck_assert_ptr_null(make(17 * MIB, PAGE_SIZE));

@@ -27,7 +27,7 @@ read_and_print(void *argument)
   const struct reading *reading = argument;
 
   ck_assert_int_eq(setenv(reading->variable, reading->value, 1), 0);
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   printf("%llu", (unsigned long long)tcmi_option(reading->id));
   _exit(tcmi_option(reading->id) == reading->expected &&
                 (tcmi_option_source(reading->id) == SOURCE_ENVIRONMENT) ==
@@ -62,7 +62,7 @@ START_TEST(defaults_before_and_after_start)
     ck_assert_uint_eq(tcmi_option(id), default_of(id));
     ck_assert_int_eq(tcmi_option_source(id), SOURCE_DEFAULT);
   }
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   for (id = 0; id < OPTION_COUNT; id++) {
     ck_assert_uint_eq(tcmi_option(id), default_of(id));
     ck_assert_int_eq(tcmi_option_source(id), SOURCE_DEFAULT);
@@ -183,7 +183,7 @@ read_path(void *argument)
   const char *text;
 
   ck_assert_int_eq(setenv("TCM_PROFILE_DIR", value, 1), 0);
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   tcmi_options_seal();
   memset(getenv("TCM_PROFILE_DIR"), 'x', strlen(value));
   text = tcmi_option_text(TEXT_profile_dir);
@@ -305,7 +305,7 @@ silent_and_wrong(void *unused)
   setenv("TCM_CHECK", "maybe", 1);
   setenv("TCM_MESSAGES", "0", 1);
   setenv("TCM_NOSUCH_EITHER", "1", 1);
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   _exit(tcmi_option(OPTION_messages) == 0 ? 0 : 1);
 }
 
@@ -322,7 +322,7 @@ END_TEST
 START_TEST(api_beats_environment)
 {
   setenv("TCM_THREAD_CACHE_BYTES", "1M", 1);
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   ck_assert_uint_eq(tcmi_option(OPTION_thread_cache_bytes), 1 << 20);
   ck_assert_int_eq(tcmi_option_source(OPTION_thread_cache_bytes),
                    SOURCE_ENVIRONMENT);
@@ -337,7 +337,7 @@ START_TEST(changes_are_checked)
 {
   int id;
 
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   for (id = 0; id < OPTION_COUNT; id++) {
     const struct option_row *option = &tcmi_option_table[id];
     uint64_t before = tcmi_option(id);
@@ -382,7 +382,7 @@ START_TEST(fixed_options_are_sealed)
 {
   unsigned long before;
 
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   before = read_only_bytes();
   tcmi_options_seal();
   ck_assert_uint_eq(read_only_bytes(), before + SYSTEM_PAGE_MAX);
@@ -397,7 +397,7 @@ END_TEST
 /* If the kernel refuses to seal, the options stay as they are. */
 START_TEST(refused_seal_is_borne)
 {
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   unit_fail_all(1u << SYSTEM_COMMIT);
   tcmi_options_seal();
   ck_assert_uint_eq(unit_fail_none(), 1);

@@ -254,7 +254,7 @@ START_TEST(advice_does_not_wear_out)
 {
   struct arena *arena;
 
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   ck_assert_int_eq(tcmi_option_change(OPTION_huge_pages, 2, SOURCE_API), 0);
   for (int i = 0; i < 10000; i++) {
     uintptr_t start = alloc(8, 1, RUN_SMALL);

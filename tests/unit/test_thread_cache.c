@@ -23,7 +23,7 @@ static size_t others;
 static void
 setup(void)
 {
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   ck_assert(tcmi_thread_cache_open());
   cache = tcmi_thread_cache;
   owner = owner_of(cache);

@@ -102,7 +102,7 @@ END_TEST
 static void
 charge_all(void)
 {
-  tcmi_options_init();
+  tcmi_options_init(NULL);
   ck_assert_int_eq(tcmi_option_change(OPTION_cache_total_bytes, 0, SOURCE_API),
                    0);
 }
