@@ -249,7 +249,8 @@ def run_lint(name, root):
             become_lint(name, root, output)
         status = os.waitpid(child, 0)[1]
         output.seek(0)
-        return os.WEXITSTATUS(status), output.read()
+        return (os.WEXITSTATUS(status) if os.WIFEXITED(status) else
+                -os.WTERMSIG(status)), output.read()
 
 
 def check(name, prepare_sound, prepare_faulty, words):
