@@ -206,7 +206,7 @@ void tcm_free_aligned_sized(void *ptr, size_t alignment,
 /**
  * Make a block larger where it is.
  *
- * @ptr: a block in use.
+ * @ptr: a block in use, or NULL, which cannot grow.
  * @size: bytes that it must hold.  A smaller one than it holds now is no error
  *       and changes nothing.
  * Returns: the usable size in bytes, at least @size; 0 with errno ENOMEM when
@@ -276,9 +276,9 @@ size_t tcm_release_free_memory(void) TCM_NOTHROW;
  * before the sum exceeds @bytes.
  *
  * @bytes: a number of bytes; less than a system page returns nothing.
- * Returns: the number of bytes returned by this call.  Less than @bytes if there
- *       is no more, and up to 128 KiB less if spans that are partly in use are
- *       all there is.
+ * Returns: the number of bytes returned by this call.  It is less than @bytes if
+ *       there is no more, or if fewer than 128 KiB remain and only spans that
+ *       are partly in use have free pages.
  * Cost: walks the free part of the heap until @bytes are returned; system calls.
  * Source: lib/process/release.c.  Since 0.1.
  */

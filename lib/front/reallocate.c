@@ -118,6 +118,10 @@ tcmi_expand(struct call call, void *block, size_t size)
 {
   size_t usable;
 
+  if (block == NULL) {
+    errno = ENOMEM;
+    return 0;
+  }
   tcmi_enter_allocation();
   usable = tcmi_usable_size(call, block);
   if (size <= usable)

@@ -43,8 +43,6 @@ static size_t flush_mark = FLUSH_STEP_MIN;
  * [atomic: relaxed] */
 static size_t soft_mark;
 
-#define SPAN_MAX_BYTES ((size_t)SPAN_MAX_PAGES << PAGE_SHIFT)
-
 /* Writes a profile when the container's limit is near: the held bytes without
  * the idle ones exceed the soft limit that comes from the container. */
 static void
@@ -185,20 +183,32 @@ tcmi_release_all(void)
   return tcmi_release_all_but(0);
 }
 
-size_t
-tcmi_release_at_most(size_t most)
+static size_t
+release_pages(size_t most)
 {
   struct page_walk walk = {0};
   size_t bytes = 0, work = 0;
 
+  while (bytes < most && !walk.done)
+    bytes += tcmi_page_heap_release_some(&walk, most - bytes, &work);
+  return bytes;
+}
+
+#define SPAN_MAX_BYTES ((size_t)SPAN_MAX_PAGES << PAGE_SHIFT)
+
+size_t
+tcmi_release_at_most(size_t most)
+{
+  size_t bytes;
+
   stats_count(releases);
   (void)tcmi_flush_all();
   most = round_down(most, tcmi_system_page_size());
-  while (bytes < most && !walk.done)
-    bytes += tcmi_page_heap_release_some(&walk, most - bytes, &work);
+  bytes = release_pages(most);
   /* A step returns all idle pages of a span. */
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     if (most - bytes >= SPAN_MAX_BYTES)
       bytes += tcmi_central_release(c, most - bytes - SPAN_MAX_BYTES + 1);
-  return bytes;
+  /* Spans that were empty went to the page heap meanwhile. */
+  return bytes + release_pages(most - bytes);
 }

@@ -136,6 +136,9 @@ START_TEST(expand_that_cannot_be)
   static const size_t sizes[] = {24, 5000, 300000, 100000000};
   size_t i;
 
+  errno = 0;
+  ck_assert_uint_eq(tcm_expand(NULL, 0), 0);
+  ck_assert_int_eq(errno, ENOMEM);
   for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     void *block = tcm_malloc(sizes[i]);
     ck_assert_ptr_nonnull(block);
