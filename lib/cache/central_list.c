@@ -224,7 +224,8 @@ span_create(unsigned class_id)
     return NULL;
   span->class_id = (uint8_t)class_id;
   span->npages = class->pages;
-  span->start = tcmi_page_heap_alloc_dirty(class->pages, 1, &span->dirty);
+  span->start =
+      tcmi_page_heap_alloc_dirty(class->pages, class->size, &span->dirty);
   if (span->start == 0) {
     tcmi_span_delete(span);
     return NULL;

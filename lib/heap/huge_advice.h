@@ -9,7 +9,9 @@
  * A page fault for 2 MiB costs as much as about forty for 4 KiB, but makes
  * 2 MiB resident.  So tcm advises only when a heap that is not small grows:
  * spans of small objects found no room in the existing huge pages, and fill the
- * fresh one before they need the next.
+ * fresh one before they need the next.  A program may touch only a part of an
+ * object of several pages, so tcm does not advise while more than an eighth of
+ * the new spans have such objects.
  *
  * Returning memory breaks a huge page.  From then on its memory is in small
  * pages, so that the kernel does not fill it again.  If too many break before
@@ -36,6 +38,9 @@
  * empty and holds no memory. */
 bool tcmi_huge_is_fresh_locked(const struct arena *arena, size_t first,
                                size_t n);
+
+/* Counts a span whose objects have @object_size bytes. */
+void tcmi_huge_count_span_locked(size_t npages, size_t object_size);
 
 /* Advises huge page @h if the growth of the heap is likely to fill it.  It was
  * fresh until its first run was just taken and made accessible. */

@@ -305,12 +305,13 @@ resident_word(const struct huge_page *huge, size_t first, size_t n)
 }
 
 uintptr_t
-tcmi_page_heap_alloc_dirty(size_t npages, size_t align, uint32_t *dirty)
+tcmi_page_heap_alloc_dirty(size_t npages, size_t object_size, uint32_t *dirty)
 {
   uintptr_t start;
 
   lock_acquire(&tcmi_page_heap_lock);
-  start = alloc_locked(npages, align, RUN_SMALL);
+  tcmi_huge_count_span_locked(npages, object_size);
+  start = alloc_locked(npages, 1, RUN_SMALL);
   if (start != 0) {
     struct arena *arena = pagemap_arena(start);
     size_t page = arena_page(arena, start);

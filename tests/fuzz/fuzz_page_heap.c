@@ -113,7 +113,7 @@ take_small(struct slot *slot, size_t npages)
   give(slot);
   slot->small = true;
   slot->npages = npages % 32 + 1;
-  slot->start = tcmi_page_heap_alloc_dirty(slot->npages, 1, &slot->dirty);
+  slot->start = tcmi_page_heap_alloc_dirty(slot->npages, 64, &slot->dirty);
   enter(slot, 1);
   if (slot->start == 0)
     return;

@@ -138,6 +138,7 @@ do_alloc(void)
   memset(run, 0, sizeof *run);
   run->kind = one_in(2) ? RUN_SMALL : RUN_LARGE;
   run->npages = random_npages(run->kind);
+  align = run->kind == RUN_SMALL ? 1 : align;
   if (run->kind == RUN_LARGE) {
     /* Large blocks consist of whole system pages. */
     run->npages = (run->npages + group - 1) / group * group;
@@ -145,7 +146,7 @@ do_alloc(void)
   }
   model_arm_faults(15);
   run->start = run->kind == RUN_SMALL
-                   ? tcmi_page_heap_alloc_dirty(run->npages, align, &run->dirty)
+                   ? tcmi_page_heap_alloc_dirty(run->npages, 64, &run->dirty)
                    : tcmi_page_heap_alloc(run->npages, align, run->kind);
   if (model_disarm_faults() > 0 && run->start == 0)
     return;

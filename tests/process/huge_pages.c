@@ -14,6 +14,7 @@
 #define SIZE 1000
 #define SMALL (12 * MIB)
 #define LARGE (160 * MIB)
+#define SPARSE 12000
 
 static char *blocks[LARGE / SIZE];
 
@@ -98,6 +99,27 @@ grow_small(void)
   CHILD_EXPECT(flagged(" hg") == 0);
 }
 
+/* The program writes one page of each block of three. */
+static void
+grow_sparse(void)
+{
+  for (size_t i = 0; i < LARGE / 2 / SPARSE; i++) {
+    char *block = malloc(harness_size(SPARSE));
+    REQUIRE(block != NULL);
+    *block = 1;
+  }
+  harness_say("  advised %zu MiB, resident %ld", flagged(" hg") / MIB,
+              memory_resident_bytes() / (long)MIB);
+  CHILD_EXPECT(flagged(" hg") <= 2 * MIB);
+  CHILD_EXPECT(memory_resident_bytes() < (long)(LARGE / 4));
+}
+
+static void
+sparse_objects_ask_for_none(void)
+{
+  EXPECT(child_run(grow_sparse));
+}
+
 static void
 small_heap_asks_for_none(void)
 {
@@ -157,6 +179,7 @@ main(int argc, char **argv)
   static const struct harness_case cases[] = {
       {"growth_asks_for_them", growth_asks_for_them},
       {"small_heap_asks_for_none", small_heap_asks_for_none},
+      {"sparse_objects_ask_for_none", sparse_objects_ask_for_none},
       {"option_forbids_them", option_forbids_them},
       {"returned_memory_stays_away", returned_memory_stays_away},
   };

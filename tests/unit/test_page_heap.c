@@ -276,7 +276,7 @@ START_TEST(dirty_bits_survive)
   uintptr_t start;
   size_t i;
 
-  start = span.start = tcmi_page_heap_alloc_dirty(32, 1, &span.dirty);
+  start = span.start = tcmi_page_heap_alloc_dirty(32, 64, &span.dirty);
   ck_assert_uint_ne(start, 0);
   ck_assert_uint_eq(span.dirty, 0);
   for (i = 0; i < 32; i++)
@@ -287,7 +287,7 @@ START_TEST(dirty_bits_survive)
   ck_assert_uint_eq(stats_now().idle_bytes,
                     (size_t)__builtin_popcount(dirty) * PAGE_SIZE);
   span.dirty = 0;
-  ck_assert_uint_eq(tcmi_page_heap_alloc_dirty(32, 1, &span.dirty), start);
+  ck_assert_uint_eq(tcmi_page_heap_alloc_dirty(32, 64, &span.dirty), start);
   ck_assert_uint_eq(span.dirty, dirty);
   tcmi_page_heap_clear(start, 32);
   ck_assert(is_zero(start, 32));
