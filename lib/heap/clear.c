@@ -62,8 +62,8 @@ probe_bytes(uintptr_t begin, uintptr_t end)
   return min_size(round_up((end - begin) / 4, page), PROBE_PAGES * page);
 }
 
-static bool
-page_is_zero(const char *start, size_t size)
+bool
+tcmi_page_is_zero(const char *start, size_t size)
 {
   const uint64_t *words = (const uint64_t *)(const void *)start;
 
@@ -82,7 +82,7 @@ learn(struct kind *kind, const char *begin, size_t size)
   bool filled;
 
   for (size_t at = 0; at < size; at += page)
-    used += !page_is_zero(begin + at, page);
+    used += !tcmi_page_is_zero(begin + at, page);
   filled = used * FILLED_SHARE >= size / page;
   trust = filled == atomic_load_relaxed(&kind->filled)
               ? min_size(2 * trust, TRUST_MAX)

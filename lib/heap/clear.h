@@ -27,4 +27,7 @@
  * bytes. */
 MUST_CHECK bool tcmi_clear_sparse(void *start, size_t size);
 
+/* Whether each of @size bytes, whole system pages, is zero. */
+bool tcmi_page_is_zero(const char *start, size_t size);
+
 #endif /* TCM_HEAP_CLEAR_H */

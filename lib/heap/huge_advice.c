@@ -9,9 +9,11 @@
 #include "base/options.h"
 #include "base/params.h"
 #include "base/system.h"
+#include "heap/clear.h"
 #include "heap/page_heap.h"
 #include "heap/page_heap_state.h"
 #include "heap/page_range.h"
+#include "heap/pagemap.h"
 
 /* In a heap of this size, the free part of a half-filled huge page is 6 %.
  * With 24 MiB no benchmark had a lower peak, and a heap of 55 MiB took half of
@@ -28,6 +30,14 @@
 #define OBJECT_MAX (2 * PAGE_SIZE)
 /* How many pages of spans it remembers: the smallest heap that asks. */
 #define RECENT_PAGES 4096
+/* A block of this many pages contains a whole huge page wherever it begins. */
+#define BLOCK_MIN (2 * HUGE_PAGE_PAGES)
+/* How many places of a block show whether it was filled. */
+#define PLACES 16
+/* If a program stops filling its blocks, the heap grows by at most 1/CREDIT_SHARE
+ * until tcm sees that.  With an eighth, blocks of 5 to 25 MiB take 42,900 page
+ * faults instead of 38,300; 72,700 without huge pages. */
+#define CREDIT_SHARE 4
 
 /* All fields: [lock: page heap] */
 static struct {
@@ -36,6 +46,7 @@ static struct {
   size_t borders;  /* between advised huge pages and others, at present */
   size_t spans;    /* pages taken for spans recently */
   size_t sparse;   /* those with objects larger than OBJECT_MAX */
+  size_t credit;   /* bytes of large blocks that may still be advised */
 } advice;
 
 void
@@ -59,16 +70,33 @@ tcmi_huge_is_fresh_locked(const struct arena *arena, size_t first, size_t n)
          !bit_get(arena->busy, h) && !bit_get(arena->warm, h);
 }
 
+/* Whether tcm may advise at all; *@always: wherever possible. */
 static bool
-is_wanted(void)
+is_allowed(bool *always)
 {
   uint64_t option = tcmi_option(OPTION_huge_pages);
 
-  if (option == 0 || advice.borders >= BORDERS_MAX)
-    return false;
-  return option == 2 || (tcmi_page_heap_held_bytes() >= HEAP_MIN &&
-                         2 * advice.unfilled <= advice.asked + MEMORY / 8 &&
-                         8 * advice.sparse <= advice.spans);
+  *always = option == 2;
+  return option != 0 && advice.borders < BORDERS_MAX &&
+         (option == 2 || tcmi_page_heap_held_bytes() >= HEAP_MIN);
+}
+
+static bool
+is_wanted_for_spans(void)
+{
+  bool always;
+
+  return is_allowed(&always) &&
+         (always || (2 * advice.unfilled <= advice.asked + MEMORY / 8 &&
+                     8 * advice.sparse <= advice.spans));
+}
+
+static bool
+is_wanted_for_block(size_t bytes)
+{
+  bool always;
+
+  return is_allowed(&always) && (always || bytes <= advice.credit);
 }
 
 /* How many of its two neighbors have a different advised bit. */
@@ -110,7 +138,7 @@ tcmi_huge_advise_locked(struct arena *arena, size_t h)
   struct huge_page *huge = &arena->huge_pages[h];
   size_t first = h * HUGE_PAGE_PAGES;
 
-  if (!is_wanted() || tcmi_over_hard_limit(HUGE_PAGE_SIZE) ||
+  if (!is_wanted_for_spans() || tcmi_over_hard_limit(HUGE_PAGE_SIZE) ||
       !tcmi_arena_commit_locked(arena, first, HUGE_PAGE_PAGES) ||
       tcmi_system_advise_huge((void *)arena_address(arena, first),
                               HUGE_PAGE_SIZE, /*want=*/true) != 0)
@@ -169,4 +197,99 @@ tcmi_huge_forget_locked(struct arena *arena, size_t first)
   for (size_t h = first; h < arena->nhuge; h++)
     if (bit_get(arena->advised, h))
       mark(arena, h, false);
+}
+
+/* A random page of part @i of the block. */
+static const char *
+place_in(const char *start, size_t size, size_t i)
+{
+  size_t page = tcmi_system_page_size(), part = size / PLACES;
+  uint64_t random = (((uintptr_t)start >> PAGE_SHIFT) + i) * 0x9e3779b97f4a7c15;
+
+  return start + round_down(i * part + (random >> 32) % part, page);
+}
+
+/* Bytes of the block up to the last page that was used.  0 if none seems used;
+ * SPARSE if pages before that were not. */
+#define SPARSE SIZE_MAX
+static size_t
+filled_bytes(const char *start, size_t size)
+{
+  size_t page = tcmi_system_page_size(), filled = 0;
+  bool gap = false;
+
+  for (size_t i = 0; i < PLACES; i++) {
+    if (tcmi_page_is_zero(place_in(start, size, i), page))
+      gap = true;
+    else if (gap)
+      return SPARSE;
+    else
+      filled = (i + 1) * (size / PLACES);
+  }
+  return filled;
+}
+
+void
+tcmi_huge_learn_from(uintptr_t start, size_t npages)
+{
+  size_t filled;
+
+  if (npages < BLOCK_MIN)
+    return;
+  filled = filled_bytes((const char *)start, npages << PAGE_SHIFT);
+  lock_acquire(&tcmi_page_heap_lock);
+  if (filled == SPARSE)
+    advice.credit = 0;
+  else
+    advice.credit = min_size(advice.credit + 2 * filled,
+                             tcmi_page_heap_held_bytes() / CREDIT_SHARE);
+  lock_release(&tcmi_page_heap_lock);
+}
+
+static bool
+holds_memory(const struct arena *arena, size_t h)
+{
+  return bits_find(arena->huge_pages[h].resident, 0, HUGE_PAGE_PAGES, true) <
+         HUGE_PAGE_PAGES;
+}
+
+void
+tcmi_huge_advise_block(uintptr_t start, size_t npages)
+{
+  struct arena *arena = pagemap_arena(start);
+  size_t first = arena_page(arena, start), size;
+  size_t h = (first + HUGE_PAGE_PAGES - 1) / HUGE_PAGE_PAGES;
+  size_t end = (first + npages) / HUGE_PAGE_PAGES;
+
+  if (npages < BLOCK_MIN)
+    return;
+  lock_acquire(&tcmi_page_heap_lock);
+  while (h < end && holds_memory(arena, h))
+    h++;
+  size = (end - h) << HUGE_PAGE_SHIFT;
+  if (size > 0 && is_wanted_for_block(size) &&
+      tcmi_system_advise_huge((void *)arena_address(arena, h * HUGE_PAGE_PAGES),
+                              size,
+                              /*want=*/true) == 0) {
+    advice.credit -= min_size(size, advice.credit);
+    for (; h < end; h++)
+      mark(arena, h, true);
+  }
+  lock_release(&tcmi_page_heap_lock);
+}
+
+void
+tcmi_huge_withdraw_from(uintptr_t start, size_t npages)
+{
+  struct arena *arena = pagemap_arena(start);
+  size_t first = arena_page(arena, start);
+  size_t end = (first + npages) / HUGE_PAGE_PAGES;
+
+  (void)!tcmi_system_advise_huge((void *)start, npages << PAGE_SHIFT,
+                                 /*want=*/false);
+  lock_acquire(&tcmi_page_heap_lock);
+  for (size_t h = (first + HUGE_PAGE_PAGES - 1) / HUGE_PAGE_PAGES; h < end; h++)
+    if (bit_get(arena->advised, h))
+      mark(arena, h, false);
+  lock_release(&tcmi_page_heap_lock);
 }

@@ -13,6 +13,11 @@
  * object of several pages, so tcm does not advise while more than an eighth of
  * the new spans have such objects.
  *
+ * Of a large block, a program may touch a few pages only, and calloc(3) is often
+ * used for such blocks.  So tcm advises only as many bytes of blocks as it has
+ * credit for.  A block that was filled adds twice its size, since a block that
+ * grows by a copy is filled and then freed; a block with a gap takes all.
+ *
  * Returning memory breaks a huge page.  From then on its memory is in small
  * pages, so that the kernel does not fill it again.  If too many break before
  * they are full, tcm advises no more until this changes.  The number of borders
@@ -22,11 +27,14 @@
  * Invariants
  *   V1  the kernel may use a huge page only where the advised bit is 1, or
  *       where a program asked for it in its own block.
- *   V2  all pages of an advised huge page count as resident from the first use
+ *   V2  a block that is free, or untouched and zeroed, is not advised.
+ *   V3  all pages of an advised huge page count as resident from the first use
  *       on: tcm cannot know which part of it was touched.
  *
- * Locking: LOCK_PAGE_HEAP.  The only system calls made under it commit and
- * advise a huge page: a few microseconds for one in 512 pages.
+ * Locking: LOCK_PAGE_HEAP, which the functions for large blocks take.  The only
+ * system calls made under it commit and advise: a few microseconds for one in
+ * 512 pages.  Cost: a block of 4 MiB or more that is freed takes a look at 16 of
+ * its pages.
  */
 #ifndef TCM_HEAP_HUGE_ADVICE_H
 #define TCM_HEAP_HUGE_ADVICE_H
@@ -51,6 +59,13 @@ void tcmi_huge_advise_locked(struct arena *arena, size_t h);
  * breaks it. */
 MUST_CHECK int tcmi_huge_discard(struct arena *arena, uintptr_t start,
                                  size_t size);
+
+/* Advises the huge pages inside a new large block that hold no memory. */
+void tcmi_huge_advise_block(uintptr_t start, size_t npages);
+/* Learns from a large block that is about to be freed or extended. */
+void tcmi_huge_learn_from(uintptr_t start, size_t npages);
+/* Withdraws from a block what tcm or the program advised. */
+void tcmi_huge_withdraw_from(uintptr_t start, size_t npages);
 
 /* Forgets the advice for the huge pages from @first on, which are unmapped. */
 void tcmi_huge_forget_locked(struct arena *arena, size_t first);

@@ -8,6 +8,7 @@
 #include "base/params.h"
 #include "base/report.h"
 #include "base/system.h"
+#include "heap/huge_advice.h"
 #include "heap/mapped.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
@@ -51,8 +52,11 @@ run_new(struct span *span, size_t npages, size_t align_pages, bool zero)
   span->start = tcmi_page_heap_alloc(npages, align_pages, RUN_LARGE);
   if (span->start == 0)
     return false;
+  /* A program seldom fills a large block that it wants zeroed. */
   if (zero)
     tcmi_page_heap_clear(span->start, npages);
+  else
+    tcmi_huge_advise_block(span->start, npages);
   tcmi_pagemap_set(span);
   return true;
 }
@@ -80,15 +84,14 @@ tcmi_large_alloc(size_t size, size_t align, bool zero)
   return (void *)span->start;
 }
 
-/* The program may have advised huge pages for its block.  The next user of the
- * pages did not, and may touch only a few of them. */
+/* The block may be advised; the next user of its pages may touch only a few of
+ * them. */
 static void
 pages_free(uintptr_t start, size_t npages)
 {
-  size_t bytes = npages << PAGE_SHIFT;
-
-  if (bytes >= HUGE_PAGE_SIZE)
-    (void)!tcmi_system_advise_huge((void *)start, bytes, /*want=*/false);
+  tcmi_huge_learn_from(start, npages);
+  if (npages >= HUGE_PAGE_PAGES)
+    tcmi_huge_withdraw_from(start, npages);
   tcmi_page_heap_free(start, npages, RESIDENCY_FULL);
 }
 
@@ -121,6 +124,10 @@ run_resize(struct span *span, size_t npages)
     return false;
   tcmi_pagemap_resize(span, npages);
   span->npages = npages;
+  if (npages >= old + HUGE_PAGE_PAGES) {
+    tcmi_huge_learn_from(span->start, old);
+    tcmi_huge_advise_block(span->start + (old << PAGE_SHIFT), npages - old);
+  }
   if (npages < old)
     pages_free(span->start + (npages << PAGE_SHIFT), old - npages);
   return true;

@@ -120,6 +120,55 @@ sparse_objects_ask_for_none(void)
   EXPECT(child_run(grow_sparse));
 }
 
+/* Makes blocks that are larger than the caches keep, writes to one page in
+ * @step, and frees them.  Returns the advised bytes before that. */
+static size_t
+use_blocks(size_t step)
+{
+  enum { BLOCKS = 8, BLOCK = 17 << 20 };
+  char *made[BLOCKS];
+  size_t advised;
+
+  for (size_t i = 0; i < BLOCKS; i++) {
+    made[i] = malloc(harness_size(BLOCK));
+    REQUIRE(made[i] != NULL);
+    for (size_t at = 0; at < BLOCK; at += step * 4096)
+      made[i][at] = 1;
+  }
+  advised = flagged(" hg");
+  harness_say("  one page in %zu: advised %zu MiB, huge %zu, resident %ld",
+              step, advised / MIB, huge_bytes() / MIB,
+              memory_resident_bytes() / (long)MIB);
+  for (size_t i = 0; i < BLOCKS; i++)
+    free(made[i]);
+  (void)malloc_trim(0);
+  return advised;
+}
+
+/* The first blocks are filled in small pages, the next in huge ones, until one
+ * has gaps.  Spans of small objects may have one huge page meanwhile. */
+static void
+learn_blocks(void)
+{
+  CHILD_EXPECT(use_blocks(1) < 100 * MIB);
+  CHILD_EXPECT(use_blocks(1) >= 32 * MIB);
+  (void)use_blocks(16);
+  CHILD_EXPECT(use_blocks(16) <= 2 * MIB);
+  CHILD_EXPECT(use_blocks(16) <= 2 * MIB);
+  (void)use_blocks(1);
+  CHILD_EXPECT(use_blocks(1) >= 32 * MIB);
+}
+
+static void
+filled_blocks_ask_for_them(void)
+{
+  if (!machine_has_them()) {
+    harness_skip("there are no transparent huge pages");
+    return;
+  }
+  EXPECT(child_run(learn_blocks));
+}
+
 static void
 small_heap_asks_for_none(void)
 {
@@ -180,6 +229,7 @@ main(int argc, char **argv)
       {"growth_asks_for_them", growth_asks_for_them},
       {"small_heap_asks_for_none", small_heap_asks_for_none},
       {"sparse_objects_ask_for_none", sparse_objects_ask_for_none},
+      {"filled_blocks_ask_for_them", filled_blocks_ask_for_them},
       {"option_forbids_them", option_forbids_them},
       {"returned_memory_stays_away", returned_memory_stays_away},
   };
