@@ -34,9 +34,9 @@
 #define BLOCK_MIN (2 * HUGE_PAGE_PAGES)
 /* How many places of a block show whether it was filled. */
 #define PLACES 16
-/* If a program stops filling its blocks, the heap grows by at most 1/CREDIT_SHARE
- * until tcm sees that.  With an eighth, blocks of 5 to 25 MiB take 42,900 page
- * faults instead of 38,300; 72,700 without huge pages. */
+/* If a program stops filling its blocks, the heap grows by at most this part
+ * of it until tcm sees that.  With an eighth, blocks of 5 to 25 MiB take 42,900
+ * page faults instead of 38,300; 72,700 without huge pages. */
 #define CREDIT_SHARE 4
 
 /* All fields: [lock: page heap] */

@@ -13,10 +13,10 @@
  * object of several pages, so tcm does not advise while more than an eighth of
  * the new spans have such objects.
  *
- * Of a large block, a program may touch a few pages only, and calloc(3) is often
- * used for such blocks.  So tcm advises only as many bytes of blocks as it has
- * credit for.  A block that was filled adds twice its size, since a block that
- * grows by a copy is filled and then freed; a block with a gap takes all.
+ * A program may touch only a few pages of a large block, and often uses
+ * calloc(3) for such blocks.  So tcm advises only as many bytes of blocks as it
+ * has credit for.  A block that was filled adds twice its size, since a block
+ * that grows by a copy is filled and then freed; a block with a gap takes all.
  *
  * Returning memory breaks a huge page.  From then on its memory is in small
  * pages, so that the kernel does not fill it again.  If too many break before
@@ -33,8 +33,8 @@
  *
  * Locking: LOCK_PAGE_HEAP, which the functions for large blocks take.  The only
  * system calls made under it commit and advise: a few microseconds for one in
- * 512 pages.  Cost: a block of 4 MiB or more that is freed takes a look at 16 of
- * its pages.
+ * 512 pages.  Cost: freeing a block of 4 MiB or more takes a look at 16 of its
+ * pages.
  */
 #ifndef TCM_HEAP_HUGE_ADVICE_H
 #define TCM_HEAP_HUGE_ADVICE_H

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """What more threads cost: the shapes of the benchmark with 1 or 2, 8 and 32
-threads under each allocator and with no allocator at all.
+threads, a crowd with up to 4000, under each allocator and with no allocator at
+all.
 
 Each shape is recorded with so many threads, which take turns after a few
 events each, and the trace is played; what the replay loses with planned
@@ -21,34 +22,38 @@ import runner  # noqa: E402
 import summary  # noqa: E402
 
 NULL = "null"
-# Name, shape, operations, parameter, least threads, writes to each object,
+SOME = (1, 2, 8, 32)
+SIDES = (2, 8, 32)
+MANY = (10, 100, 1000, 4000)
+# Name, shape, operations, parameter, numbers of threads, writes to each object,
 # events of an epoch: few where threads come and go, since a thread of the
 # replay starts with an epoch.
 SHAPES = (
-    ("random", "random", 1_000_000, 20_000, 1, 0, 32768),
-    ("zeroed", "zeroed", 1_000_000, 2000, 1, 0, 32768),
-    ("growth-strings", "growth-strings", 40_000, 0, 1, 0, 32768),
-    ("server", "server", 1_000_000, 2000, 1, 0, 32768),
-    ("pipeline", "pipeline", 1_000_000, 0, 2, 0, 32768),
-    ("exchange", "exchange", 700_000, 2000, 1, 0, 32768),
-    ("stress", "stress", 800_000, 0, 1, 0, 32768),
-    ("batches", "batches", 1_000_000, 16, 1, 0, 32768),
-    ("batches-exchanged", "batches-exchanged", 1_000_000, 16, 2, 0, 32768),
-    ("sharing-active", "sharing-active", 100_000, 1, 1, 500, 32768),
-    ("sharing-passive", "sharing-passive", 100_000, 1, 1, 500, 32768),
-    ("churn", "churn", 4000, 0, 1, 0, 256),
+    ("random", "random", 1_000_000, 20_000, SOME, 0, 32768),
+    ("zeroed", "zeroed", 1_000_000, 2000, SOME, 0, 32768),
+    ("growth-strings", "growth-strings", 40_000, 0, SOME, 0, 32768),
+    ("server", "server", 1_000_000, 2000, SOME, 0, 32768),
+    ("pipeline", "pipeline", 1_000_000, 0, SIDES, 0, 32768),
+    ("exchange", "exchange", 700_000, 2000, SOME, 0, 32768),
+    ("stress", "stress", 800_000, 0, SOME, 0, 32768),
+    ("batches", "batches", 1_000_000, 16, SOME, 0, 32768),
+    ("batches-exchanged", "batches-exchanged", 1_000_000, 16, SIDES, 0, 32768),
+    ("sharing-active", "sharing-active", 100_000, 1, SOME, 500, 32768),
+    ("sharing-passive", "sharing-passive", 100_000, 1, SOME, 500, 32768),
+    ("churn", "churn", 4000, 0, SOME, 0, 256),
+    ("crowd", "crowd", 1_400_000, 0, MANY, 0, 32768),
 )
-THREADS = (1, 2, 8, 32)
 YIELD_EVENTS = 64
 REPEATS = 3
 QUICK_DIVISOR = 100
+QUICK_THREADS = 100
 # What a row may lose beyond the loss without an allocator.
 BAR = 0.10
 
 
 def run_cell(tools, shape, threads, allocators, chosen):
     """One shape with one number of threads: its samples."""
-    _name, workload, ops, param, _least, writes, epoch = shape
+    _name, workload, ops, param, _threads, writes, epoch = shape
     if chosen.quick:
         ops = max(64, ops // QUICK_DIVISOR)
         writes = min(writes, 10)
@@ -147,8 +152,8 @@ def main(arguments):
             if not row_table.fits(shape[0], chosen.rows):
                 continue
             row = {"name": shape[0], "cells": []}
-            for threads in THREADS:
-                if threads < shape[4]:
+            for threads in shape[4]:
+                if chosen.quick and threads > QUICK_THREADS:
                     continue
                 try:
                     row["cells"].append(run_cell(tools, shape, threads,
