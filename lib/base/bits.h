@@ -98,6 +98,32 @@ bits_clear_range(uint64_t *words, size_t first, size_t n)
     words[first / 64] &= ~range_mask(first, end);
 }
 
+/* The bits of [first, first + n) as a number; n is from 1 to 64. */
+static inline uint64_t
+bits_get_range(const uint64_t *words, size_t first, size_t n)
+{
+  const uint64_t *word = &words[first / 64];
+  size_t low = first % 64;
+  uint64_t bits = word[0] >> low;
+
+  if (low + n > 64)
+    bits |= word[1] << (64 - low);
+  return bits & ~(uint64_t)0 >> (64 - n);
+}
+
+/* Sets these bits to those of a number. */
+static inline void
+bits_put_range(uint64_t *words, size_t first, size_t n, uint64_t bits)
+{
+  uint64_t *word = &words[first / 64];
+  size_t low = first % 64;
+  uint64_t mask = ~(uint64_t)0 >> (64 - n);
+
+  word[0] = (word[0] & ~(mask << low)) | (bits & mask) << low;
+  if (low + n > 64)
+    word[1] = (word[1] & ~(mask >> (64 - low))) | (bits & mask) >> (64 - low);
+}
+
 /* Number of set bits in [first, first + n). */
 static inline size_t
 bits_count_range(const uint64_t *words, size_t first, size_t n)
@@ -114,14 +140,18 @@ bits_count_range(const uint64_t *words, size_t first, size_t n)
 static inline size_t
 bits_find(const uint64_t *words, size_t first, size_t end, bool want)
 {
-  while (first < end) {
-    uint64_t word = want ? words[first / 64] : ~words[first / 64];
-    word &= range_mask(first, end);
-    if (word != 0)
-      return first / 64 * 64 + lowest_bit(word);
-    first = (first / 64 + 1) * 64;
+  uint64_t flip = want ? 0 : ~(uint64_t)0, word;
+  size_t i = first / 64;
+
+  if (first >= end)
+    return end;
+  word = (words[i] ^ flip) & ~(uint64_t)0 << (first % 64);
+  while (word == 0) {
+    if (++i * 64 >= end)
+      return end;
+    word = words[i] ^ flip;
   }
-  return end;
+  return min_size(i * 64 + lowest_bit(word), end);
 }
 
 /* The bit after the last set one before @end, or 0. */

@@ -30,7 +30,7 @@ tcmi_huge_page_longest(const struct huge_page *huge)
 {
   size_t longest = 0, first = 0;
 
-  while (first < HUGE_PAGE_PAGES) {
+  while (first + longest < HUGE_PAGE_PAGES) {
     size_t end;
     first = bits_find(huge->used, first, HUGE_PAGE_PAGES, false);
     end = bits_find(huge->used, first, HUGE_PAGE_PAGES, true);

@@ -297,11 +297,7 @@ tcmi_page_heap_free(uintptr_t start, size_t npages, enum residency residency)
 static uint32_t
 resident_word(const struct huge_page *huge, size_t first, size_t n)
 {
-  uint32_t word = 0;
-
-  for (size_t i = 0; i < n; i++)
-    word |= (uint32_t)bit_get(huge->resident, first + i) << i;
-  return word;
+  return (uint32_t)bits_get_range(huge->resident, first, n);
 }
 
 uintptr_t
@@ -330,9 +326,7 @@ free_dirty_locked(const struct span *span)
   struct huge_page *huge = &arena->huge_pages[page / HUGE_PAGE_PAGES];
   size_t first = page % HUGE_PAGE_PAGES;
 
-  bits_clear_range(huge->resident, first, span->npages);
-  for (uint32_t dirty = span->dirty; dirty != 0; dirty &= dirty - 1)
-    bit_set(huge->resident, first + lowest_bit(dirty));
+  bits_put_range(huge->resident, first, span->npages, span->dirty);
   tcmi_range_give(arena, page, span->npages, RESIDENCY_KEPT);
 }
 

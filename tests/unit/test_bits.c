@@ -97,6 +97,22 @@ START_TEST(mask_of_every_range_in_a_word)
 END_TEST
 
 /* All operations on random ranges, compared with one byte per bit. */
+/* Replaces up to 64 bits by random ones, and reads them back. */
+static void
+put_and_get(uint64_t *state, size_t first, size_t n)
+{
+  uint64_t bits = harness_random(state), expected;
+
+  n = n > 64 ? 64 : n;
+  if (n == 0 || first >= NBITS)
+    return;
+  expected = n == 64 ? bits : bits & (((uint64_t)1 << n) - 1);
+  bits_put_range(words, first, n, bits);
+  must(bits_get_range(words, first, n) == expected);
+  for (size_t i = 0; i < n; i++)
+    naive[first + i] = bits >> i & 1;
+}
+
 START_TEST(ranges_against_bytes)
 {
   uint64_t state = unit_seed();
@@ -106,7 +122,7 @@ START_TEST(ranges_against_bytes)
     size_t first = unit_below(&state, NBITS);
     size_t n = unit_below(&state, NBITS - first + 1);
     bool want = step % 2;
-    switch (unit_below(&state, 4)) {
+    switch (unit_below(&state, 5)) {
     case 0:
       bits_set_range(words, first, n);
       naive_fill(first, n, true);
@@ -122,6 +138,9 @@ START_TEST(ranges_against_bytes)
     case 3:
       bit_clear(words, first);
       naive[first] = false;
+      break;
+    case 4:
+      put_and_get(&state, first, n);
       break;
     }
     must(bits_count_range(words, first, n) == naive_count(first, n));
