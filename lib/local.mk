@@ -50,6 +50,8 @@ tcm_heap = \
 	lib/heap/large.h \
 	lib/heap/mapped.c \
 	lib/heap/mapped.h \
+	lib/heap/page_account.c \
+	lib/heap/page_account.h \
 	lib/heap/page_heap.c \
 	lib/heap/page_heap.h \
 	lib/heap/page_heap_state.h \
@@ -57,6 +59,7 @@ tcm_heap = \
 	lib/heap/page_range.h \
 	lib/heap/page_return.c \
 	lib/heap/page_room.c \
+	lib/heap/page_room.h \
 	lib/heap/pagemap.h \
 	lib/heap/span.c \
 	lib/heap/span.h

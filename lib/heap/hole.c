@@ -7,8 +7,9 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/system.h"
-#include "heap/page_heap.h"
+#include "heap/page_account.h"
 #include "heap/page_range.h"
+#include "heap/pagemap.h"
 
 /* Attempts per call of tcmi_holes_close(): each is a system call. */
 #define ATTEMPTS_MAX 8
@@ -53,13 +54,17 @@ take(void)
 void
 tcmi_hole_close(struct span *spare, uintptr_t start, size_t npages)
 {
+  struct arena *arena = pagemap_arena(start);
+
   spare->start = start;
   spare->npages = npages;
   if (tcmi_system_refill((void *)start, span_bytes(spare)) != 0) {
     add(spare);
     return;
   }
-  tcmi_page_heap_free(start, npages, RESIDENCY_NONE);
+  lock_acquire(&tcmi_page_heap_lock);
+  tcmi_range_give(arena, arena_page(arena, start), npages, RESIDENCY_NONE);
+  lock_release(&tcmi_page_heap_lock);
   tcmi_span_delete(spare);
 }
 

@@ -10,7 +10,7 @@
 #include "base/params.h"
 #include "base/system.h"
 #include "heap/clear.h"
-#include "heap/page_heap.h"
+#include "heap/page_account.h"
 #include "heap/page_heap_state.h"
 #include "heap/page_range.h"
 #include "heap/pagemap.h"

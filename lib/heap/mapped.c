@@ -22,9 +22,10 @@
 #include "base/system.h"
 #include "heap/arena.h"
 #include "heap/hole.h"
-#include "heap/page_heap.h"
+#include "heap/page_account.h"
 #include "heap/page_heap_state.h"
 #include "heap/page_range.h"
+#include "heap/page_room.h"
 #include "heap/pagemap.h"
 
 /* A block moves out of its arena only while there are fewer mapped blocks than

@@ -30,11 +30,8 @@
 #include "heap/mapped.h"
 #include "heap/page_heap_state.h"
 #include "heap/page_range.h"
+#include "heap/page_room.h"
 #include "heap/pagemap.h"
-
-struct lock tcmi_page_heap_lock = LOCK_INITIALIZER(LOCK_PAGE_HEAP);
-
-struct page_heap_state tcmi_page_heap;
 
 struct page_heap_view tcmi_page_heap_view = {&tcmi_page_heap.first,
                                              &tcmi_mapped_blocks.spans,
@@ -47,24 +44,6 @@ struct page_heap_view tcmi_page_heap_view = {&tcmi_page_heap.first,
 #define ACROSS_FIRST 64
 #define ACROSS_END 2048
 #define ACROSS_STEPS 1024
-
-size_t
-tcmi_page_heap_held_bytes(void)
-{
-  return ((atomic_load_relaxed(&tcmi_page_counts.used) +
-           atomic_load_relaxed(&tcmi_page_counts.idle))
-          << PAGE_SHIFT) +
-         tcmi_metadata_mapped_bytes();
-}
-
-/* Whether @bytes more would put the heap over its hard limit. */
-bool
-tcmi_over_hard_limit(size_t bytes)
-{
-  uint64_t limit = tcmi_option(OPTION_hard_limit_bytes);
-
-  return limit != 0 && tcmi_page_heap_held_bytes() + bytes > limit;
-}
 
 /* Takes and commits a run; 0 when the hard limit or the OS refuses the
  * memory. */
@@ -353,34 +332,6 @@ tcmi_page_heap_extend(uintptr_t start, size_t npages, size_t new_npages)
   return done;
 }
 
-bool
-tcmi_page_heap_charge(size_t npages)
-{
-  bool allowed;
-
-  lock_acquire(&tcmi_page_heap_lock);
-  allowed = !tcmi_over_hard_limit(npages << PAGE_SHIFT);
-  if (allowed) {
-    counter_add(&tcmi_page_counts.used, npages);
-    tcmi_page_heap.mapped_pages += npages;
-    tcmi_arena_count_mapped_locked(npages << PAGE_SHIFT, /*born=*/true);
-  } else {
-    counter_add(&tcmi_page_counts.hard_hits, 1);
-  }
-  lock_release(&tcmi_page_heap_lock);
-  return allowed;
-}
-
-void
-tcmi_page_heap_uncharge(size_t npages)
-{
-  lock_acquire(&tcmi_page_heap_lock);
-  counter_sub(&tcmi_page_counts.used, npages);
-  tcmi_page_heap.mapped_pages -= npages;
-  tcmi_arena_count_mapped_locked(npages << PAGE_SHIFT, /*born=*/false);
-  lock_release(&tcmi_page_heap_lock);
-}
-
 /* The pages of a run between the first and the last that may hold memory. */
 struct held_pages {
   uintptr_t start, end; /* [const] addresses; 0 and 0 for none */
@@ -448,30 +399,6 @@ tcmi_page_heap_clear(uintptr_t start, size_t npages)
 }
 
 void
-tcmi_page_heap_count_soft_hit(void)
-{
-  lock_acquire(&tcmi_page_heap_lock);
-  counter_add(&tcmi_page_counts.soft_hits, 1);
-  lock_release(&tcmi_page_heap_lock);
-}
-
-void
-tcmi_page_heap_count_faulted(size_t npages)
-{
-  lock_acquire(&tcmi_page_heap_lock);
-  counter_add(&tcmi_page_counts.faulted, npages);
-  lock_release(&tcmi_page_heap_lock);
-}
-
-void
-tcmi_page_heap_count_released(size_t bytes)
-{
-  lock_acquire(&tcmi_page_heap_lock);
-  counter_add(&tcmi_page_heap.released_bytes, bytes);
-  lock_release(&tcmi_page_heap_lock);
-}
-
-void
 tcmi_page_heap_stats(struct page_heap_stats *stats)
 {
   lock_acquire(&tcmi_page_heap_lock);
@@ -481,12 +408,6 @@ tcmi_page_heap_stats(struct page_heap_stats *stats)
       tcmi_arena_committed_bytes() - stats->used_bytes - stats->idle_bytes;
   stats->released_bytes = tcmi_page_heap.released_bytes;
   lock_release(&tcmi_page_heap_lock);
-}
-
-size_t
-tcmi_page_heap_used_bytes(void)
-{
-  return atomic_load_relaxed(&tcmi_page_counts.used) << PAGE_SHIFT;
 }
 
 bool

@@ -23,7 +23,8 @@
  *       is only a row of clear bits.
  *
  * Locking: the functions take LOCK_PAGE_HEAP.  They release it while they
- * return memory to the OS, and hold LOCK_TRIM then.
+ * return memory to the OS, and hold LOCK_TRIM then.  Address space is unmapped
+ * under it, see page_room.h.
  */
 #ifndef TCM_HEAP_PAGE_HEAP_H
 #define TCM_HEAP_PAGE_HEAP_H
@@ -31,10 +32,10 @@
 #include "base/compiler.h"
 #include "base/lock.h"
 #include "heap/huge_page.h"
+#include "heap/page_account.h"
 #include "heap/page_range.h"
 #include "heap/span.h"
 
-extern struct lock tcmi_page_heap_lock;
 /* Held while idle pages are marked as in use because they are being returned
  * to the OS. */
 extern struct lock tcmi_trim_lock;
@@ -80,15 +81,6 @@ MUST_CHECK bool tcmi_page_heap_extend(uintptr_t start, size_t npages,
  * zero. */
 void tcmi_page_heap_clear(uintptr_t start, size_t npages);
 
-/* Counts pages that are mapped outside the arenas as used; false when the hard
- * limit refuses them.  The second function undoes it. */
-MUST_CHECK bool tcmi_page_heap_charge(size_t npages);
-void tcmi_page_heap_uncharge(size_t npages);
-
-/* Unmaps unused address space, after the OS refused more; returns whether
- * there was any. */
-bool tcmi_page_heap_give_space(void);
-
 /* Returns idle pages to the OS, empty huge pages first, until @most bytes are
  * returned.  The result is the number of bytes returned. */
 size_t tcmi_page_heap_release(size_t most);
@@ -106,19 +98,6 @@ size_t tcmi_page_heap_release_some(struct page_walk *walk, size_t most,
                                    size_t *work);
 /* Bytes of pages that stayed idle since the last call. */
 size_t tcmi_page_heap_unneeded(void);
-/* Bytes that the heap holds, as the limits count them: allocated runs in full,
- * idle pages, and tcm's own structures.  Reads without the lock. */
-size_t tcmi_page_heap_held_bytes(void);
-/* Counts that the soft limit was reached. */
-void tcmi_page_heap_count_soft_hit(void);
-/* Counts pages that come into use without memory, other than by the allocation
- * of a run. */
-void tcmi_page_heap_count_faulted(size_t npages);
-/* Bytes ever returned to the OS; reads without the lock. */
-size_t tcmi_page_heap_released_bytes(void);
-/* Counts bytes that another module returned. */
-void tcmi_page_heap_count_released(size_t bytes);
-
 void tcmi_page_heap_stats(struct page_heap_stats *stats);
 
 /* The addresses of one arena and of its descriptor, for a report.  False past
@@ -130,9 +109,6 @@ struct arena_range {
   size_t description_size; /* [const] */
 };
 MUST_CHECK bool tcmi_page_heap_arena(size_t index, struct arena_range *range);
-
-/* Bytes in allocated runs; reads without the lock. */
-size_t tcmi_page_heap_used_bytes(void);
 
 /* The address of the first arena, or 0. */
 uintptr_t tcmi_page_heap_base(void);

@@ -2,6 +2,7 @@
 /*
  * page_heap_state.h - state that the files of the page heap share.
  *
+ *     page_account.c  counts
  *     page_heap.c     allocates and frees runs of pages
  *     page_return.c   returns idle pages to the OS
  *     page_room.c     unmaps address space near a limit
@@ -26,12 +27,5 @@ struct page_heap_state {
 };
 
 extern struct page_heap_state tcmi_page_heap;
-
-/* Whether @bytes more would put the heap over its hard limit. */
-bool tcmi_over_hard_limit(size_t bytes);
-
-/* Unmaps unused address space; returns whether there was any.  Caller holds
- * LOCK_PAGE_HEAP. */
-bool tcmi_page_heap_give_space_locked(void);
 
 #endif /* TCM_HEAP_PAGE_HEAP_STATE_H */

@@ -269,9 +269,3 @@ tcmi_page_heap_unneeded(void)
   lock_release(&tcmi_page_heap_lock);
   return pages << PAGE_SHIFT;
 }
-
-size_t
-tcmi_page_heap_released_bytes(void)
-{
-  return atomic_load_relaxed(&tcmi_page_heap.released_bytes);
-}

@@ -9,13 +9,15 @@
  */
 #include "config.h"
 
+#include "heap/page_room.h"
+
 #include "base/atomics.h"
 #include "base/bits.h"
 #include "base/report.h"
 #include "base/system.h"
 #include "heap/arena.h"
 #include "heap/huge_advice.h"
-#include "heap/page_heap.h"
+#include "heap/page_account.h"
 #include "heap/page_heap_state.h"
 #include "heap/page_range.h"
 #include "heap/pagemap.h"
