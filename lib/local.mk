@@ -77,6 +77,8 @@ tcm_cache = \
 	lib/cache/size_class.c \
 	lib/cache/size_class.h \
 	lib/cache/size_class_table.h \
+	lib/cache/slab.c \
+	lib/cache/slab.h \
 	lib/cache/thread_cache.c \
 	lib/cache/thread_cache.h \
 	lib/cache/thread_cache_fast.h \
@@ -148,8 +150,12 @@ tcm_front = \
 	lib/front/block_check.h \
 	lib/front/guard.c \
 	lib/front/guard.h \
+	lib/front/guard_pattern.c \
+	lib/front/guard_pattern.h \
 	lib/front/heap_check.c \
 	lib/front/heap_check.h \
+	lib/front/heaps.c \
+	lib/front/heaps.h \
 	lib/front/raw.c \
 	lib/front/raw.h \
 	lib/front/reallocate.c \

@@ -154,7 +154,7 @@ span_is_sound(const union whole_span *whole, uintptr_t huge)
   if (s->start % PAGE_SIZE != 0 || s->npages == 0)
     return false;
   if (s->class_id == 0)
-    return s->nobjs == 0;
+    return s->slab || s->nobjs == 0;
   return s->class_id < SIZE_CLASS_COUNT && s->start >= huge &&
          span_end(s) <= huge + HUGE_PAGE_SIZE &&
          s->npages == tcmi_size_classes[s->class_id].pages &&

@@ -25,8 +25,8 @@ uint64_t tcmi_shared_additions;
 #endif
 struct lock_counts tcmi_lock_counts[LOCK_RANKS];
 const char tcmi_lock_names[LOCK_RANKS][10] = {
-    "INIT",     "TRIM",    "REGISTRY",  "GUARD",   "PROFILE",
-    "TRANSFER", "CENTRAL", "PAGE_HEAP", "METADATA"};
+    "INIT", "TRIM",     "REGISTRY", "GUARD",     "PROFILE",
+    "SLAB", "TRANSFER", "CENTRAL",  "PAGE_HEAP", "METADATA"};
 
 __thread uint32_t tcmi_lock_self;
 uint32_t tcmi_lock_forking;

@@ -2,12 +2,12 @@
 /*
  * lock.h - the locks of tcm, and the only definition of their order.
  *
- *     INIT < TRIM < REGISTRY < GUARD < PROFILE < TRANSFER[c] < CENTRAL[c]
- *          < PAGE_HEAP < METADATA
+ *     INIT < TRIM < REGISTRY < GUARD < PROFILE < SLAB[i] < TRANSFER[c]
+ *          < CENTRAL[c] < PAGE_HEAP < METADATA
  *
  * A thread takes locks in this order, left to right.  It releases TRANSFER
  * before it takes CENTRAL.  It holds two locks of one rank only across a fork,
- * in ascending order of their class.  It holds TRIM, and no other lock, during
+ * in ascending order of their number.  It holds TRIM, and no other lock, during
  * the few system calls that return memory: a fork waits for these calls, so no
  * child has pages that are half returned.  Debug builds check all of this.
  *
@@ -35,6 +35,7 @@ enum lock_rank {
   LOCK_REGISTRY,
   LOCK_GUARD,
   LOCK_PROFILE,
+  LOCK_SLAB,
   LOCK_TRANSFER,
   LOCK_CENTRAL,
   LOCK_PAGE_HEAP,

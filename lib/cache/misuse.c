@@ -6,6 +6,7 @@
 #include "base/report.h"
 #include "base/system.h"
 #include "cache/size_class.h"
+#include "cache/slab.h"
 #include "heap/pagemap.h"
 #include "heap/span.h"
 
@@ -13,19 +14,23 @@ static void
 line_span(struct line *line, uintptr_t address)
 {
   const struct span *span = tcmi_pagemap_find(address);
+  unsigned class_id;
 
   if (span == NULL)
     return;
+  class_id = span->slab ? slab_of(span)->class_id : span->class_id;
   tcmi_line_text(line, " (span ");
   tcmi_line_hex(line, span->start);
   tcmi_line_text(line, ", ");
   tcmi_line_decimal(line, span->npages);
   tcmi_line_text(line, " pages");
-  if (span->class_id != 0) {
+  if (class_id != 0) {
     tcmi_line_text(line, ", ");
-    tcmi_line_decimal(line, size_class_size(span->class_id));
+    tcmi_line_decimal(line, size_class_size(class_id));
     tcmi_line_text(line, " B class");
   }
+  if (span->slab)
+    tcmi_line_text(line, " of a heap");
   tcmi_line_text(line, ")");
 }
 

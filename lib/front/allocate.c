@@ -77,7 +77,7 @@ allocate_slower(size_t size, const void *from)
 
   tcmi_enter_allocation();
   if (guard_is_on())
-    return or_enomem(tcmi_guard_allocate(from, 1, size, /*zero=*/false));
+    return or_enomem(tcmi_guard_allocate(from, NULL, 1, size, /*zero=*/false));
   if (profile_counts() &&
       (block = allocate_sampled(1, size, /*zero=*/false)) != NULL)
     return block;
@@ -107,7 +107,8 @@ allocate_zeroed_slow(size_t bytes)
     return memset(block, 0, size_class_size(size_class_of(bytes)));
   enter_allocation(START_MAYBE_TSD);
   if (guard_is_on())
-    return or_enomem(tcmi_guard_allocate(__builtin_return_address(0), 1, bytes,
+    return or_enomem(tcmi_guard_allocate(__builtin_return_address(0), NULL, 1,
+                                         bytes,
                                          /*zero=*/true));
   if (profile_counts() &&
       (block = allocate_sampled(1, bytes, /*zero=*/true)) != NULL)
@@ -151,7 +152,8 @@ tcmi_allocate_for(const void *from, size_t align, size_t size)
   }
   tcmi_enter_allocation();
   if (guard_is_on())
-    return or_enomem(tcmi_guard_allocate(from, align, size, /*zero=*/false));
+    return or_enomem(
+        tcmi_guard_allocate(from, NULL, align, size, /*zero=*/false));
   if (profile_counts() &&
       (block = allocate_sampled(align, size, /*zero=*/false)) != NULL)
     return block;
@@ -180,6 +182,7 @@ tcmi_free_checked(struct call call, void *block)
 {
   uintptr_t address = (uintptr_t)block;
   unsigned class_id = pagemap_tag(address) >> 1;
+  struct span *span;
 
   if (block == NULL)
     return;
@@ -195,6 +198,11 @@ tcmi_free_checked(struct call call, void *block)
     background_poll();
     return;
   }
+  span = pagemap_span(address);
+  if (span != NULL && span->slab) {
+    tcmi_raw_free_slab(call, address, span);
+    return;
+  }
   tcmi_raw_free_large(call, address,
                       tcmi_check_large(call, address, "double free"));
   background_poll();
@@ -204,7 +212,15 @@ tcmi_free_checked(struct call call, void *block)
 static NOINLINE void
 free_slower(void *block)
 {
-  tcmi_free_checked(CALL_HERE("free"), block);
+  struct call call = CALL_HERE("free");
+  struct span *span = pagemap_span((uintptr_t)block);
+
+  /* A program that uses heaps frees most of its blocks here. */
+  if (span != NULL && span->slab &&
+      likely(tcmi_thread_cache_state == CACHE_OPEN))
+    tcmi_raw_free_slab(call, (uintptr_t)block, span);
+  else
+    tcmi_free_checked(call, block);
 }
 
 NOINLINE void
@@ -231,6 +247,8 @@ tcmi_usable_size(struct call call, void *block)
     return size_class_size(class_id);
   }
   span = tcmi_check_large(call, address, "block is free");
+  if (unlikely(span->slab))
+    return slab_usable(span);
   return unlikely(span->sample != 0) ? tcmi_profile_usable(span)
                                      : span_bytes(span);
 }

@@ -5,6 +5,7 @@
 
 #include "cache/central_list.h"
 #include "cache/mark.h"
+#include "cache/slab.h"
 #include "cache/thread_cache.h"
 #include "heap/pagemap.h"
 #include "profile/guarded.h"
@@ -23,11 +24,30 @@ refuse_guarded(struct call call, uintptr_t address, const char *gone)
   tcmi_misuse_detailed(call, gone, address, &details);
 }
 
+/* A block of a slab must be in use. */
+static void
+check_slab(struct call call, const struct span *span, uintptr_t address,
+           const char *gone)
+{
+  enum central_verdict verdict = tcmi_slab_judge(span, address);
+
+  if (unlikely(verdict != CENTRAL_VALID))
+    tcmi_misuse(call,
+                verdict == CENTRAL_INTERIOR
+                    ? "pointer not at the start of a block"
+                    : gone,
+                address);
+}
+
 struct span *
 tcmi_check_large(struct call call, uintptr_t address, const char *gone)
 {
   struct span *span = pagemap_span(address);
 
+  if (span != NULL && unlikely(span->slab)) {
+    check_slab(call, span, address, gone);
+    return span;
+  }
   if (likely(span != NULL && span->class_id == 0 &&
              span_block(span) == address && !span->held))
     return span;

@@ -3,7 +3,7 @@
  * block_check.h - whether a pointer of the program is a block in use.
  *
  *     alignment -> page -> small: start of an object -> in use
- *                       \-> large: start of the block -> in use
+ *                       \-> large, or in a slab: start of the block -> in use
  *
  * Each check returns if its step holds, and otherwise aborts with one line that
  * names the mistake.
@@ -12,9 +12,9 @@
  *   C1  a check of a small object is certain about its start.  About its use it
  *       is certain only when the object has the mark of a free one, or when the
  *       thread has no cache, see mark.h.
- *   C2  a check of a large block is certain.
+ *   C2  a check of a large block, or of one in a slab, is certain.
  *
- * Locking: none is held by the caller; CENTRAL and REGISTRY inside.
+ * Locking: none is held by the caller; CENTRAL, REGISTRY and SLAB inside.
  */
 #ifndef TCM_FRONT_BLOCK_CHECK_H
 #define TCM_FRONT_BLOCK_CHECK_H
@@ -30,8 +30,8 @@ void tcmi_check_alignment_failed(struct call call, uintptr_t address)
     __attribute__((noreturn, cold));
 /* An object of the class must be in use at @address. */
 void tcmi_check_object(struct call call, unsigned class_id, uintptr_t address);
-/* The span of the large block in use that starts at @address.  @gone is the
- * message for a block that was freed. */
+/* The span of the block in use that starts at @address, a large one or one in a
+ * slab.  @gone is the message for a block that was freed. */
 MUST_CHECK struct span *tcmi_check_large(struct call call, uintptr_t address,
                                          const char *gone);
 /* Aborts, and reports why the address is not a block in use; @gone is the

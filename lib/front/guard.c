@@ -11,22 +11,10 @@
 #include "base/system.h"
 #include "cache/central_list.h"
 #include "front/block_check.h"
+#include "front/guard_pattern.h"
 #include "front/raw.h"
-#include "heap/large.h"
 #include "heap/pagemap.h"
 #include "profile/guard_records.h"
-
-/* The smallest red zone, and the largest of a large block, in bytes. */
-#define RED_ZONE_MIN 16
-#define RED_ZONE_LARGE 64
-
-/* A pointer made of these bytes is invalid on every processor. */
-#define JUNK_NEW 0xaa
-#define JUNK_FREED 0xee
-/* A larger block gets junk at both ends only: filling it would populate pages
- * that the program never touches. */
-#define JUNK_WHOLE ((size_t)1 << 20)
-#define JUNK_EDGE PAGE_SIZE
 
 #define QUARANTINE_BYTES ((size_t)8 << 20)
 #define QUARANTINE_BLOCKS 16384
@@ -38,89 +26,6 @@ static struct {
   size_t count;
   size_t bytes; /* sum of their charge() */
 } quarantine;
-
-/* ---- Patterns -------------------------------------------------------------- */
-
-/* The pattern differs from byte to byte and has no letter, no 0 and no 255. */
-static unsigned char
-zone_byte(uintptr_t address)
-{
-  return (unsigned char)(0x80 | ((address * 0x9e37u >> 9) & 0x3f));
-}
-
-static size_t
-capacity_of(uintptr_t block)
-{
-  unsigned class_id = pagemap_tag(block) >> 1;
-
-  return class_id != 0 ? size_class_size(class_id)
-                       : span_bytes(pagemap_span(block));
-}
-
-/* The end of the red zone of a block of @size bytes. */
-static uintptr_t
-zone_end(uintptr_t block, size_t size)
-{
-  size_t capacity = capacity_of(block);
-
-  if (pagemap_tag(block) == 0)
-    capacity = min_size(capacity, size + RED_ZONE_LARGE);
-  return block + capacity;
-}
-
-static void
-zone_draw(uintptr_t block, size_t size)
-{
-  uintptr_t end = zone_end(block, size);
-
-  for (uintptr_t at = block + size; at < end; at++)
-    *(unsigned char *)at = zone_byte(at);
-}
-
-/* The first damaged byte of the red zone, or its end. */
-static uintptr_t
-zone_damage(uintptr_t block, size_t size)
-{
-  uintptr_t end = zone_end(block, size), at = block + size;
-
-  while (at < end && *(const unsigned char *)at == zone_byte(at))
-    at++;
-  return at;
-}
-
-/* Bytes of junk at each end of a block; a small block is filled whole. */
-static size_t
-junk_part(size_t size)
-{
-  return size <= JUNK_WHOLE ? size : JUNK_EDGE;
-}
-
-static void
-junk_fill(uintptr_t block, size_t size, int junk)
-{
-  size_t part = junk_part(size);
-
-  memset((void *)block, junk, part);
-  if (part < size)
-    memset((void *)(block + size - part), junk, part);
-}
-
-static bool
-is_junk(uintptr_t start, size_t size)
-{
-  const unsigned char *bytes = (const unsigned char *)start;
-
-  return size == 0 ||
-         (bytes[0] == JUNK_FREED && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
-
-static bool
-junk_holds(uintptr_t block, size_t size)
-{
-  size_t part = junk_part(size);
-
-  return is_junk(block, part) && is_junk(block + size - part, part);
-}
 
 /* ---- What is wrong --------------------------------------------------------- */
 
@@ -139,17 +44,17 @@ static const char *
 damage_of(const struct guard_record *record, uintptr_t *address)
 {
   uintptr_t zone = record->block + record->size;
-  uintptr_t end = zone_end(record->block, record->size);
-  uintptr_t at = zone_damage(record->block, record->size);
+  uintptr_t end = tcmi_zone_end(record->block, record->size);
+  uintptr_t at = tcmi_zone_damage(record->block, record->size);
 
   *address = record->block;
   if (record->state == GUARD_FREED)
-    return at == end && junk_holds(record->block, record->size)
+    return at == end && tcmi_junk_holds(record->block, record->size)
                ? NULL
                : "write after free";
   if (at == end)
     return NULL;
-  if (pagemap_tag(record->block) == 0 || at - zone < (end - zone) / 2)
+  if (tcmi_pattern_class(record->block) == 0 || at - zone < (end - zone) / 2)
     return "overflow past the end of the block";
   /* The first half of the zone is intact, so the write came from the block
    * behind the zone. */
@@ -175,7 +80,7 @@ expect_whole(struct call call, const struct guard_record *record)
 static void
 expect_neighbour_whole(struct call call, uintptr_t block)
 {
-  unsigned class_id = pagemap_tag(block) >> 1;
+  unsigned class_id = tcmi_pattern_class(block);
   struct guard_record *found, record = {.block = 0};
 
   if (class_id == 0 || block - pagemap_span(block)->start == 0)
@@ -183,8 +88,8 @@ expect_neighbour_whole(struct call call, uintptr_t block)
   lock_acquire(&tcmi_guard_lock);
   found = tcmi_guard_find_locked(block - size_class_size(class_id));
   if (found != NULL && found->state == GUARD_LIVE &&
-      zone_damage(found->block, found->size) !=
-          zone_end(found->block, found->size))
+      tcmi_zone_damage(found->block, found->size) !=
+          tcmi_zone_end(found->block, found->size))
     record = *found;
   lock_release(&tcmi_guard_lock);
   if (record.block != 0)
@@ -259,7 +164,7 @@ pages_of(uintptr_t block, uintptr_t *start)
   if (pagemap_tag(block) != 0)
     return 0;
   *start = round_up(block, page);
-  end = round_down(block + capacity_of(block), page);
+  end = round_down(block + tcmi_pattern_capacity(block), page);
   return end > *start ? end - *start : 0;
 }
 
@@ -327,14 +232,16 @@ quarantine_make_room(const char *function, size_t room)
 }
 
 /* Puts a freed block into quarantine; false if the block is too large, or there
- * is no memory for the ring.  Closes it before other threads can remove it. */
+ * is no memory for the ring, or the program may delete the heap of the block
+ * while it leaves.  Closes it before other threads can remove it. */
 static bool
 quarantine_push(const char *function, const struct guard_record *record)
 {
   bool kept;
 
   if (tcmi_option(OPTION_check) < CHECK_QUARANTINE ||
-      charge(record) > QUARANTINE_BYTES / 4)
+      charge(record) > QUARANTINE_BYTES / 4 ||
+      raw_heap((void *)record->block) != NULL)
     return false;
   (void)quarantine_make_room(function, charge(record));
   close_block(record->block);
@@ -357,12 +264,12 @@ quarantine_push(const char *function, const struct guard_record *record)
 /* ---- The operations -------------------------------------------------------- */
 
 static void *
-raw_allocate(size_t align, size_t size, bool zero)
+raw_allocate(struct tcm_heap *heap, size_t align, size_t size, bool zero)
 {
-  void *block = tcmi_raw_allocate(align, size, zero);
+  void *block = tcmi_raw_allocate_in(heap, align, size, zero);
 
   if (unlikely(block == NULL) && quarantine_make_room("malloc", SIZE_MAX / 2))
-    block = tcmi_raw_allocate(align, size, zero);
+    block = tcmi_raw_allocate_in(heap, align, size, zero);
   return block;
 }
 
@@ -384,18 +291,19 @@ enter_record(const void *from, uintptr_t block, size_t align, size_t size)
 }
 
 void *
-tcmi_guard_allocate(const void *from, size_t align, size_t size, bool zero)
+tcmi_guard_allocate(const void *from, struct tcm_heap *heap, size_t align,
+                    size_t size, bool zero)
 {
   void *block;
 
   if (size > PTRDIFF_MAX - RED_ZONE_MIN)
     return NULL;
-  block = raw_allocate(align, size + RED_ZONE_MIN, zero);
+  block = raw_allocate(heap, align, size + RED_ZONE_MIN, zero);
   if (block == NULL)
     return NULL;
   if (!zero)
-    junk_fill((uintptr_t)block, size, JUNK_NEW);
-  zone_draw((uintptr_t)block, size);
+    tcmi_junk_fill((uintptr_t)block, size, JUNK_NEW);
+  tcmi_zone_draw((uintptr_t)block, size);
   if (enter_record(from, (uintptr_t)block, align, size))
     return block;
   tcmi_raw_free(block);
@@ -410,7 +318,7 @@ tcmi_guard_free(struct call call, void *block)
 
   expect_whole(call, &record);
   expect_neighbour_whole(call, record.block);
-  junk_fill(record.block, record.size, JUNK_FREED);
+  tcmi_junk_fill(record.block, record.size, JUNK_FREED);
   if (quarantine_push(call.function, &record))
     return;
   drop_record(record.block);
@@ -422,11 +330,12 @@ tcmi_guard_free(struct call call, void *block)
 static bool
 resize_raw(uintptr_t block, size_t size)
 {
-  size_t capacity = capacity_of(block), need = size + RED_ZONE_MIN;
+  size_t capacity = tcmi_pattern_capacity(block), need = size + RED_ZONE_MIN;
 
-  if (pagemap_tag(block) != 0)
+  if (tcmi_pattern_class(block) != 0)
     return need <= capacity && (need > capacity / 2 || capacity <= 64);
-  return need > SIZE_CLASS_MAX && tcmi_large_resize(pagemap_span(block), need);
+  return need > SIZE_CLASS_MAX &&
+         tcmi_raw_resize_large(pagemap_span(block), need);
 }
 
 /* The state is GUARD_MOVED meanwhile, so no thread checks the red zone. */
@@ -438,8 +347,8 @@ resize_in_place(struct call call, const struct guard_record *old, size_t size)
 
   if (resized) {
     if (size > old->size)
-      junk_fill(old->block + old->size, size - old->size, JUNK_NEW);
-    zone_draw(old->block, size);
+      tcmi_junk_fill(old->block + old->size, size - old->size, JUNK_NEW);
+    tcmi_zone_draw(old->block, size);
   }
   lock_acquire(&tcmi_guard_lock);
   record = tcmi_guard_find_locked(old->block);
@@ -489,7 +398,8 @@ tcmi_guard_reallocate(struct call call, void *block, size_t size)
   record = take_whole(call, block);
   if (resize_in_place(call, &record, size))
     return block;
-  moved = tcmi_guard_allocate(call.from, 1, size, /*zero=*/false);
+  moved = tcmi_guard_allocate(call.from, raw_heap(block), 1, size,
+                              /*zero=*/false);
   if (moved == NULL)
     return NULL;
   memcpy(moved, block, min_size(record.size, size));
@@ -570,6 +480,29 @@ find_damage(size_t *slot)
   }
   lock_release(&tcmi_guard_lock);
   return record;
+}
+
+void
+tcmi_guard_forget_heap(struct call call, const struct tcm_heap *heap)
+{
+  struct guard_record *found, record = {.block = 0};
+  uintptr_t address;
+  size_t slot = 0;
+
+  lock_acquire(&tcmi_guard_lock);
+  while ((found = tcmi_guard_next_locked(&slot)) != NULL) {
+    if (raw_heap((void *)found->block) != heap)
+      continue;
+    /* In the child of a fork, another thread may have been freeing a block. */
+    if (record.block == 0 && found->state == GUARD_LIVE &&
+        damage_of(found, &address) != NULL)
+      record = *found;
+    tcmi_guard_remove_locked(found);
+    slot--; /* another record may have moved there */
+  }
+  lock_release(&tcmi_guard_lock);
+  if (record.block != 0)
+    expect_whole(call, &record);
 }
 
 void

@@ -5,7 +5,8 @@
  *     2   | the bytes asked for, junk at first | red zone | object ends here
  *                                              ^ size
  *     3   freed blocks in quarantine, filled with junk: oldest <- ... <- newest
- *         large ones are closed, so that a read or a write of them faults
+ *         large ones are closed, so that a read or a write of them faults; those
+ *         of a heap of the program never come here
  *
  * guard_records.h has the requested size of each block.  tcm checks a red zone
  * when its block, or the block behind it, is freed or resized, when all free
@@ -28,6 +29,7 @@
 #include "base/compiler.h"
 #include "base/options.h"
 #include "cache/misuse.h"
+#include "cache/slab.h"
 #include "cache/thread_cache.h"
 
 enum check_level {
@@ -46,10 +48,11 @@ guard_is_on(void)
          tcmi_option(OPTION_check) >= CHECK_BOUNDS;
 }
 
-/* As in allocate.h; @from is the return address of the caller.  NULL if there
+/* As in allocate.h; @from is the return address of the caller.  The block is of
+ * the heap of the program, or of the whole heap if that is NULL.  NULL if there
  * is no memory; errno is not set. */
-MUST_CHECK void *tcmi_guard_allocate(const void *from, size_t align,
-                                     size_t size, bool zero);
+MUST_CHECK void *tcmi_guard_allocate(const void *from, struct tcm_heap *heap,
+                                     size_t align, size_t size, bool zero);
 void tcmi_guard_free(struct call call, void *block);
 MUST_CHECK void *tcmi_guard_reallocate(struct call call, void *block,
                                        size_t size);
@@ -60,6 +63,10 @@ size_t tcmi_guard_usable_size(struct call call, void *block);
  * this alignment. */
 void tcmi_guard_check_size(struct call call, void *block, size_t size,
                            size_t align);
+
+/* Forgets the blocks of a heap that is about to be deleted; checks their red
+ * zones. */
+void tcmi_guard_forget_heap(struct call call, const struct tcm_heap *heap);
 
 /* Empties the quarantine and checks every block; reports name @function. */
 void tcmi_guard_verify(const char *function);

@@ -16,6 +16,7 @@
 #include "heap/large.h"
 #include "heap/pagemap.h"
 #include "observe/stats.h"
+#include "process/background.h"
 #include "process/release.h"
 #include "profile/guarded.h"
 #include "profile/profile.h"
@@ -116,6 +117,63 @@ tcmi_raw_allocate(size_t align, size_t size, bool zero)
   return tcmi_raw_allocate_large(size, max_size(align, PAGE_SIZE), zero);
 }
 
+/* @align is not above PTRDIFF_MAX. */
+static void *
+slab_get(struct tcm_heap *heap, size_t align, size_t size, bool zero)
+{
+  unsigned class_id = raw_class(align, size);
+  void *block;
+
+  if (class_id == 0) {
+    stats_count_own(large_mallocs);
+    return tcmi_slab_allocate_large(heap, size, max_size(align, PAGE_SIZE),
+                                    zero);
+  }
+  block = tcmi_slab_allocate(heap, class_id);
+  return block == NULL || !zero ? block
+                                : memset(block, 0, size_class_size(class_id));
+}
+
+void *
+tcmi_raw_allocate_in(struct tcm_heap *heap, size_t align, size_t size,
+                     bool zero)
+{
+  void *block;
+
+  if (heap == NULL)
+    return tcmi_raw_allocate(align, size, zero);
+  if (align > PTRDIFF_MAX || size > PTRDIFF_MAX - align)
+    return NULL;
+  block = slab_get(heap, align, size, zero);
+  if (unlikely(block == NULL) && tcmi_make_room())
+    block = slab_get(heap, align, size, zero);
+  return block;
+}
+
+bool
+tcmi_raw_resize_large(struct span *span, size_t size)
+{
+  size_t npages = span->npages;
+
+  if (!tcmi_large_resize(span, size))
+    return false;
+  if (unlikely(span->slab))
+    tcmi_slab_resized(span, npages);
+  return true;
+}
+
+bool
+tcmi_raw_move_large(struct span *span, size_t size)
+{
+  size_t npages = span->npages;
+
+  if (!tcmi_large_move(span, size))
+    return false;
+  if (unlikely(span->slab))
+    tcmi_slab_resized(span, npages);
+  return true;
+}
+
 void
 tcmi_raw_free_small(struct call call, unsigned class_id, void *object)
 {
@@ -148,13 +206,26 @@ tcmi_raw_free_large(struct call call, uintptr_t address, struct span *span)
 }
 
 void
+tcmi_raw_free_slab(struct call call, uintptr_t address, struct span *span)
+{
+  bool gone;
+
+  if (unlikely(tcmi_slab_free(span, address, &gone) != CENTRAL_VALID))
+    tcmi_refuse(call, (void *)address, "double free");
+  if (unlikely(gone))
+    background_poll();
+}
+
+void
 tcmi_raw_free(void *block)
 {
-  unsigned class_id = pagemap_tag((uintptr_t)block) >> 1;
+  struct call call = call_unknown("free");
+  struct span *span = pagemap_span((uintptr_t)block);
 
-  if (class_id != 0)
-    tcmi_raw_free_small(call_unknown("free"), class_id, block);
+  if (span->slab)
+    tcmi_raw_free_slab(call, (uintptr_t)block, span);
+  else if (span->class_id != 0)
+    tcmi_raw_free_small(call, span->class_id, block);
   else
-    tcmi_raw_free_large(call_unknown("free"), (uintptr_t)block,
-                        pagemap_span((uintptr_t)block));
+    tcmi_raw_free_large(call, (uintptr_t)block, span);
 }

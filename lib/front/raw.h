@@ -7,6 +7,7 @@
  *          v            small                     large
  *        raw.c    thread cache, central list  |  block held by the thread,
  *                                             |  page heap
+ *                 slabs, for a heap of the program
  *
  * Invariants
  *   W1  NULL if there is no memory; errno is not set.
@@ -22,6 +23,8 @@
 #include "base/params.h"
 #include "cache/misuse.h"
 #include "cache/size_class.h"
+#include "cache/slab.h"
+#include "heap/pagemap.h"
 #include "heap/span.h"
 
 /* An object of the class; the second is zeroed, and of a page or more. */
@@ -31,12 +34,31 @@ MUST_CHECK void *tcmi_raw_allocate_large(size_t size, size_t align, bool zero);
 /* The same for any size; a zeroed block has a page or more. */
 MUST_CHECK void *tcmi_raw_allocate(size_t align, size_t size, bool zero);
 
+/* A block of a heap of the program, or of the whole heap if that is NULL. */
+MUST_CHECK void *tcmi_raw_allocate_in(struct tcm_heap *heap, size_t align,
+                                      size_t size, bool zero);
+
+/* Resizes a large block in place, or by a move of its pages, as in large.h. */
+MUST_CHECK bool tcmi_raw_resize_large(struct span *span, size_t size);
+MUST_CHECK bool tcmi_raw_move_large(struct span *span, size_t size);
+
 /* Frees a block; aborts if it is free. */
 void tcmi_raw_free_small(struct call call, unsigned class_id, void *object);
 /* If two threads free a block at once, only the first continues. */
 void tcmi_raw_free_large(struct call call, uintptr_t address,
                          struct span *span);
+/* A block of a slab; aborts if no block in use begins at the address. */
+void tcmi_raw_free_slab(struct call call, uintptr_t address, struct span *span);
 void tcmi_raw_free(void *block);
+
+/* The heap of the program that a block in use belongs to, or NULL. */
+static inline struct tcm_heap *
+raw_heap(const void *block)
+{
+  const struct span *span = pagemap_span((uintptr_t)block);
+
+  return span->slab ? slab_of(span)->heap : NULL;
+}
 
 /* The class for an alignment and a size, or 0 for a large block. */
 static inline unsigned

@@ -12,7 +12,8 @@
 #include "cache/size_class.h"
 #include "front/allocate.h"
 #include "front/guard.h"
-#include "heap/large.h"
+#include "front/heaps.h"
+#include "front/raw.h"
 #include "heap/pagemap.h"
 #include "process/background.h"
 #include "profile/profile.h"
@@ -37,12 +38,26 @@ move_by_copy(void *block, size_t usable, size_t size)
   return moved;
 }
 
+/* The same for a block of a heap of the program, which stays in its heap. */
+static NOINLINE void *
+move_in_heap(void *block, size_t usable, size_t size)
+{
+  void *moved =
+      tcmi_heap_allocate(CALL_HERE("realloc"), raw_heap(block), 1, size, false);
+
+  if (moved == NULL)
+    return NULL;
+  memcpy(moved, block, min_size(usable, size));
+  tcmi_free(block);
+  return moved;
+}
+
 /* A block that changes counts for the heap profile if the profile is on, or if
  * it is a sample. */
 static bool
 profile_sees(const struct span *span)
 {
-  return profile_counts() || span->sample != 0;
+  return (profile_counts() && !span->slab) || span->sample != 0;
 }
 
 static bool
@@ -51,7 +66,7 @@ resize_large(struct span *span, size_t size)
   size_t usable = span_bytes(span);
   bool seen = profile_sees(span);
 
-  if (!tcmi_large_resize(span, size))
+  if (!tcmi_raw_resize_large(span, size))
     return false;
   if (unlikely(seen && span_bytes(span) != usable))
     tcmi_profile_resized(span);
@@ -74,12 +89,13 @@ reallocate_large(void *block, size_t size)
   if (size > SIZE_CLASS_MAX && (size <= usable || !span->mapped) &&
       resize_large(span, size))
     return block;
-  if (size > usable && tcmi_large_move(span, size)) {
+  if (size > usable && tcmi_raw_move_large(span, size)) {
     if (unlikely(seen))
       tcmi_profile_resized(span);
     return (void *)span->start;
   }
-  return move_by_copy(block, usable, size);
+  return unlikely(span->slab) ? move_in_heap(block, usable, size)
+                              : move_by_copy(block, usable, size);
 }
 
 static void *
@@ -98,6 +114,8 @@ is_large(const void *block, size_t usable)
 {
   const struct span *span = pagemap_span((uintptr_t)block);
 
+  if (unlikely(span->slab))
+    return slab_of(span)->class_id == 0;
   return pagemap_tag((uintptr_t)block) == 0 && span->slot == 0 &&
          (usable > SIZE_CLASS_MAX || span->sample == 0);
 }
@@ -152,7 +170,8 @@ reallocate_slow(void *block, size_t size)
     return reallocate_large(block, size);
   if (fits_as_it_is(usable, size))
     return block;
-  return move_by_copy(block, usable, size);
+  return unlikely(raw_heap(block) != NULL) ? move_in_heap(block, usable, size)
+                                           : move_by_copy(block, usable, size);
 }
 
 void *

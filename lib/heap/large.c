@@ -61,27 +61,33 @@ run_new(struct span *span, size_t npages, size_t align_pages, bool zero)
   return true;
 }
 
-void *
-tcmi_large_alloc(size_t size, size_t align, bool zero)
+bool
+tcmi_large_place(struct span *span, size_t size, size_t align, bool zero)
 {
   size_t npages = tcmi_large_usable(size) >> PAGE_SHIFT;
   size_t align_pages = max_size(align, tcmi_system_page_size()) >> PAGE_SHIFT;
-  struct span *span = tcmi_span_new(0);
-  bool done;
+  bool done = !exceeds_arenas(npages, align_pages) &&
+              run_new(span, npages, align_pages, zero);
 
-  if (span == NULL)
-    return NULL;
-  done = !exceeds_arenas(npages, align_pages) &&
-         run_new(span, npages, align_pages, zero);
   /* Near an address space limit there is no room for another arena. */
   if (!done && npages >= HUGE_PAGE_PAGES)
     done = tcmi_mapped_new(span, npages, align_pages);
-  if (!done) {
-    tcmi_span_delete(span);
+  if (done)
+    large_count(span, /*born=*/true);
+  return done;
+}
+
+void *
+tcmi_large_alloc(size_t size, size_t align, bool zero)
+{
+  struct span *span = tcmi_span_new(0);
+
+  if (span == NULL)
     return NULL;
-  }
-  large_count(span, /*born=*/true);
-  return (void *)span->start;
+  if (tcmi_large_place(span, size, align, zero))
+    return (void *)span->start;
+  tcmi_span_delete(span);
+  return NULL;
 }
 
 /* The block may be advised; the next user of its pages may touch only a few of
@@ -96,7 +102,7 @@ pages_free(uintptr_t start, size_t npages)
 }
 
 void
-tcmi_large_free(struct span *span)
+tcmi_large_remove(struct span *span)
 {
   large_count(span, /*born=*/false);
   if (span->mapped) {
@@ -105,6 +111,12 @@ tcmi_large_free(struct span *span)
     tcmi_pagemap_clear(span);
     pages_free(span->start, span->npages);
   }
+}
+
+void
+tcmi_large_free(struct span *span)
+{
+  tcmi_large_remove(span);
   tcmi_span_delete(span);
 }
 

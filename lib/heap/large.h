@@ -37,6 +37,11 @@ size_t tcmi_large_usable(size_t size);
  * @zero; NULL when there is no memory. */
 MUST_CHECK void *tcmi_large_alloc(size_t size, size_t align, bool zero);
 void tcmi_large_free(struct span *span);
+/* The same for a descriptor that the caller makes and deletes, all zero except
+ * for nobjs and slab.  False when there is no memory. */
+MUST_CHECK bool tcmi_large_place(struct span *span, size_t size, size_t align,
+                                 bool zero);
+void tcmi_large_remove(struct span *span);
 
 /* Resizes a block in place; false if that is not possible. */
 MUST_CHECK bool tcmi_large_resize(struct span *span, size_t size);

@@ -372,6 +372,14 @@ page_store(uintptr_t address, struct span *span, unsigned word)
                        (uint16_t)word);
 }
 
+/* Stores @span as the name of a span of class 0. */
+static void
+names_store(const struct span *at, struct span *span)
+{
+  for (size_t i = span_named_pages(at); i-- > 0;)
+    span_store(at->start + (i << PAGE_SHIFT), span);
+}
+
 /* Makes @span the cover of the huge pages that begin in [start, end). */
 static void
 covers_store(uintptr_t start, uintptr_t end, struct span *span)
@@ -394,7 +402,7 @@ void
 tcmi_pagemap_set(struct span *span)
 {
   if (span->class_id == 0) {
-    span_store(span->start, span);
+    names_store(span, span);
     covers_store(span->start + 1, span_end(span), span);
     return;
   }
@@ -408,7 +416,7 @@ tcmi_pagemap_clear(const struct span *span)
 {
   if (span->class_id == 0) {
     covers_store(span->start + 1, span_end(span), NULL);
-    span_store(span->start, NULL);
+    names_store(span, NULL);
     return;
   }
   for (size_t i = 0; i < span->npages; i++)

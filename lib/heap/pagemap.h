@@ -23,6 +23,7 @@
  *     large:        words[p..q] = 0, spans[p] = s, spans[p+1..q] = NULL
  *                   covers = s for each huge page that begins inside s; for a
  *                   leaf that lies entirely inside s, root_covers = s instead
+ *     slab:         as large; but spans[p..q] = s if it has several objects
  *     all else:     words = 0, spans = NULL, covers = NULL
  *
  * The low byte of a word is the tag of the class.  The high byte is the number
@@ -176,8 +177,8 @@ pagemap_tag(uintptr_t address)
       atomic_load_relaxed(&leaf->words[pagemap_page_index(address)]));
 }
 
-/* The span of small objects that holds @address, or the large span whose first
- * page holds it, or NULL. */
+/* The span of small objects or the slab that holds @address, or the large span
+ * whose first page holds it, or NULL. */
 static inline struct span *
 pagemap_span(uintptr_t address)
 {

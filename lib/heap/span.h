@@ -8,7 +8,8 @@
  *     +----+----+----+--...--+----+      +------------------------+
  *      ^ bits[0] bit 0 = 1: free          ^ start
  *
- * The descriptor lies in metadata, never in the pages themselves.
+ * The descriptor lies in metadata, never in the pages themselves.  A span of a
+ * heap of the program has class 0, see slab.h.
  *
  * Objects of a span, by number:
  *     0 .. fresh-1      handed out at least once; free where the bit is 1
@@ -27,7 +28,7 @@
  *
  * Locking: a span of class c belongs to central list c and is touched under
  * its lock; a large span belongs to the thread that allocates, resizes or
- * frees its block.
+ * frees its block.  A slab adds LOCK_SLAB, see slab.h.
  */
 #ifndef TCM_HEAP_SPAN_H
 #define TCM_HEAP_SPAN_H
@@ -49,7 +50,8 @@ struct span {
     uint32_t sample; /* [lock: central] or as npages: of a large block, the
                         number of its heap profile record, or 0 */
   };
-  uint16_t nobjs; /* [const] objects, 0 for a large block */
+  uint16_t nobjs; /* [const] objects, 0 for a large block outside the heaps of
+                     the program */
   union {
     uint16_t nfree;  /* [lock: central] set bits */
     uint16_t offset; /* [const] of a large block in the first page, see B2 */
@@ -63,6 +65,8 @@ struct span {
   uint8_t bucket;   /* [lock: central] the list it is in, 0 for none */
   bool held;        /* [lock: central] its pages are being returned, see S5 */
   bool mapped;      /* [lock: central] or as npages: see mapped.h */
+  bool slab;        /* [const] of a heap of the program, see slab.h; the page
+                       heap and its readers take it for a large block */
   uint64_t bits[];  /* [lock: central] bit per object, 1 = free */
 };
 
@@ -72,6 +76,14 @@ static inline size_t
 span_bytes(const struct span *span)
 {
   return (size_t)span->npages << PAGE_SHIFT;
+}
+
+/* How many pages of a span of class 0 name it in the pagemap: the first, or all
+ * if a block can begin on each. */
+static inline size_t
+span_named_pages(const struct span *span)
+{
+  return span->nobjs > 1 ? span->npages : 1;
 }
 
 static inline uintptr_t

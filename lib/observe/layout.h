@@ -90,7 +90,7 @@ enum {
   LAYOUT_15 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_14, struct page_heap_view, first,
                                        released_bytes, mapped, released_bytes)),
   LAYOUT_16 = LAYOUT_CUT(
-      LAYOUT_STRUCT(LAYOUT_15, struct span, link, start, npages, mapped)),
+      LAYOUT_STRUCT(LAYOUT_15, struct span, start, npages, mapped, slab)),
   LAYOUT_17 = LAYOUT_CUT(
       LAYOUT_STRUCT(LAYOUT_16, struct profile, mean, samples, records, stacks)),
   LAYOUT_RECORD = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_17, struct profile_record,

@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "base/metadata.h"
 #include "cache/central_list.h"
+#include "cache/slab.h"
 #include "cache/thread_cache.h"
 #include "cache/transfer_cache.h"
 #include "heap/page_heap.h"
@@ -29,7 +30,7 @@ extern void _IO_list_unlock(void) WEAK;
 extern void _IO_list_resetlock(void) WEAK;
 extern char __libc_single_threaded WEAK;
 
-#define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + 7)
+#define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + SLAB_LOCKS + 7)
 
 /* Keeps the compiler from reordering what a signal handler may read. */
 #define SIGNAL_FENCE() __asm__ volatile("" ::: "memory")
@@ -65,6 +66,9 @@ nth_lock(unsigned i)
   if (i == 4)
     return &tcmi_profile_lock;
   i -= 5;
+  if (i < SLAB_LOCKS)
+    return &tcmi_slab_locks[i].lock;
+  i -= SLAB_LOCKS;
   if (i < classes)
     return &tcmi_transfer_caches[i + 1].lock;
   i -= classes;

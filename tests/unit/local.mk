@@ -37,6 +37,7 @@ unit_tests = \
 	tests/unit/test_report \
 	tests/unit/test_request \
 	tests/unit/test_size_class \
+	tests/unit/test_slab \
 	tests/unit/test_span \
 	tests/unit/test_stats \
 	tests/unit/test_system \
@@ -114,6 +115,8 @@ tests_unit_test_request_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_request_LDADD = $(unit_ldadd)
 tests_unit_test_size_class_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_size_class_LDADD = $(unit_ldadd)
+tests_unit_test_slab_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_slab_LDADD = $(unit_ldadd)
 tests_unit_test_span_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_span_LDADD = $(unit_ldadd)
 tests_unit_test_stats_CPPFLAGS = $(unit_cppflags)
