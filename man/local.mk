@@ -7,6 +7,7 @@ dist_man_MANS += \
 	man/tcm-run.1 \
 	man/tcm-stat.1 \
 	man/tcm.7 \
+	man/tcm_heap_new.3 \
 	man/tcm_malloc.3 \
 	man/tcm_malloc_batch.3 \
 	man/tcm_malloc_usable_size.3 \
@@ -26,6 +27,11 @@ dist_man_MANS += \
 	man/tcm_free_batch.3 \
 	man/tcm_free_sized.3 \
 	man/tcm_good_size.3 \
+	man/tcm_heap_aligned_alloc.3 \
+	man/tcm_heap_bytes.3 \
+	man/tcm_heap_calloc.3 \
+	man/tcm_heap_delete.3 \
+	man/tcm_heap_malloc.3 \
 	man/tcm_malloc_at_least.3 \
 	man/tcm_malloc_trim.3 \
 	man/tcm_memalign.3 \

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "front/heaps.h"
 #include "heap/pagemap.h"
 #include "observe/stats.h"
 #include "process/release.h"
@@ -145,6 +146,61 @@ EXPORT int
 tcm_owns(const void *ptr)
 {
   return tcmi_pagemap_find((uintptr_t)ptr) != NULL;
+}
+
+EXPORT tcm_heap *
+tcm_heap_new(void)
+{
+  return tcmi_heap_new();
+}
+
+EXPORT void *
+tcm_heap_malloc(tcm_heap *heap, size_t size)
+{
+  void *block = heap_take(heap, size);
+
+  if (likely(block != NULL))
+    return block;
+  return tcmi_heap_allocate(CALL_HERE("tcm_heap_malloc"), heap, 1, size,
+                            /*zero=*/false);
+}
+
+EXPORT void *
+tcm_heap_calloc(tcm_heap *heap, size_t count, size_t size)
+{
+  size_t bytes;
+  void *block;
+
+  if (unlikely(__builtin_mul_overflow(count, size, &bytes)))
+    bytes = SIZE_MAX;
+  block = heap_take(heap, bytes);
+  if (likely(block != NULL))
+    return memset(block, 0, size_class_size(size_class_of(bytes)));
+  return tcmi_heap_allocate(CALL_HERE("tcm_heap_calloc"), heap, 1, bytes,
+                            /*zero=*/true);
+}
+
+EXPORT void *
+tcm_heap_aligned_alloc(tcm_heap *heap, size_t alignment, size_t size)
+{
+  if (unlikely(!is_power_of_two(alignment))) {
+    errno = EINVAL;
+    return NULL;
+  }
+  return tcmi_heap_allocate(CALL_HERE("tcm_heap_aligned_alloc"), heap,
+                            alignment, size, /*zero=*/false);
+}
+
+EXPORT size_t
+tcm_heap_bytes(const tcm_heap *heap)
+{
+  return tcmi_heap_bytes(CALL_HERE("tcm_heap_bytes"), heap);
+}
+
+EXPORT void
+tcm_heap_delete(tcm_heap *heap)
+{
+  tcmi_heap_delete(CALL_HERE("tcm_heap_delete"), heap);
 }
 
 EXPORT int

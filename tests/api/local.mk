@@ -8,6 +8,7 @@ check_PROGRAMS += \
 	tests/api/aligned \
 	tests/api/calloc \
 	tests/api/free \
+	tests/api/heaps \
 	tests/api/introspection \
 	tests/api/malloc \
 	tests/api/realloc \
@@ -19,6 +20,7 @@ check_PROGRAMS += \
 	tests/api/linked_aligned \
 	tests/api/linked_calloc \
 	tests/api/linked_free \
+	tests/api/linked_heaps \
 	tests/api/linked_introspection \
 	tests/api/linked_malloc \
 	tests/api/linked_realloc \
@@ -34,6 +36,9 @@ tests_api_linked_calloc_LDFLAGS = $(api_linked_flags)
 tests_api_linked_free_SOURCES = tests/api/free.c
 tests_api_linked_free_LDADD = libtcm.la
 tests_api_linked_free_LDFLAGS = $(api_linked_flags)
+tests_api_linked_heaps_SOURCES = tests/api/heaps.c
+tests_api_linked_heaps_LDADD = libtcm.la
+tests_api_linked_heaps_LDFLAGS = $(api_linked_flags)
 tests_api_linked_introspection_SOURCES = tests/api/introspection.c
 tests_api_linked_introspection_LDADD = libtcm.la
 tests_api_linked_introspection_LDFLAGS = $(api_linked_flags)
@@ -55,6 +60,7 @@ api_tests = \
 	tests/api/preload-aligned.sh \
 	tests/api/preload-calloc.sh \
 	tests/api/preload-free.sh \
+	tests/api/preload-heaps.sh \
 	tests/api/preload-introspection.sh \
 	tests/api/preload-malloc.sh \
 	tests/api/preload-realloc.sh \
@@ -63,6 +69,7 @@ api_tests = \
 	tests/api/debug-aligned.sh \
 	tests/api/debug-calloc.sh \
 	tests/api/debug-free.sh \
+	tests/api/debug-heaps.sh \
 	tests/api/debug-introspection.sh \
 	tests/api/debug-malloc.sh \
 	tests/api/debug-realloc.sh \
@@ -71,6 +78,7 @@ api_tests = \
 	tests/api/checked-aligned.sh \
 	tests/api/checked-calloc.sh \
 	tests/api/checked-free.sh \
+	tests/api/checked-heaps.sh \
 	tests/api/checked-introspection.sh \
 	tests/api/checked-malloc.sh \
 	tests/api/checked-realloc.sh \
@@ -79,6 +87,7 @@ api_tests = \
 	tests/api/quarantine-aligned.sh \
 	tests/api/quarantine-calloc.sh \
 	tests/api/quarantine-free.sh \
+	tests/api/quarantine-heaps.sh \
 	tests/api/quarantine-introspection.sh \
 	tests/api/quarantine-malloc.sh \
 	tests/api/quarantine-realloc.sh \
@@ -87,6 +96,7 @@ api_tests = \
 	tests/api/linked-aligned.sh \
 	tests/api/linked-calloc.sh \
 	tests/api/linked-free.sh \
+	tests/api/linked-heaps.sh \
 	tests/api/linked-introspection.sh \
 	tests/api/linked-malloc.sh \
 	tests/api/linked-realloc.sh \
@@ -95,6 +105,7 @@ api_tests = \
 	tests/api/page16-aligned.sh \
 	tests/api/page16-calloc.sh \
 	tests/api/page16-free.sh \
+	tests/api/page16-heaps.sh \
 	tests/api/page16-introspection.sh \
 	tests/api/page16-malloc.sh \
 	tests/api/page16-realloc.sh \
@@ -103,6 +114,7 @@ api_tests = \
 	tests/api/page64-aligned.sh \
 	tests/api/page64-calloc.sh \
 	tests/api/page64-free.sh \
+	tests/api/page64-heaps.sh \
 	tests/api/page64-introspection.sh \
 	tests/api/page64-malloc.sh \
 	tests/api/page64-realloc.sh \
@@ -111,10 +123,12 @@ api_tests = \
 	tests/api/sampled-aligned.sh \
 	tests/api/sampled-calloc.sh \
 	tests/api/sampled-free.sh \
+	tests/api/sampled-heaps.sh \
 	tests/api/sampled-malloc.sh \
 	tests/api/sampled-realloc.sh \
 	tests/api/sampled-served.sh \
-	tests/api/sampled-usable_size.sh
+	tests/api/sampled-usable_size.sh \
+	tests/api/bounds-heaps.sh
 TESTS += $(api_tests)
 
 # The operators of C++.  The script compiles them, because tcm itself needs no

@@ -6,6 +6,7 @@ api_prefixed_tests = \
 	tests/api/prefixed_aligned \
 	tests/api/prefixed_calloc \
 	tests/api/prefixed_free \
+	tests/api/prefixed_heaps \
 	tests/api/prefixed_malloc \
 	tests/api/prefixed_realloc \
 	tests/api/prefixed_usable_size
@@ -21,6 +22,9 @@ tests_api_prefixed_calloc_LDADD = libtcmcore.la
 tests_api_prefixed_free_SOURCES = tests/api/free.c
 tests_api_prefixed_free_CPPFLAGS = $(api_prefixed_cppflags)
 tests_api_prefixed_free_LDADD = libtcmcore.la
+tests_api_prefixed_heaps_SOURCES = tests/api/heaps.c
+tests_api_prefixed_heaps_CPPFLAGS = $(api_prefixed_cppflags)
+tests_api_prefixed_heaps_LDADD = libtcmcore.la
 tests_api_prefixed_malloc_SOURCES = tests/api/malloc.c
 tests_api_prefixed_malloc_CPPFLAGS = $(api_prefixed_cppflags)
 tests_api_prefixed_malloc_LDADD = libtcmcore.la

@@ -9,6 +9,14 @@ misuse_programs = \
 	tests/misuse/double_free_neighbours \
 	tests/misuse/double_free_thread \
 	tests/misuse/foreign_mapping \
+	tests/misuse/heap_deleted \
+	tests/misuse/heap_deleted_block \
+	tests/misuse/heap_double_free \
+	tests/misuse/heap_double_free_large \
+	tests/misuse/heap_interior \
+	tests/misuse/heap_interior_large \
+	tests/misuse/heap_overflow \
+	tests/misuse/heap_unaligned \
 	tests/misuse/interior_large \
 	tests/misuse/interior_large_first_page \
 	tests/misuse/interior_small \
@@ -35,5 +43,6 @@ check_PROGRAMS += $(misuse_programs)
 TESTS += tests/misuse/misuse.py
 EXTRA_DIST += \
 	tests/misuse/expect.tsv \
+	tests/misuse/heap.h \
 	tests/misuse/misuse.h \
 	tests/misuse/misuse.py

@@ -19,11 +19,13 @@ struct block {
   size_t size;   /* requested bytes; these are marked */
   size_t usable; /* bytes */
   uint64_t seed;
+  tcm_heap **heap; /* the place of its heap, or NULL */
 };
 
 static struct block blocks[MOST];
 static size_t nblocks;
-static uint64_t usable_sum, next_seed;
+static uint64_t usable_sum, next_seed; /* the sum without the heaps */
+static tcm_heap *heaps[3];
 
 static size_t
 random_size(void)
@@ -59,7 +61,7 @@ expect_contents(const struct block *block)
 
 /* Adds a block that was just allocated to the list. */
 static void
-add(void *start, size_t size, size_t align)
+add_in(tcm_heap **heap, void *start, size_t size, size_t align)
 {
   struct block *block = &blocks[nblocks++];
 
@@ -70,11 +72,25 @@ add(void *start, size_t size, size_t align)
   block->size = size;
   block->usable = tcm_malloc_usable_size(start);
   block->seed = next_seed++;
+  block->heap = heap;
   MUST(block->usable >= size);
   MUST(tcm_owns(start) == 1);
   expect_apart(block);
-  usable_sum += block->usable;
+  usable_sum += heap == NULL ? block->usable : 0;
   model_mark(start, size, block->seed);
+}
+
+static void
+add(void *start, size_t size, size_t align)
+{
+  add_in(NULL, start, size, align);
+}
+
+static void
+forget(size_t i)
+{
+  usable_sum -= blocks[i].heap == NULL ? blocks[i].usable : 0;
+  blocks[i] = blocks[--nblocks];
 }
 
 /* Removes a block from the list. */
@@ -84,8 +100,7 @@ take(size_t i)
   struct block block = blocks[i];
 
   expect_contents(&block);
-  blocks[i] = blocks[--nblocks];
-  usable_sum -= block.usable;
+  forget(i);
   return block;
 }
 
@@ -182,8 +197,7 @@ do_realloc(size_t i)
   if (size == 0) {
     (void)model_disarm_faults();
     MUST(start == NULL && errno == 0);
-    blocks[i] = blocks[--nblocks];
-    usable_sum -= block.usable;
+    forget(i);
     return;
   }
   if (failed(start, model_disarm_faults())) {
@@ -192,9 +206,8 @@ do_realloc(size_t i)
   }
   MUST(model_is_marked(start, block.size, size < block.size ? size : block.size,
                        block.seed));
-  blocks[i] = blocks[--nblocks];
-  usable_sum -= block.usable;
-  add(start, size, 1);
+  forget(i);
+  add_in(block.heap, start, size, 1);
 }
 
 /* A block grows in place, or stays as it is. */
@@ -216,7 +229,50 @@ do_expand(size_t i)
   }
   MUST(usable >= size);
   (void)take(i);
-  add(block.start, size, 1);
+  add_in(block.heap, block.start, size, 1);
+}
+
+/* A block of a heap, which is made first if it does not exist. */
+static void
+do_heap(void)
+{
+  tcm_heap **heap = &heaps[below(sizeof heaps / sizeof *heaps)];
+  size_t size = random_size(), align = one_in(9) ? (size_t)1 << below(18) : 1;
+  bool zero = one_in(3);
+  void *start = NULL;
+
+  model_arm_faults(30);
+  errno = 0;
+  if (*heap == NULL)
+    *heap = tcm_heap_new();
+  if (*heap == NULL)
+    align = 1;
+  else if (align > 1)
+    start = tcm_heap_aligned_alloc(*heap, align, size);
+  else
+    start =
+        zero ? tcm_heap_calloc(*heap, 1, size) : tcm_heap_malloc(*heap, size);
+  if (failed(start, model_disarm_faults()))
+    return;
+  MUST(!zero || align > 1 || memory_is_zero(start, size));
+  add_in(heap, start, size, align);
+  MUST(tcm_heap_bytes(*heap) >= size);
+}
+
+static void
+do_delete(tcm_heap **heap)
+{
+  size_t i = 0;
+
+  while (i < nblocks)
+    if (blocks[i].heap == heap && *heap != NULL)
+      (void)take(i);
+    else
+      i++;
+  errno = 4711;
+  tcm_heap_delete(*heap);
+  MUST(errno == 4711);
+  *heap = NULL;
 }
 
 static void
@@ -292,9 +348,13 @@ static void
 expect_sums(void)
 {
   struct tcm_stats s;
+  uint64_t heap_sum = 0;
+  size_t i;
 
   MUST(tcm_stats(&s, sizeof s) == 0);
-  MUST(s.in_use_bytes == usable_sum);
+  for (i = 0; i < sizeof heaps / sizeof *heaps; i++)
+    heap_sum += heaps[i] == NULL ? 0 : tcm_heap_bytes(heaps[i]);
+  MUST(s.in_use_bytes == usable_sum + heap_sum);
   MUST(s.in_use_bytes + s.thread_cache_bytes + s.transfer_cache_bytes +
            s.central_list_bytes + s.page_heap_bytes + s.returned_bytes +
            s.metadata_bytes ==
@@ -322,7 +382,11 @@ do_release(void)
 static void
 do_whole_heap(void)
 {
-  switch (below(4)) {
+  switch (below(5)) {
+  case 4:
+    model.action = "heap delete";
+    do_delete(&heaps[below(sizeof heaps / sizeof *heaps)]);
+    break;
   case 0:
     model.action = "release";
     do_release();
@@ -345,7 +409,10 @@ do_whole_heap(void)
 static void
 do_allocation(size_t kind)
 {
-  if (kind < 60) {
+  if (kind < 20) {
+    model.action = "heap";
+    do_heap();
+  } else if (kind < 60) {
     model.action = "malloc";
     do_malloc();
   } else if (kind < 80) {
@@ -394,6 +461,8 @@ run_steps(long steps)
       expect_sums();
   }
   model.action = "end";
+  for (size_t i = 0; i < sizeof heaps / sizeof *heaps; i++)
+    do_delete(&heaps[i]);
   while (nblocks > 0)
     do_free(nblocks - 1);
   expect_sums();
