@@ -77,7 +77,6 @@ tcm_cache = \
 	lib/cache/size_class.c \
 	lib/cache/size_class.h \
 	lib/cache/size_class_table.h \
-	lib/cache/slab.c \
 	lib/cache/slab.h \
 	lib/cache/thread_cache.c \
 	lib/cache/thread_cache.h \
@@ -192,6 +191,7 @@ tcm_tables = \
 	lib/base/options.c \
 	lib/heap/pagemap.c \
 	lib/cache/central_list.c \
+	lib/cache/slab.c \
 	lib/cache/transfer_cache.c \
 	lib/profile/profile_table.c \
 	lib/observe/stats_room.c
