@@ -6,7 +6,8 @@ Callgrind counts the instructions executed in the object that malloc comes
 from.  Each loop is run with N and with 2N operations, and the difference is
 divided by N: start-up and warming drop out, and the count is exact.  In
 glibc's case the object is the whole C library, so that a memset which calloc
-calls counts too; for the others it does not.  Callgrind knows no object for
+calls counts too; for the others it does not.  An allocator without heaps
+serves the loops of heaps with malloc and free.  Callgrind knows no object for
 code in sections other than .text, where gperftools has its fast paths; such
 code counts as the allocator's, since nothing else of the kind runs in a loop.
 """
@@ -32,6 +33,8 @@ LOOPS = (
     ("calloc(64) and free", "zero-pair", 64, 20000),
     ("realloc in place", "resize", 104, 20000),
     ("1000 x 64 B, one of them", "burst", 0, 40000),
+    ("heap: 64 B and free", "heap-pair", 0, 20000),
+    ("heap: 1000 x 64 B, one of them", "heap-build", 0, 40000),
 )
 UNKNOWN = "???"
 NAME = re.compile(r"(c?ob)=\((\d+)\)(?: (.*))?$")

@@ -63,6 +63,7 @@ tests_bench_workload_SOURCES = \
 	tests/bench/crowd.c \
 	tests/bench/exchange.c \
 	tests/bench/growth.c \
+	tests/bench/heaps.c \
 	tests/bench/large.c \
 	tests/bench/pairs.c \
 	tests/bench/pipeline.c \

@@ -20,7 +20,7 @@ static const struct shape *const all_shapes[] = {
     pairs_shapes,   replace_shapes, server_shapes,   pipeline_shapes,
     batches_shapes, stress_shapes,  exchange_shapes, sharing_shapes,
     churn_shapes,   crowd_shapes,   large_shapes,    growth_shapes,
-    zeroed_shapes,
+    zeroed_shapes,  heaps_shapes,
 };
 
 struct crew {

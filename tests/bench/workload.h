@@ -73,7 +73,7 @@ void run_threads(const struct work *work, void *shared,
 extern const struct shape pairs_shapes[], replace_shapes[], server_shapes[],
     pipeline_shapes[], batches_shapes[], stress_shapes[], exchange_shapes[],
     sharing_shapes[], churn_shapes[], crowd_shapes[], large_shapes[],
-    growth_shapes[], zeroed_shapes[];
+    growth_shapes[], zeroed_shapes[], heaps_shapes[];
 
 static inline void
 rng_seed(struct rng *rng, uint64_t seed)
