@@ -373,8 +373,20 @@ work(void *number)
   return NULL;
 }
 
+/* Holds the lock of one heap or another for much of its time. */
+static void *
+hammer(void *number)
+{
+  size_t i = (size_t)number;
+
+  while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+    free(heap_malloc(heaps[i++ % HEAPS], harness_size(64)));
+  return NULL;
+}
+
+/* One thread works; the others do too, or hammer until they are stopped. */
 static void
-start_threads(pthread_t *threads)
+start_threads(pthread_t *threads, void *(*others)(void *))
 {
   size_t i;
 
@@ -382,7 +394,8 @@ start_threads(pthread_t *threads)
   for (i = 0; i < HEAPS; i++)
     heaps[i] = make_heap();
   for (i = 0; i < THREADS; i++)
-    REQUIRE(pthread_create(&threads[i], NULL, work, (void *)(i + 1)) == 0);
+    REQUIRE(pthread_create(&threads[i], NULL, i == 0 ? work : others,
+                           (void *)(i + 1)) == 0);
 }
 
 /* Frees the blocks of malloc; those of the heaps are freed at once. */
@@ -407,7 +420,7 @@ threads_share_heaps(void)
 {
   pthread_t threads[THREADS];
 
-  start_threads(threads);
+  start_threads(threads, work);
   end_threads(threads);
 }
 
@@ -435,7 +448,7 @@ fork_while_threads_work(void)
   pthread_t threads[THREADS];
   long i;
 
-  start_threads(threads);
+  start_threads(threads, hammer);
   for (i = harness_count(20, 500); i > 0; i--)
     EXPECT(child_run(use_in_child));
   __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
