@@ -340,7 +340,7 @@ tcm_heap *tcm_heap_new(void) TCM_NOTHROW TCM_CHECK_RESULT;
  * Errors: a deleted heap aborts the process, as a wrong pointer does, unless
  *       its memory was used again.
  * Threads: any thread may allocate from a heap and free its blocks.
- * Cost: a lock, which threads that use one heap share; about 115 instructions
+ * Cost: a lock, which threads that use one heap share; about 110 instructions
  *       for a block up to 32 KiB, and 240 for its free.
  * Source: lib/front/heaps.c.  Since 0.1.
  */

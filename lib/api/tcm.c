@@ -183,10 +183,14 @@ tcm_heap_calloc(tcm_heap *heap, size_t count, size_t size)
 EXPORT void *
 tcm_heap_aligned_alloc(tcm_heap *heap, size_t alignment, size_t size)
 {
+  void *block;
+
   if (unlikely(!is_power_of_two(alignment))) {
     errno = EINVAL;
     return NULL;
   }
+  if (alignment <= BLOCK_ALIGN && (block = heap_take(heap, size)) != NULL)
+    return block;
   return tcmi_heap_allocate(CALL_HERE("tcm_heap_aligned_alloc"), heap,
                             alignment, size, /*zero=*/false);
 }

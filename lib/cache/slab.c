@@ -118,7 +118,7 @@ slab_leave_locked(struct tcm_heap *heap, struct span *span)
     list_remove(&span->link);
 }
 
-static void *
+static ALWAYS_INLINE void *
 take_locked(struct span *span)
 {
   struct slab *slab = slab_of(span);
