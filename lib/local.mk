@@ -31,7 +31,9 @@ tcm_base = \
 	lib/base/system_linux.h \
 	lib/base/system_move_linux.c \
 	lib/base/system_thread_linux.c \
-	lib/base/system_unwind_linux.c
+	lib/base/system_unwind_linux.c \
+	lib/base/system_wake_linux.c \
+	lib/base/wake.h
 
 tcm_heap = \
 	lib/heap/arena.c \

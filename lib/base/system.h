@@ -28,6 +28,7 @@
 #define TCM_BASE_SYSTEM_H
 
 #include "base/compiler.h"
+#include "base/wake.h"
 
 /* Identity of an open file. */
 struct system_file_id {
@@ -122,6 +123,14 @@ void tcmi_system_wake(uint32_t *word, int n);
  * are zero in the thread.  Returns false, silently, if none was started. */
 MUST_CHECK bool tcmi_system_start_thread(void (*run)(void), uint32_t *id,
                                          const void *variable);
+
+/* Returns what a tool outside of the process needs to run @to_start in a thread
+ * of the program, see wake.h; NULL where it is not supported.  *@before is
+ * whether a thread was started before. */
+const struct stats_wake *
+tcmi_system_offer_wake(enum wake_result (*to_start)(void), const bool *before);
+/* In the child of a fork: the thread that a tool interrupted is not here. */
+void tcmi_system_forget_wake(void);
 
 /* Remembers the processors that the process may use: tcm's own thread will run
  * on these.  Call it once, at start. */

@@ -9,6 +9,7 @@
  *     system_fault_linux.c   the signals for inaccessible memory
  *     system_file_linux.c    files that tcm creates
  *     system_unwind_linux.c  code and stacks, for an unwinder
+ *     system_wake_linux.c    what a tool runs in a thread of the program
  *
  * Invariants: S1 to S4 of system.h.
  */

@@ -14,8 +14,8 @@
  * with, see layout.h, and otherwise those that shapes describes, see shapes.h.
  *
  * Invariants
- *   I1  magic, version, size, layout, shapes and places never change after
- *       load, and self is the address of the page.
+ *   I1  magic, version, size, layout, shapes and places (except the last)
+ *       never change after load, and self is the address of the page.
  *   I2  counters only grow; each is written by relaxed atomic addition, on slow
  *       paths only.  The first three are for threads without a cache: a cache
  *       counts its own, see struct cache_traffic.  But slow_mallocs also has
@@ -69,6 +69,8 @@ struct stats_places {
   uintptr_t fixed_values;    /* [const] tcmi_fixed_values, a pointer */
   uintptr_t profile;         /* [const] tcmi_profile */
   uintptr_t guarded;         /* [const] tcmi_guarded */
+  uintptr_t wake; /* [atomic: relaxed] struct stats_wake; 0 until the heap is
+                     up, and where it is not supported */
 };
 
 struct stats_page {

@@ -23,6 +23,7 @@
 uint32_t tcmi_background_thread;
 __thread unsigned tcmi_background_frees;
 bool tcmi_background_by_calls;
+bool tcmi_background_was_started;
 size_t tcmi_background_threshold = BACKGROUND_MIN >> PAGE_SHIFT;
 
 static struct {
@@ -121,6 +122,8 @@ run(void)
     tcmi_background_forbid();
     return;
   }
+  /* A tool that started the thread waits for its answer. */
+  request_poll();
   tcmi_rounds_begin();
   do {
     if (!wait_for_round())
@@ -184,6 +187,7 @@ try_start(void)
                                &tcmi_thread_cache_state)) {
     uint32_t id = atomic_load_relaxed(&tcmi_background_thread);
     atomic_store_relaxed(&background.pause_ms, BACKGROUND_PAUSE_MIN_MS);
+    atomic_store_relaxed(&tcmi_background_was_started, true);
     if (id != 0)
       tcmi_system_lower_priority(id);
     return true;
@@ -221,6 +225,18 @@ tcmi_background_consider(void)
     atomic_store_relaxed(&tcmi_background_by_calls, by_calls);
   if (by_calls)
     do_piece();
+}
+
+enum wake_result
+tcmi_background_wake(void)
+{
+  if (tcmi_option(OPTION_background) == 0)
+    return WAKE_OFF;
+  if (atomic_load_relaxed(&background.forbidden))
+    return WAKE_FORBIDDEN;
+  if (tcmi_system_milliseconds() < atomic_load_relaxed(&background.next_start))
+    return WAKE_LATER;
+  return try_start() ? WAKE_STARTED : WAKE_REFUSED;
 }
 
 void
@@ -266,4 +282,5 @@ tcmi_background_after_fork(void)
   atomic_store_relaxed(&tcmi_background_thread, 0);
   atomic_store_relaxed(&background.next_start, 0);
   tcmi_rounds_after_fork();
+  tcmi_system_forget_wake();
 }

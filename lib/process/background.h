@@ -19,7 +19,8 @@
  * Invariants
  *   B1  there is at most one thread; its id is known until it is gone.
  *   B2  it is started at the end of a free, with no lock held, and only if at
- *       least the threshold can be returned.
+ *       least the threshold can be returned; or by a tool that waits for an
+ *       answer, see wake.h, in a thread that takes no lock.
  *   B3  it gives up every right before its first round, see
  *       tcmi_system_confine().
  *   B4  fork(2), and calls that need a process with one thread, wait until it
@@ -41,6 +42,7 @@
 #include "base/atomics.h"
 #include "base/compiler.h"
 #include "base/params.h"
+#include "base/wake.h"
 #include "heap/page_range.h"
 
 /* [atomic: relaxed] the id of the thread; 0: there is none; cleared by the
@@ -50,11 +52,16 @@ extern uint32_t tcmi_background_thread;
 extern __thread unsigned tcmi_background_frees;
 /* [atomic: relaxed] slow paths do the rounds */
 extern bool tcmi_background_by_calls;
+/* [atomic: relaxed] there was a thread before; never reset */
+extern bool tcmi_background_was_started;
 /* [atomic: relaxed] idle pages at which the thread is started */
 extern size_t tcmi_background_threshold;
 
 /* Starts the thread, or does a piece of a round, if there is enough to do. */
 COLD void tcmi_background_consider(void);
+/* Starts the thread if there is none and it is allowed.  Takes no lock: the
+ * calling thread may have been interrupted anywhere. */
+COLD enum wake_result tcmi_background_wake(void);
 /* Sets how many @bytes must be idle before memory is returned: at least
  * BACKGROUND_THRESHOLD_MIN. */
 void tcmi_background_set_threshold(size_t bytes);

@@ -27,6 +27,7 @@
 #include "cache/mark.h"
 #include "cache/thread_cache.h"
 #include "observe/stats.h"
+#include "process/background.h"
 #include "process/cgroup_policy.h"
 #include "process/fault.h"
 #include "process/fork.h"
@@ -163,6 +164,9 @@ process_start_locked(void)
   tcmi_profile_apply();
   atomic_store_relaxed(&tcmi_stats_page.takes_requests,
                        !tcmi_system_is_secure_mode());
+  atomic_store_relaxed(&tcmi_stats_page.places.wake,
+                       (uintptr_t)tcmi_system_offer_wake(
+                           tcmi_background_wake, &tcmi_background_was_started));
   atomic_store_relaxed(&tcmi_stats_page.started, 1);
   report_prepare();
 }

@@ -69,8 +69,8 @@ LATER = COMMON + [
     ("lib/observe/shapes.def", "FIELD(option_values, source, source)\n",
      "FIELD(option_values, source, source)\n"
      "FIELD(page_counts, least_idle, least_idle)\n"),
-    ("lib/observe/stats_page.h", "  uintptr_t guarded; ",
-     "  uintptr_t guarded;\n  uintptr_t another, third; "),
+    ("lib/observe/stats_page.h", "  uintptr_t wake; ",
+     "  uintptr_t wake;\n  uintptr_t another, third; "),
 ]
 EARLIER = COMMON + [
     ("lib/observe/shapes.def", "STRUCT(option_values)\n", ""),
