@@ -58,6 +58,10 @@ tools_tcm_stat_SOURCES = \
 	tools/value.h \
 	tools/verdict.c \
 	tools/view.c \
+	tools/wake.c \
+	tools/wake.h \
+	tools/wake_threads.c \
+	tools/wake_threads.h \
 	tools/watch.c
 tools_tcm_stat_CFLAGS = $(tcm_tool_cflags) $(JANSSON_CFLAGS) \
 	$(LIBDW_CFLAGS) $(NCURSES_CFLAGS)

@@ -7,15 +7,27 @@
 #include "names.h"
 #include "shapes.h"
 #include "value.h"
+#include "wake.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define PAUSE_NS 5000000
+/* A process that has not answered after this time is woken: tcm's own thread
+ * looks every REQUEST_LOOK_MS, and may be late. */
+#define WAKE_SECONDS (REQUEST_LOOK_MS / 1000.0 + 0.1)
+/* Between two attempts. */
+#define WAKE_AGAIN_SECONDS 0.1
+
+struct waking {
+  double at;       /* when to try */
+  unsigned result; /* WAKE_NONE before the first try, or of the last one */
+};
 
 /* Returns a unique number for a request; never 0. */
 static uint64_t
@@ -50,9 +62,41 @@ request_write(const struct target *target, const struct stats_request *request,
              : target_write(target, shape_request(target), &id, sizeof id);
 }
 
+/* Whether the process allows no thread of tcm's: it is then not interrupted. */
+static bool
+is_off(struct target *target)
+{
+  struct view view;
+  bool off;
+
+  if (view_read(target, &view) != STATUS_OK)
+    return false;
+  off = view.options[OPTION_background].known &&
+        view.options[OPTION_background].value == 0;
+  view_free(&view);
+  return off;
+}
+
+static void
+wake_if_due(struct target *target, struct waking *waking)
+{
+  double now = seconds_now();
+
+  if (now < waking->at)
+    return;
+  waking->result = is_off(target) ? WAKE_OFF : wake_process(target);
+  /* tcm's thread may have existed, and ended without a look. */
+  if (waking->result == WAKE_STARTED)
+    waking->at = seconds_now() + WAKE_SECONDS;
+  else
+    waking->at =
+        wake_may_succeed(waking->result) ? now + WAKE_AGAIN_SECONDS : HUGE_VAL;
+}
+
 /* Waits for the answer: 0, 1 on timeout, or a negative errno. */
 static int
-request_wait(const struct target *target, uint64_t id, int64_t *result)
+request_wait(struct target *target, uint64_t id, int64_t *result,
+             struct waking *waking)
 {
   struct timespec pause = {.tv_nsec = PAUSE_NS};
   double end = seconds_now() + settings.timeout;
@@ -70,6 +114,7 @@ request_wait(const struct target *target, uint64_t id, int64_t *result)
     }
     if (seconds_now() >= end)
       return 1;
+    wake_if_due(target, waking);
     nanosleep(&pause, NULL);
   }
 }
@@ -77,7 +122,7 @@ request_wait(const struct target *target, uint64_t id, int64_t *result)
 /* Do not overwrite another tool's pending request, nor anything else if the
  * process now runs another program. */
 static int
-wait_for_turn(const struct target *target)
+wait_for_turn(struct target *target, struct waking *waking)
 {
   struct timespec pause = {.tv_nsec = PAUSE_NS};
   double end = seconds_now() + settings.timeout;
@@ -97,6 +142,7 @@ wait_for_turn(const struct target *target)
       break;
     if (seconds_now() >= end)
       return 1;
+    wake_if_due(target, waking);
     nanosleep(&pause, NULL);
   }
   return error;
@@ -118,31 +164,24 @@ check_target(const struct target *target)
   return STATUS_OK;
 }
 
-/* Reports that a request waits, and why: in an idle process, only the
- * background thread can serve it. */
+/* Reports that a request waits, and why the process was not woken. */
 static enum status
-say_waits(struct target *target, bool other)
+say_waits(struct target *target, const struct waking *waking, bool other)
 {
-  struct view view;
-  char text[32], why[200] = "";
+  unsigned result = waking->result;
+  const char *what = other ? "an earlier request" : "the request";
 
-  if (view_read(target, &view) == STATUS_OK) {
-    uint64_t bytes = view.stats.page_heap_bytes;
-    bool little = bytes < BACKGROUND_MIN;
-    snprintf(why, sizeof why,
-             little ? ": it is idle, and %s of free pages is too little for a "
-                      "thread of tcm's"
-                    : ": it is idle, and has no thread of tcm's that would "
-                      "return the %s of free pages; tcm-stat(1) shows how a "
-                      "debugger does",
-             size_text(text, bytes));
-    view_free(&view);
-  }
-  complain(other ? "an earlier request waits in process %s (%s)%s; one of its "
-                   "next allocations serves it"
-                 : "the request waits in process %s (%s)%s; one of its next "
-                   "allocations serves it",
-           target->argument, target->command, why);
+  if (result == WAKE_NONE && is_off(target))
+    result = WAKE_OFF;
+  if (result == WAKE_NONE)
+    complain("%s waits in process %s (%s), which is idle, for one of its next "
+             "allocations: tcm-stat wakes it only after %g seconds, see "
+             "--timeout",
+             what, target->argument, target->command, WAKE_SECONDS);
+  else
+    complain("%s waits in process %s (%s), which is idle, for one of its next "
+             "allocations: %s",
+             what, target->argument, target->command, wake_text(result));
   return STATUS_WAITS;
 }
 
@@ -150,6 +189,7 @@ say_waits(struct target *target, bool other)
 static enum status
 ask(struct target *target, struct stats_request *request, int64_t *result)
 {
+  struct waking waking = {seconds_now() + WAKE_SECONDS, WAKE_NONE};
   uint64_t id = make_id();
   enum status status = check_target(target);
   int error;
@@ -157,17 +197,18 @@ ask(struct target *target, struct stats_request *request, int64_t *result)
   if (status != STATUS_OK)
     return status;
   request->check = stats_request_check(request, id);
-  error = wait_for_turn(target);
+  error = wait_for_turn(target, &waking);
   if (error > 0)
-    return say_waits(target, true);
+    return say_waits(target, &waking, true);
   if (error == 0)
     error = request_write(target, request, id);
+  waking = (struct waking){seconds_now() + WAKE_SECONDS, WAKE_NONE};
   if (error == 0)
-    error = request_wait(target, id, result);
+    error = request_wait(target, id, result, &waking);
   if (error < 0)
     return target_failed(target, error);
   if (error > 0)
-    return say_waits(target, false);
+    return say_waits(target, &waking, false);
   if (*result >= 0)
     return STATUS_OK;
   complain("process %s refused: %s", target->argument,

@@ -6,8 +6,8 @@
  *     target.c   a process           heap.c     arenas, residency
  *     core.c     a core file         the rest   one view or action each
  *
- * A target is read, never stopped; only request.c writes to it, and only when
- * the user asks.
+ * A target is read, not stopped.  Only request.c writes to it, and only wake.c
+ * interrupts it: an idle one, for a request of the user.
  */
 #ifndef TOOLS_TCM_STAT_H
 #define TOOLS_TCM_STAT_H

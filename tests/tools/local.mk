@@ -3,7 +3,8 @@
 check_PROGRAMS += \
 	tests/tools/other_version \
 	tests/tools/sick \
-	tests/tools/target
+	tests/tools/target \
+	tests/tools/waiter
 
 tools_tests = \
 	tests/tools/flame.py \
@@ -19,7 +20,8 @@ tools_tests = \
 	tests/tools/tcm_stat.py \
 	tests/tools/top.py \
 	tests/tools/torture.py \
-	tests/tools/verdict.py
+	tests/tools/verdict.py \
+	tests/tools/wake.py
 
 TESTS += $(tools_tests)
 LONG_TESTS += tests/tools/torture_long.sh
