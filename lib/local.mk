@@ -72,6 +72,7 @@ tcm_cache = \
 	lib/cache/central_list.h \
 	lib/cache/central_return.c \
 	lib/cache/central_span.h \
+	lib/cache/live.h \
 	lib/cache/mark.c \
 	lib/cache/mark.h \
 	lib/cache/misuse.c \
@@ -82,6 +83,7 @@ tcm_cache = \
 	lib/cache/slab.h \
 	lib/cache/thread_cache.c \
 	lib/cache/thread_cache.h \
+	lib/cache/thread_cache_checked.h \
 	lib/cache/thread_cache_fast.h \
 	lib/cache/thread_cache_large.c \
 	lib/cache/thread_cache_large.h \

@@ -14,6 +14,7 @@
 #include "base/options.h"
 #include "base/system.h"
 #include "cache/central_list.h"
+#include "cache/live.h"
 #include "front/allocate.h"
 #include "front/guard.h"
 #include "front/reallocate.h"
@@ -115,7 +116,7 @@ name_check_size(struct call call, void *ptr, size_t size, size_t align)
     return;
   if (guard_is_on())
     tcmi_guard_check_size(call, ptr, size, align);
-  else if (tcmi_thread_cache_state == CACHE_CLOSED &&
+  else if ((live_is_on() || tcmi_thread_cache_state == CACHE_CLOSED) &&
            tcmi_pagemap_find((uintptr_t)ptr) != NULL &&
            size > tcmi_usable_size(call, ptr))
     tcmi_misuse(call, "size larger than the block", (uintptr_t)ptr);

@@ -138,7 +138,7 @@ tcm_malloc_trim(size_t pad)
 EXPORT void
 tcm_thread_idle(void)
 {
-  if (tcmi_thread_cache_state == CACHE_OPEN)
+  if (thread_has_cache())
     tcmi_thread_cache_flush(tcmi_thread_cache);
 }
 

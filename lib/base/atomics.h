@@ -6,6 +6,8 @@
 #ifndef TCM_BASE_ATOMICS_H
 #define TCM_BASE_ATOMICS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Debug builds count the locked additions, all of which go to words that
@@ -43,6 +45,43 @@ extern uint64_t tcmi_shared_additions; /* [atomic: relaxed] */
   atomic_store_relaxed((p), atomic_load_relaxed(p) + (v))
 #define counter_sub(p, v) \
   atomic_store_relaxed((p), atomic_load_relaxed(p) - (v))
+
+/* Set and clear bit @i of a bitmap, and tell whether it was 1 before.  On x86-64
+ * the instruction finds the word by itself; gcc generates four more for that. */
+static inline bool
+atomic_set_bit_relaxed(uint64_t *words, size_t i)
+{
+  COUNT_ADDITION();
+#ifdef __x86_64__
+  bool was;
+  __asm__ volatile("lock btsq %2, %0"
+                   : "+m"(*words), "=@ccc"(was)
+                   : "r"(i)
+                   : "memory");
+  return was;
+#else
+  uint64_t bit = (uint64_t)1 << i % 64;
+  return (__atomic_fetch_or(&words[i / 64], bit, __ATOMIC_RELAXED) & bit) != 0;
+#endif
+}
+
+static inline bool
+atomic_clear_bit_relaxed(uint64_t *words, size_t i)
+{
+  COUNT_ADDITION();
+#ifdef __x86_64__
+  bool was;
+  __asm__ volatile("lock btrq %2, %0"
+                   : "+m"(*words), "=@ccc"(was)
+                   : "r"(i)
+                   : "memory");
+  return was;
+#else
+  uint64_t bit = (uint64_t)1 << i % 64;
+  return (__atomic_fetch_and(&words[i / 64], ~bit, __ATOMIC_RELAXED) & bit) !=
+         0;
+#endif
+}
 
 static inline void
 cpu_relax(void)

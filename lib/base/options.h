@@ -39,6 +39,14 @@ enum text_option_id {
 /* Bytes of a path with its NUL: all fixed options must fit on one page. */
 #define OPTION_TEXT_BYTES 1024
 
+/* Values of the option "check". */
+enum check_level {
+  CHECK_NONE,   /* a free is checked by the mark of the block */
+  CHECK_FREES,  /* by a bit per block: each invalid one is detected at once */
+  CHECK_BOUNDS, /* also red zones, junk, the sizes of sized frees */
+  CHECK_QUARANTINE /* also writes after free */
+};
+
 enum option_source {
   SOURCE_DEFAULT,
   SOURCE_ENVIRONMENT,

@@ -15,6 +15,7 @@
 #include "base/report.h"
 #include "base/system.h"
 #include "cache/central_span.h"
+#include "cache/live.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
@@ -218,7 +219,9 @@ static struct span *
 span_create(unsigned class_id)
 {
   const struct size_class *class = &tcmi_size_classes[class_id];
-  struct span *span = tcmi_span_new(class->nobjs);
+  struct span *span = spans_have_live()
+                          ? tcmi_span_new_live(class->nobjs, class->pages)
+                          : tcmi_span_new(class->nobjs);
 
   if (span == NULL)
     return NULL;
@@ -493,6 +496,18 @@ tcmi_central_insert_one(struct call call, unsigned class_id, void *object)
   tcmi_central_insert(class_id, &object, 1);
 }
 
+/* A live bit is at the start of an object that was handed out and is not
+ * free. */
+static void
+verify_live(const struct span *span)
+{
+  if (span->live == 0 || !spans_have_live())
+    return;
+  for (size_t i = 0; i < span->npages * LIVE_WORDS * 64; i++)
+    CHECK(!live_get(span, i) ||
+          judge_locked(span, span->start + i * BLOCK_ALIGN) == CENTRAL_VALID);
+}
+
 static void
 verify_span(unsigned class_id, unsigned bucket, const struct span *span)
 {
@@ -508,6 +523,7 @@ verify_span(unsigned class_id, unsigned bucket, const struct span *span)
   for (unsigned i = 0; i < span->fresh; i++)
     CHECK(bit_get(span->bits, i) ||
           (object_pages(span, i) & ~span->dirty) == 0);
+  verify_live(span);
 }
 
 void

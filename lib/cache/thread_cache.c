@@ -255,19 +255,35 @@ order_is_random(void)
   return unlikely(tcmi_option(OPTION_random_order) != 0);
 }
 
-/* Sets the window to the row of the first arena, once that exists. */
+/* Sets the window to the row of the first arena, once that exists; in a checked
+ * thread, the view. */
 static void
 window_ensure(struct thread_cache *cache)
 {
   struct pagemap_leaf *leaf;
   uintptr_t base;
 
-  if (likely(cache->window.npages != 0) || order_is_random())
+  if (likely((cache->window.npages | cache->view.npages) != 0) ||
+      order_is_random())
     return;
   base = tcmi_page_heap_base();
   if (base == 0 || (leaf = pagemap_leaf_of(base)) == NULL)
     return;
-  cache->window = leaf->window;
+  if (tcmi_thread_cache_state == CACHE_CHECKED)
+    cache->view = tcmi_pagemap_view(base);
+  else
+    cache->window = leaf->window;
+}
+
+/* A thread without a view is diverted. */
+void
+tcmi_thread_cache_move_view(struct thread_cache *cache, const void *object)
+{
+  uintptr_t address = (uintptr_t)object;
+
+  if (cache->view.npages != 0 &&
+      (address - cache->view.start) >> PAGE_SHIFT >= cache->view.npages)
+    cache->view = tcmi_pagemap_view(address);
 }
 
 static void
@@ -352,7 +368,7 @@ begin_to_allocate(struct cache_owner *owner, unsigned c)
   size_t i = small_tag_index(size_class_size(c));
 
   owner->hot.begun |= (uint8_t)(1 << c);
-  if (owner->hot.sample_left == 0)
+  if (owner->hot.sample_left == 0 && tcmi_thread_cache_state == CACHE_OPEN)
     do
       owner->hot.small_tags[i] = (uint8_t)(2 * c);
     while (i-- > 0 && tcmi_small_tags[i] == 2 * c);
@@ -495,12 +511,14 @@ tcmi_thread_cache_push(struct thread_cache *cache, unsigned c, void *object)
     swap_top(owner_of(cache), c);
 }
 
-/* A closed window diverts small blocks.  Large blocks are diverted because none
+/* A closed window diverts small blocks, and so does a view without pages in a
+ * checked thread.  Large blocks are diverted because none
  * has the size of the charge, which is now 0. */
 void
 tcmi_thread_cache_divert(struct thread_cache *cache)
 {
   cache->window.npages = 0;
+  cache->view.npages = 0;
   tcmi_thread_cache_flush_large(cache);
 }
 

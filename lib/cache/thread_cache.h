@@ -39,9 +39,13 @@
  *       Another thread may set tags to 0 at any time, but may change nothing
  *       else.
  *
+ *   T7  in a checked thread, all tags are 0 and the window has no pages.  Each
+ *       object leaves and enters the bins with its live bit, see live.h.
+ *
  * A cache is closed when its tags are all 0 and its window is empty: each
- * operation then takes the slow path.  Checks hook in there.  Nothing else can
- * change what the fast path does.
+ * operation then takes the slow path.  Checks hook in there: at TCM_CHECK=1 a
+ * closed cache has bins, and thread_cache_checked.h works on them.  Nothing
+ * else can change what the fast path does.
  *
  * Locking: none, except for the registry.  Other threads read top and base only
  * for statistics, in relaxed order.
@@ -75,14 +79,18 @@ struct thread_cache {
   size_t sample_left;    /* bytes until the next sample; 0: no sampling */
   uint32_t sample_epoch; /* epoch of the profile when last checked */
   uint8_t begun; /* one bit per class up to LINE_CLASS_MAX: has allocated */
+  struct pagemap_view view; /* of a checked thread: thread_cache_checked.h works
+                               on objects there; else no pages */
 };
 
+/* From CACHE_OPEN on, the thread has a cache. */
 enum cache_state {
   CACHE_NONE,     /* the thread has not allocated yet */
   CACHE_STARTING, /* it is getting its cache: operate without one */
+  CACHE_CLOSED,   /* it works without one: the option "check" from 2 on */
+  CACHE_GONE,     /* its cache was orphaned: operate without one */
   CACHE_OPEN,     /* it has one */
-  CACHE_CLOSED,   /* it works without one: the option "check" */
-  CACHE_GONE      /* its cache was orphaned: operate without one */
+  CACHE_CHECKED   /* it has a closed one, with live bits: check is 1 */
 };
 
 /* Initially a closed cache; never NULL.  [owner thread] */
@@ -91,8 +99,9 @@ extern __thread uint8_t tcmi_thread_cache_state;
 
 extern struct lock tcmi_registry_lock;
 
-/* Adopts an orphaned cache for the calling thread, or creates one.  False when
- * the OS gives no memory. */
+/* Adopts an orphaned cache for the calling thread, or creates one; the state of
+ * the thread follows from the option "check".  False when the OS gives no
+ * memory. */
 MUST_CHECK bool tcmi_thread_cache_open(void);
 /* Orphans the calling thread's cache, in constant time. */
 void tcmi_thread_cache_orphan(void);
@@ -120,6 +129,9 @@ unsigned tcmi_thread_cache_flush_class(struct thread_cache *cache,
 bool tcmi_object_is_free(unsigned class_id, void *object);
 /* Makes the next free of the calling thread take the slow path. */
 void tcmi_thread_cache_divert(struct thread_cache *cache);
+/* Moves the view of a checked thread to @object, which it frees. */
+void tcmi_thread_cache_move_view(struct thread_cache *cache,
+                                 const void *object);
 
 /* The first makes mallocs of the calling thread take the slow path, where they
  * are counted; the second makes them fast again. */
@@ -188,6 +200,12 @@ static inline bool
 thread_cache_has_allocated(const struct thread_cache *cache, unsigned class_id)
 {
   return class_id > LINE_CLASS_MAX || (cache->begun >> class_id & 1) != 0;
+}
+
+static inline bool
+thread_has_cache(void)
+{
+  return tcmi_thread_cache_state >= CACHE_OPEN;
 }
 
 static inline struct bin *

@@ -162,15 +162,17 @@ static ALWAYS_INLINE bool
 thread_cache_try_push_outside(void *object)
 {
   struct thread_cache *cache = tcmi_thread_cache;
-  struct pagemap_leaf *leaf =
-      leaf_of_rotated(rotate_address((uintptr_t)object));
+  struct pagemap_leaf *leaf;
   struct bin *bin;
   uintptr_t place;
   unsigned word;
   void **top;
   size_t tag;
 
-  if (unlikely(leaf == NULL) || unlikely(cache->window.npages == 0))
+  if (unlikely(cache->window.npages == 0))
+    return false;
+  leaf = leaf_of_rotated(rotate_address((uintptr_t)object));
+  if (unlikely(leaf == NULL))
     return false;
   place = window_place(&leaf->window, object);
   word = leaf->window.words[place >> PLACES_SHIFT];

@@ -10,10 +10,12 @@
 #include "base/atomics.h"
 #include "base/bits.h"
 #include "base/metadata.h"
+#include "base/options.h"
 #include "base/random.h"
 #include "base/report.h"
 #include "cache/cache_owner.h"
 #include "cache/central_list.h"
+#include "cache/live.h"
 #include "cache/mark.h"
 #include "cache/thread_cache.h"
 #include "cache/transfer_cache.h"
@@ -127,6 +129,17 @@ tcmi_thread_cache_open_tags(struct thread_cache *cache)
   memcpy(cache->middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
 }
 
+/* The cache of a checked thread, see T7.  A class counts as begun, so that the
+ * thread also allocates what it freed before: thread_cache_pop_checked() has no
+ * instruction to spare for that. */
+static void
+close_for_checks(struct cache_owner *owner)
+{
+  tcmi_thread_cache_close_tags(&owner->hot);
+  owner->hot.window.npages = 0;
+  owner->hot.begun = UINT8_MAX;
+}
+
 /* If an owner is writing a tag now, see begin_to_allocate(), the class stays
  * open until that thread takes its next slow path. */
 __attribute__((no_sanitize("thread"))) void
@@ -148,6 +161,7 @@ tcmi_thread_cache_close_all_tags(void)
 bool
 tcmi_thread_cache_open(void)
 {
+  bool checked = tcmi_option(OPTION_check) == CHECK_FREES;
   struct cache_owner *owner = orphan_adopt();
 
   if (owner == NULL)
@@ -157,8 +171,11 @@ tcmi_thread_cache_open(void)
   forget_allocations(owner);
   owner->is_told = false;
   atomic_store_relaxed(&owner->thread, lock_self());
+  /* Before the fast path sees the cache. */
+  if (checked)
+    close_for_checks(owner);
   tcmi_thread_cache = &owner->hot;
-  tcmi_thread_cache_state = CACHE_OPEN;
+  tcmi_thread_cache_state = checked ? CACHE_CHECKED : CACHE_OPEN;
   return true;
 }
 
@@ -174,7 +191,7 @@ tcmi_thread_cache_orphan(void)
 {
   struct cache_owner *owner = owner_of(tcmi_thread_cache);
 
-  if (tcmi_thread_cache_state != CACHE_OPEN)
+  if (!thread_has_cache())
     return;
   tcmi_thread_cache_detach(CACHE_GONE);
   atomic_store_relaxed(&owner->thread, 0);
@@ -207,7 +224,7 @@ void
 tcmi_thread_cache_after_fork(void)
 {
   struct cache_owner *own = owner_of(tcmi_thread_cache);
-  bool open = tcmi_thread_cache_state == CACHE_OPEN;
+  bool open = thread_has_cache();
   size_t bytes = open ? own->pooled : 0;
 
   for (struct list *node = list_first(&tcmi_cache_registry.caches);
@@ -337,13 +354,14 @@ verify_bin(struct cache_owner *owner, unsigned c)
     uintptr_t object = (uintptr_t)state->base[i];
     CHECK(pagemap_tag(object) == 2 * c);
     CHECK(tcmi_central_judge(pagemap_span(object), object) == CENTRAL_VALID);
+    CHECK(!live_holds(object));
   }
 }
 
 void
 tcmi_thread_cache_verify(void)
 {
-  if (tcmi_thread_cache_state != CACHE_OPEN)
+  if (!thread_has_cache())
     return;
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     verify_bin(owner_of(tcmi_thread_cache), c);

@@ -9,6 +9,7 @@
 #include "base/bits.h"
 #include "base/options.h"
 #include "base/params.h"
+#include "cache/thread_cache_checked.h"
 #include "front/block_check.h"
 #include "front/guard.h"
 #include "front/raw.h"
@@ -86,11 +87,21 @@ allocate_slower(size_t size, const void *from)
   return or_enomem(tcmi_raw_allocate_large(size, PAGE_SIZE, /*zero=*/false));
 }
 
+/* The first step of the slow path for a size of at most SIZE_CLASS_MAX, or
+ * NULL. */
+static ALWAYS_INLINE void *
+pop_small(size_t size)
+{
+  return unlikely(tcmi_thread_cache->view.npages != 0)
+             ? thread_cache_pop_checked(size)
+             : thread_cache_pop_counted(size);
+}
+
 NOINLINE void *
 tcmi_allocate_slow(size_t size)
 {
-  void *block = size > SIZE_CLASS_MAX ? thread_cache_pop_large(size)
-                                      : thread_cache_pop_counted(size);
+  void *block =
+      size > SIZE_CLASS_MAX ? thread_cache_pop_large(size) : pop_small(size);
 
   return likely(block != NULL)
              ? block
@@ -103,7 +114,7 @@ allocate_zeroed_slow(size_t bytes)
   unsigned class_id;
   void *block;
 
-  if (bytes < PAGE_SIZE && (block = thread_cache_pop_counted(bytes)) != NULL)
+  if (bytes < PAGE_SIZE && (block = pop_small(bytes)) != NULL)
     return memset(block, 0, size_class_size(size_class_of(bytes)));
   enter_allocation(START_MAYBE_TSD);
   if (guard_is_on())
@@ -146,8 +157,8 @@ tcmi_allocate_for(const void *from, size_t align, size_t size)
 
   if (align <= BLOCK_ALIGN) {
     block = thread_cache_pop(size);
-    if (unlikely(block == NULL))
-      block = thread_cache_pop_counted(size);
+    if (unlikely(block == NULL) && size <= SIZE_CLASS_MAX)
+      block = pop_small(size);
     return likely(block != NULL) ? block : allocate_slower(size, from);
   }
   tcmi_enter_allocation();
@@ -223,12 +234,22 @@ free_slower(void *block)
     tcmi_free_checked(call, block);
 }
 
+static NOINLINE void
+free_large_or_slower(void *block)
+{
+  if (!thread_cache_try_push_large(block))
+    free_slower(block);
+}
+
 NOINLINE void
 tcmi_free_slow(void *block)
 {
-  if (!thread_cache_try_push_outside(block) &&
-      !thread_cache_try_push_large(block))
-    free_slower(block);
+  bool pushed = unlikely(tcmi_thread_cache->window.npages == 0)
+                    ? thread_cache_push_checked(block)
+                    : thread_cache_try_push_outside(block);
+
+  if (!pushed)
+    free_large_or_slower(block);
 }
 
 size_t

@@ -4,6 +4,7 @@
 #include "front/block_check.h"
 
 #include "cache/central_list.h"
+#include "cache/live.h"
 #include "cache/mark.h"
 #include "cache/slab.h"
 #include "cache/thread_cache.h"
@@ -75,6 +76,11 @@ void
 tcmi_check_object(struct call call, unsigned class_id, uintptr_t address)
 {
   check_block_start(call, class_id, address);
+  if (live_is_on()) {
+    if (!live_holds(address))
+      tcmi_misuse(call, "block is free", address);
+    return;
+  }
   if (unlikely(
           mark_is_set((void *)address, atomic_load_relaxed(&tcmi_free_mark))) &&
       tcmi_object_is_free(class_id, (void *)address))

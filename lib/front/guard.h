@@ -32,15 +32,8 @@
 #include "cache/slab.h"
 #include "cache/thread_cache.h"
 
-enum check_level {
-  CHECK_NONE,      /* each thread has a cache */
-  CHECK_FREES,     /* no cache: every invalid pointer is detected at once */
-  CHECK_BOUNDS,    /* also red zones, junk, the sizes of sized frees */
-  CHECK_QUARANTINE /* also writes after free */
-};
-
 /* Whether blocks have red zones.  The first test is enough for a thread that
- * has a cache. */
+ * works unchecked. */
 static inline bool
 guard_is_on(void)
 {

@@ -7,7 +7,9 @@
 
 #include "base/bits.h"
 #include "base/params.h"
+#include "base/report.h"
 #include "cache/central_list.h"
+#include "cache/live.h"
 #include "cache/mark.h"
 #include "cache/thread_cache_fast.h"
 #include "cache/thread_cache_large.h"
@@ -27,9 +29,47 @@ object_get(unsigned class_id)
   bool zero;
 
   stats_count_slow_malloc();
-  if (likely(tcmi_thread_cache_state == CACHE_OPEN))
+  if (likely(thread_has_cache()))
     return tcmi_thread_cache_refill(tcmi_thread_cache, class_id);
   return tcmi_central_extract_one(class_id, &zero);
+}
+
+/* Sets the live bit of an object that the program gets, at TCM_CHECK=1. */
+static void
+begin_live(void *object)
+{
+  struct span *span = pagemap_span((uintptr_t)object);
+
+  if (span->live != 0)
+    CHECK(live_begin(span, (uintptr_t)object));
+}
+
+static void
+begin_use(void *object)
+{
+  if (unlikely(live_is_on()))
+    begin_live(object);
+  else
+    mark_clear(object);
+}
+
+/* False if the object is not in use. */
+static bool
+end_use(unsigned class_id, void *object)
+{
+  struct span **place, *span;
+
+  if (likely(!live_is_on()))
+    return likely(mark_set(object, atomic_load_relaxed(&tcmi_free_mark))) ||
+           !tcmi_object_is_free(class_id, object);
+  place = pagemap_span_place((uintptr_t)object);
+  span = atomic_load_relaxed(place);
+  if (span == NULL || span->class_id != class_id)
+    return false;
+  if (span->live != 0 && !live_end(place, span, (uintptr_t)object))
+    return false;
+  tcmi_thread_cache_move_view(tcmi_thread_cache, object);
+  return true;
 }
 
 void *
@@ -38,18 +78,17 @@ tcmi_raw_allocate_small(unsigned class_id)
   struct bin *bin = thread_cache_bin(tcmi_thread_cache, 2 * (size_t)class_id);
   void *object;
 
-  if (tcmi_thread_cache_state == CACHE_OPEN &&
-      (object = bin->top[-1]) != NULL &&
+  if (thread_has_cache() && (object = bin->top[-1]) != NULL &&
       thread_cache_has_allocated(tcmi_thread_cache, class_id)) {
     bin->top--;
-    mark_clear(object);
+    begin_use(object);
     return object;
   }
   object = object_get(class_id);
   if (unlikely(object == NULL) && tcmi_make_room())
     object = object_get(class_id);
   if (likely(object != NULL))
-    mark_clear(object);
+    begin_use(object);
   return object;
 }
 
@@ -59,7 +98,7 @@ large_from_cache(size_t size, size_t align, bool zero)
 {
   struct span *span;
 
-  if (tcmi_thread_cache_state != CACHE_OPEN || align > PAGE_SIZE)
+  if (!thread_has_cache() || align > PAGE_SIZE)
     return NULL;
   span = tcmi_thread_cache_take_large(tcmi_thread_cache,
                                       tcmi_large_usable(size) >> PAGE_SHIFT);
@@ -94,12 +133,14 @@ tcmi_raw_allocate_zeroed(unsigned class_id)
   bool zero = false;
   void *object = NULL;
 
-  if (tcmi_thread_cache_state != CACHE_OPEN || bin->top[-1] == NULL) {
+  if (!thread_has_cache() || bin->top[-1] == NULL) {
     stats_count_slow_malloc();
     object = tcmi_central_extract_one(class_id, &zero);
   }
   if (object == NULL)
     object = tcmi_raw_allocate_small(class_id);
+  else if (live_is_on())
+    begin_live(object);
   return object == NULL || zero ? object
                                 : memset(object, 0, size_class_size(class_id));
 }
@@ -179,10 +220,9 @@ tcmi_raw_free_small(struct call call, unsigned class_id, void *object)
 {
   stats_count_own(slow_frees);
   check_block_start(call, class_id, (uintptr_t)object);
-  if (unlikely(!mark_set(object, atomic_load_relaxed(&tcmi_free_mark))) &&
-      tcmi_object_is_free(class_id, object))
+  if (unlikely(!end_use(class_id, object)))
     tcmi_misuse(call, "double free", (uintptr_t)object);
-  if (unlikely(tcmi_thread_cache_state != CACHE_OPEN))
+  if (unlikely(!thread_has_cache()))
     tcmi_central_insert_one(call, class_id, object);
   else
     tcmi_thread_cache_push(tcmi_thread_cache, class_id, object);
@@ -197,8 +237,7 @@ tcmi_raw_free_large(struct call call, uintptr_t address, struct span *span)
     tcmi_profile_freed(span);
   if (unlikely(span->slot != 0))
     tcmi_guarded_free(call, span);
-  else if (tcmi_thread_cache_state == CACHE_OPEN && !span->mapped &&
-           !profile_counts() &&
+  else if (thread_has_cache() && !span->mapped && !profile_counts() &&
            tcmi_thread_cache_keep_large(tcmi_thread_cache, span))
     pagemap_unclaim(address, span);
   else

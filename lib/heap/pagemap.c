@@ -13,6 +13,7 @@
 #include "base/bits.h"
 #include "base/lock.h"
 #include "base/metadata.h"
+#include "base/options.h"
 #include "base/system.h"
 #include "heap/arena.h"
 
@@ -94,14 +95,23 @@ static struct {
   struct pagemap_chunk *chunk; /* [lock: page heap] or NULL */
 } spare;
 
-/* Maps a row of @n leaves.  In a large heap, it includes room for all chunks,
- * so that each chunk does not become a mapping.  A small heap may be short of
- * address space. */
+/* Whether a row gets room for all its chunks: in a large heap, so that each
+ * chunk does not become a mapping; and with TCM_CHECK=1, so that one view holds
+ * the row.  Another small heap may be short of address space. */
+static bool
+rows_have_room(void)
+{
+  return tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE ||
+         (tcmi_option(OPTION_check) == CHECK_FREES &&
+          !tcmi_system_address_space_is_limited());
+}
+
+/* Maps a row of @n leaves. */
 static bool
 row_map(struct row *row, size_t n)
 {
   size_t leaves = n * (LEAF_PAGES * sizeof row->words[0] + leaf_bytes());
-  bool has_room = tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE;
+  bool has_room = rows_have_room();
   size_t room = has_room ? n * LEAF_CHUNKS * sizeof(struct pagemap_chunk) : 0;
 
   row->n = n;
@@ -209,6 +219,7 @@ leaf_make(size_t i, bool for_arena)
     return NULL;
   leaf->window = head->window;
   leaf->words = (uint16_t *)(uintptr_t)head->window.words + k * LEAF_PAGES;
+  leaf->row_room = head->row_room;
   if (head->row_room != NULL)
     leaf->room =
         head->row_room + k * LEAF_CHUNKS * sizeof(struct pagemap_chunk);
@@ -438,6 +449,20 @@ tcmi_pagemap_resize(struct span *span, size_t npages)
   } else {
     covers_store(old_end, end, span);
   }
+}
+
+struct pagemap_view
+tcmi_pagemap_view(uintptr_t address)
+{
+  struct pagemap_leaf *leaf = pagemap_leaf_of(address);
+
+  if (leaf->row_room != NULL)
+    return (struct pagemap_view){leaf->window.start << BLOCK_ALIGN_SHIFT,
+                                 leaf->window.npages,
+                                 (struct span **)(void *)leaf->row_room};
+  return (struct pagemap_view){
+      round_down(address, (size_t)1 << CHUNK_SHIFT), CHUNK_PAGES,
+      pagemap_span_place(round_down(address, (size_t)1 << CHUNK_SHIFT))};
 }
 
 /* The span that covers the start of the huge page of @address. */

@@ -36,9 +36,9 @@
  *   P2  every address below the user limit can be looked up without a fault.
  *   P3  arenas[h] is the arena that reserved huge page h, or NULL.
  *
- * Locking: writers of the root, of chunks and of arenas hold LOCK_PAGE_HEAP;
- * the owner of the pages writes words, spans and covers.  Readers take no lock:
- * the entries for a pointer were written before the program got the pointer.
+ * Locking: writers of the root, of chunks and of arenas hold LOCK_PAGE_HEAP; the
+ * owner of the pages writes words, spans and covers.  Readers take no lock: the
+ * entries for a pointer were written before the program got it.
  */
 #ifndef TCM_HEAP_PAGEMAP_H
 #define TCM_HEAP_PAGEMAP_H
@@ -74,8 +74,8 @@ struct pagemap_leaf {
   struct pagemap_chunk
       *chunks[LEAF_CHUNKS]; /* [atomic: release, acquire by pagemap_span] */
   char *room;               /* [lock: page heap] for its chunks, or NULL */
-  char *row_room;    /* [const] of a head: for the chunks of its row, or NULL */
-  uint32_t writable; /* [lock: page heap] bit per fully writable chunk */
+  char *row_room;           /* [const] for the chunks of its row, or NULL */
+  uint32_t writable;        /* [lock: page heap] bit per fully writable chunk */
   struct arena *arenas[LEAF_HUGE_PAGES]; /* [atomic: relaxed] */
   struct span *covers[LEAF_HUGE_PAGES];  /* [atomic: relaxed] */
 };
@@ -83,15 +83,20 @@ struct pagemap_leaf {
 /* [atomic: release by pagemap_reserve, acquire by pagemap_leaf_of] */
 extern struct pagemap_leaf *tcmi_pagemap_root[ROOT_LENGTH];
 
+/* The spans of adjacent pages.  All fields: [const] */
+struct pagemap_view {
+  uintptr_t start;     /* address of the first page */
+  size_t npages;       /* 0: no page */
+  struct span **spans; /* one per page; each entry [atomic: relaxed] */
+};
+
 /* Prepares the map for [start, start + size) and enters @arena there.  False
  * when the OS refuses the memory.  Caller holds LOCK_PAGE_HEAP. */
 MUST_CHECK bool tcmi_pagemap_reserve_locked(uintptr_t start, size_t size,
                                             struct arena *arena);
-/* Prepares the map for a large span there that lies in no arena.  The result
- * and the lock are the same. */
+/* The same for a large span that lies in no arena. */
 MUST_CHECK bool tcmi_pagemap_reserve_large_locked(uintptr_t start, size_t size);
-/* Makes sure that the next such call needs no new mapping.  The result and the
- * lock are the same. */
+/* Makes sure that the next such call needs no new mapping. */
 MUST_CHECK bool tcmi_pagemap_prepare_locked(void);
 /* Removes the arena from the map.  Caller holds LOCK_PAGE_HEAP. */
 void tcmi_pagemap_forget_locked(uintptr_t start, size_t size);
@@ -101,6 +106,9 @@ void tcmi_pagemap_set(struct span *span);
 void tcmi_pagemap_clear(const struct span *span);
 /* Updates the map for a large span whose size is about to become @npages. */
 void tcmi_pagemap_resize(struct span *span, size_t npages);
+
+/* The view of a page of the heap: its row if that has row_room, or its chunk. */
+struct pagemap_view tcmi_pagemap_view(uintptr_t address);
 
 /* Returns the span that holds @address, also for an address inside a large
  * block; NULL for free pages and foreign memory.  Looks at no more pages than
@@ -177,10 +185,9 @@ pagemap_tag(uintptr_t address)
       atomic_load_relaxed(&leaf->words[pagemap_page_index(address)]));
 }
 
-/* The span of small objects or the slab that holds @address, or the large span
- * whose first page holds it, or NULL. */
-static inline struct span *
-pagemap_span(uintptr_t address)
+/* The map's entry for the span of a page, or NULL. */
+static inline struct span **
+pagemap_span_place_of(uintptr_t address)
 {
   struct pagemap_leaf *leaf = pagemap_leaf_of(address);
   struct pagemap_chunk *chunk;
@@ -188,23 +195,33 @@ pagemap_span(uintptr_t address)
   if (unlikely(leaf == NULL))
     return NULL;
   chunk = atomic_load_acquire(&leaf->chunks[pagemap_chunk_index(address)]);
-  if (unlikely(chunk == NULL))
-    return NULL;
-  return atomic_load_relaxed(&chunk->spans[pagemap_span_index(address)]);
+  return unlikely(chunk == NULL) ? NULL
+                                 : &chunk->spans[pagemap_span_index(address)];
 }
 
-/* The map's entry for the span of a page of the heap. */
+/* The span of small objects or the slab that holds @address, or the large span
+ * whose first page holds it, or NULL. */
+static inline struct span *
+pagemap_span(uintptr_t address)
+{
+  struct span **place = pagemap_span_place_of(address);
+
+  return unlikely(place == NULL) ? NULL : atomic_load_relaxed(place);
+}
+
+/* The same for a page of the heap: the entry exists. */
 static inline struct span **
 pagemap_span_place(uintptr_t address)
 {
-  struct pagemap_leaf *leaf = pagemap_leaf_of(address);
+  struct pagemap_leaf *leaf =
+      atomic_load_acquire(&tcmi_pagemap_root[address >> LEAF_SHIFT]);
 
   return &leaf->chunks[pagemap_chunk_index(address)]
               ->spans[pagemap_span_index(address)];
 }
 
-/* Removes the large span that begins at @address from the map, before it is
- * freed.  If several threads try, only one succeeds. */
+/* Removes a large span from the map, before it is freed.  If several threads
+ * try, only one succeeds. */
 static inline bool
 pagemap_claim(uintptr_t address, struct span *span)
 {
@@ -213,8 +230,7 @@ pagemap_claim(uintptr_t address, struct span *span)
          !span->held;
 }
 
-/* Puts back a claimed span that is held instead of freed.  Pairs with the
- * acquire in pagemap_claim(). */
+/* Puts back a claimed span that is held.  Pairs with pagemap_claim(). */
 static inline void
 pagemap_unclaim(uintptr_t address, struct span *span)
 {

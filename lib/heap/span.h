@@ -15,6 +15,11 @@
  *     0 .. fresh-1      handed out at least once; free where the bit is 1
  *     fresh .. nobjs-1  never handed out; their pages may be untouched
  *
+ * With TCM_CHECK=1 the descriptor also has a bit per 16 bytes of the pages, see
+ * cache/live.h:
+ *     bits: | free, a bit per object | live, LIVE_WORDS per page |
+ *                                      ^ bits[live]
+ *
  * Invariants
  *   S1  popcount(bits) == nfree, and no bit at or above fresh is 1.
  *   S2  fresh - nfree objects are in use or in a thread or transfer cache.
@@ -39,6 +44,9 @@
 
 /* The maximum pages of a span of objects: the number of bits in dirty. */
 #define SPAN_MAX_PAGES 32
+
+/* Live bits of a page: one for each place where a block can begin. */
+#define LIVE_WORDS (PAGE_SIZE / BLOCK_ALIGN / 64)
 
 struct span {
   struct list link; /* [lock: central] in a list of its central list, or
@@ -67,7 +75,9 @@ struct span {
   bool mapped;      /* [lock: central] or as npages: see mapped.h */
   bool slab;        /* [const] of a heap of the program, see slab.h; the page
                        heap and its readers take it for a large block */
-  uint64_t bits[];  /* [lock: central] bit per object, 1 = free */
+  uint8_t live;     /* [const] index of the first live word, 0: has none */
+  uint64_t bits[];  /* [lock: central] bit per object, 1 = free; the live words
+                       behind them are [atomic: relaxed] */
 };
 
 _Static_assert(sizeof(struct span) <= 64, "a span header fits a cache line");
@@ -113,10 +123,12 @@ span_outstanding(const struct span *span)
   return (unsigned)span->fresh - span->nfree;
 }
 
-/* Makes a descriptor; NULL when there is no memory. */
+/* Makes a descriptor; NULL when there is no memory.  The second has live bits,
+ * all 0, for @npages pages. */
 MUST_CHECK struct span *tcmi_span_new(unsigned nobjs);
+MUST_CHECK struct span *tcmi_span_new_live(unsigned nobjs, unsigned npages);
 void tcmi_span_delete(struct span *span);
-/* Deletes @n descriptors of one size under one lock. */
+/* Deletes @n descriptors of spans of one class, under one lock. */
 void tcmi_span_delete_all(struct span *const *spans, unsigned n);
 
 #endif /* TCM_HEAP_SPAN_H */

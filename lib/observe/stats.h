@@ -33,7 +33,7 @@ extern struct stats_page tcmi_stats_page;
  * of its cache, or in the page if the thread has no cache. */
 #define stats_count_own(field)                                               \
   do {                                                                       \
-    if (likely(tcmi_thread_cache_state == CACHE_OPEN))                       \
+    if (likely(thread_has_cache()))                                          \
       counter_add(&owner_of(tcmi_thread_cache)->traffic.field, (uint64_t)1); \
     else                                                                     \
       stats_count(field);                                                    \
@@ -52,7 +52,7 @@ stats_count_slow_malloc(void)
   struct cache_owner *owner = owner_of(tcmi_thread_cache);
   uint64_t n;
 
-  if (unlikely(tcmi_thread_cache_state != CACHE_OPEN)) {
+  if (unlikely(!thread_has_cache())) {
     stats_count(slow_mallocs);
     return;
   }

@@ -205,7 +205,7 @@ do_piece(void)
   tcmi_rounds_begin();
   if (tcmi_rounds_wait() == 0)
     (void)tcmi_rounds_piece(ROUND_PIECE_PAGES, -1);
-  if (tcmi_thread_cache_state == CACHE_OPEN)
+  if (thread_has_cache())
     tcmi_thread_cache_divert(tcmi_thread_cache);
 }
 

@@ -3,10 +3,13 @@
  * lifecycle.h - the start and the end of the process and its threads.
  *
  *     CACHE_NONE --first slow path--> CACHE_STARTING --> CACHE_OPEN
- *                                           |               |
- *                                    option check     thread exit
+ *                                           |            or CACHE_CHECKED
+ *                                    check from 2 on        |
+ *                                           |           thread exit
  *                                           v               v
  *                                     CACHE_CLOSED     CACHE_GONE
+ *
+ * With TCM_CHECK=1 the state is CACHE_CHECKED instead of CACHE_OPEN.
  *
  * Nothing is mapped or read before the first allocation; a constructor only
  * remembers which file standard error is, creates a key of thread-specific

@@ -25,7 +25,7 @@ tcmi_flush_all(void)
 {
   bool moved = false;
 
-  if (tcmi_thread_cache_state == CACHE_OPEN) {
+  if (thread_has_cache()) {
     tcmi_thread_cache_flush(tcmi_thread_cache);
     moved = true;
   }
@@ -116,7 +116,7 @@ flush_piece(void)
   if (flushing == 1 && tcmi_thread_cache_flush_orphan())
     return;
   while (flushing != 0 && moved < FLUSH_PIECE) {
-    if (tcmi_thread_cache_state == CACHE_OPEN)
+    if (thread_has_cache())
       moved += tcmi_thread_cache_flush_class(tcmi_thread_cache, flushing);
     moved += tcmi_transfer_flush(flushing);
     flushing = (flushing + 1) % SIZE_CLASS_COUNT;
@@ -153,7 +153,7 @@ tcmi_flush_if_grown(void)
                                 tcmi_profile_next_step(used)));
   tcmi_profile_at_step(used);
   tcmi_cgroup_policy_apply_again();
-  if (tcmi_thread_cache_state == CACHE_OPEN)
+  if (thread_has_cache())
     tcmi_thread_cache_flush_large(tcmi_thread_cache);
   flushing = 1;
   flush_piece();

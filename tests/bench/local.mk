@@ -90,6 +90,7 @@ tests_bench_libtracer_la_SOURCES = \
 	tests/bench/tracer.c
 
 bench_tests = \
+	tests/bench/instructions.py \
 	tests/bench/instruments.py \
 	tests/bench/quick.py \
 	tests/bench/tracing.py

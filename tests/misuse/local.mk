@@ -7,6 +7,9 @@ misuse_programs = \
 	tests/misuse/double_free_later \
 	tests/misuse/double_free_middle \
 	tests/misuse/double_free_neighbours \
+	tests/misuse/double_free_overwritten \
+	tests/misuse/double_free_race \
+	tests/misuse/double_free_returned \
 	tests/misuse/double_free_thread \
 	tests/misuse/foreign_mapping \
 	tests/misuse/heap_deleted \
@@ -20,6 +23,7 @@ misuse_programs = \
 	tests/misuse/interior_large \
 	tests/misuse/interior_large_first_page \
 	tests/misuse/interior_small \
+	tests/misuse/never_allocated \
 	tests/misuse/overflow_1 \
 	tests/misuse/overflow_8 \
 	tests/misuse/overflow_large \

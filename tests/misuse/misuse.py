@@ -54,14 +54,15 @@ def places(program, kind):
     freed = ", freed" + place
     return {"{caller}": ", called" + place,
             "{allocated}": ", allocated" + place, "{freed}": freed,
-            "{freed?}": freed if kind == "quarantine" else ""}
+            "{freed?}": freed if kind == "quarantine" else "",
+            "{freed*}": f"({freed})?"}
 
 
 def pattern(row, kind, address):
     """The regular expression for the message in the table."""
     if row[-1] == "-":
         return ""
-    parts = re.split(r"(\{[a-z?]+\})", row[-1])
+    parts = re.split(r"(\{[a-z?*]+\})", row[-1])
     known = {"{address}": re.escape(address), "{hex}": "0x[0-9a-f]+",
              "{count}": "[1-9][0-9]*",
              "{class}": "80" if kind in GUARDED else "64",

@@ -10,6 +10,7 @@
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 #include "process/lifecycle.h"
+#include "process/release.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -324,13 +325,34 @@ START_TEST(without_a_cache)
 }
 END_TEST
 
-START_TEST(checked_mode_has_no_cache)
+START_TEST(checked_mode_has_a_closed_cache)
 {
   setenv("TCM_CHECK", "1", 1);
   use_all_kinds();
-  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_CLOSED);
+  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_CHECKED);
+  tcmi_heap_check();
+  (void)tcmi_flush_all();
   ck_assert_uint_eq(tcmi_page_heap_used_bytes(), 0);
   tcmi_heap_check();
+}
+END_TEST
+
+/* Also where a thread has no cache any more, or no view of the heap. */
+START_TEST(checked_mode_everywhere)
+{
+  static const enum cache_state states[] = {CACHE_STARTING, CACHE_GONE};
+  size_t i;
+
+  setenv("TCM_CHECK", "1", 1);
+  use_all_kinds();
+  tcmi_thread_cache_divert(tcmi_thread_cache);
+  use_all_kinds();
+  tcmi_heap_check();
+  for (i = 0; i < 2; i++) {
+    tcmi_thread_cache_detach(states[i]);
+    use_all_kinds();
+    tcmi_heap_check();
+  }
 }
 END_TEST
 
@@ -360,6 +382,14 @@ free_and_ask_size(void *block)
 {
   tcmi_free(block);
   (void)tcmi_usable_size(call_unknown("malloc_usable_size"), block);
+}
+
+static void
+free_write_free(void *block)
+{
+  tcmi_free(block);
+  memset(block, 1, 100);
+  tcmi_free(block);
 }
 
 START_TEST(misuse_is_told)
@@ -397,6 +427,18 @@ START_TEST(misuse_in_checked_mode)
   unit_must_abort(free_and_ask_size, small, "block is free");
   unit_must_abort(free_it, small + 16, "not at the start of a block");
   unit_must_abort(free_it, small + 20 * 112, "double free");
+  /* In the bin, but never handed out. */
+  unit_must_abort(free_it, neighbour + 112, "double free");
+  unit_must_abort(ask_size, neighbour + 112, "block is free");
+  /* Whatever the program has written there. */
+  unit_must_abort(free_write_free, small, "double free");
+  /* Also on the slow path, and in a thread that has no cache any more. */
+  tcmi_thread_cache_divert(tcmi_thread_cache);
+  unit_must_abort(free_write_free, small, "double free");
+  unit_must_abort(free_it, neighbour + 112, "double free");
+  tcmi_thread_cache_detach(CACHE_GONE);
+  unit_must_abort(free_write_free, small, "double free");
+  unit_must_abort(free_it, neighbour + 112, "double free");
   tcmi_free(small);
   tcmi_free(neighbour);
 }
@@ -462,7 +504,8 @@ add_tests(TCase *tests)
   tcase_add_test(tests, alignment_is_rounded_as_glibc_does);
   tcase_add_test(tests, large_alignment_with_larger_system_pages);
   tcase_add_test(tests, without_a_cache);
-  tcase_add_test(tests, checked_mode_has_no_cache);
+  tcase_add_test(tests, checked_mode_has_a_closed_cache);
+  tcase_add_test(tests, checked_mode_everywhere);
   tcase_add_test(tests, misuse_is_told);
   tcase_add_test(tests, misuse_in_checked_mode);
   tcase_add_test(tests, everything_free_is_tried);

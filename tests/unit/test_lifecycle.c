@@ -8,11 +8,13 @@
 #include "base/metadata.h"
 #include "base/options.h"
 #include "cache/thread_cache.h"
+#include "cache/thread_cache_fast.h"
 #include "front/allocate.h"
 #include "front/heap_check.h"
 #include "heap/page_heap.h"
 #include "observe/stats.h"
 #include "process/lifecycle.h"
+#include "process/release.h"
 
 static struct thread_cache_stats
 caches_now(void)
@@ -192,13 +194,35 @@ START_TEST(destructors_may_allocate)
 }
 END_TEST
 
-/* ---- Without a cache --------------------------------------------------------------------- */
+/* ---- Checks ------------------------------------------------------------------------------ */
 
-START_TEST(checked_threads_have_none)
+START_TEST(checked_threads_have_a_closed_cache)
 {
   pthread_t thread;
 
   setenv("TCM_CHECK", "1", 1);
+  use();
+  ck_assert_int_eq(tcmi_thread_cache_state, CACHE_CHECKED);
+  ck_assert_uint_eq(tcmi_thread_cache->window.npages, 0);
+  ck_assert_uint_gt(tcmi_thread_cache->view.npages, 0);
+  ck_assert_ptr_null(thread_cache_pop(100));
+  unit_thread(&thread, use_and_end, NULL);
+  unit_join(thread);
+  ck_assert_uint_eq(caches_now().caches, 2);
+  ck_assert_uint_eq(caches_now().orphans, 1);
+  (void)tcmi_flush_all();
+  ck_assert_uint_eq(tcmi_page_heap_used_bytes(), 0);
+  tcmi_heap_check();
+}
+END_TEST
+
+/* ---- Without a cache --------------------------------------------------------------------- */
+
+START_TEST(threads_with_red_zones_have_none)
+{
+  pthread_t thread;
+
+  setenv("TCM_CHECK", "2", 1);
   use();
   ck_assert_int_eq(tcmi_thread_cache_state, CACHE_CLOSED);
   unit_thread(&thread, use_and_end, NULL);
@@ -286,7 +310,8 @@ main(int argc, char **argv)
   tcase_add_test(tests, threads_start_at_once);
   tcase_add_test(tests, threads_hand_their_caches_on);
   tcase_add_test(tests, destructors_may_allocate);
-  tcase_add_test(tests, checked_threads_have_none);
+  tcase_add_test(tests, checked_threads_have_a_closed_cache);
+  tcase_add_test(tests, threads_with_red_zones_have_none);
   tcase_add_test(tests, no_memory_for_a_cache);
   tcase_add_test(tests, no_key_no_stranded_caches);
   return unit_run(tests);

@@ -30,6 +30,34 @@ START_TEST(new_span_is_empty)
 }
 END_TEST
 
+/* The live bits lie behind the others; both kinds can be deleted together. */
+START_TEST(span_with_live_bits)
+{
+  static const unsigned counts[] = {1, 64, 65, 1024};
+  struct span *spans[3];
+  size_t i, w;
+
+  for (i = 0; i < sizeof counts / sizeof *counts; i++) {
+    spans[0] = tcmi_span_new_live(counts[i], SPAN_MAX_PAGES);
+    spans[1] = tcmi_span_new(counts[i]);
+    spans[2] = tcmi_span_new_live(counts[i], SPAN_MAX_PAGES);
+    for (w = 0; w < 3; w++)
+      ck_assert_ptr_nonnull(spans[w]);
+    ck_assert_uint_eq(spans[0]->npages, SPAN_MAX_PAGES);
+    ck_assert_uint_eq(spans[0]->live, (counts[i] + 63) / 64);
+    ck_assert_uint_eq(spans[1]->live, 0);
+    for (w = 0; w < spans[0]->live + SPAN_MAX_PAGES * LIVE_WORDS; w++)
+      ck_assert_uint_eq(spans[0]->bits[w], 0);
+    memset(spans[0]->bits, 0xff,
+           (spans[0]->live + SPAN_MAX_PAGES * LIVE_WORDS) * sizeof(uint64_t));
+    ck_assert_uint_eq(spans[1]->bits[0], 0);
+    ck_assert_uint_eq(spans[2]->bits[0], 0);
+    tcmi_span_delete_all(spans, 3);
+    ck_assert_ptr_eq(tcmi_span_new(counts[i]), spans[1]);
+  }
+}
+END_TEST
+
 START_TEST(place_and_counts)
 {
   struct span *span = tcmi_span_new(100);
@@ -83,6 +111,7 @@ main(void)
   TCase *tests = unit_case("span");
 
   tcase_add_test(tests, new_span_is_empty);
+  tcase_add_test(tests, span_with_live_bits);
   tcase_add_test(tests, place_and_counts);
   tcase_add_test(tests, deleted_descriptor_is_used_again);
   tcase_add_test(tests, no_memory_no_span);

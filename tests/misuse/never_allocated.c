@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A pointer to the object behind two small blocks, which the program never
+ * allocated. */
+#include "misuse.h"
+
+int
+main(int argc, char **argv)
+{
+  char *one = (char *)hidden(malloc(SMALL_SIZE));
+  char *other = (char *)hidden(malloc(SMALL_SIZE));
+
+  misuse(argc, argv, other + (other - one));
+  return flush();
+}
