@@ -336,24 +336,24 @@ span_holds(const struct span *span, const void *object)
 }
 
 /* What is wrong with freeing @object, an address in the span; or
- * CENTRAL_VALID. */
-static enum central_verdict
+ * BLOCK_VALID. */
+static enum block_verdict
 judge_locked(const struct span *span, uintptr_t object)
 {
   unsigned index = size_class_index(span->class_id, object - span->start);
 
   if ((uintptr_t)object_address(span, index) != object)
-    return CENTRAL_INTERIOR;
+    return BLOCK_INTERIOR;
   if (index >= span->fresh || bit_get(span->bits, index))
-    return CENTRAL_FREE;
-  return CENTRAL_VALID;
+    return BLOCK_FREE;
+  return BLOCK_VALID;
 }
 
-enum central_verdict
+enum block_verdict
 tcmi_central_judge(struct span *span, uintptr_t object)
 {
   struct central_list *list = &tcmi_central_lists[span->class_id];
-  enum central_verdict verdict;
+  enum block_verdict verdict;
 
   lock_acquire(&list->lock);
   verdict = judge_locked(span, object);
@@ -362,17 +362,16 @@ tcmi_central_judge(struct span *span, uintptr_t object)
 }
 
 static const char *
-misuse_of(enum central_verdict verdict)
+misuse_of(enum block_verdict verdict)
 {
-  return verdict == CENTRAL_INTERIOR ? "pointer not at the start of a block"
-                                     : "double free";
+  return verdict == BLOCK_INTERIOR ? "pointer not at the start of a block"
+                                   : "double free";
 }
 
 /* Drops the lock before the abort: the program's SIGABRT handler may
  * allocate. */
 static void
-reject(struct central_list *list, enum central_verdict verdict,
-       uintptr_t object)
+reject(struct central_list *list, enum block_verdict verdict, uintptr_t object)
 {
   lock_release(&list->lock);
   tcmi_misuse(call_unknown("free"), misuse_of(verdict), object);
@@ -420,7 +419,7 @@ insert_locked(struct central_list *list, unsigned class_id,
   unsigned done;
 
   if (unlikely(span == NULL || span->class_id != class_id))
-    reject(list, CENTRAL_FREE, (uintptr_t)objects[0]);
+    reject(list, BLOCK_FREE, (uintptr_t)objects[0]);
   done = mark_free(span, class_id, objects, n);
   span->nfree = (uint16_t)(span->nfree + done);
   counter_add(&list->free_objects, done);
@@ -486,12 +485,12 @@ void
 tcmi_central_insert_one(struct call call, unsigned class_id, void *object)
 {
   struct span *span = pagemap_span((uintptr_t)object);
-  enum central_verdict verdict;
+  enum block_verdict verdict;
 
   if (unlikely(span == NULL))
     tcmi_misuse(call, "double free", (uintptr_t)object);
   verdict = tcmi_central_judge(span, (uintptr_t)object);
-  if (unlikely(verdict != CENTRAL_VALID))
+  if (unlikely(verdict != BLOCK_VALID))
     tcmi_misuse(call, misuse_of(verdict), (uintptr_t)object);
   tcmi_central_insert(class_id, &object, 1);
 }
@@ -505,7 +504,7 @@ verify_live(const struct span *span)
     return;
   for (size_t i = 0; i < span->npages * LIVE_WORDS * 64; i++)
     CHECK(!live_get(span, i) ||
-          judge_locked(span, span->start + i * BLOCK_ALIGN) == CENTRAL_VALID);
+          judge_locked(span, span->start + i * BLOCK_ALIGN) == BLOCK_VALID);
 }
 
 static void

@@ -101,7 +101,6 @@ void tcmi_central_verify(unsigned class_id);
 
 /* Whether @object can be a block in use: the start of an object of @span that
  * was handed out and is not free in the span.  Takes the lock. */
-enum central_verdict { CENTRAL_VALID, CENTRAL_INTERIOR, CENTRAL_FREE };
-enum central_verdict tcmi_central_judge(struct span *span, uintptr_t object);
+enum block_verdict tcmi_central_judge(struct span *span, uintptr_t object);
 
 #endif /* TCM_CACHE_CENTRAL_LIST_H */

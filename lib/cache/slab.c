@@ -270,7 +270,7 @@ tcmi_slab_allocate_large(struct tcm_heap *heap, size_t size, size_t align,
 /* Whether @block is in use; its number, if it is an object.  The slab may be
  * gone since the caller found it, if two threads free one block; then the
  * pagemap tells, see H4. */
-static ALWAYS_INLINE enum central_verdict
+static ALWAYS_INLINE enum block_verdict
 judge_locked(const struct span *span, uintptr_t block, const struct lock *lock,
              unsigned *number)
 {
@@ -279,21 +279,21 @@ judge_locked(const struct span *span, uintptr_t block, const struct lock *lock,
   unsigned index;
 
   if (pagemap_span(block) != span || !span->slab || lock_of(slab->heap) != lock)
-    return CENTRAL_FREE;
+    return BLOCK_FREE;
   if (slab->class_id == 0)
-    return offset == 0 ? CENTRAL_VALID : CENTRAL_INTERIOR;
+    return offset == 0 ? BLOCK_VALID : BLOCK_INTERIOR;
   *number = index = size_class_index(slab->class_id, offset);
   if (index >= span->nobjs || !size_class_is_start(slab->class_id, offset))
-    return CENTRAL_INTERIOR;
-  return index >= slab->fresh || bit_get(span->bits, index) ? CENTRAL_FREE
-                                                            : CENTRAL_VALID;
+    return BLOCK_INTERIOR;
+  return index >= slab->fresh || bit_get(span->bits, index) ? BLOCK_FREE
+                                                            : BLOCK_VALID;
 }
 
-enum central_verdict
+enum block_verdict
 tcmi_slab_judge(const struct span *span, uintptr_t block)
 {
   struct lock *lock = lock_of(slab_of(span)->heap);
-  enum central_verdict verdict;
+  enum block_verdict verdict;
   unsigned index;
 
   lock_acquire(lock);
@@ -326,16 +326,16 @@ free_locked(struct span *span, unsigned index)
   return true;
 }
 
-enum central_verdict
+enum block_verdict
 tcmi_slab_free(struct span *span, uintptr_t block, bool *gone)
 {
   struct lock *lock = lock_of(slab_of(span)->heap);
-  enum central_verdict verdict;
+  enum block_verdict verdict;
   unsigned index = 0;
 
   lock_acquire(lock);
   verdict = judge_locked(span, block, lock, &index);
-  *gone = verdict == CENTRAL_VALID && free_locked(span, index);
+  *gone = verdict == BLOCK_VALID && free_locked(span, index);
   lock_release(lock);
   if (unlikely(*gone))
     slab_delete(span);

@@ -37,7 +37,6 @@
 #include "base/compiler.h"
 #include "base/list.h"
 #include "base/lock.h"
-#include "cache/central_list.h"
 #include "cache/size_class.h"
 #include "heap/span.h"
 
@@ -113,10 +112,10 @@ MUST_CHECK void *tcmi_slab_allocate_large(struct tcm_heap *heap, size_t size,
                                           size_t align, bool zero);
 
 /* Whether @block is a block in use of the slab. */
-enum central_verdict tcmi_slab_judge(const struct span *span, uintptr_t block);
+enum block_verdict tcmi_slab_judge(const struct span *span, uintptr_t block);
 /* Frees it if it is.  Sets *@gone if pages of the heap became free. */
-enum central_verdict tcmi_slab_free(struct span *span, uintptr_t block,
-                                    bool *gone);
+enum block_verdict tcmi_slab_free(struct span *span, uintptr_t block,
+                                  bool *gone);
 /* Call it after a large block that had @npages changed its size. */
 void tcmi_slab_resized(const struct span *span, size_t npages);
 

@@ -275,7 +275,7 @@ tcmi_object_is_free(unsigned class_id, void *object)
 {
   struct span *span = pagemap_span((uintptr_t)object);
   bool found = span == NULL ||
-               tcmi_central_judge(span, (uintptr_t)object) != CENTRAL_VALID ||
+               tcmi_central_judge(span, (uintptr_t)object) != BLOCK_VALID ||
                tcmi_transfer_holds(class_id, object);
 
   lock_acquire(&tcmi_registry_lock);
@@ -353,7 +353,7 @@ verify_bin(struct cache_owner *owner, unsigned c)
   for (unsigned i = 0; i < count; i++) {
     uintptr_t object = (uintptr_t)state->base[i];
     CHECK(pagemap_tag(object) == 2 * c);
-    CHECK(tcmi_central_judge(pagemap_span(object), object) == CENTRAL_VALID);
+    CHECK(tcmi_central_judge(pagemap_span(object), object) == BLOCK_VALID);
     CHECK(!live_holds(object));
   }
 }

@@ -30,11 +30,11 @@ static void
 check_slab(struct call call, const struct span *span, uintptr_t address,
            const char *gone)
 {
-  enum central_verdict verdict = tcmi_slab_judge(span, address);
+  enum block_verdict verdict = tcmi_slab_judge(span, address);
 
-  if (unlikely(verdict != CENTRAL_VALID))
+  if (unlikely(verdict != BLOCK_VALID))
     tcmi_misuse(call,
-                verdict == CENTRAL_INTERIOR
+                verdict == BLOCK_INTERIOR
                     ? "pointer not at the start of a block"
                     : gone,
                 address);
@@ -86,7 +86,7 @@ tcmi_check_object(struct call call, unsigned class_id, uintptr_t address)
       tcmi_object_is_free(class_id, (void *)address))
     tcmi_misuse(call, "block is free", address);
   if (tcmi_thread_cache_state == CACHE_CLOSED &&
-      tcmi_central_judge(pagemap_span(address), address) != CENTRAL_VALID)
+      tcmi_central_judge(pagemap_span(address), address) != BLOCK_VALID)
     tcmi_misuse(call, "block is free", address);
 }
 
@@ -99,8 +99,7 @@ tcmi_refuse(struct call call, void *block, const char *gone)
   check_block_alignment(call, address);
   if (class_id == 0)
     (void)!tcmi_check_large(call, address, gone);
-  else if (tcmi_central_judge(pagemap_span(address), address) ==
-           CENTRAL_INTERIOR)
+  else if (tcmi_central_judge(pagemap_span(address), address) == BLOCK_INTERIOR)
     tcmi_misuse(call, "pointer not at the start of a block", address);
   tcmi_misuse(call, gone, address);
 }

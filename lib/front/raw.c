@@ -249,7 +249,7 @@ tcmi_raw_free_slab(struct call call, uintptr_t address, struct span *span)
 {
   bool gone;
 
-  if (unlikely(tcmi_slab_free(span, address, &gone) != CENTRAL_VALID))
+  if (unlikely(tcmi_slab_free(span, address, &gone) != BLOCK_VALID))
     tcmi_refuse(call, (void *)address, "double free");
   if (unlikely(gone))
     background_poll();

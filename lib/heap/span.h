@@ -123,6 +123,10 @@ span_outstanding(const struct span *span)
   return (unsigned)span->fresh - span->nfree;
 }
 
+/* What an address in a span is: a block in use, a place inside a block, or a
+ * block that is free or was never handed out. */
+enum block_verdict { BLOCK_VALID, BLOCK_INTERIOR, BLOCK_FREE };
+
 /* Makes a descriptor; NULL when there is no memory.  The second has live bits,
  * all 0, for @npages pages. */
 MUST_CHECK struct span *tcmi_span_new(unsigned nobjs);

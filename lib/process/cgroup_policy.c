@@ -7,7 +7,8 @@
 #include "base/container.h"
 #include "base/options.h"
 #include "base/params.h"
-#include "process/lifecycle.h"
+
+struct lock tcmi_init_lock = LOCK_INITIALIZER(LOCK_INIT);
 
 void
 tcmi_cgroup_policy_apply_locked(void)

@@ -13,6 +13,10 @@
 #define TCM_PROCESS_CGROUP_POLICY_H
 
 #include "base/compiler.h"
+#include "base/lock.h"
+
+/* Held while the process starts, and while the limits are applied again. */
+extern struct lock tcmi_init_lock;
 
 /* At the start of the process. */
 void tcmi_cgroup_policy_apply_locked(void);

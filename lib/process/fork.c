@@ -15,7 +15,7 @@
 #include "heap/page_heap.h"
 #include "observe/stats.h"
 #include "process/background.h"
-#include "process/lifecycle.h"
+#include "process/cgroup_policy.h"
 #include "process/profile_files.h"
 #include "profile/guard_records.h"
 #include "profile/profile.h"

@@ -35,8 +35,6 @@
 #include "process/profile_files.h"
 #include "profile/profile.h"
 
-struct lock tcmi_init_lock = LOCK_INITIALIZER(LOCK_INIT);
-
 static struct {
   bool started;      /* [atomic: release by process_start, acquire by all] */
   bool key_is_valid; /* [init] */

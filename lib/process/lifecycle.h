@@ -22,9 +22,6 @@
 #define TCM_PROCESS_LIFECYCLE_H
 
 #include "base/compiler.h"
-#include "base/lock.h"
-
-extern struct lock tcmi_init_lock;
 
 /* The call that starts a thread: libc may call calloc and free while it works
  * on thread-specific data, which the start uses too. */

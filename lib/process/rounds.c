@@ -13,7 +13,6 @@
 #include "heap/page_heap.h"
 #include "observe/stats.h"
 #include "process/cgroup_policy.h"
-#include "process/release.h"
 
 /* A round that returned fewer pages says nothing about the load. */
 #define LESSON_PAGES 256
@@ -100,9 +99,12 @@ round_end(void)
   rounds.faulted_before = atomic_load_relaxed(&tcmi_page_counts.faulted);
   rounds.returned = 0;
   rounds.stage = STAGE_BEGIN;
+  /* A round done by the program's calls may take longer than a period.  Under
+   * pressure, look again soon. */
+  atomic_store_relaxed(&rounds.due,
+                       rounds.began +
+                           (rounds.all ? ROUND_PERIOD_MIN_MS : rounds.period));
   rounds.all = false;
-  /* A round done by the program's calls may take longer than a period. */
-  atomic_store_relaxed(&rounds.due, rounds.began + rounds.period);
 }
 
 static void
@@ -252,13 +254,8 @@ tcmi_rounds_piece(size_t pages, int file)
 {
   if (!try_claim())
     return false;
-  if (rounds.stage == STAGE_BEGIN && tcmi_pressure_is_high(file)) {
-    unclaim();
-    atomic_store_relaxed(&rounds.more, tcmi_release_all() > 0);
-    atomic_store_relaxed(&rounds.due,
-                         tcmi_system_milliseconds() + ROUND_PERIOD_MIN_MS);
-    return false;
-  }
+  if (rounds.stage == STAGE_BEGIN && tcmi_pressure_is_high(file))
+    rounds.all = true;
   return do_piece(pages);
 }
 

@@ -91,7 +91,7 @@ add(struct out *out, void *place)
 
   MUST(pagemap_tag((uintptr_t)place) == 2 * out->class_id);
   MUST(tcmi_central_judge(pagemap_span((uintptr_t)place), (uintptr_t)place) ==
-       CENTRAL_VALID);
+       BLOCK_VALID);
   object->place = place;
   object->seed = next_seed++;
   memory_fill(place, out->size, object->seed);
@@ -212,7 +212,7 @@ do_wrong_free(struct out *out)
   tcmi_central_insert(out->class_id, &object, 1);
   MUST(is_refused(out->class_id, object));
   if (pagemap_span((uintptr_t)object) == span)
-    MUST(tcmi_central_judge(span, (uintptr_t)object) == CENTRAL_FREE);
+    MUST(tcmi_central_judge(span, (uintptr_t)object) == BLOCK_FREE);
   if (out->count > 0)
     MUST(is_refused(out->class_id,
                     out->objects[0].place + 1 + below(out->size - 1)));

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/options.h"
 #include "cache/central_list.h"
 #include "cache/thread_cache.h"
@@ -95,6 +98,44 @@ START_TEST(pages_that_are_needed_again_stay)
              "%d: %zu", i, bytes);
   }
   tcmi_heap_check();
+}
+END_TEST
+
+/* A file that reports memory pressure. */
+static int
+pressure_file(void)
+{
+  char path[] = "/tmp/tcm-pressure-XXXXXX";
+  static const char text[] =
+      "some avg10=90.00 avg60=0.00 avg300=0.00 total=0\n";
+  int file = mkstemp(path);
+
+  must(file >= 0 && write(file, text, sizeof text - 1) == sizeof text - 1);
+  must(unlink(path) == 0);
+  return file;
+}
+
+/* Under pressure all idle memory is returned, and each call does a piece. */
+START_TEST(pressure_returns_all_in_pieces)
+{
+  int file = pressure_file();
+  size_t released, pieces = 1;
+
+  begin();
+  ck_assert_int_eq(tcmi_option_change(OPTION_pressure, 50, SOURCE_API), 0);
+  fill(MIB, LARGE);
+  empty(MIB, LARGE, 0);
+  tcmi_thread_cache_flush(tcmi_thread_cache);
+  released = tcmi_page_heap_released_bytes();
+  ck_assert(tcmi_rounds_piece(ROUND_PIECE_PAGES, file));
+  ck_assert_uint_le(tcmi_page_heap_released_bytes() - released,
+                    ((size_t)ROUND_PIECE_PAGES << PAGE_SHIFT) + MIB);
+  while (tcmi_rounds_piece(ROUND_PIECE_PAGES, file))
+    pieces++;
+  ck_assert_uint_ge(pieces, 7);
+  ck_assert_uint_ge(tcmi_page_heap_released_bytes() - released, LARGE * MIB);
+  ck_assert_uint_le(tcmi_rounds_wait(), ROUND_PERIOD_MIN_MS);
+  ck_assert_int_eq(close(file), 0);
 }
 END_TEST
 
@@ -224,6 +265,7 @@ main(void)
 
   tcase_add_test(tests, pages_that_stayed_idle_go);
   tcase_add_test(tests, pages_that_are_needed_again_stay);
+  tcase_add_test(tests, pressure_returns_all_in_pieces);
   tcase_add_test(tests, the_period_follows_the_load);
   tcase_add_test(tests, single_pages_go);
   tcase_add_test(tests, objects_that_are_needed_again_stay);

@@ -494,12 +494,12 @@ START_TEST(verdicts)
   extract(c, 5);
   object = (uintptr_t)objects[2];
   span = pagemap_span(object);
-  ck_assert_int_eq(tcmi_central_judge(span, object), CENTRAL_VALID);
-  ck_assert_int_eq(tcmi_central_judge(span, object + 1), CENTRAL_INTERIOR);
-  ck_assert_int_eq(tcmi_central_judge(span, object + 47), CENTRAL_INTERIOR);
-  ck_assert_int_eq(tcmi_central_judge(span, object + 100 * 48), CENTRAL_FREE);
+  ck_assert_int_eq(tcmi_central_judge(span, object), BLOCK_VALID);
+  ck_assert_int_eq(tcmi_central_judge(span, object + 1), BLOCK_INTERIOR);
+  ck_assert_int_eq(tcmi_central_judge(span, object + 47), BLOCK_INTERIOR);
+  ck_assert_int_eq(tcmi_central_judge(span, object + 100 * 48), BLOCK_FREE);
   insert_one(c, 2);
-  ck_assert_int_eq(tcmi_central_judge(span, object), CENTRAL_FREE);
+  ck_assert_int_eq(tcmi_central_judge(span, object), BLOCK_FREE);
 }
 END_TEST
 

@@ -12,6 +12,7 @@
 #include "front/heap_check.h"
 #include "heap/page_heap.h"
 #include "observe/stats.h"
+#include "process/cgroup_policy.h"
 #include "process/fork.h"
 #include "process/lifecycle.h"
 #include "profile/guard_records.h"

@@ -9,6 +9,7 @@
 #include "base/params.h"
 #include "heap/arena.h"
 #include "heap/page_heap.h"
+#include "heap/page_room.h"
 #include "heap/pagemap.h"
 
 #define MIB ((size_t)1 << 20)

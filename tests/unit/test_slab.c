@@ -34,7 +34,7 @@ allocate(struct tcm_heap *heap, size_t size)
   return block;
 }
 
-static enum central_verdict
+static enum block_verdict
 judge(const void *block)
 {
   return tcmi_slab_judge(pagemap_span((uintptr_t)block), (uintptr_t)block);
@@ -47,7 +47,7 @@ release(void *block)
   bool gone = false;
 
   must(tcmi_slab_free(pagemap_span((uintptr_t)block), (uintptr_t)block,
-                      &gone) == CENTRAL_VALID);
+                      &gone) == BLOCK_VALID);
   return gone;
 }
 
@@ -82,7 +82,7 @@ START_TEST(every_class)
     for (i = 0; i < n; i++) {
       must_for(memory_holds(blocks[i], size, i), "class %u, block %zu", c, i);
       must(slab_usable(pagemap_span((uintptr_t)blocks[i])) == size);
-      must(judge(blocks[i]) == CENTRAL_VALID);
+      must(judge(blocks[i]) == BLOCK_VALID);
       must(pagemap_tag((uintptr_t)blocks[i]) == 0);
       must(tcm_owns((char *)blocks[i] + size - 1));
     }
@@ -178,8 +178,8 @@ START_TEST(large_blocks)
     size_t npages;
     blocks[i] = allocate(heap, sizes[i]);
     span = pagemap_span((uintptr_t)blocks[i]);
-    must(judge(blocks[i]) == CENTRAL_VALID);
-    must(tcmi_slab_judge(span, (uintptr_t)blocks[i] + 16) == CENTRAL_INTERIOR);
+    must(judge(blocks[i]) == BLOCK_VALID);
+    must(tcmi_slab_judge(span, (uintptr_t)blocks[i] + 16) == BLOCK_INTERIOR);
     npages = span->npages;
     if (tcmi_large_resize(span, 2 * sizes[i]))
       tcmi_slab_resized(span, npages);
@@ -200,15 +200,15 @@ START_TEST(verdicts)
   struct span *span = pagemap_span((uintptr_t)block);
   bool gone;
 
-  ck_assert_int_eq(judge(block), CENTRAL_VALID);
-  ck_assert_int_eq(judge(block + 16), CENTRAL_INTERIOR);
-  ck_assert_int_eq(judge(block + 112), CENTRAL_FREE);
+  ck_assert_int_eq(judge(block), BLOCK_VALID);
+  ck_assert_int_eq(judge(block + 16), BLOCK_INTERIOR);
+  ck_assert_int_eq(judge(block + 112), BLOCK_FREE);
   end = block + span->nobjs * 112u;
   ck_assert_uint_lt((uintptr_t)end, span_end(span));
-  ck_assert_int_eq(judge(end), CENTRAL_INTERIOR);
+  ck_assert_int_eq(judge(end), BLOCK_INTERIOR);
   (void)release(block);
-  ck_assert_int_eq(judge(block), CENTRAL_FREE);
-  ck_assert_int_eq(tcmi_slab_free(span, (uintptr_t)block, &gone), CENTRAL_FREE);
+  ck_assert_int_eq(judge(block), BLOCK_FREE);
+  ck_assert_int_eq(tcmi_slab_free(span, (uintptr_t)block, &gone), BLOCK_FREE);
   ck_assert(!gone);
   tcmi_slab_verify(heap);
   tcmi_slab_heap_delete(heap);
@@ -226,12 +226,12 @@ START_TEST(slab_that_is_gone)
 
   tcmi_slab_heap_delete(heap);
   ck_assert_ptr_null(pagemap_span((uintptr_t)block));
-  ck_assert_int_eq(tcmi_slab_free(span, (uintptr_t)block, &gone), CENTRAL_FREE);
+  ck_assert_int_eq(tcmi_slab_free(span, (uintptr_t)block, &gone), BLOCK_FREE);
   heap = heap_new();
   (void)allocate(heap, 3000);
   ck_assert_int_eq(tcmi_slab_free(span, (uintptr_t)block, &gone),
-                   pagemap_span((uintptr_t)block) == NULL ? CENTRAL_FREE
-                                                          : CENTRAL_VALID);
+                   pagemap_span((uintptr_t)block) == NULL ? BLOCK_FREE
+                                                          : BLOCK_VALID);
   tcmi_slab_heap_delete(heap);
 }
 END_TEST
