@@ -54,6 +54,17 @@ FIGURES = {
 TABLE = {"doc/bench.json": kept.text_of(FIGURES),
          "README": "\n".join(["tcm", kept.HEADING, "---", "",
                               *kept.readme(FIGURES), "", "Next"])}
+MISUSE = {
+    "tests/misuse/expect.tsv":
+        "double_free_last\tfree\tall\tSIGABRT\tnow\t-\n"
+        "overflow_1\tfree\tbounds,quarantine\tSIGABRT\tnow\t-\n",
+    "SECURITY": "\n".join([
+        "",
+        "  %26s%8s%9s%9s%9s%9s" % ("", "programs", 0, 1, 2, 3),
+        "  %-26s%8s%9s%9s%9s%9s" % ("second free", 1, 1, 1, 1, 1),
+        "  %-26s%8s%9s%9s%9s%9s" % ("overflow, underflow", 1, 0, 0, 1, 1),
+        "  %-26s%8s%9s%9s%9s%9s" % ("all", 2, 1, 1, 2, 2),
+        "", "Next"])}
 
 # (name of the lint, files of a sound tree, files that add the fault,
 #  words that the complaint must contain)
@@ -109,6 +120,12 @@ SOURCE_CASES = [
      {"lib/base/options.def": OPTION % "colour", "README": README},
      {"lib/base/options.def": OPTION % "colour" +
       'TEXT_OPTION(taste, "Some help.")\n'}, "differ from"),
+    ("misuse_table", MISUSE,
+     {"tests/misuse/expect.tsv": MISUSE["tests/misuse/expect.tsv"]
+      + "wild_pointer\tfree\tall\tSIGABRT\tnow\t-\n"}, "differs from"),
+    ("misuse_table", MISUSE,
+     {"tests/misuse/expect.tsv": MISUSE["tests/misuse/expect.tsv"]
+      + "strange\tfree\tall\tSIGABRT\tnow\t-\n"}, "the kind of strange"),
     ("bench_table", TABLE,
      {"README": TABLE["README"].replace("0.50", "0.49")}, "differs from"),
     ("bench_table", TABLE,

@@ -18,6 +18,7 @@ source_lints = \
 	tests/lint/licence.py \
 	tests/lint/man_lint.py \
 	tests/lint/man_symbols.py \
+	tests/lint/misuse_table.py \
 	tests/lint/options_table.py \
 	tests/lint/phrases.py \
 	tests/lint/shellcheck.sh \
