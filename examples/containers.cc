@@ -16,6 +16,16 @@ main()
   std::pmr::vector<double> values(1000, 1.0, tcm::resource());
 
   std::printf("tcm owns the pmr vector: %d\n", tcm_owns(values.data()));
+
+  /* The end of this block frees all that was built in the heap. */
+  {
+    tcm::heap_resource heap;
+    std::pmr::vector<std::pmr::vector<int>> rows(100, &heap);
+
+    for (std::pmr::vector<int> &row : rows)
+      row.resize(100);
+    std::printf("100 rows take %zu bytes\n", heap.bytes());
+  }
 #endif
   return 0;
 }

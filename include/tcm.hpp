@@ -5,13 +5,17 @@
  *   std::vector<int, tcm::allocator<int>> numbers;        C++11
  *   std::pmr::vector<int> others(tcm::resource());        C++17
  *
- * Both call the functions of tcm.h and need only that header and the library.
- * A program whose operator new is tcm's gains nothing from them.  They are for
- * programs that use a tcm built with --disable-malloc-override.
+ *   tcm::heap_resource heap;                              C++17
+ *   std::pmr::vector<int> short_lived(&heap);
+ *
+ * All call the functions of tcm.h and need only that header and the library.  A
+ * program whose operator new is tcm's gains nothing from the first two.  They
+ * are for programs that use a tcm built with --disable-malloc-override.  A
+ * heap_resource frees at once what was built in it, see tcm_heap_new(3).
  *
  * Invariants:
  *   1. All allocators are equal: a block may be freed through another one, on
- *      another thread.
+ *      another thread.  A heap_resource equals only itself.
  *   2. A block is freed with the size and alignment that were requested, so
  *      TCM_CHECK=2 detects a container that confuses them.
  *   3. Errors throw std::bad_alloc, without calling the new_handler; without
@@ -153,6 +157,56 @@ resource()
 
   return it;
 }
+
+/* Its destructor frees all blocks that were allocated from it, so objects in
+ * them whose destructors do nothing else need not be destroyed.  Threads may
+ * share it. */
+class heap_resource final : public std::pmr::memory_resource
+{
+public:
+  heap_resource() : heap(tcm_heap_new())
+  {
+    if (heap == nullptr)
+      detail::fail();
+  }
+  heap_resource(const heap_resource &) = delete;
+  heap_resource &operator=(const heap_resource &) = delete;
+  ~heap_resource() override
+  {
+    tcm_heap_delete(heap);
+  }
+
+  /* The memory that it holds. */
+  std::size_t
+  bytes() const noexcept
+  {
+    return tcm_heap_bytes(heap);
+  }
+
+private:
+  void *
+  do_allocate(std::size_t bytes, std::size_t alignment) override
+  {
+    void *block = detail::is_natural(bytes, alignment)
+                      ? tcm_heap_malloc(heap, bytes)
+                      : tcm_heap_aligned_alloc(heap, alignment, bytes);
+    if (block == nullptr)
+      detail::fail();
+    return block;
+  }
+  void
+  do_deallocate(void *block, std::size_t bytes, std::size_t alignment) override
+  {
+    detail::deallocate(block, bytes, alignment);
+  }
+  bool
+  do_is_equal(const std::pmr::memory_resource &other) const noexcept override
+  {
+    return this == &other;
+  }
+
+  tcm_heap *heap;
+};
 #endif
 
 } // namespace tcm

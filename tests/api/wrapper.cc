@@ -72,16 +72,14 @@ check_allocator()
 
 #ifdef __cpp_lib_memory_resource
 static void
-check_resource()
+check(std::pmr::memory_resource *resource)
 {
-  std::pmr::memory_resource *resource = tcm::resource();
   std::pmr::vector<std::pmr::string> words(resource);
 
   for (int i = 0; i < 1000; i++)
     words.emplace_back("a text that is too long to lie in the string itself");
   expect(tcm_owns(words.data()), "a pmr vector's block is not tcm's");
   expect(tcm_owns(words[500].data()), "a pmr string's block is not tcm's");
-  expect(resource->is_equal(*tcm::resource()), "the resource is not itself");
   expect(!resource->is_equal(*std::pmr::null_memory_resource()),
          "the resource equals another");
   for (std::size_t alignment = 1; alignment <= 4096; alignment *= 2) {
@@ -93,6 +91,45 @@ check_resource()
     }
   }
 }
+
+static void
+check_resource()
+{
+  check(tcm::resource());
+  expect(tcm::resource()->is_equal(*tcm::resource()),
+         "the resource is not itself");
+}
+
+static std::size_t
+in_use()
+{
+  struct tcm_stats stats = {};
+
+  tcm_stats(&stats, sizeof stats);
+  return stats.in_use_bytes;
+}
+
+/* Objects that are not destroyed: their heap frees their blocks. */
+static void
+check_heap_resource()
+{
+  const std::size_t before = in_use();
+  {
+    tcm::heap_resource heap, other;
+    typedef std::pmr::vector<std::pmr::string> strings;
+    void *place = heap.allocate(sizeof(strings), alignof(strings));
+    strings *lost = ::new (place) strings(&heap);
+
+    check(&heap);
+    for (int i = 0; i < 10000; i++)
+      lost->emplace_back("a text that is too long to lie in the string itself");
+    expect(heap.bytes() > 500000, "the heap does not hold the strings");
+    expect(other.bytes() == 0, "the other heap holds something");
+    expect(heap.is_equal(heap) && !heap.is_equal(other), "the wrong heap");
+    expect(in_use() > before + 500000, "the strings are not in use");
+  }
+  expect(in_use() < before + 100000, "the heap has not freed the strings");
+}
 #endif
 
 int
@@ -101,6 +138,7 @@ main()
   check_allocator();
 #ifdef __cpp_lib_memory_resource
   check_resource();
+  check_heap_resource();
   std::puts("with std::pmr");
 #endif
   return failures != 0;
