@@ -199,16 +199,6 @@ pagemap_span_place_of(uintptr_t address)
                                  : &chunk->spans[pagemap_span_index(address)];
 }
 
-/* The span of small objects or the slab that holds @address, or the large span
- * whose first page holds it, or NULL. */
-static inline struct span *
-pagemap_span(uintptr_t address)
-{
-  struct span **place = pagemap_span_place_of(address);
-
-  return unlikely(place == NULL) ? NULL : atomic_load_relaxed(place);
-}
-
 /* The same for a page of the heap: the entry exists. */
 static inline struct span **
 pagemap_span_place(uintptr_t address)
@@ -220,8 +210,17 @@ pagemap_span_place(uintptr_t address)
               ->spans[pagemap_span_index(address)];
 }
 
-/* Removes a large span from the map, before it is freed.  If several threads
- * try, only one succeeds. */
+/* The span of small objects or the slab that holds @address, or the large span
+ * whose first page holds it, or NULL. */
+static inline struct span *
+pagemap_span(uintptr_t address)
+{
+  struct span **place = pagemap_span_place_of(address);
+
+  return unlikely(place == NULL) ? NULL : atomic_load_relaxed(place);
+}
+
+/* Removes a large span from the map; of several threads, only one succeeds. */
 static inline bool
 pagemap_claim(uintptr_t address, struct span *span)
 {
@@ -242,11 +241,9 @@ static inline struct arena *
 pagemap_arena(uintptr_t address)
 {
   struct pagemap_leaf *leaf = pagemap_leaf_of(address);
+  size_t h = (address & (LEAF_SIZE - 1)) >> HUGE_PAGE_SHIFT;
 
-  if (leaf == NULL)
-    return NULL;
-  return atomic_load_relaxed(
-      &leaf->arenas[(address & (LEAF_SIZE - 1)) >> HUGE_PAGE_SHIFT]);
+  return leaf == NULL ? NULL : atomic_load_relaxed(&leaf->arenas[h]);
 }
 
 #endif /* TCM_HEAP_PAGEMAP_H */
