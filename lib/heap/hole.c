@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/system.h"
+#include "heap/huge_advice.h"
 #include "heap/page_account.h"
 #include "heap/page_range.h"
 #include "heap/pagemap.h"
@@ -55,6 +56,7 @@ void
 tcmi_hole_close(struct span *spare, uintptr_t start, size_t npages)
 {
   struct arena *arena = pagemap_arena(start);
+  size_t first;
 
   spare->start = start;
   spare->npages = npages;
@@ -62,8 +64,10 @@ tcmi_hole_close(struct span *spare, uintptr_t start, size_t npages)
     add(spare);
     return;
   }
+  first = arena_page(arena, start);
   lock_acquire(&tcmi_page_heap_lock);
-  tcmi_range_give(arena, arena_page(arena, start), npages, RESIDENCY_NONE);
+  tcmi_huge_forget_locked(arena, huge_range_inside(first, npages));
+  tcmi_range_give(arena, first, npages, RESIDENCY_NONE);
   lock_release(&tcmi_page_heap_lock);
   tcmi_span_delete(spare);
 }

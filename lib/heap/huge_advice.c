@@ -192,9 +192,9 @@ tcmi_huge_is_worth_keeping_locked(const struct arena *arena, size_t h,
 }
 
 void
-tcmi_huge_forget_locked(struct arena *arena, size_t first)
+tcmi_huge_forget_locked(struct arena *arena, struct huge_range range)
 {
-  for (size_t h = first; h < arena->nhuge; h++)
+  for (size_t h = range.first; h < range.end; h++)
     if (bit_get(arena->advised, h))
       mark(arena, h, false);
 }
@@ -206,7 +206,7 @@ place_in(const char *start, size_t size, size_t i)
   size_t page = tcmi_system_page_size(), part = size / PLACES;
   uint64_t random = (((uintptr_t)start >> PAGE_SHIFT) + i) * 0x9e3779b97f4a7c15;
 
-  return start + round_down(i * part + (random >> 32) % part, page);
+  return start + round_down(i * part + (size_t)(random >> 32) % part, page);
 }
 
 /* Bytes of the block up to the last page that was used.  0 if none seems used;
@@ -257,22 +257,21 @@ void
 tcmi_huge_advise_block(uintptr_t start, size_t npages)
 {
   struct arena *arena = pagemap_arena(start);
-  size_t first = arena_page(arena, start), size;
-  size_t h = (first + HUGE_PAGE_PAGES - 1) / HUGE_PAGE_PAGES;
-  size_t end = (first + npages) / HUGE_PAGE_PAGES;
+  struct huge_range range = huge_range_inside(arena_page(arena, start), npages);
+  size_t size;
 
   if (npages < BLOCK_MIN)
     return;
   lock_acquire(&tcmi_page_heap_lock);
-  while (h < end && holds_memory(arena, h))
-    h++;
-  size = (end - h) << HUGE_PAGE_SHIFT;
+  while (range.first < range.end && holds_memory(arena, range.first))
+    range.first++;
+  size = (range.end - range.first) << HUGE_PAGE_SHIFT;
   if (size > 0 && is_wanted_for_block(size) &&
-      tcmi_system_advise_huge((void *)arena_address(arena, h * HUGE_PAGE_PAGES),
-                              size,
-                              /*want=*/true) == 0) {
+      tcmi_system_advise_huge(
+          (void *)arena_address(arena, range.first * HUGE_PAGE_PAGES), size,
+          /*want=*/true) == 0) {
     advice.credit -= min_size(size, advice.credit);
-    for (; h < end; h++)
+    for (size_t h = range.first; h < range.end; h++)
       mark(arena, h, true);
   }
   lock_release(&tcmi_page_heap_lock);
@@ -283,13 +282,10 @@ tcmi_huge_withdraw_from(uintptr_t start, size_t npages)
 {
   struct arena *arena = pagemap_arena(start);
   size_t first = arena_page(arena, start);
-  size_t end = (first + npages) / HUGE_PAGE_PAGES;
 
   (void)!tcmi_system_advise_huge((void *)start, npages << PAGE_SHIFT,
                                  /*want=*/false);
   lock_acquire(&tcmi_page_heap_lock);
-  for (size_t h = (first + HUGE_PAGE_PAGES - 1) / HUGE_PAGE_PAGES; h < end; h++)
-    if (bit_get(arena->advised, h))
-      mark(arena, h, false);
+  tcmi_huge_forget_locked(arena, huge_range_inside(first, npages));
   lock_release(&tcmi_page_heap_lock);
 }

@@ -41,6 +41,7 @@
 
 #include "base/compiler.h"
 #include "heap/arena.h"
+#include "heap/page_range.h"
 
 /* Whether the @n pages from page @first on are a part of one huge page that is
  * empty and holds no memory. */
@@ -67,8 +68,8 @@ void tcmi_huge_learn_from(uintptr_t start, size_t npages);
 /* Withdraws from a block what tcm or the program advised. */
 void tcmi_huge_withdraw_from(uintptr_t start, size_t npages);
 
-/* Forgets the advice for the huge pages from @first on, which are unmapped. */
-void tcmi_huge_forget_locked(struct arena *arena, size_t first);
+/* Forgets the advice for huge pages that are mapped anew, or no more. */
+void tcmi_huge_forget_locked(struct arena *arena, struct huge_range range);
 
 /* Whether keeping huge page @h unbroken is worth more than the memory of its
  * @idle idle pages. */

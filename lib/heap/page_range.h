@@ -85,4 +85,18 @@ page_part_at(size_t first, size_t end)
   return part;
 }
 
+/* Huge pages [first, end) of an arena. */
+struct huge_range {
+  size_t first; /* [const] */
+  size_t end;   /* [const] */
+};
+
+/* Those that lie inside a range of @n pages; none if end <= first. */
+static inline struct huge_range
+huge_range_inside(size_t first, size_t n)
+{
+  return (struct huge_range){(first + HUGE_PAGE_PAGES - 1) / HUGE_PAGE_PAGES,
+                             (first + n) / HUGE_PAGE_PAGES};
+}
+
 #endif /* TCM_HEAP_PAGE_RANGE_H */

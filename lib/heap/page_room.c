@@ -53,7 +53,7 @@ cut_end(struct arena *arena)
                           (arena->nhuge - keep) << HUGE_PAGE_SHIFT) != 0)
     return false;
   forget_idle(arena, keep);
-  tcmi_huge_forget_locked(arena, keep);
+  tcmi_huge_forget_locked(arena, (struct huge_range){keep, arena->nhuge});
   tcmi_arena_forget_locked(arena, keep);
   return true;
 }
@@ -71,7 +71,7 @@ drop(struct arena *arena, struct arena *before)
   if (tcmi_page_heap.last == arena)
     tcmi_page_heap.last = before;
   forget_idle(arena, 0);
-  tcmi_huge_forget_locked(arena, 0);
+  tcmi_huge_forget_locked(arena, (struct huge_range){0, arena->nhuge});
   tcmi_arena_forget_locked(arena, 0);
   return true;
 }

@@ -13,7 +13,6 @@
 #include "base/bits.h"
 #include "base/lock.h"
 #include "base/metadata.h"
-#include "base/options.h"
 #include "base/system.h"
 #include "heap/arena.h"
 
@@ -95,23 +94,14 @@ static struct {
   struct pagemap_chunk *chunk; /* [lock: page heap] or NULL */
 } spare;
 
-/* Whether a row gets room for all its chunks: in a large heap, so that each
- * chunk does not become a mapping; and with TCM_CHECK=1, so that one view holds
- * the row.  Another small heap may be short of address space. */
-static bool
-rows_have_room(void)
-{
-  return tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE ||
-         (tcmi_option(OPTION_check) == CHECK_FREES &&
-          !tcmi_system_address_space_is_limited());
-}
-
-/* Maps a row of @n leaves. */
+/* Maps a row of @n leaves.  In a large heap, it includes room for all chunks,
+ * so that each chunk does not become a mapping.  A small heap may be short of
+ * address space, or locked: then all that is mapped becomes resident. */
 static bool
 row_map(struct row *row, size_t n)
 {
   size_t leaves = n * (LEAF_PAGES * sizeof row->words[0] + leaf_bytes());
-  bool has_room = rows_have_room();
+  bool has_room = tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE;
   size_t room = has_room ? n * LEAF_CHUNKS * sizeof(struct pagemap_chunk) : 0;
 
   row->n = n;

@@ -152,8 +152,8 @@ learn_blocks(void)
 {
   CHILD_EXPECT(use_blocks(1) < 100 * MIB);
   CHILD_EXPECT(use_blocks(1) >= 32 * MIB);
-  (void)use_blocks(16);
-  CHILD_EXPECT(use_blocks(16) <= 2 * MIB);
+  (void)use_blocks(4);
+  CHILD_EXPECT(use_blocks(4) <= 2 * MIB);
   CHILD_EXPECT(use_blocks(16) <= 2 * MIB);
   (void)use_blocks(1);
   CHILD_EXPECT(use_blocks(1) >= 32 * MIB);

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "base/bits.h"
+#include "base/options.h"
 #include "base/params.h"
 #include "heap/arena.h"
 #include "heap/hole.h"
@@ -451,6 +452,80 @@ START_TEST(threads_share_the_books)
 }
 END_TEST
 
+/* Advised huge pages inside a range of an arena. */
+static size_t
+advised(uintptr_t start, size_t bytes)
+{
+  const struct arena *arena = pagemap_arena(start);
+  struct huge_range range =
+      huge_range_inside(arena_page(arena, start), bytes >> PAGE_SHIFT);
+
+  return bits_count_range(arena->advised, range.first, range.end - range.first);
+}
+
+/* Writes to one page in @step, frees the block, and returns its memory. */
+static void
+use_and_free(struct span *span, size_t step)
+{
+  for (size_t at = 0; at < span_bytes(span); at += step * PAGE_SIZE)
+    *(char *)(span->start + at) = 1;
+  tcmi_large_free(span);
+  (void)tcmi_page_heap_release(SIZE_MAX);
+}
+
+/* A heap of 40 MiB; a quarter of it is the most that credit allows. */
+START_TEST(huge_pages_on_credit)
+{
+  struct span *other = alloc(20 * MIB, 1, false), *span;
+
+  tcmi_options_init(NULL);
+  span = alloc(20 * MIB, 1, false);
+  ck_assert_uint_eq(advised(span->start, 20 * MIB), 0);
+  use_and_free(span, 1);
+  span = alloc(12 * MIB, 1, false);
+  ck_assert_uint_eq(advised(span->start, 12 * MIB), 0);
+  tcmi_large_free(span);
+  span = alloc(9 * MIB, 1, true);
+  ck_assert_uint_eq(advised(span->start, 9 * MIB), 0);
+  tcmi_large_free(span);
+  span = alloc(9 * MIB, 1, false);
+  ck_assert_uint_eq(advised(span->start, 9 * MIB), 0); /* it holds memory */
+  tcmi_large_free(span);
+  (void)tcmi_page_heap_release(SIZE_MAX);
+  span = alloc(9 * MIB, 1, false);
+  ck_assert_uint_eq(advised(span->start, 9 * MIB), 4);
+  use_and_free(span, 1);
+  span = alloc(20 * MIB, 1, false);
+  use_and_free(span, 2);
+  span = alloc(9 * MIB, 1, false);
+  ck_assert_uint_eq(advised(span->start, 9 * MIB), 0);
+  tcmi_large_free(span);
+  tcmi_large_free(other);
+}
+END_TEST
+
+START_TEST(freed_and_moved_blocks_lose_the_advice)
+{
+  struct span *span = alloc(VERY_LARGE, 1, false);
+  uintptr_t start;
+
+  tcmi_large_free(span);
+  (void)tcmi_page_heap_release(SIZE_MAX);
+  tcmi_options_init(NULL);
+  ck_assert_int_eq(tcmi_option_change(OPTION_huge_pages, 2, SOURCE_API), 0);
+  for (int moves = 0; moves < 2; moves++) {
+    span = alloc(8 * MIB, 1, false);
+    start = span->start;
+    ck_assert_uint_eq(advised(start, 8 * MIB), 4);
+    if (moves == 1)
+      ck_assert(tcmi_large_move(span, 30 * MIB));
+    tcmi_large_free(span);
+    ck_assert_uint_eq(advised(start, 8 * MIB), 0);
+    (void)tcmi_page_heap_release(SIZE_MAX);
+  }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -474,5 +549,7 @@ main(void)
   tcase_add_test(tests, unnamed_place_is_left_again);
   tcase_add_test(tests, each_refused_call);
   tcase_add_test(tests, threads_share_the_books);
+  tcase_add_test(tests, huge_pages_on_credit);
+  tcase_add_test(tests, freed_and_moved_blocks_lose_the_advice);
   return unit_run(tests);
 }
