@@ -108,6 +108,7 @@ static __thread struct {
   long calls;
   size_t returned;
 } inside;
+static int is_judged; /* the debug library is only to return the memory */
 static long replaced; /* calls that came here during any measured call */
 static char *scratch; /* mapped, what the controls return */
 
@@ -213,7 +214,8 @@ note(int phase, struct moment begin)
   struct worst *most = &worst[phase];
 
   inside.measures = 0;
-  control(most);
+  if (is_judged)
+    control(most);
   if (faulted) {
     most->faulted++;
     return;
@@ -348,6 +350,7 @@ measure(const char *what)
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   REQUIRE(slots != MAP_FAILED);
   state = harness.seed;
+  is_judged = !harness_is("tcm-debug");
   for (i = 0; i < count; live.end = ++i)
     slots[i] = timed_new(FILL, SIZE);
   full = memory_resident_bytes();
@@ -372,7 +375,7 @@ measure(const char *what)
               worst[i].system_calls <= SYSTEM_CALLS_MAX;
   }
   CHILD_EXPECT(replaced > 0);
-  return returned && (harness_is("tcm-debug") || (over <= pauses && bounded));
+  return returned && (!is_judged || (over <= pauses && bounded));
 }
 
 /* ---- The cases ------------------------------------------------------------------ */
