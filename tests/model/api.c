@@ -120,7 +120,7 @@ do_malloc(void)
   size_t size = random_size(), actual = 0;
   void *start;
 
-  model_arm_faults(30);
+  model_arm_faults(6);
   errno = 0;
   start = one_in(4) ? tcm_malloc_at_least(size, &actual) : tcm_malloc(size);
   if (failed(start, model_disarm_faults()))
@@ -136,7 +136,7 @@ do_calloc(void)
   size_t size = random_size(), count = 1 + below(4);
   void *start;
 
-  model_arm_faults(30);
+  model_arm_faults(6);
   errno = 0;
   start = tcm_calloc(count, size / count);
   if (failed(start, model_disarm_faults()))
@@ -152,7 +152,7 @@ do_aligned(void)
   void *start = NULL;
   int error = 0;
 
-  model_arm_faults(30);
+  model_arm_faults(6);
   errno = 0;
   switch (below(5)) {
   case 0:
@@ -190,7 +190,7 @@ do_realloc(size_t i)
   void *start;
 
   expect_contents(&block);
-  model_arm_faults(10);
+  model_arm_faults(3);
   errno = 0;
   start = one_in(3) ? tcm_reallocarray(block.start, 1, size)
                     : tcm_realloc(block.start, size);
@@ -218,7 +218,7 @@ do_expand(size_t i)
   size_t size = block.size + below(block.size / 2 + 100), usable;
 
   expect_contents(&block);
-  model_arm_faults(10);
+  model_arm_faults(3);
   errno = 0;
   usable = tcm_expand(block.start, size);
   (void)model_disarm_faults();
@@ -241,7 +241,7 @@ do_heap(void)
   bool zero = one_in(3);
   void *start = NULL;
 
-  model_arm_faults(30);
+  model_arm_faults(6);
   errno = 0;
   if (*heap == NULL)
     *heap = tcm_heap_new();
@@ -322,7 +322,7 @@ do_batch(void)
   n = below(200);
   if (n > MOST - nblocks)
     n = MOST - nblocks;
-  model_arm_faults(10);
+  model_arm_faults(3);
   errno = 0;
   got = tcm_malloc_batch(size, batch, n);
   MUST(model_disarm_faults() > 0 ? got <= n : got == n);
