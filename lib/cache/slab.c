@@ -61,10 +61,11 @@ static struct span *
 slab_new(struct tcm_heap *heap, unsigned class_id, unsigned nobjs)
 {
   struct slab *slab = tcmi_metadata_alloc_zeroed(descriptor_bytes(nobjs));
-  struct span *span = (struct span *)(void *)(slab + 1);
+  struct span *span;
 
   if (slab == NULL)
     return NULL;
+  span = (struct span *)(void *)(slab + 1);
   slab->heap = heap;
   slab->class_id = (uint8_t)class_id;
   span->nobjs = (uint16_t)nobjs;
