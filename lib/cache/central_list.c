@@ -3,6 +3,11 @@
  * Rejected: linked lists through the free objects.  One bit per object, outside
  * the objects, detects a double free exactly, shows which pages are wholly
  * free, and touches no cold object.
+ *
+ * Rejected: keeping empty spans, up to an eighth of those of the class.  Loads
+ * empty their spans in larger waves: "batches" took 13 to 16 spans per 1000
+ * operations from the page heap instead of 15 to 21, and "server" as many as
+ * before.
  */
 #include "config.h"
 
