@@ -214,8 +214,8 @@ void tcm_free_aligned_sized(void *ptr, size_t alignment,
  * Returns: the usable size in bytes, at least @size; 0 with errno ENOMEM when
  *       the block cannot grow in place.  The block is unchanged then.
  * Errors: aborts as tcm_free() does.
- * Cost: a block up to 32 KiB never grows.  For a larger one, a lock, and a system
- *       call if the block has its own mapping.
+ * Cost: a block up to 32 KiB never grows.  For a larger one, a lock, and a
+ *       system call if the block has its own mapping.
  * Source: lib/front/reallocate.c.  Since 0.1.
  */
 size_t tcm_expand(void *ptr, size_t size) TCM_NOTHROW;
@@ -278,10 +278,11 @@ size_t tcm_release_free_memory(void) TCM_NOTHROW;
  * before the sum exceeds @bytes.
  *
  * @bytes: a number of bytes; less than a system page returns nothing.
- * Returns: the number of bytes returned by this call.  It is less than @bytes if
- *       there is no more, or if fewer than 128 KiB remain and only spans that
- *       are partly in use have free pages.
- * Cost: walks the free part of the heap until @bytes are returned; system calls.
+ * Returns: the number of bytes returned by this call.  It is less than @bytes
+ *       if there is no more, or if fewer than 128 KiB remain and only spans
+ *       that are partly in use have free pages.
+ * Cost: walks the free part of the heap until @bytes are returned, with system
+ *       calls.
  * Source: lib/process/release.c.  Since 0.1.
  */
 size_t tcm_release_at_most(size_t bytes) TCM_NOTHROW;
@@ -371,8 +372,8 @@ void *tcm_heap_aligned_alloc(tcm_heap *heap, size_t alignment,
     TCM_ALLOC_ALIGN(2) TCM_ALLOC_SIZE(3) TCM_CHECK_RESULT;
 
 /**
- * The memory that a heap holds for its blocks, in bytes, whether they are in use
- * or free.
+ * The memory that a heap holds for its blocks, in bytes, whether they are in
+ * use or free.
  *
  * Signals: async-signal-safe.
  * Source: lib/front/heaps.c.  Since 0.1.
@@ -385,8 +386,8 @@ size_t tcm_heap_bytes(const tcm_heap *heap) TCM_NOTHROW;
  * @heap: a heap that no other thread is using, nor any of its blocks; NULL is
  *       allowed and does nothing.
  * Errors: a heap that is deleted already aborts the process, as above.
- * Cost: a visit of each run of pages that the heap holds, 8 to 128 KiB for small
- *       blocks; none of each block.
+ * Cost: a visit of each run of pages that the heap holds, 8 to 128 KiB for
+ *       small blocks; none of each block.
  * Source: lib/front/heaps.c.  Since 0.1.
  */
 void tcm_heap_delete(tcm_heap *heap) TCM_NOTHROW;

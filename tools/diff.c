@@ -170,7 +170,7 @@ put_row(size_t row, uint64_t a, uint64_t b)
          value_text(change, row, b > a ? b - a : a - b));
 }
 
-/* ---- By size class ---------------------------------------------------------- */
+/* ---- By size class ------------------------------------------------------- */
 struct growth {
   uint64_t size, before, after; /* live blocks */
   int64_t bytes;                /* grown */

@@ -30,7 +30,7 @@ struct found {
   size_t distance;   /* bytes */
 };
 
-/* ---- Finding it -------------------------------------------------------------- */
+/* ---- Finding it ---------------------------------------------------------- */
 /* The fault that the handler saved, if any. */
 static bool
 kept_fault(const struct guarded_pool *pool, struct fault_view *fault)
@@ -108,7 +108,7 @@ judge(struct found *found)
   found->what = text;
 }
 
-/* ---- Text --------------------------------------------------------------------- */
+/* ---- Text ---------------------------------------------------------------- */
 /* Prints the names for one address, the innermost first. */
 static void
 put_place(struct symbols *symbols, uintptr_t pc)
@@ -163,7 +163,7 @@ put_found(const struct target *target, const struct found *found,
     put_stack("Freed", &found->slot.freed, symbols);
 }
 
-/* ---- JSON --------------------------------------------------------------------- */
+/* ---- JSON ---------------------------------------------------------------- */
 #ifdef HAVE_JANSSON
 static json_t *
 stack_json(const struct guarded_stack *stack, struct symbols *symbols)
@@ -218,7 +218,7 @@ put_json(const struct target *target, const struct found *found,
 }
 #endif
 
-/* ---- The command ---------------------------------------------------------------- */
+/* ---- The command --------------------------------------------------------- */
 static enum status
 refuse_pool(const struct target *target)
 {

@@ -86,7 +86,7 @@ mapped_read(const struct target *target, struct heap_view *heap)
   return error;
 }
 
-/* ---- What is resident ------------------------------------------------------- */
+/* ---- What is resident ---------------------------------------------------- */
 
 static void
 count_entries(struct heap_view *heap, const uint64_t *entries, size_t n,

@@ -142,7 +142,7 @@ void look_free(struct look *look);
 double seconds_now(void);
 void sleep_seconds(double seconds);
 
-/* ---- The verdict ----------------------------------------------------------- */
+/* ---- The verdict --------------------------------------------------------- */
 enum cause {
   CAUSE_LIMIT,
   CAUSE_GROWTH,

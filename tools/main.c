@@ -300,7 +300,7 @@ take_option(int option, const char *word)
   return STATUS_OK;
 }
 
-/* ---- Commands --------------------------------------------------------------- */
+/* ---- Commands ------------------------------------------------------------ */
 static enum status
 show_json(struct target *target)
 {

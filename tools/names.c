@@ -182,7 +182,7 @@ names_choice(const char *argument, const struct names *names)
   return STATUS_USAGE;
 }
 
-/* ---- Hints ------------------------------------------------------------------- */
+/* ---- Hints --------------------------------------------------------------- */
 
 /* Letters to add, drop or change to turn one word into the other. */
 static size_t

@@ -31,7 +31,7 @@ open_proc(const struct target *target, const char *name)
   return fopen(path, "re");
 }
 
-/* ---- Stacks ---------------------------------------------------------------- */
+/* ---- Stacks -------------------------------------------------------------- */
 
 /* The kernel labels only the stack of the main thread.  For the others, it
  * reports the stack pointer of a thread that waits in a system call. */
@@ -69,7 +69,7 @@ stacks_read(const struct target *target, uintptr_t *stacks)
   return n;
 }
 
-/* ---- Mappings ---------------------------------------------------------------- */
+/* ---- Mappings ------------------------------------------------------------ */
 struct smaps_entry {
   unsigned long start, end, inode;
   char name[128];
@@ -165,7 +165,7 @@ outside_read(const struct target *target, const struct heap_view *heap,
   *own -= *own < heap->resident ? *own : heap->resident;
 }
 
-/* ---- Limits -------------------------------------------------------------------- */
+/* ---- Limits -------------------------------------------------------------- */
 
 /* Reads a number from a file; false for "max" or if there is no such file. */
 static bool

@@ -38,7 +38,7 @@ union whole_span {
   char room[sizeof(struct span) + SPAN_WORDS * sizeof(uint64_t)];
 };
 
-/* ---- What is cached --------------------------------------------------------- */
+/* ---- What is cached ------------------------------------------------------ */
 static uintptr_t *
 make_room(struct walk *walk, size_t n)
 {
@@ -144,7 +144,7 @@ find_cached(const struct walk *walk, uintptr_t address)
   return low;
 }
 
-/* ---- Spans -------------------------------------------------------------------- */
+/* ---- Spans --------------------------------------------------------------- */
 
 static bool
 span_is_sound(const union whole_span *whole, uintptr_t huge)
@@ -336,7 +336,7 @@ read_spans(const struct walk *walk, const uintptr_t *at, size_t n,
                         sizeof spans[i].span);
 }
 
-/* ---- The map of pages ------------------------------------------------------------ */
+/* ---- The map of pages ---------------------------------------------------- */
 
 /* Reads from the pagemap the span of each page of a huge page. */
 static bool

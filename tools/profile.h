@@ -80,7 +80,7 @@ int64_t profile_worst(const struct profile_view *view, struct symbols *symbols,
 /* Estimates how much free memory each stack pins: profile_pinned.c. */
 enum status profile_pin(const struct target *target, struct profile_view *view);
 
-/* ---- Files ----------------------------------------------------------------- */
+/* ---- Files --------------------------------------------------------------- */
 /* Maximum size of a build-id in bytes. */
 #define BUILD_ID_MAX 32
 
@@ -131,7 +131,7 @@ bool symbols_is_allocator(const char *name);
 void symbols_culprit(struct symbols *symbols, const struct stack_view *stack,
                      char *text, size_t size);
 
-/* ---- The tree ------------------------------------------------------------- */
+/* ---- The tree ------------------------------------------------------------ */
 /* The sums include those of the frames below. */
 struct frame {
   const char *name; /* of the function; owned by the symbols */
@@ -152,7 +152,7 @@ void tree_free(struct frame *frame);
 /* Bytes: the growth with --growth, otherwise the bytes in use. */
 uint64_t tree_weight(const struct frame *frame);
 
-/* ---- Ways to show --------------------------------------------------------- */
+/* ---- Ways to show -------------------------------------------------------- */
 void profile_table(const struct profile_view *view, struct symbols *symbols);
 void profile_lifetimes(const struct profile_view *view,
                        struct symbols *symbols);

@@ -85,7 +85,7 @@ profile_json(const struct target *target, const struct profile_view *view,
 }
 #endif
 
-/* ---- profile.proto ---------------------------------------------------------- */
+/* ---- profile.proto ------------------------------------------------------- */
 struct bytes {
   unsigned char *data;
   size_t length;

@@ -37,7 +37,7 @@ put_cut(const char *text, size_t width)
     printf("%.*s...\n", (int)(width < 3 ? 0 : width - 3), text);
 }
 
-/* ---- The table ------------------------------------------------------------ */
+/* ---- The table ----------------------------------------------------------- */
 /* The number that the rows are sorted by. */
 static int64_t
 weight_of(const struct stack_view *stack)
@@ -147,7 +147,7 @@ profile_table(const struct profile_view *view, struct symbols *symbols)
   free(rows);
 }
 
-/* ---- Lifetimes -------------------------------------------------------------- */
+/* ---- Lifetimes ----------------------------------------------------------- */
 static int
 more_freed(const void *a, const void *b)
 {
@@ -242,7 +242,7 @@ profile_lifetimes(const struct profile_view *view, struct symbols *symbols)
   free(rows);
 }
 
-/* ---- Pinned ------------------------------------------------------------------ */
+/* ---- Pinned -------------------------------------------------------------- */
 static int
 more_pinned(const void *a, const void *b)
 {
@@ -281,7 +281,7 @@ profile_pinned(const struct profile_view *view, struct symbols *symbols)
   free(rows);
 }
 
-/* ---- Collapsed stacks ------------------------------------------------------- */
+/* ---- Collapsed stacks ---------------------------------------------------- */
 /* Semicolons and newlines are separators in this format. */
 static void
 put_name(const char *name)
@@ -310,7 +310,7 @@ profile_collapsed(const struct profile_view *view, struct symbols *symbols)
   }
 }
 
-/* ---- The tree ------------------------------------------------------------------ */
+/* ---- The tree ------------------------------------------------------------ */
 static void
 put_frames(const struct frame *frame, unsigned level, uint64_t whole,
            size_t width)

@@ -61,7 +61,7 @@ struct readings {
   pid_t pid;     /* of the target */
 };
 
-/* ---- The map ----------------------------------------------------------------- */
+/* ---- The map ------------------------------------------------------------- */
 static void
 append(struct map *map, const char *text)
 {
@@ -174,7 +174,7 @@ map_read(const struct target *target, struct look *look, struct map *map)
   return map->failed && error == 0 ? -ENOMEM : error;
 }
 
-/* ---- Over time ------------------------------------------------------------------ */
+/* ---- Over time ----------------------------------------------------------- */
 static void
 add_reading(void *to, double seconds, const struct view *view)
 {
@@ -262,7 +262,7 @@ read_saved(const struct target *target, struct readings *readings)
   return STATUS_OK;
 }
 
-/* ---- The page ------------------------------------------------------------------- */
+/* ---- The page ------------------------------------------------------------ */
 static void
 put_verdict(const struct verdict *verdict)
 {

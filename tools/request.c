@@ -230,7 +230,7 @@ request_release(struct target *target)
   return status;
 }
 
-/* ---- Options -------------------------------------------------------------- */
+/* ---- Options ------------------------------------------------------------- */
 static const struct {
   uint64_t min, max;
 } ranges[OPTION_COUNT] = {

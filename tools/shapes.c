@@ -62,7 +62,7 @@ struct shapes {
   uint32_t request_at;
 };
 
-/* ---- Attaching ------------------------------------------------------------- */
+/* ---- Attaching ----------------------------------------------------------- */
 
 /* The constants must be equal, and each struct must exist. */
 static bool
@@ -182,7 +182,7 @@ shapes_detach(struct target *target)
   target->shapes = NULL;
 }
 
-/* ---- Reading ---------------------------------------------------------------- */
+/* ---- Reading ------------------------------------------------------------- */
 
 size_t
 shape_offset(const struct target *target, enum shape_id member)

@@ -70,7 +70,7 @@ fail(int status, const char *format, ...)
   exit(status);
 }
 
-/* ---- Options -------------------------------------------------------------- */
+/* ---- Options ------------------------------------------------------------- */
 static const struct {
   const char *name;
   uint64_t min, max;
@@ -147,7 +147,7 @@ set_option(const char *assignment)
   set_option_variable(rows[i].name, equals + 1);
 }
 
-/* ---- The library ------------------------------------------------------------- */
+/* ---- The library --------------------------------------------------------- */
 
 /* In a directory that the loader searches by default, the file name alone is
  * enough, and it fits programs of each word size. */
@@ -190,7 +190,7 @@ set_preload(const char *library)
   free(both);
 }
 
-/* ---- The program --------------------------------------------------------------- */
+/* ---- The program --------------------------------------------------------- */
 
 /* The file that execvp(3) would run, or NULL. */
 static char *

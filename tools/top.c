@@ -19,7 +19,7 @@
 #define KEY_MS 100
 #define KEY_ESCAPE 27
 
-/* ---- Processes -------------------------------------------------------------- */
+/* ---- Processes ----------------------------------------------------------- */
 static struct process *
 find_process(const struct top *top, const char *pid)
 {
@@ -151,7 +151,7 @@ top_last(const struct process *process)
   return &process->samples[(process->nsamples - 1) % SAMPLES];
 }
 
-/* ---- The order of the list ------------------------------------------------------- */
+/* ---- The order of the list ----------------------------------------------- */
 const char *const top_columns[TOP_COLUMNS] = {"PID",     "RESIDENT", "IN USE",
                                               "CACHED",  "FREE",     "RETURNED",
                                               "FAULT/S", "BACK/S",   "COMMAND"};
@@ -222,7 +222,7 @@ sample_all(struct top *top, const char *only)
   top->next = seconds_now() + top->interval;
 }
 
-/* ---- Keys ------------------------------------------------------------------------ */
+/* ---- Keys ---------------------------------------------------------------- */
 
 /* Moves the selection @by rows down the list. */
 static void

@@ -75,7 +75,7 @@ put_foot(const struct top *top, const char *keys)
   put_bar(LINES - 1, text);
 }
 
-/* ---- All processes ------------------------------------------------------------- */
+/* ---- All processes ------------------------------------------------------- */
 static const int widths[TOP_COLUMNS] = {7, 10, 10, 10, 10, 10, 8, 8, 0};
 
 /* Narrow screens drop columns from the right, but never the command. */
@@ -180,7 +180,7 @@ draw_list(struct top *top)
                 "q:quit");
 }
 
-/* ---- One process ------------------------------------------------------------------ */
+/* ---- One process --------------------------------------------------------- */
 
 /* Draws bars over time, the newest at the right. */
 static void

@@ -70,7 +70,7 @@ rate(const struct facts *f, uint64_t now, uint64_t before)
                               : 0;
 }
 
-/* ---- A limit ------------------------------------------------------------------ */
+/* ---- A limit ------------------------------------------------------------- */
 static bool
 limit_is_close(const struct facts *f, struct verdict *verdict)
 {
@@ -108,7 +108,7 @@ limit_is_close(const struct facts *f, struct verdict *verdict)
   return true;
 }
 
-/* ---- Growth -------------------------------------------------------------------- */
+/* ---- Growth -------------------------------------------------------------- */
 
 /* The class that grew most, or 0 for large blocks; sets by how much. */
 static unsigned
@@ -176,7 +176,7 @@ use_grows(const struct facts *f, struct verdict *verdict)
   return true;
 }
 
-/* ---- Outside ---------------------------------------------------------------------- */
+/* ---- Outside ------------------------------------------------------------- */
 static bool
 is_outside(const struct facts *f, struct verdict *verdict)
 {
@@ -218,7 +218,7 @@ is_outside(const struct facts *f, struct verdict *verdict)
   return true;
 }
 
-/* ---- Churn -------------------------------------------------------------------------- */
+/* ---- Churn --------------------------------------------------------------- */
 static bool
 is_churn(const struct facts *f, struct verdict *verdict)
 {
@@ -248,7 +248,7 @@ is_churn(const struct facts *f, struct verdict *verdict)
   return true;
 }
 
-/* ---- Free memory ------------------------------------------------------------------- */
+/* ---- Free memory --------------------------------------------------------- */
 static void
 say_goes_back(const struct facts *f, struct verdict *verdict)
 {

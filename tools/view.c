@@ -102,7 +102,7 @@ shared_count(const struct shared_copy *copy, struct raw_shared *raw)
     };
 }
 
-/* ---- Thread caches --------------------------------------------------------- */
+/* ---- Thread caches ------------------------------------------------------- */
 
 /* Reads the bins of a cache with another layout. */
 static int
@@ -201,7 +201,7 @@ threads_read(const struct target *target, struct view *view,
   return view->nthreads == registry->ncaches;
 }
 
-/* ---- Options ------------------------------------------------------------------ */
+/* ---- Options ------------------------------------------------------------- */
 
 /* Reads the value and the source of an option; @from is where the target keeps
  * those of its kind. */
@@ -249,7 +249,7 @@ options_read(const struct target *target, struct view *view)
   return error;
 }
 
-/* ---- All of it ------------------------------------------------------------------ */
+/* ---- All of it ----------------------------------------------------------- */
 
 static void
 pause_shortly(unsigned look)

@@ -127,7 +127,7 @@ stop(pid_t tid)
   return WAKE_NOWHERE;
 }
 
-/* ---- The state of a thread ------------------------------------------------- */
+/* ---- The state of a thread ----------------------------------------------- */
 static bool
 save(pid_t tid, struct saved *saved)
 {
@@ -217,7 +217,7 @@ registers_alone(const struct user_regs_struct *r)
   return alone;
 }
 
-/* ---- The function ----------------------------------------------------------- */
+/* ---- The function -------------------------------------------------------- */
 
 /* Runs the stopped thread until it sets its signal mask at the end of the
  * function.  False if it ends or faults. */
@@ -340,7 +340,7 @@ try_thread(pid_t tid, const struct target *target)
   return result;
 }
 
-/* ---- The tracer --------------------------------------------------------------- */
+/* ---- The tracer ---------------------------------------------------------- */
 static bool
 seize(pid_t tid)
 {

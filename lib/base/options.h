@@ -2,7 +2,7 @@
 /*
  * options.h - the options; options.def has one row for each.
  *
- *     default  <  container  <  file  <  program  <  environment  <  API, request
+ *     default < container < file < program < environment < API, request
  *
  * The file, tcm_options in the program, and the environment assign in the same
  * form: TCM_<NAME>=<value>.

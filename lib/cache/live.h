@@ -27,8 +27,8 @@
  * no object could stay in a thread cache: 800 instructions a pair.
  * Rejected: a bit per object.  It takes less of the descriptor, but the number
  * of the object, and whether one begins there, take a multiplication each.
- * Rejected: the same bits in a plane of the pagemap.  They need no look into the
- * span, but 8 MiB of address space per GiB, also where it is limited.
+ * Rejected: the same bits in a plane of the pagemap.  They need no look into
+ * the span, but 8 MiB of address space per GiB, also where it is limited.
  *
  * No locking.  Cost: one locked instruction for each malloc and each free.
  */

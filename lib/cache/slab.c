@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rejected: a heap that only counts up and frees no single block, which needs no
- * bits.  free() and realloc() could then not tell a block in use from another
- * address, and a heap that lives long would only grow.
+ * Rejected: a heap that only counts up and frees no single block, which needs
+ * no bits.  free() and realloc() could then not tell a block in use from
+ * another address, and a heap that lives long would only grow.
  */
 #include "config.h"
 
@@ -54,7 +54,7 @@ is_full(const struct span *span)
   return in_use(span) == span->nobjs;
 }
 
-/* ---- Slabs ----------------------------------------------------------------- */
+/* ---- Slabs --------------------------------------------------------------- */
 
 /* A slab of @nobjs objects of a class, or for one large block; in no list. */
 static struct span *
@@ -173,7 +173,7 @@ grow(struct tcm_heap *heap, unsigned class_id)
   return object;
 }
 
-/* ---- Heaps ----------------------------------------------------------------- */
+/* ---- Heaps --------------------------------------------------------------- */
 
 struct tcm_heap *
 tcmi_slab_heap_new(void)
@@ -220,7 +220,7 @@ tcmi_slab_heap_delete(struct tcm_heap *heap)
   tcmi_metadata_free(heap, sizeof *heap);
 }
 
-/* ---- Blocks ---------------------------------------------------------------- */
+/* ---- Blocks -------------------------------------------------------------- */
 
 void *
 tcmi_slab_take(struct tcm_heap *heap, unsigned class_id)
@@ -353,7 +353,7 @@ tcmi_slab_resized(const struct span *span, size_t npages)
   lock_release(lock_of(heap));
 }
 
-/* ---- Debug ------------------------------------------------------------------ */
+/* ---- Debug --------------------------------------------------------------- */
 
 static void
 verify_slab(const struct tcm_heap *heap, const struct span *span)

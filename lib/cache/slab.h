@@ -3,31 +3,31 @@
  * slab.h - the heaps of the program, whose blocks are freed at once.
  *
  *     heap:  slabs ------> slab <-> slab <-> slab <-> slab
- *            classes[c] -> slab <------------> slab     those with a free object
+ *            classes[c] -> slab <------------> slab    with a free object
  *
  *     slab, in metadata:   | struct slab | struct span | bits ... |
  *                                          |
  *     its pages:           | 0 | 1 | 2 | ... fresh | ... |   or one large block
  *
  * A slab is a run of pages of one heap, for objects of one size class or for
- * one large block.  Its span has class 0 and the flag slab: to the page heap and
- * to all that reads the heap from outside it is a large block.  So the fast path
- * does not know it, and free() of its blocks takes the slow path.  There the
- * span leads to the slab, and the slab to the heap.
+ * one large block.  Its span has class 0 and the flag slab: to the page heap
+ * and to all that reads the heap from outside it is a large block.  So the fast
+ * path does not know it, and free() of its blocks takes the slow path.  There
+ * the span leads to the slab, and the slab to the heap.
  *
  * Invariants
  *   H1  nfree is the number of set bits; no bit at or above fresh is set, and
  *       none in a word below lowest.
- *   H2  a slab with a free object is in the open list of its class.  At most one
- *       slab of a class has no object in use.
+ *   H2  a slab with a free object is in the open list of its class.  At most
+ *       one slab of a class has no object in use.
  *   H3  bytes is the sum of the bytes of all slabs.
  *   H4  a slab in the list of a heap is named by the pagemap.  It leaves both
  *       under the lock before its pages and its descriptor are free, so a free
  *       that finds it there under the lock finds it whole.
  *
- * Locking: LOCK_SLAB, one of a few, found by the address of the heap.  It is not
- * held while memory is taken from the page heap or given back.  Cost: one lock
- * pair for a block; for a slab, a run of pages and a descriptor.
+ * Locking: LOCK_SLAB, one of a few, found by the address of the heap.  It is
+ * not held while memory is taken from the page heap or given back.  Cost: one
+ * lock pair for a block; for a slab, a run of pages and a descriptor.
  *
  * Rejected: a lock in each heap: a fork would have to find them all.
  */

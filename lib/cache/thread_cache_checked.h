@@ -13,11 +13,12 @@
  * Invariants: T7 of thread_cache.h; those of live.h.
  *
  * No locking.  Cost: a pair takes fewer than 100 instructions together with the
- * part of the fast path before it; a test counts them.  A block outside the view
- * takes more, see tcmi_thread_cache_move_view().
+ * part of the fast path before it; a test counts them.  A block outside the
+ * view takes more, see tcmi_thread_cache_move_view().
  *
- * Rejected: a view of the whole row also in a small heap.  It takes 128 MiB more
- * of address space, all of which is resident in a process that locks its memory.
+ * Rejected: a view of the whole row also in a small heap.  It takes 128 MiB
+ * more of address space, all of which is resident in a process that locks its
+ * memory.
  */
 #ifndef TCM_CACHE_THREAD_CACHE_CHECKED_H
 #define TCM_CACHE_THREAD_CACHE_CHECKED_H

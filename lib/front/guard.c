@@ -27,7 +27,7 @@ static struct {
   size_t bytes; /* sum of their charge() */
 } quarantine;
 
-/* ---- What is wrong --------------------------------------------------------- */
+/* ---- What is wrong ------------------------------------------------------- */
 
 static struct misuse_details
 past_of(const struct guard_record *record)
@@ -145,7 +145,7 @@ drop_record(uintptr_t block)
   lock_release(&tcmi_guard_lock);
 }
 
-/* ---- Quarantine ------------------------------------------------------------ */
+/* ---- Quarantine ---------------------------------------------------------- */
 
 static size_t
 charge(const struct guard_record *record)
@@ -261,7 +261,7 @@ quarantine_push(const char *function, const struct guard_record *record)
   return kept || !reopen_block(record->block);
 }
 
-/* ---- The operations -------------------------------------------------------- */
+/* ---- The operations ------------------------------------------------------ */
 
 static void *
 raw_allocate(struct tcm_heap *heap, size_t align, size_t size, bool zero)
@@ -462,7 +462,7 @@ tcmi_guard_check_size(struct call call, void *block, size_t size, size_t align)
   }
 }
 
-/* ---- All blocks ------------------------------------------------------------ */
+/* ---- All blocks ---------------------------------------------------------- */
 
 /* The first record, from slot *@slot on, of a block with a damaged red zone. */
 static struct guard_record

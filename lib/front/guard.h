@@ -5,8 +5,8 @@
  *     2   | the bytes asked for, junk at first | red zone | object ends here
  *                                              ^ size
  *     3   freed blocks in quarantine, filled with junk: oldest <- ... <- newest
- *         large ones are closed, so that a read or a write of them faults; those
- *         of a heap of the program never come here
+ *         large ones are closed, so that a read or a write of them faults;
+ *         those of a heap of the program never come here
  *
  * guard_records.h has the requested size of each block.  tcm checks a red zone
  * when its block, or the block behind it, is freed or resized, when all free

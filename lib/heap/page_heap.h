@@ -65,8 +65,8 @@ void tcmi_page_heap_free(uintptr_t start, size_t npages,
                          enum residency residency);
 
 /* Allocates a run for a span of objects of @object_size bytes.  In *@dirty, it
- * sets the bit of each page that may hold data.  The second function frees the spans that one
- * batch emptied, at most 64, under one lock. */
+ * sets the bit of each page that may hold data.  The second function frees the
+ * spans that one batch emptied, at most 64, under one lock. */
 MUST_CHECK uintptr_t tcmi_page_heap_alloc_dirty(size_t npages,
                                                 size_t object_size,
                                                 uint32_t *dirty);

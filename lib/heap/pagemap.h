@@ -36,9 +36,9 @@
  *   P2  every address below the user limit can be looked up without a fault.
  *   P3  arenas[h] is the arena that reserved huge page h, or NULL.
  *
- * Locking: writers of the root, of chunks and of arenas hold LOCK_PAGE_HEAP; the
- * owner of the pages writes words, spans and covers.  Readers take no lock: the
- * entries for a pointer were written before the program got it.
+ * Locking: writers of the root, of chunks and of arenas hold LOCK_PAGE_HEAP;
+ * the owner of the pages writes words, spans and covers.  Readers take no lock:
+ * the entries for a pointer were written before the program got it.
  */
 #ifndef TCM_HEAP_PAGEMAP_H
 #define TCM_HEAP_PAGEMAP_H
@@ -107,7 +107,8 @@ void tcmi_pagemap_clear(const struct span *span);
 /* Updates the map for a large span whose size is about to become @npages. */
 void tcmi_pagemap_resize(struct span *span, size_t npages);
 
-/* The view of a page of the heap: its row if that has row_room, or its chunk. */
+/* The view of a page of the heap: its row if that has row_room, or its
+ * chunk. */
 struct pagemap_view tcmi_pagemap_view(uintptr_t address);
 
 /* Returns the span that holds @address, also for an address inside a large

@@ -55,10 +55,10 @@ check_container(size_t held, size_t limit)
     tcmi_profile_at_limit();
 }
 
-/* Returns free memory, piece by piece, until the heap holds no more than @limit.
- * A call makes up for its own growth, however slowly the OS takes memory back.
- * It stops after a piece that found nothing to return, or if another thread
- * works.  True if nothing is left to return. */
+/* Returns free memory, piece by piece, until the heap holds no more than
+ * @limit.  A call makes up for its own growth, however slowly the OS takes
+ * memory back.  It stops after a piece that found nothing to return, or if
+ * another thread works.  True if nothing is left to return. */
 static bool
 return_growth(size_t limit)
 {

@@ -53,7 +53,7 @@ slot_start(uint32_t number)
   return tcmi_guarded.start + (number - 1) * GUARDED_SLOT_SIZE;
 }
 
-/* ---- Which slot ----------------------------------------------------------- */
+/* ---- Which slot ---------------------------------------------------------- */
 
 bool
 tcmi_guarded_wants(size_t align, size_t size, uint64_t *random)
@@ -177,7 +177,7 @@ tcmi_guarded_give_back(uint32_t number)
   lock_release(&tcmi_profile_lock);
 }
 
-/* ---- Its pages ------------------------------------------------------------- */
+/* ---- Its pages ----------------------------------------------------------- */
 
 /* On the first use of a slot, commits it and walls it off, so that its blocks
  * split no mapping.  The order matters: if a mapping has walls, or had a part
@@ -227,7 +227,7 @@ pages_close(struct guarded_slot *slot)
     slot->committed = false;
 }
 
-/* ---- Edges ------------------------------------------------------------------- */
+/* ---- Edges --------------------------------------------------------------- */
 
 /* The pattern.  Differs from byte to byte, and is never a letter, 0 or 255. */
 static unsigned char
@@ -292,7 +292,7 @@ expect_whole(struct call call, const struct guarded_slot *slot)
                          slot->block, &details);
 }
 
-/* ---- A block's life ------------------------------------------------------------ */
+/* ---- A block's life ------------------------------------------------------ */
 
 static void
 note(struct guarded_stack *stack, const uintptr_t *pcs, size_t depth)

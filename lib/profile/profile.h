@@ -143,7 +143,7 @@ extern struct profile tcmi_profile;
 extern uint32_t tcmi_profile_epoch;
 extern struct lock tcmi_profile_lock;
 
-/* ---- The tables: profile_table.c ------------------------------------------- */
+/* ---- The tables: profile_table.c ----------------------------------------- */
 
 /* Prepares a sample of a block of @size bytes.  Returns the number of its
  * record, or 0. */
@@ -161,7 +161,7 @@ struct profile_record *tcmi_profile_record(uint32_t number);
 /* The stack at *@place, or NULL at the end; advances *@place to the next. */
 const struct profile_stack *tcmi_profile_next_stack(uint64_t *place);
 
-/* ---- The sampler: profile.c ------------------------------------------------ */
+/* ---- The sampler: profile.c ---------------------------------------------- */
 
 /* Applies the option profile_bytes. */
 void tcmi_profile_apply(void);

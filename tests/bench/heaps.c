@@ -3,8 +3,8 @@
  * heaps.c - blocks of a heap that is freed at once.
  *
  * tcm and mimalloc have such heaps; their functions are looked up at run time.
- * With an allocator that has none, the blocks come from malloc and are freed one
- * by one: what the same program would do there.
+ * With an allocator that has none, the blocks come from malloc and are freed
+ * one by one: what the same program would do there.
  */
 #include "workload.h"
 

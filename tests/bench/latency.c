@@ -117,7 +117,7 @@ die(const char *what)
   exit(1);
 }
 
-/* ---- Time ------------------------------------------------------------------ */
+/* ---- Time ---------------------------------------------------------------- */
 
 static uint64_t
 clock_ns(clockid_t clock)
@@ -231,7 +231,7 @@ pace(struct member *self, uint64_t done)
   nanosleep(&time, NULL);
 }
 
-/* ---- A server: a request allocates, and all is freed at its end ------------ */
+/* ---- A server: a request allocates, and all is freed at its end ---------- */
 
 static void
 request_make(struct member *self, struct request *request)
@@ -298,7 +298,7 @@ request_body(struct member *self)
   ring_empty(self);
 }
 
-/* ---- Random replacement --------------------------------------------------- */
+/* ---- Random replacement -------------------------------------------------- */
 
 static void
 mixed_body(struct member *self)
@@ -316,7 +316,7 @@ mixed_body(struct member *self)
   munmap(slots, count * sizeof *slots);
 }
 
-/* ---- A fragmented heap ----------------------------------------------------- */
+/* ---- A fragmented heap --------------------------------------------------- */
 
 static void
 shuffle(struct member *self, void **slots, uint32_t count)
@@ -363,7 +363,7 @@ fragmented_body(struct member *self)
   munmap(slots, count * sizeof *slots);
 }
 
-/* ---- Calls whose times are known, to test the instrument ---------------------- */
+/* ---- Calls whose times are known, to test the instrument ----------------- */
 
 static void
 work_or_sleep(int work, uint64_t ns)
@@ -402,7 +402,7 @@ static const struct latency shapes[] = {
     {"known", known_body},
 };
 
-/* ---- The threads, and what they found ------------------------------------------ */
+/* ---- The threads, and what they found ------------------------------------ */
 
 static void *
 member_main(void *arg)

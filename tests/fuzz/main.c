@@ -98,7 +98,7 @@ load(const char *path)
   origin = path;
 }
 
-/* ---- Variants ------------------------------------------------------------------- */
+/* ---- Variants ------------------------------------------------------------ */
 
 struct text_line {
   const char *start;
@@ -219,7 +219,7 @@ run_variants(long count)
   }
 }
 
-/* ---- The corpus -------------------------------------------------------------------- */
+/* ---- The corpus ---------------------------------------------------------- */
 
 static int
 is_input(const struct dirent *entry)

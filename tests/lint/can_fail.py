@@ -102,6 +102,8 @@ SOURCE_CASES = [
      "needs no exception"),
     ("lengths", dict(EMPTY_ALLOW, **{"lib/base/a.c": FUNCTION % ""}),
      {"doc/a.html": "<p>" * 171}, "a.html:1: 513 characters, at most 512"),
+    ("lengths", dict(EMPTY_ALLOW, **{"lib/base/a.c": FUNCTION % ""}),
+     {"tests/unit/a.c": "/* %s */" % ("-" * 75)}, "81 characters, at most 80"),
     ("headers_alone",
      {"include/tcm.h": "", "build/config.h": "", "lib/base/a.h": "int a;\n"},
      {"lib/base/b.h": "size_t b;\n"}, "base/b.h does not compile alone"),

@@ -3,8 +3,9 @@
 
 A function has at most 60 lines, a source file 600, a header 250.
 tests/lint/lengths.allow lists the exceptions, one "path[:function] reason" per
-line.  A line of text has at most 512 characters: lintian takes a file with a
-longer line for a compiled file whose source is missing.
+line.  A line of C has at most 80 columns; clang-format breaks code, but not
+comments.  Any other line has at most 512 characters: lintian takes a file with
+a longer line for a compiled file whose source is missing.
 """
 import re
 
@@ -13,6 +14,7 @@ import lint
 FUNCTION_MAX = 60
 FILE_MAX = {".c": 600, ".h": 250}
 LINE_MAX = 512
+C_LINE_MAX = 80
 ALLOW = "tests/lint/lengths.allow"
 
 
@@ -70,10 +72,12 @@ for path in lint.files():
     # lintian exempts JSON, which is data.
     if path.endswith(".json"):
         continue
+    most = C_LINE_MAX if path.endswith((".c", ".h")) else LINE_MAX
     for number, line in enumerate(lint.read(path).split("\n"), 1):
-        if len(line) > LINE_MAX:
+        # The generated table of classes is as wide as its generator makes it.
+        if len(line) > most and not line.endswith("\\"):
             lint.complain("%s:%d: %d characters, at most %d"
-                          % (path, number, len(line), LINE_MAX))
+                          % (path, number, len(line), most))
 for exception, needed in sorted(exceptions.items()):
     if not needed:
         lint.complain("%s: %s needs no exception" % (ALLOW, exception))

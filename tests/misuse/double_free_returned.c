@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A small block is freed, its page is returned to the OS, and the block is freed
- * again.  Another block of the span stays in use. */
+/* A small block is freed, its page is returned to the OS, and the block is
+ * freed again.  Another block of the span stays in use. */
 #include "misuse.h"
 
 /* More than a page of them, and at most a span. */

@@ -24,7 +24,7 @@
 
 static void *block[SMALL_BLOCKS];
 
-/* ---- What the process looks like ---------------------------------------- */
+/* ---- What the process looks like ----------------------------------------- */
 
 static int
 descriptors(void)
@@ -47,7 +47,7 @@ alone_within(int seconds)
   return tasks_count(NULL) == 1;
 }
 
-/* ---- Loads ---------------------------------------------------------------- */
+/* ---- Loads --------------------------------------------------------------- */
 
 static void
 peak(size_t size, int count)
@@ -79,7 +79,7 @@ rise_and_fall(void)
   free_peak(SMALL_BLOCKS, 0);
 }
 
-/* ---- The thread ------------------------------------------------------------ */
+/* ---- The thread ---------------------------------------------------------- */
 
 static void
 never_in_a_small_process(void)
@@ -181,7 +181,7 @@ fork_while_memory_returns(void)
   harness_say("  %d forks", forks);
 }
 
-/* ---- Without the thread ---------------------------------------------------- */
+/* ---- Without the thread -------------------------------------------------- */
 
 /* The program continues with a few calls, and these return the memory. */
 static void
@@ -272,7 +272,7 @@ no_thread_if_forbidden(void)
   unsetenv("TCM_BACKGROUND");
 }
 
-/* ---- A wrong free that the thread detects ----------------------------------- */
+/* ---- A wrong free that the thread detects -------------------------------- */
 
 static void *
 free_twice_and_end(void *unused)
@@ -311,7 +311,7 @@ tells_of_a_wrong_free(void)
              text);
 }
 
-/* ---- A program that becomes idle ------------------------------------------- */
+/* ---- A program that becomes idle ----------------------------------------- */
 
 struct item {
   char *start;
@@ -443,7 +443,7 @@ idle_process_shrinks(void)
   EXPECT(after < least + least / 10 + 8 * MIB);
 }
 
-/* ---- A program with repeated peaks ----------------------------------------- */
+/* ---- A program with repeated peaks --------------------------------------- */
 
 /* Allocates and frees 60 MiB three times a second, over more than two
  * periods. */
@@ -466,7 +466,7 @@ swing(void)
   EXPECT(after - before < 3000);
 }
 
-/* ---- All cases in parallel: most of the time they sleep -------------------- */
+/* ---- All cases in parallel: most of the time they sleep ------------------ */
 
 static const struct harness_case parts[] = {
     {"never_in_a_small_process", never_in_a_small_process},

@@ -25,7 +25,7 @@ filled(size_t size)
   return block;
 }
 
-/* ---- Locked memory ----------------------------------------------------------- */
+/* ---- Locked memory ------------------------------------------------------- */
 
 /* Resident bytes that remain of 32 MiB after free() and malloc_trim(). */
 static long
@@ -93,7 +93,7 @@ locked_memory(void)
   run_if_allowed(locked_process_keeps);
 }
 
-/* ---- Advice -------------------------------------------------------------------- */
+/* ---- Advice -------------------------------------------------------------- */
 
 /* Resident bytes that writing a few bytes of a 64 MiB block takes. */
 static long
@@ -130,7 +130,7 @@ advice_goes(void)
   EXPECT(cost < (long)(4 * MIB));
 }
 
-/* ---- Large blocks that come and go ------------------------------------------- */
+/* ---- Large blocks that come and go --------------------------------------- */
 
 static long
 faults_of_a_round(size_t size)
@@ -161,7 +161,7 @@ no_cliff_at_any_size(void)
   }
 }
 
-/* ---- Parameters of glibc ----------------------------------------------------- */
+/* ---- Parameters of glibc ------------------------------------------------- */
 
 static void
 trim_keeps_what_it_is_told(void)

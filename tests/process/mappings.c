@@ -88,7 +88,7 @@ returned_memory_is_not_dumped(void)
   EXPECT(written < 24 * (long)MIB);
 }
 
-/* ---- What the kernel reports about a mapping ------------------------------- */
+/* ---- What the kernel reports about a mapping ----------------------------- */
 
 static char smaps[1 << 20];
 
@@ -136,7 +136,7 @@ returned_pages_stay_away(void)
   free(small);
 }
 
-/* ---- The number of mappings -------------------------------------------------- */
+/* ---- The number of mappings ---------------------------------------------- */
 
 enum { VECTORS = 2000 };
 static char *vectors[VECTORS];

@@ -104,7 +104,7 @@ has_no_priority(void)
   EXPECT(child_run(free_in_real_time));
 }
 
-/* ---- The system calls of the thread ---------------------------------------- */
+/* ---- The system calls of the thread -------------------------------------- */
 
 #if defined(__x86_64__)
 
@@ -225,7 +225,7 @@ can_call_nothing(void)
 
 #endif
 
-/* ---- When the thread must be gone ------------------------------------------- */
+/* ---- When the thread must be gone ---------------------------------------- */
 
 static void
 unshare_alone(void)

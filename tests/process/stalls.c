@@ -9,10 +9,10 @@
  * does what the machine charges to the running thread: interrupts, and a
  * virtual machine's pauses.  On some virtual machines a loop that does nothing
  * has such a pause of more than 1 ms every second while another thread returns
- * memory.  So each call has two controls: right after it, without tcm, a read of
- * a block in use and the same system calls on memory of the test.  On most machines no control
- * takes more than 1 ms, and then no call may.  On the others, calls may exceed
- * it as often as the controls.
+ * memory.  So each call has two controls: right after it, without tcm, a read
+ * of a block in use and the same system calls on memory of the test.  On most
+ * machines no control takes more than 1 ms, and then no call may.  On the
+ * others, calls may exceed it as often as the controls.
  *
  * A stall of the library recurs in each run; a pause that hits a call and no
  * control does not.  Therefore the test fails only if each of three runs has
@@ -86,7 +86,7 @@ static struct {
 static size_t count;
 static uint64_t state;
 
-/* ---- Single calls -------------------------------------------------------------- */
+/* ---- Single calls -------------------------------------------------------- */
 
 struct moment {
   uint64_t ns;
@@ -254,7 +254,7 @@ timed_free(int phase, void *block)
   note(phase, begin);
 }
 
-/* ---- One run ----------------------------------------------------------------- */
+/* ---- One run ------------------------------------------------------------- */
 
 static void
 shuffle(void)
@@ -379,7 +379,7 @@ measure(const char *what)
   return returned && (!is_judged || (over <= pauses && bounded));
 }
 
-/* ---- The cases ------------------------------------------------------------------ */
+/* ---- The cases ----------------------------------------------------------- */
 
 static void
 no_call_stalls(const char *background)

@@ -33,9 +33,9 @@ child_fork(void)
   return child;
 }
 
-/* Waits for @child.  Returns 1 if it exited with 0, or if it could not run here,
- * which marks the case as skipped; otherwise prints how it ended and returns
- * 0. */
+/* Waits for @child.  Returns 1 if it exited with 0, or if it could not run
+ * here, which marks the case as skipped; otherwise prints how it ended and
+ * returns 0. */
 static HARNESS_UNUSED int
 child_succeeded(pid_t child)
 {

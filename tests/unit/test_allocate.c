@@ -190,7 +190,7 @@ START_TEST(success_leaves_errno_alone)
 }
 END_TEST
 
-/* ---- Zero ------------------------------------------------------------------------ */
+/* ---- Zero ---------------------------------------------------------------- */
 
 START_TEST(zeroed_is_zero_whatever_was_there)
 {
@@ -229,7 +229,7 @@ START_TEST(fresh_zeroed_memory_is_not_touched)
 }
 END_TEST
 
-/* ---- Alignment ---------------------------------------------------------------------- */
+/* ---- Alignment ----------------------------------------------------------- */
 
 START_TEST(aligned_as_asked)
 {
@@ -286,7 +286,7 @@ START_TEST(large_alignment_with_larger_system_pages)
 }
 END_TEST
 
-/* ---- A thread without a cache ----------------------------------------------------------- */
+/* ---- A thread without a cache -------------------------------------------- */
 
 static void
 use_all_kinds(void)
@@ -356,7 +356,7 @@ START_TEST(checked_mode_everywhere)
 }
 END_TEST
 
-/* ---- Misuse --------------------------------------------------------------------------------- */
+/* ---- Misuse -------------------------------------------------------------- */
 
 static void
 free_it(void *block)
@@ -444,7 +444,7 @@ START_TEST(misuse_in_checked_mode)
 }
 END_TEST
 
-/* ---- Refusals ----------------------------------------------------------------------------------- */
+/* ---- Refusals ------------------------------------------------------------ */
 
 /* An allocation fails only after all cached memory was tried. */
 START_TEST(everything_free_is_tried)

@@ -208,7 +208,7 @@ START_TEST(fullest_span_is_preferred)
 }
 END_TEST
 
-/* ---- Returning pages ---------------------------------------------------------- */
+/* ---- Returning pages ----------------------------------------------------- */
 
 /* Whether the page holds part of an object that is in use. */
 static bool
@@ -373,7 +373,7 @@ START_TEST(larger_system_pages)
 }
 END_TEST
 
-/* ---- What is known to be zero --------------------------------------------------- */
+/* ---- What is known to be zero -------------------------------------------- */
 
 static void
 use_one(unsigned c)
@@ -441,7 +441,7 @@ START_TEST(fresh_page_is_known_to_be_zero)
 }
 END_TEST
 
-/* ---- Misuse ---------------------------------------------------------------------- */
+/* ---- Misuse -------------------------------------------------------------- */
 
 static void
 insert(void *object)
@@ -503,7 +503,7 @@ START_TEST(verdicts)
 }
 END_TEST
 
-/* ---- Refusals --------------------------------------------------------------------- */
+/* ---- Refusals ------------------------------------------------------------ */
 
 #define HIT 10
 
@@ -561,7 +561,7 @@ START_TEST(no_memory_is_no_object)
 }
 END_TEST
 
-/* ---- Threads ----------------------------------------------------------------------- */
+/* ---- Threads ------------------------------------------------------------- */
 
 static int stop; /* [atomic: relaxed] */
 
@@ -663,7 +663,7 @@ START_TEST(threads_that_grow_at_once)
 }
 END_TEST
 
-/* ---- Verification finds errors -------------------------------------------------------- */
+/* ---- Verification finds errors ------------------------------------------- */
 
 static void
 spoil_nfree(void *span)

@@ -292,7 +292,7 @@ START_TEST(refused_move)
 }
 END_TEST
 
-/* ---- A wrapper around mremap() ----------------------------------------------- */
+/* ---- A wrapper around mremap() ------------------------------------------- */
 
 /* mremap() calls this after a move, before it returns. [owner thread] */
 static void (*after_mremap)(void *from, size_t size);

@@ -142,7 +142,7 @@ START_TEST(threads_hand_their_caches_on)
 }
 END_TEST
 
-/* ---- After the cache was handed on ------------------------------------------------- */
+/* ---- After the cache was handed on --------------------------------------- */
 
 static pthread_key_t late_key;
 static int late_runs;  /* [atomic: relaxed] */
@@ -194,7 +194,7 @@ START_TEST(destructors_may_allocate)
 }
 END_TEST
 
-/* ---- Checks ------------------------------------------------------------------------------ */
+/* ---- Checks -------------------------------------------------------------- */
 
 START_TEST(checked_threads_have_a_closed_cache)
 {
@@ -216,7 +216,7 @@ START_TEST(checked_threads_have_a_closed_cache)
 }
 END_TEST
 
-/* ---- Without a cache --------------------------------------------------------------------- */
+/* ---- Without a cache ----------------------------------------------------- */
 
 START_TEST(threads_with_red_zones_have_none)
 {

@@ -543,7 +543,7 @@ START_TEST(each_refused_call)
 }
 END_TEST
 
-/* ---- Threads ---------------------------------------------------------------- */
+/* ---- Threads ------------------------------------------------------------- */
 
 struct run {
   uintptr_t start;
@@ -632,7 +632,7 @@ START_TEST(threads_and_a_releaser)
 }
 END_TEST
 
-/* ---- Verification finds errors ------------------------------------------------ */
+/* ---- Verification finds errors ------------------------------------------- */
 
 static void
 spoil_count(void *start)

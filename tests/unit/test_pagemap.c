@@ -343,7 +343,7 @@ START_TEST(refused_memory)
 }
 END_TEST
 
-/* ---- Threads that read while the map grows --------------------------------- */
+/* ---- Threads that read while the map grows ------------------------------- */
 
 #define NRANGES 300
 #define NREADERS 3
@@ -402,7 +402,7 @@ START_TEST(readers_see_what_was_published)
 }
 END_TEST
 
-/* ---- Threads that free one large block at once ------------------------------- */
+/* ---- Threads that free one large block at once --------------------------- */
 
 static struct span *wanted;
 static unsigned winners; /* [atomic: relaxed] */

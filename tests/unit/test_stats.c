@@ -145,7 +145,7 @@ START_TEST(released_bytes_move_to_returned)
 }
 END_TEST
 
-/* ---- Reports ------------------------------------------------------------------------- */
+/* ---- Reports ------------------------------------------------------------- */
 
 static char report[1 << 16];
 static size_t length;
@@ -241,7 +241,7 @@ START_TEST(xml_report_is_well_formed)
 }
 END_TEST
 
-/* ---- The page that tools read ------------------------------------------------------------ */
+/* ---- The page that tools read -------------------------------------------- */
 
 START_TEST(stats_page_is_found_by_its_magic)
 {
@@ -291,7 +291,7 @@ START_TEST(stats_page_counts)
 }
 END_TEST
 
-/* ---- Threads ---------------------------------------------------------------------------------- */
+/* ---- Threads ------------------------------------------------------------- */
 
 static int stop; /* [atomic: relaxed] */
 

@@ -147,7 +147,7 @@ START_TEST(last_freed_is_first_taken)
 }
 END_TEST
 
-/* ---- The fast path --------------------------------------------------------------- */
+/* ---- The fast path ------------------------------------------------------- */
 
 /* Allocates runs, without touching them, until the heap continues in another
  * leaf.  Returns an object there; NULL if address space is short. */
@@ -296,7 +296,7 @@ START_TEST(closed_cache_pushes_nothing)
 }
 END_TEST
 
-/* ---- Capacity ---------------------------------------------------------------------- */
+/* ---- Capacity ------------------------------------------------------------ */
 
 /* Allocates and frees @n objects. */
 static void
@@ -590,7 +590,7 @@ START_TEST(random_use)
 }
 END_TEST
 
-/* ---- Refusals ------------------------------------------------------------------------ */
+/* ---- Refusals ------------------------------------------------------------ */
 
 static void
 use_up_metadata(void)
@@ -670,7 +670,7 @@ START_TEST(no_memory_is_no_object)
 }
 END_TEST
 
-/* ---- The large block freed last --------------------------------------------------------- */
+/* ---- The large block freed last ------------------------------------------ */
 
 static struct span *
 large(size_t size)
@@ -736,7 +736,7 @@ START_TEST(held_block_counts_against_the_budget)
 }
 END_TEST
 
-/* ---- Verification finds errors ------------------------------------------------------------- */
+/* ---- Verification finds errors ------------------------------------------- */
 
 static void
 spoil_bottom(void *unused)

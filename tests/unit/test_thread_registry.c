@@ -156,7 +156,7 @@ START_TEST(no_memory_is_no_cache)
 }
 END_TEST
 
-/* ---- Numbers ------------------------------------------------------------------ */
+/* ---- Numbers ------------------------------------------------------------- */
 
 static void *
 hold_and_orphan(void *argument)
@@ -232,7 +232,7 @@ START_TEST(budget_after_a_fork)
 }
 END_TEST
 
-/* ---- Threads that come and go ----------------------------------------------------- */
+/* ---- Threads that come and go -------------------------------------------- */
 
 #define NSLOTS 512
 

@@ -147,7 +147,7 @@ START_TEST(no_memory_is_no_object)
 }
 END_TEST
 
-/* ---- Threads that pass batches to each other ---------------------------------------- */
+/* ---- Threads that pass batches to each other ----------------------------- */
 
 #define NTHREADS 4
 #define MARK 0x5ca1ab1eu
