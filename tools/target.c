@@ -145,6 +145,56 @@ target_is_same(const struct target *target)
           stat.start_time == target->start_time);
 }
 
+/* The first number of a line of a file under /proc, or @otherwise. */
+static long
+read_number(const char *path, const char *before, long otherwise)
+{
+  FILE *file = fopen(path, "re");
+  size_t length = strlen(before);
+  char line[256];
+  long number = otherwise;
+
+  while (file != NULL && fgets(line, sizeof line, file) != NULL)
+    if (strncmp(line, before, length) == 0) {
+      number = strtol(line + length, NULL, 10);
+      break;
+    }
+  if (file != NULL)
+    fclose(file);
+  return number;
+}
+
+/* Says why the kernel refused, and who may. */
+static void
+complain_of_permission(pid_t pid)
+{
+  long scope = read_number("/proc/sys/kernel/yama/ptrace_scope", "", 0);
+  char path[64];
+
+  snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+  if (scope > 2)
+    complain("no permission to read process %d: kernel.yama.ptrace_scope is "
+             "%ld, which allows nobody to; it changes at the next boot",
+             (int)pid, scope);
+  else if (geteuid() == 0)
+    complain("no permission to read process %d, although root asks: run "
+             "tcm-stat outside of this container, or with CAP_SYS_PTRACE",
+             (int)pid);
+  else if (read_number(path, "Uid:", -1) != (long)geteuid())
+    complain("no permission to read process %d; it takes its owner, or root",
+             (int)pid);
+  else if (scope > 0)
+    complain("no permission to read process %d: kernel.yama.ptrace_scope is "
+             "%ld, which allows only root to; run tcm-stat as root, or set it "
+             "to 0",
+             (int)pid, scope);
+  else
+    complain("no permission to read process %d, although it is yours: it runs "
+             "with more rights, or forbids it with prctl(2); run tcm-stat as "
+             "root",
+             (int)pid);
+}
+
 enum status
 target_failed(const struct target *target, int error)
 {
@@ -160,8 +210,7 @@ target_failed(const struct target *target, int error)
     return STATUS_NO_PROCESS;
   }
   if (error == -EPERM || error == -EACCES) {
-    complain("no permission to read process %d; it takes its owner, or root",
-             (int)target->pid);
+    complain_of_permission(target->pid);
     return STATUS_NO_PERMISSION;
   }
   if (error == -ENOSYS) {

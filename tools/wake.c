@@ -372,12 +372,21 @@ may_be_killed(const struct target *target, const struct stats_wake *wake,
           !before);
 }
 
+/* Why there is no suitable thread. */
+static unsigned
+obstacle_of(const struct wake_threads *threads)
+{
+  if (threads->some_real_time)
+    return WAKE_REAL_TIME;
+  return threads->some_filtered ? WAKE_FILTERED : WAKE_NOWHERE;
+}
+
 static unsigned
 trace_process(const struct target *target)
 {
   static struct wake_threads threads;
   struct stats_wake wake;
-  unsigned result = WAKE_NOWHERE;
+  unsigned result;
 
   if (target->page.places.wake == 0 ||
       target_read(target, target->page.places.wake, &wake, sizeof wake) != 0 ||
@@ -390,6 +399,7 @@ trace_process(const struct target *target)
   wake_threads_read(target->pid, &threads);
   if (may_be_killed(target, &wake, &threads))
     return WAKE_FILTERED;
+  result = obstacle_of(&threads);
   for (size_t i = 0; i < threads.n && i < THREADS_TRIED; i++) {
     pid_t tid = threads.at[i].tid;
     if (threads.at[i].wait == WAIT_UNSUITABLE)
@@ -459,10 +469,11 @@ wake_text(unsigned result)
                    "serve it" DEBUGGER,
       [WAKE_FORBIDDEN] = "its sandbox allows no thread of tcm's that would "
                          "serve it" DEBUGGER,
-      [WAKE_LATER] = "tcm's thread had to end a moment ago; try again in a "
-                     "minute",
-      [WAKE_REFUSED] = "the kernel refused it a thread, perhaps because of a "
-                       "limit; try again in a minute",
+      [WAKE_LATER] = "tcm's thread had to end, or the kernel refused it, a "
+                     "moment ago; try again in a minute",
+      [WAKE_REFUSED] = "the kernel refused it a thread; raise the limit of its "
+                       "processes, RLIMIT_NPROC or pids.max, and try again in "
+                       "a minute",
       [WAKE_UNKNOWN] =
           CAN_WAKE
               ? "tcm-stat cannot wake its build of tcm" DEBUGGER
@@ -477,6 +488,9 @@ wake_text(unsigned result)
       [WAKE_FILTERED] =
           "it has a filter of system calls, which might end it if "
           "tcm started a thread" DEBUGGER,
+      [WAKE_REAL_TIME] =
+          "its threads that wait are real-time, and tcm's thread "
+          "would start as real-time" DEBUGGER,
       [WAKE_FAILED] = "tcm-stat failed to wake it; try again",
   };
 #undef DEBUGGER

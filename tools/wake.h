@@ -31,6 +31,7 @@ enum wake_obstacle {
   WAKE_STOPPED,                /* the process is stopped */
   WAKE_NOWHERE,                /* no thread waits in a suitable system call */
   WAKE_FILTERED,               /* a filter may kill the process */
+  WAKE_REAL_TIME,              /* the threads that wait are real-time */
   WAKE_FAILED
 };
 

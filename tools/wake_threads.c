@@ -130,13 +130,31 @@ read_wait(pid_t pid, pid_t tid)
                   : WAIT_UNSUITABLE;
 }
 
-/* tcm's thread must not be real-time, and begins with this thread's policy. */
+/* tcm's thread must not be real-time, and begins with this thread's policy
+ * unless that is reset. */
 static bool
 is_real_time(pid_t tid)
 {
   int policy = sched_getscheduler(tid);
 
-  return policy != SCHED_OTHER && policy != SCHED_BATCH && policy != SCHED_IDLE;
+  return (policy & SCHED_RESET_ON_FORK) == 0 && policy != SCHED_OTHER &&
+         policy != SCHED_BATCH && policy != SCHED_IDLE;
+}
+
+/* A thread with more than the @least number of filters may not start threads;
+ * tcm's own may not either. */
+static void
+exclude(struct wake_threads *threads, struct wake_thread *thread,
+        unsigned least)
+{
+  bool filtered = thread->filters > least || thread->seccomp == 1;
+
+  if (thread->wait == WAIT_UNSUITABLE ||
+      !(filtered || is_real_time(thread->tid)))
+    return;
+  thread->wait = WAIT_UNSUITABLE;
+  threads->some_filtered |= filtered;
+  threads->some_real_time |= !filtered;
 }
 
 /* The best kind of wait first, then the main thread. */
@@ -177,12 +195,8 @@ wake_threads_read(pid_t pid, struct wake_threads *threads)
   }
   if (tasks != NULL)
     closedir(tasks);
-  /* A thread with more filters than others may not start threads; tcm's own
-   * may not either. */
   for (size_t i = 0; i < threads->n; i++)
-    if (threads->at[i].filters > least || threads->at[i].seccomp == 1 ||
-        is_real_time(threads->at[i].tid))
-      threads->at[i].wait = WAIT_UNSUITABLE;
+    exclude(threads, &threads->at[i], least);
   qsort(threads->at, threads->n, sizeof *threads->at, compare);
 }
 

@@ -41,6 +41,8 @@ struct wake_thread {
 /* All fields: [const] */
 struct wake_threads {
   size_t n;
+  /* Of threads that wait where they can be interrupted. */
+  bool some_filtered, some_real_time;
   struct wake_thread main;
   struct wake_thread at[WAKE_THREADS_MAX]; /* the best first */
 };

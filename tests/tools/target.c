@@ -4,11 +4,14 @@
  * its standard input and answers each with a line.
  *
  *   fill COUNT SIZE   allocates blocks and touches all of them
+ *   vast COUNT        allocates blocks of many sizes, 18 KiB on average, and
+ *                     touches none: large heaps take little memory
  *   sparse            frees nine of ten, so that pages stay partly in use
  *   empty             frees all
  *   threads N         starts threads that allocate and free without end
  *   malloc            allocates and frees a block of each size
  *   print             prints the statistics as JSON before it answers
+ *   hide              lets only root read the process
  *   abort             dies
  *   over SIZE         writes behind a block that ends with a page
  *   freed SIZE        prints the address of a block that it has freed
@@ -24,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define MOST 1000000
@@ -83,6 +87,18 @@ fill(unsigned long count, unsigned long size)
     if (block == NULL)
       exit(1);
     blocks[nblocks++] = memset(block, 1, size);
+  }
+}
+
+static void
+fill_untouched(unsigned long count)
+{
+  uint64_t state = 1;
+
+  for (; count > 0 && nblocks < MOST; count--) {
+    blocks[nblocks] = malloc(6000 + next_random(&state) % 24000);
+    if (blocks[nblocks++] == NULL)
+      exit(1);
   }
 }
 
@@ -171,6 +187,8 @@ main(int argc, char **argv)
   while (fgets(line, sizeof line, stdin) != NULL) {
     if (sscanf(line, "fill %lu %lu", &a, &b) == 2)
       fill(a, b);
+    else if (sscanf(line, "vast %lu", &a) == 1)
+      fill_untouched(a);
     else if (sscanf(line, "threads %lu", &a) == 1)
       start_threads(a);
     else if (strcmp(line, "sparse\n") == 0)
@@ -181,6 +199,8 @@ main(int argc, char **argv)
       use_all_sizes();
     else if (strcmp(line, "print\n") == 0 && tcm_stats_print != NULL)
       tcm_stats_print(STDOUT_FILENO, 1);
+    else if (strcmp(line, "hide\n") == 0)
+      prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     else if (strcmp(line, "abort\n") == 0)
       abort();
     else if (!do_wrong(line))

@@ -331,7 +331,43 @@ def no_permission():
             done = subprocess.run([copy, str(target.pid)], capture_output=True,
                                   text=True, preexec_fn=be_nobody, check=False)
             assert done.returncode == toolbox.NO_PERMISSION, done
-            assert "no permission" in done.stderr, done.stderr
+            assert "it takes its owner, or root" in done.stderr, done.stderr
+
+
+def why_there_is_no_permission():
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        raise Skip("root can become another user")
+    nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups "
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        tool, program, library = (folder + "/" + name for name in
+                                  ("tcm-stat", "program", "libtcm.so.0"))
+        shutil.copy(toolbox.STAT, tool)
+        shutil.copy(PROGRAM, program)
+        shutil.copy(toolbox.LIBRARY, library)
+        with Target(nobody.split() + [program],
+                    env={"LD_PRELOAD": library}) as target:
+            target.do("hide")
+
+            def refused(sentence, user, scope=None):
+                command = "exec %s %s %d" % (user, tool, target.pid)
+                if scope is not None:
+                    command = ("mount -t tmpfs none /proc/sys/kernel && "
+                               "mkdir /proc/sys/kernel/yama && echo %d "
+                               ">/proc/sys/kernel/yama/ptrace_scope && %s"
+                               % (scope, command))
+                done = subprocess.run(
+                    ["unshare", "-m", "sh", "-c", command], check=False,
+                    env=toolbox.environment(False), capture_output=True,
+                    text=True)
+                assert done.returncode == toolbox.NO_PERMISSION, done
+                assert re.search(sentence, done.stderr), done.stderr
+                assert len(done.stderr.splitlines()) == 1, done.stderr
+            refused("although it is yours.* as root", nobody, 0)
+            refused("ptrace_scope is 1, .* set it to 0", nobody, 1)
+            refused("ptrace_scope is 3, .* next boot", nobody, 3)
+            refused("outside of this container, or with CAP_SYS_PTRACE",
+                    "setpriv --bounding-set=-sys_ptrace")
 
 
 def usage():
@@ -687,7 +723,7 @@ toolbox.main([
     threads_are_told_apart, options_and_their_source, a_stopped_process,
     a_static_program, core_files, another_mount_namespace, a_deleted_library,
     no_such_process, a_zombie, a_process_that_is_exiting,
-    not_tcm, another_version, no_permission, usage,
+    not_tcm, another_version, no_permission, why_there_is_no_permission, usage,
     a_full_disk, lines_are_narrow, colors, spans_map, watch_counts,
     watch_ends_with_the_target, a_program_that_asks_another_allocator, differences,
     all_processes, metrics,

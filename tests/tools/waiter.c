@@ -288,14 +288,21 @@ wait_for_signals(void)
 }
 
 /* Never in a system call. */
-static int
-spin(void)
+static void *
+never_wait(void *unused)
 {
   volatile unsigned i = 0;
 
-  say_ready();
   while (i < 1)
     ;
+  return unused;
+}
+
+static int
+spin(void)
+{
+  say_ready();
+  never_wait(NULL);
   return 1;
 }
 
@@ -309,7 +316,7 @@ wait_in_sandbox(void)
 
 /* tcm does not see these calls; the filter allows everything. */
 static int
-wait_in_filter(void)
+install_filter(void)
 {
   struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
   struct sock_fprog filter = {1, &allow};
@@ -318,7 +325,23 @@ wait_in_filter(void)
       syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) !=
           0)
     return 1;
-  return wait_in_read();
+  return 0;
+}
+
+static int
+wait_in_filter(void)
+{
+  return install_filter() || wait_in_read();
+}
+
+/* The other thread is without the filter, and does not wait. */
+static int
+wait_in_own_filter(void)
+{
+  pthread_t thread;
+
+  return pthread_create(&thread, NULL, never_wait, NULL) != 0 ||
+         install_filter() || wait_in_read();
 }
 
 #if defined(__x86_64__)
@@ -417,6 +440,7 @@ wait_in(const char *name)
                {"spin", spin},
                {"sandbox", wait_in_sandbox},
                {"filter", wait_in_filter},
+               {"own-filter", wait_in_own_filter},
                {"registers", wait_with_registers}};
   char line[64];
 

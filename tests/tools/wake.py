@@ -6,11 +6,14 @@ The process answers, its interrupted system call goes on, and it ends as it
 would have ended.  Where tcm-stat cannot wake the process, it says why.
 """
 import ctypes
+import errno
 import os
 import platform
 import re
+import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,7 +26,14 @@ from toolbox import MIB, STAT, Skip, Target, read, stat
 WAITER = os.path.join(toolbox.BUILD, "tests/tools/waiter")
 # Of the kernel.
 SYS_RESTART_SYSCALL = 219
+SYS_PTRACE = 101
 PTRACE_SEIZE = 0x4206
+PR_SET_SECCOMP = 22
+PR_SET_NO_NEW_PRIVS = 38
+SECCOMP_RET_ERRNO = 0x50000
+SECCOMP_RET_ALLOW = 0x7FFF0000
+# No other process runs as this user.
+LIMITED_USER = 61234
 # A process answers within a second, of the default of --timeout; a test that
 # runs several at once allows more.
 PATIENT = "--timeout=20"
@@ -161,8 +171,8 @@ def no_signal_is_lost():
         target.finish()
 
 
-def waits(target, reason):
-    done = stat("release", target.pid, "--timeout=0.6")
+def waits(target, reason, **keywords):
+    done = stat("release", target.pid, "--timeout=0.6", **keywords)
     assert done.returncode == toolbox.WAITS, done
     assert re.search("the request waits in.*" + reason, done.stderr), done
     assert len(done.stderr.splitlines()) == 1, done
@@ -217,6 +227,76 @@ def a_thread_is_not_wanted():
 def no_thread_waits():
     with Waiter("spin") as target:
         waits(target, "none of its threads waits where")
+
+
+def the_only_one_that_waits_is_filtered():
+    with Waiter("own-filter") as target:
+        waits(target, "a filter of system calls.*debugger")
+        target.finish()
+
+
+def real_time_threads():
+    with Waiter("read") as target:
+        try:
+            os.sched_setscheduler(target.pid, os.SCHED_FIFO, os.sched_param(1))
+        except PermissionError:
+            raise Skip("no real-time threads here") from None
+        waits(target, "are real-time.*debugger")
+        # tcm's thread would not inherit this.
+        os.sched_setscheduler(target.pid,
+                              os.SCHED_FIFO | os.SCHED_RESET_ON_FORK,
+                              os.sched_param(1))
+        done = stat("release", target.pid, PATIENT)
+        assert done.returncode == toolbox.OK, done
+        target.finish()
+
+
+def become(user):
+    """For a child; a limit on processes does not apply to root."""
+    if os.geteuid() == 0:
+        os.setgid(user)
+        os.setuid(user)
+
+
+def the_kernel_refuses_a_thread():
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        become(LIMITED_USER)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        program, library = folder + "/waiter", folder + "/libtcm.so.0"
+        shutil.copy(WAITER, program)
+        shutil.copy(toolbox.LIBRARY, library)
+        with Target([program, "read"], env={"LD_PRELOAD": library},
+                    preexec_fn=limit) as target:
+            waits(target, "RLIMIT_NPROC or pids.max")
+            assert target.child.poll() is None
+
+
+def ptrace_is_not_allowed():
+    """As in containers whose filter of system calls lacks it."""
+    with Waiter("read") as target:
+        waits(target, r"does not allow .*ptrace\(2\); try as root",
+              preexec_fn=forbid_ptrace)
+        assert target.finish().startswith("read 6")
+
+
+def forbid_ptrace():
+    def instruction(code, yes, no, value):
+        return struct.pack("HBBI", code, yes, no, value)
+    # Load the number of the call; EPERM for this one; else allow.
+    code = instruction(0x20, 0, 0, 0) + \
+        instruction(0x15, 0, 1, SYS_PTRACE) + \
+        instruction(0x06, 0, 0, SECCOMP_RET_ERRNO | errno.EPERM) + \
+        instruction(0x06, 0, 0, SECCOMP_RET_ALLOW)
+    room = ctypes.create_string_buffer(code)
+    program = struct.pack("HxxxxxxP", 4, ctypes.addressof(room))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_char_p,
+                           ctypes.c_ulong, ctypes.c_ulong]
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, None, 0, 0) != 0 or \
+            libc.prctl(PR_SET_SECCOMP, 2, program, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "no filter")
 
 
 def samples_can_be_switched_on():
@@ -274,4 +354,6 @@ else:
         within_a_second, every_wait_goes_on, a_time_limit_of_epoll,
         no_signal_is_lost, a_traced_process, a_busy_process_is_not_traced,
         a_stopped_process, a_thread_is_not_wanted, no_thread_waits,
+        the_only_one_that_waits_is_filtered, real_time_threads,
+        the_kernel_refuses_a_thread, ptrace_is_not_allowed,
         samples_can_be_switched_on, the_tool_dies])
