@@ -508,6 +508,29 @@ enum tcm_stats_format {
  */
 int tcm_stats_print(int fd, enum tcm_stats_format format) TCM_NOTHROW;
 
+/* What tcm_walk_blocks() calls with each block, its usable size, and the
+ * caller's argument. */
+typedef int (*tcm_block_callback)(void *block, size_t size, void *arg);
+
+/**
+ * Call a function for each block in use, for tools.
+ *
+ * @callback: gets the block, its usable size in bytes as of
+ *       tcm_malloc_usable_size(), and @arg.  It returns 0 to go on.  It may
+ *       call any function of this header.  It must return: no exception, no
+ *       longjmp(3).
+ * Returns: 0 after the last block, or what the callback returned to end the
+ *       walk; -1 with errno ENOMEM when there is no memory for the walk itself.
+ * Threads: a block that is in use during the whole call is reported once; one
+ *       that is allocated, freed or resized meanwhile may be, also at an old
+ *       address or size.  If no other thread allocates or frees meanwhile, no
+ *       free block is reported.  No lock is held during the callback.
+ * Cost: reads the descriptors of all memory in use, never the blocks; 16 to 32
+ *       bytes of tcm's own memory for each cached block, until it returns.
+ * Source: lib/observe/walk.c.  Since 0.1.
+ */
+int tcm_walk_blocks(tcm_block_callback callback, void *arg) TCM_NOTHROW;
+
 /**
  * Start the heap profile: sample blocks allocated from now on, with the stacks
  * that allocate them.

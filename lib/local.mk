@@ -67,8 +67,11 @@ tcm_heap = \
 	lib/heap/span.h
 
 tcm_cache = \
+	lib/cache/block_run.h \
 	lib/cache/cache_budget.c \
 	lib/cache/cache_owner.h \
+	lib/cache/cached_set.c \
+	lib/cache/cached_set.h \
 	lib/cache/central_list.h \
 	lib/cache/central_return.c \
 	lib/cache/central_span.h \
@@ -122,7 +125,9 @@ tcm_observe = \
 	lib/observe/stats_print.c \
 	lib/observe/stats_raw.h \
 	lib/observe/stats_room.h \
-	lib/observe/stats_sum.c
+	lib/observe/stats_sum.c \
+	lib/observe/walk.c \
+	lib/observe/walk.h
 
 tcm_process = \
 	lib/process/background.c \

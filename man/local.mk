@@ -15,7 +15,8 @@ dist_man_MANS += \
 	man/tcm_profile.3 \
 	man/tcm_release_free_memory.3 \
 	man/tcm_stats.3 \
-	man/tcm_version.3
+	man/tcm_version.3 \
+	man/tcm_walk_blocks.3
 
 # Aliases: one line that names the page.
 dist_man_MANS += \

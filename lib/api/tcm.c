@@ -12,6 +12,7 @@
 #include "front/heaps.h"
 #include "heap/pagemap.h"
 #include "observe/stats.h"
+#include "observe/walk.h"
 #include "process/release.h"
 #include "profile/profile.h"
 
@@ -295,6 +296,18 @@ tcm_stats_print(int fd, enum tcm_stats_format format)
     return -1;
   }
   return 0;
+}
+
+EXPORT int
+tcm_walk_blocks(tcm_block_callback callback, void *arg)
+{
+  int result;
+
+  tcmi_process_start();
+  if (tcmi_walk_blocks(callback, arg, &result))
+    return result;
+  errno = ENOMEM;
+  return -1;
 }
 
 EXPORT const char *

@@ -15,10 +15,12 @@
 
 #include "base/atomics.h"
 #include "base/bits.h"
+#include "base/metadata.h"
 #include "base/options.h"
 #include "base/random.h"
 #include "base/report.h"
 #include "base/system.h"
+#include "cache/block_run.h"
 #include "cache/central_span.h"
 #include "cache/live.h"
 #include "heap/page_heap.h"
@@ -364,6 +366,21 @@ tcmi_central_judge(struct span *span, uintptr_t object)
   verdict = judge_locked(span, object);
   lock_release(&list->lock);
   return verdict;
+}
+
+void
+tcmi_central_blocks(unsigned class_id, uintptr_t start, struct block_run *run)
+{
+  struct central_list *list = &tcmi_central_lists[class_id];
+  const struct span *span;
+
+  lock_acquire(&list->lock);
+  lock_acquire(&tcmi_metadata_lock);
+  span = pagemap_span(start);
+  if (span != NULL && span->class_id == class_id && span->start == start)
+    block_run_copy(run, span, size_class_size(class_id), span->fresh);
+  lock_release(&tcmi_metadata_lock);
+  lock_release(&list->lock);
 }
 
 static const char *

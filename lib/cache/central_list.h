@@ -96,6 +96,12 @@ size_t tcmi_central_unneeded(unsigned class_id);
 /* The bytes of such objects now: approximate, without the lock. */
 size_t tcmi_central_idle_bytes(unsigned class_id);
 
+/* Copies what is in use or cached of the span of the class that begins at
+ * @start, if there is one. */
+struct block_run;
+void tcmi_central_blocks(unsigned class_id, uintptr_t start,
+                         struct block_run *run);
+
 /* Debug: checks every invariant above and of span.h. */
 void tcmi_central_verify(unsigned class_id);
 

@@ -13,6 +13,7 @@
 #include "base/metadata.h"
 #include "base/params.h"
 #include "base/report.h"
+#include "cache/block_run.h"
 #include "heap/large.h"
 #include "heap/pagemap.h"
 
@@ -351,6 +352,38 @@ tcmi_slab_resized(const struct span *span, size_t npages)
   lock_acquire(lock_of(heap));
   counter_add(&heap->bytes, (span->npages - npages) << PAGE_SHIFT);
   lock_release(lock_of(heap));
+}
+
+/* The slab that begins at @start, or NULL.  Caller holds LOCK_METADATA. */
+static const struct span *
+slab_at_locked(uintptr_t start)
+{
+  const struct span *span = pagemap_span(start);
+
+  return span != NULL && span->slab && span->start == start ? span : NULL;
+}
+
+bool
+tcmi_slab_blocks(uintptr_t start, struct block_run *run)
+{
+  const struct span *span;
+  struct tcm_heap *heap;
+
+  lock_acquire(&tcmi_metadata_lock);
+  span = slab_at_locked(start);
+  heap = span == NULL ? NULL : slab_of(span)->heap;
+  lock_release(&tcmi_metadata_lock);
+  if (heap == NULL)
+    return false;
+  lock_acquire(lock_of(heap));
+  lock_acquire(&tcmi_metadata_lock);
+  span = slab_at_locked(start);
+  if (span != NULL && slab_of(span)->heap == heap)
+    block_run_copy(run, span, slab_usable(span),
+                   slab_of(span)->class_id == 0 ? 1 : slab_of(span)->fresh);
+  lock_release(&tcmi_metadata_lock);
+  lock_release(lock_of(heap));
+  return true;
 }
 
 /* ---- Debug --------------------------------------------------------------- */

@@ -119,6 +119,11 @@ enum block_verdict tcmi_slab_free(struct span *span, uintptr_t block,
 /* Call it after a large block that had @npages changed its size. */
 void tcmi_slab_resized(const struct span *span, size_t npages);
 
+/* Copies which blocks are in use of the slab that begins at @start, if there is
+ * one. */
+struct block_run;
+bool tcmi_slab_blocks(uintptr_t start, struct block_run *run);
+
 /* Debug: checks every invariant above. */
 void tcmi_slab_verify(struct tcm_heap *heap);
 

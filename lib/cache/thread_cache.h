@@ -187,6 +187,11 @@ void tcmi_thread_cache_stats(struct thread_cache_stats *stats);
 /* Objects in the bins of class @class_id of all caches. */
 uint64_t tcmi_thread_cache_objects(unsigned class_id);
 
+/* Calls @see for each object in the bins of all caches, under the lock of the
+ * registry.  While an owner works, an object may be missing. */
+typedef void object_visitor(void *object, void *arg);
+void tcmi_thread_cache_see_objects(object_visitor *see, void *arg);
+
 /* Debug: checks T1 and T2 of the calling thread's cache. */
 void tcmi_thread_cache_verify(void);
 

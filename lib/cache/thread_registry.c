@@ -288,6 +288,41 @@ tcmi_object_is_free(unsigned class_id, void *object)
   return found;
 }
 
+/* Reads the array of a bin while the owner works.  False if the array was
+ * replaced: what comes from the old one after that may be anything.  The number
+ * of slots is read first, because arrays only grow. */
+__attribute__((no_sanitize("thread"))) static bool
+see_array(struct cache_owner *owner, unsigned c, object_visitor *see, void *arg)
+{
+  struct bin_state *state = &owner->states[c];
+  size_t slots = *(uint16_t volatile *)&state->slots;
+  void *volatile *base = *(void **volatile *)&state->base;
+  void *volatile *top = *(void **volatile *)&owner->hot.bins[c].top;
+
+  for (size_t i = 0; base != NULL && i < min_size((size_t)(top - base), slots);
+       i++) {
+    void *object = base[i];
+    if (base != *(void **volatile *)&state->base)
+      return false;
+    see(object, arg);
+  }
+  return true;
+}
+
+void
+tcmi_thread_cache_see_objects(object_visitor *see, void *arg)
+{
+  lock_acquire(&tcmi_registry_lock);
+  for (struct list *node = list_first(&tcmi_cache_registry.caches);
+       node != NULL; node = list_after(&tcmi_cache_registry.caches, node)) {
+    struct cache_owner *owner = list_entry(node, struct cache_owner, link);
+    for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+      while (!see_array(owner, c, see, arg))
+        cpu_relax();
+  }
+  lock_release(&tcmi_registry_lock);
+}
+
 uint64_t
 tcmi_thread_cache_objects(unsigned c)
 {

@@ -86,6 +86,18 @@ tcmi_transfer_holds(unsigned class_id, const void *object)
   return found;
 }
 
+void
+tcmi_transfer_see_objects(object_visitor *see, void *arg)
+{
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
+    struct transfer_cache *transfer = &tcmi_transfer_caches[c];
+    lock_acquire(&transfer->lock);
+    for (unsigned i = 0; i < transfer->count; i++)
+      see(transfer->slots[i], arg);
+    lock_release(&transfer->lock);
+  }
+}
+
 unsigned
 tcmi_transfer_flush(unsigned class_id)
 {

@@ -357,10 +357,12 @@ tcmi_pagemap_forget_locked(uintptr_t start, size_t size)
   tcmi_metadata_count((size_t)0 - entry_bytes(forgotten));
 }
 
+/* Release: a walk of the heap finds the span before any program has a pointer
+ * into it. */
 static void
 span_store(uintptr_t address, struct span *span)
 {
-  atomic_store_relaxed(pagemap_span_place(address), span);
+  atomic_store_release(pagemap_span_place(address), span);
 }
 
 static void

@@ -13,7 +13,8 @@ check_PROGRAMS += \
 	tests/api/malloc \
 	tests/api/realloc \
 	tests/api/served \
-	tests/api/usable_size
+	tests/api/usable_size \
+	tests/api/walk
 
 # The same, linked with the library.  -no-install puts its path into them.
 check_PROGRAMS += \
@@ -128,7 +129,15 @@ api_tests = \
 	tests/api/sampled-realloc.sh \
 	tests/api/sampled-served.sh \
 	tests/api/sampled-usable_size.sh \
-	tests/api/bounds-heaps.sh
+	tests/api/bounds-heaps.sh \
+	tests/api/preload-walk.sh \
+	tests/api/debug-walk.sh \
+	tests/api/checked-walk.sh \
+	tests/api/bounds-walk.sh \
+	tests/api/quarantine-walk.sh \
+	tests/api/page64-walk.sh \
+	tests/api/sampled-walk.sh \
+	tests/api/guarded-walk.sh
 TESTS += $(api_tests)
 
 # The operators of C++.  The script compiles them, because tcm itself needs no

@@ -9,7 +9,8 @@ api_prefixed_tests = \
 	tests/api/prefixed_heaps \
 	tests/api/prefixed_malloc \
 	tests/api/prefixed_realloc \
-	tests/api/prefixed_usable_size
+	tests/api/prefixed_usable_size \
+	tests/api/prefixed_walk
 check_PROGRAMS += $(api_prefixed_tests)
 TESTS += $(api_prefixed_tests)
 api_prefixed_cppflags = $(AM_CPPFLAGS) -DTEST_PREFIXED=1
@@ -34,3 +35,6 @@ tests_api_prefixed_realloc_LDADD = libtcmcore.la
 tests_api_prefixed_usable_size_SOURCES = tests/api/usable_size.c
 tests_api_prefixed_usable_size_CPPFLAGS = $(api_prefixed_cppflags)
 tests_api_prefixed_usable_size_LDADD = libtcmcore.la
+tests_api_prefixed_walk_SOURCES = tests/api/walk.c
+tests_api_prefixed_walk_CPPFLAGS = $(api_prefixed_cppflags)
+tests_api_prefixed_walk_LDADD = libtcmcore.la
