@@ -19,6 +19,7 @@ GROUPS = {
     "large": "large and middle blocks",
     "growth": "realloc",
     "zeroed": "calloc",
+    "heaps": "heaps freed at once",
     "programs": "whole programs",
 }
 
@@ -61,6 +62,8 @@ WORKLOADS = (
     ("growth-strings", "growth", "growth-strings", 300_000, 0, ALL),
     ("zeroed", "zeroed", "zeroed", 10_000_000, 2000, ALL),
     ("zeroed-large", "zeroed", "zeroed-large", 8000, 8, ALL),
+    ("heap-pair", "heaps", "heap-pair", 3_000_000, 0, ONE),
+    ("heap-build", "heaps", "heap-build", 8_000_000, 0, ONE),
 )
 
 # name and work: of "start" the number of processes, of the programs a factor
