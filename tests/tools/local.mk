@@ -24,10 +24,13 @@ tools_tests = \
 	tests/tools/wake.py
 
 TESTS += $(tools_tests)
-LONG_TESTS += tests/tools/torture_long.sh
+LONG_TESTS += \
+	tests/tools/report_long.sh \
+	tests/tools/torture_long.sh
 EXTRA_DIST += $(tools_tests) \
 	tests/tools/cores/0.1.0.core.xz \
 	tests/tools/cores/0.1.0.json \
+	tests/tools/report_long.sh \
 	tests/tools/screens.py \
 	tests/tools/terminal.py \
 	tests/tools/toolbox.py \
