@@ -133,8 +133,9 @@ unknown_option(const char *word)
     names[i] = long_options[i].name;
   found = strncmp(word, "--", 2) == 0 ? nearest(word + 2, names, n) : NULL;
   if (found == NULL)
-    return usage_error("there is no such option, or its value lacks", word);
-  complain("%s: there is no such option, or its value lacks; did you mean "
+    return usage_error("there is no such option, or its value is missing",
+                       word);
+  complain("%s: there is no such option, or its value is missing; did you mean "
            "--%s?  See tcm-stat --help",
            word, found);
   return STATUS_USAGE;
@@ -439,6 +440,10 @@ unknown_command(const char *word)
   return STATUS_USAGE;
 }
 
+/* The number of arguments of a command, in words. */
+static const char *const needs[] = {
+    "no argument", "one argument, a PID, name or core file", "two arguments"};
+
 static enum status
 run(int n, char **arguments)
 {
@@ -461,8 +466,8 @@ run(int n, char **arguments)
   if (n == 2 && command->run == show_fault)
     settings.address = arguments[--n];
   if (n != command->arguments) {
-    complain("%s takes %d arguments, not %d; see tcm-stat --help",
-             command->name, command->arguments, n);
+    complain("%s needs %s, not %d; see tcm-stat --help", command->name,
+             needs[command->arguments], n);
     return STATUS_USAGE;
   }
   status = refuse_options(command);

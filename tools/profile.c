@@ -241,8 +241,8 @@ show_interval(struct target *target, double seconds, bool switched)
       reach_verdict(&before, &after, symbols, note, sizeof note);
     else if (switched && note[0] == '\0')
       snprintf(note, sizeof note,
-               "Samples were taken for %.1f s: of blocks that are older there "
-               "are none.",
+               "Samples were taken for %.1f s only; there are none of older "
+               "blocks.",
                after.profile.seconds);
     put_note(note);
     status = put_profile(target, &after.profile, symbols, note);

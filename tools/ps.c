@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A row of the table. */
 struct row {
@@ -108,7 +109,9 @@ put_row(const struct row *row)
     printf(" %11s", size_text(text, s->page_heap_bytes));
     printf(" %9s", row->version);
   }
-  printf(" %.*s\n", (int)(screen_width() - 67), row->command);
+  /* As by ps(1): cut on a terminal only. */
+  printf(" %.*s\n", isatty(STDOUT_FILENO) ? (int)(screen_width() - 67) : -1,
+         row->command);
 }
 
 enum status

@@ -190,8 +190,8 @@ put_summary(const struct tally_of_pages *tally)
     printf("       not used yet            %10" PRIu64 "\n", tally->unused);
   }
   if (held > 0)
-    printf("Of the huge pages in use %.1f %% of the pages are; %s beside them "
-           "is free\nand resident.\n",
+    printf("In the huge pages in use, %.1f %% of the memory is in use; %s is "
+           "free\nand resident.\n",
            100.0 * (double)tally->used_pages / (double)held,
            size_text(a, tally->idle_pages << PAGE_SHIFT));
 }

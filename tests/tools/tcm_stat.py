@@ -376,6 +376,8 @@ def usage():
                       ["-c", "-1", "watch", "1"], ["--color=red", "1"],
                       ["--json", "--openmetrics", "1"]]:
         expect(toolbox.USAGE, "--help", *arguments)
+    expect(toolbox.USAGE, "watch needs one argument, a PID, name", "watch")
+    expect(toolbox.USAGE, "ps needs no argument", "ps", "1")
     done = stat("--help")
     assert done.returncode == toolbox.OK and "Exit status" in done.stdout
     assert stat("--version").stdout.startswith("tcm-stat ")
@@ -586,9 +588,11 @@ def options_that_do_not_apply():
 
 
 def arguments_in_ps():
-    with Target([PROGRAM], env={}) as target:
+    word = "a" * 100
+    with Target([PROGRAM, word, "end"]) as target:
         text = stat("ps").stdout
-        assert re.search("%d .*%s" % (target.pid, PROGRAM[:10]), text), text
+        assert re.search("%d .*%s %s end$" % (target.pid, PROGRAM, word), text,
+                         re.M), text
 
 
 def classes_by_waste():
