@@ -38,6 +38,8 @@ tcm_base = \
 tcm_heap = \
 	lib/heap/arena.c \
 	lib/heap/arena.h \
+	lib/heap/arena_counts.c \
+	lib/heap/arena_counts.h \
 	lib/heap/clear.c \
 	lib/heap/clear.h \
 	lib/heap/hole.c \

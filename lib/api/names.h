@@ -14,7 +14,7 @@
 #include "base/options.h"
 #include "base/system.h"
 #include "cache/central_list.h"
-#include "cache/live.h"
+#include "cache/thread_cache_checked.h"
 #include "front/allocate.h"
 #include "front/guard.h"
 #include "front/reallocate.h"

@@ -24,7 +24,7 @@
 #include "base/options.h"
 #include "base/params.h"
 #include "cache/cache_owner.h"
-#include "heap/arena.h"
+#include "heap/arena_counts.h"
 
 /* The most that a cache may hold without the pool. */
 static size_t
@@ -50,7 +50,7 @@ pool_allows(size_t bytes)
   size_t pool = total < CACHE_POOL ? (size_t)total : CACHE_POOL;
   size_t used = atomic_load_relaxed(&tcmi_cache_registry.pool_bytes) + bytes;
 
-  return used <= pool || used <= tcmi_arena_committed_bytes() / 16;
+  return used <= pool || used <= arena_committed_bytes() / 16;
 }
 
 bool

@@ -70,9 +70,6 @@ struct cache_registry {
 
 extern struct cache_registry tcmi_cache_registry;
 
-/* Flushes everything that the cache holds. */
-void tcmi_cache_owner_flush(struct cache_owner *owner);
-
 static inline struct cache_owner *
 owner_of(struct thread_cache *cache)
 {

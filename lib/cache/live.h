@@ -39,7 +39,6 @@
 #include "base/compiler.h"
 #include "base/options.h"
 #include "base/params.h"
-#include "cache/thread_cache.h"
 #include "heap/pagemap.h"
 #include "heap/span.h"
 
@@ -49,14 +48,6 @@ static inline bool
 spans_have_live(void)
 {
   return tcmi_fixed_values == NULL || tcmi_option(OPTION_check) == CHECK_FREES;
-}
-
-/* The same for a thread that may work unchecked: then the first test is
- * enough. */
-static inline bool
-live_is_on(void)
-{
-  return unlikely(tcmi_thread_cache_state != CACHE_OPEN) && spans_have_live();
 }
 
 /* The number of the bit for an address in the span. */

@@ -33,9 +33,7 @@
 #include "base/report.h"
 #include "cache/cache_owner.h"
 #include "cache/central_list.h"
-#include "cache/thread_cache_large.h"
 #include "cache/transfer_cache.h"
-#include "heap/arena.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
@@ -511,17 +509,6 @@ tcmi_thread_cache_push(struct thread_cache *cache, unsigned c, void *object)
     swap_top(owner_of(cache), c);
 }
 
-/* A closed window diverts small blocks, and so does a view without pages in a
- * checked thread.  Large blocks are diverted because none
- * has the size of the charge, which is now 0. */
-void
-tcmi_thread_cache_divert(struct thread_cache *cache)
-{
-  cache->window.npages = 0;
-  cache->view.npages = 0;
-  tcmi_thread_cache_flush_large(cache);
-}
-
 unsigned
 tcmi_thread_cache_flush_class(struct thread_cache *cache, unsigned c)
 {
@@ -531,18 +518,4 @@ tcmi_thread_cache_flush_class(struct thread_cache *cache, unsigned c)
   if (count > 0)
     bin_flush(owner, c, count);
   return count;
-}
-
-void
-tcmi_cache_owner_flush(struct cache_owner *owner)
-{
-  tcmi_thread_cache_flush_large(&owner->hot);
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    (void)tcmi_thread_cache_flush_class(&owner->hot, c);
-}
-
-void
-tcmi_thread_cache_flush(struct thread_cache *cache)
-{
-  tcmi_cache_owner_flush(owner_of(cache));
 }

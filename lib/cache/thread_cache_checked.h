@@ -33,6 +33,14 @@
 #include "heap/pagemap.h"
 #include "heap/span.h"
 
+/* Whether the blocks of the calling thread have live bits.  For a thread that
+ * works unchecked, the first test is enough. */
+static inline bool
+live_is_on(void)
+{
+  return unlikely(tcmi_thread_cache_state != CACHE_OPEN) && spans_have_live();
+}
+
 /* Whether the address is in the view, and the number of its page there. */
 static ALWAYS_INLINE bool
 view_holds(const struct pagemap_view *view, uintptr_t address, size_t *page)

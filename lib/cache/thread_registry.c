@@ -18,6 +18,7 @@
 #include "cache/live.h"
 #include "cache/mark.h"
 #include "cache/thread_cache.h"
+#include "cache/thread_cache_large.h"
 #include "cache/transfer_cache.h"
 #include "heap/pagemap.h"
 
@@ -179,6 +180,17 @@ tcmi_thread_cache_open(void)
   return true;
 }
 
+/* A closed window diverts small blocks, and so does a view without pages in a
+ * checked thread.  Large blocks are diverted because none has the size of the
+ * charge, which is now 0. */
+void
+tcmi_thread_cache_divert(struct thread_cache *cache)
+{
+  cache->window.npages = 0;
+  cache->view.npages = 0;
+  tcmi_thread_cache_flush_large(cache);
+}
+
 void
 tcmi_thread_cache_detach(enum cache_state state)
 {
@@ -203,6 +215,20 @@ tcmi_thread_cache_orphan(void)
   lock_release(&tcmi_registry_lock);
 }
 
+static void
+owner_flush(struct cache_owner *owner)
+{
+  tcmi_thread_cache_flush_large(&owner->hot);
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    (void)tcmi_thread_cache_flush_class(&owner->hot, c);
+}
+
+void
+tcmi_thread_cache_flush(struct thread_cache *cache)
+{
+  owner_flush(owner_of(cache));
+}
+
 /* The oldest orphan is the coldest, but the newest is first in the list.  The
  * order does not matter, because all beyond a few are flushed. */
 bool
@@ -212,7 +238,7 @@ tcmi_thread_cache_flush_orphan(void)
 
   if (owner == NULL)
     return false;
-  tcmi_cache_owner_flush(owner);
+  owner_flush(owner);
   owner_delete(owner);
   return true;
 }

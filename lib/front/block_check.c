@@ -7,7 +7,7 @@
 #include "cache/live.h"
 #include "cache/mark.h"
 #include "cache/slab.h"
-#include "cache/thread_cache.h"
+#include "cache/thread_cache_checked.h"
 #include "heap/pagemap.h"
 #include "profile/guarded.h"
 

@@ -11,6 +11,7 @@
 #include "cache/central_list.h"
 #include "cache/live.h"
 #include "cache/mark.h"
+#include "cache/thread_cache_checked.h"
 #include "cache/thread_cache_fast.h"
 #include "cache/thread_cache_large.h"
 #include "front/block_check.h"

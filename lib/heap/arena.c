@@ -13,8 +13,6 @@
 #include "base/system.h"
 #include "heap/pagemap.h"
 
-struct arena_counts tcmi_arena_counts;
-
 /* Reserves @size bytes of address space, aligned to a huge page. */
 static bool
 reserve_aligned(size_t size, uintptr_t hint, uintptr_t *start)
@@ -144,29 +142,6 @@ commit_step_pages(void)
   return min_size(step, COMMIT_STEP_MAX) >> PAGE_SHIFT;
 }
 
-static void
-count_committed(size_t bytes)
-{
-  size_t mapped;
-
-  counter_add(&tcmi_arena_counts.committed_bytes, bytes);
-  mapped = tcmi_arena_counts.committed_bytes + tcmi_metadata_mapped_bytes();
-  if (mapped > tcmi_arena_counts.most_mapped_bytes)
-    atomic_store_relaxed(&tcmi_arena_counts.most_mapped_bytes, mapped);
-}
-
-void
-tcmi_arena_count_mapped_locked(size_t bytes, bool born)
-{
-  if (born) {
-    counter_add(&tcmi_arena_counts.reserved_bytes, bytes);
-    count_committed(bytes);
-  } else {
-    counter_sub(&tcmi_arena_counts.reserved_bytes, bytes);
-    counter_sub(&tcmi_arena_counts.committed_bytes, bytes);
-  }
-}
-
 /* Commits the pages that are not committed yet, from the huge page of page
  * @first up to page @end. */
 static bool
@@ -192,7 +167,7 @@ commit_to(struct arena *arena, size_t first, size_t end)
       arena->committed[h] = (uint16_t)reach;
     }
   }
-  count_committed(added << PAGE_SHIFT);
+  tcmi_arena_count_committed_locked(added << PAGE_SHIFT);
   return true;
 }
 
@@ -213,18 +188,6 @@ tcmi_arena_commit_locked(struct arena *arena, size_t first, size_t n)
     return true;
   tcmi_arena_counts.commit_refused = !commit_to(arena, first, end);
   return !tcmi_arena_counts.commit_refused;
-}
-
-size_t
-tcmi_arena_committed_bytes(void)
-{
-  return atomic_load_relaxed(&tcmi_arena_counts.committed_bytes);
-}
-
-size_t
-tcmi_arena_reserved_bytes(void)
-{
-  return atomic_load_relaxed(&tcmi_arena_counts.reserved_bytes);
 }
 
 /* Whether huge page h may hold a part of a run for a large block. */

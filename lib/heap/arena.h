@@ -27,6 +27,7 @@
 #define TCM_HEAP_ARENA_H
 
 #include "base/compiler.h"
+#include "heap/arena_counts.h"
 #include "heap/huge_page.h"
 
 /* All fields: [lock: page heap] unless labeled otherwise. */
@@ -45,16 +46,6 @@ struct arena {
   struct huge_page *huge_pages; /* one per huge page */
 };
 
-/* All fields: [lock: page heap]; any thread may read them without it. */
-struct arena_counts {
-  size_t committed_bytes;   /* accessible, in all arenas */
-  size_t reserved_bytes;    /* address space of all arenas */
-  size_t most_mapped_bytes; /* committed and metadata: high-water mark */
-  bool commit_refused;      /* the last commit; do not commit ahead then */
-};
-
-extern struct arena_counts tcmi_arena_counts;
-
 /* Reserves an arena of at least @size bytes, near @hint if that is not 0.
  * NULL when the OS refuses.  Caller holds LOCK_PAGE_HEAP. */
 MUST_CHECK struct arena *tcmi_arena_new_locked(size_t size, uintptr_t hint);
@@ -69,18 +60,11 @@ MUST_CHECK bool tcmi_arena_delete_locked(struct arena *arena);
 MUST_CHECK bool tcmi_arena_commit_locked(struct arena *arena, size_t first,
                                          size_t n);
 
-/* Counts @bytes mapped outside the arenas; or unmapped, if not @born. */
-void tcmi_arena_count_mapped_locked(size_t bytes, bool born);
-
 /* Returns the first page of the lowest run of @n free pages for a large block;
  * the run may cross huge pages.  Looks at up to *@most huge pages and subtracts
  * them from *@most.  NO_PAGE if there is none. */
 #define NO_PAGE SIZE_MAX
 size_t tcmi_arena_find_run(const struct arena *arena, size_t n, size_t *most);
-
-/* Bytes that are accessible in all arenas, and bytes reserved. */
-size_t tcmi_arena_committed_bytes(void);
-size_t tcmi_arena_reserved_bytes(void);
 
 static inline uintptr_t
 arena_end(const struct arena *arena)

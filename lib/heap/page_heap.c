@@ -405,7 +405,7 @@ tcmi_page_heap_stats(struct page_heap_stats *stats)
   stats->used_bytes = tcmi_page_counts.used << PAGE_SHIFT;
   stats->idle_bytes = tcmi_page_counts.idle << PAGE_SHIFT;
   stats->returned_bytes =
-      tcmi_arena_committed_bytes() - stats->used_bytes - stats->idle_bytes;
+      arena_committed_bytes() - stats->used_bytes - stats->idle_bytes;
   stats->released_bytes = tcmi_page_heap.released_bytes;
   lock_release(&tcmi_page_heap_lock);
 }
@@ -474,6 +474,6 @@ tcmi_page_heap_verify(void)
   }
   CHECK(used == tcmi_page_counts.used + tcmi_page_counts.set_aside);
   CHECK(idle == tcmi_page_counts.idle);
-  CHECK((used + idle) << PAGE_SHIFT <= tcmi_arena_committed_bytes());
+  CHECK((used + idle) << PAGE_SHIFT <= arena_committed_bytes());
   lock_release(&tcmi_page_heap_lock);
 }

@@ -14,7 +14,7 @@
 #include "base/lock.h"
 #include "base/metadata.h"
 #include "base/system.h"
-#include "heap/arena.h"
+#include "heap/arena_counts.h"
 
 struct pagemap_leaf *tcmi_pagemap_root[ROOT_LENGTH];
 
@@ -101,7 +101,7 @@ static bool
 row_map(struct row *row, size_t n)
 {
   size_t leaves = n * (LEAF_PAGES * sizeof row->words[0] + leaf_bytes());
-  bool has_room = tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE;
+  bool has_room = arena_reserved_bytes() >= ARENA_MAX_SIZE;
   size_t room = has_room ? n * LEAF_CHUNKS * sizeof(struct pagemap_chunk) : 0;
 
   row->n = n;
@@ -125,7 +125,7 @@ row_length(void)
 {
   return tcmi_system_address_space_is_limited()
              ? 1
-             : max_size(ROW_LEAVES, tcmi_arena_reserved_bytes() >> LEAF_SHIFT);
+             : max_size(ROW_LEAVES, arena_reserved_bytes() >> LEAF_SHIFT);
 }
 
 static bool
@@ -163,7 +163,7 @@ row_place(const struct row *row, size_t i, bool downwards)
 static bool
 spare_row_ensure(void)
 {
-  bool large = tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE;
+  bool large = arena_reserved_bytes() >= ARENA_MAX_SIZE;
 
   return spare.row.words != NULL ||
          row_map(&spare.row, large ? row_length() : 1) ||
@@ -236,7 +236,7 @@ leaf_ensure_locked(uintptr_t address, bool for_arena)
 static void
 room_ensure_locked(struct pagemap_leaf *leaf)
 {
-  if (leaf->room == NULL && tcmi_arena_reserved_bytes() >= ARENA_MAX_SIZE)
+  if (leaf->room == NULL && arena_reserved_bytes() >= ARENA_MAX_SIZE)
     leaf->room = map_plane(LEAF_CHUNKS * sizeof(struct pagemap_chunk));
 }
 

@@ -12,7 +12,7 @@
 #include "cache/central_list.h"
 #include "cache/thread_cache.h"
 #include "cache/transfer_cache.h"
-#include "heap/arena.h"
+#include "heap/arena_counts.h"
 #include "heap/large.h"
 #include "heap/mapped.h"
 #include "heap/page_heap.h"

@@ -18,7 +18,7 @@
 #include "process/cgroup_policy.h"
 #include "process/profile_files.h"
 #include "profile/guard_records.h"
-#include "profile/profile.h"
+#include "profile/guarded.h"
 
 /* glibc's list of open streams has a lock.  In a process with threads, fork
  * takes it after the handlers here.  But a thread inside fclose holds it and

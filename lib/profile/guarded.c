@@ -21,7 +21,6 @@
 #include "base/random.h"
 #include "base/system.h"
 #include "heap/large.h"
-#include "profile/profile.h"
 #include "profile/unwind.h"
 
 /* Bytes of an edge that hold the pattern. */
@@ -32,6 +31,8 @@
  * multiple and end at the next one, or before it. */
 #define SLOT_MARGIN (GUARDED_SLOT_SIZE / 4)
 #define SLOT_SHIFT (GUARDED_MAX - SLOT_MARGIN)
+
+struct lock tcmi_profile_lock = LOCK_INITIALIZER(LOCK_PROFILE);
 
 struct guarded_pool tcmi_guarded;
 

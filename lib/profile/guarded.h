@@ -47,6 +47,7 @@
 
 #include "base/atomics.h"
 #include "base/compiler.h"
+#include "base/lock.h"
 #include "base/params.h"
 #include "cache/misuse.h"
 #include "heap/span.h"
@@ -116,6 +117,9 @@ struct guarded_pool {
   bool failed;                /* there is no memory for a pool */
   struct guarded_fault fault; /* the last one */
 };
+
+/* Also protects the records and stacks of profile.h, which uses this file. */
+extern struct lock tcmi_profile_lock;
 
 extern struct guarded_pool tcmi_guarded;
 

@@ -18,7 +18,6 @@
 #include "profile/sample_math.h"
 #include "profile/unwind.h"
 
-struct lock tcmi_profile_lock = LOCK_INITIALIZER(LOCK_PROFILE);
 uint32_t tcmi_profile_epoch;
 
 /* A copy of tcmi_profile.mean; reading it touches no page of tcmi_profile.

@@ -43,8 +43,8 @@
  * Readers in other processes copy the stacks while they change: the sums of one
  * stack may come from slightly different moments.
  *
- * Locking: LOCK_PROFILE for records and stacks.  If a signal handler interrupts
- * a thread that holds it, the handler takes no samples.
+ * Locking: LOCK_PROFILE, of guarded.h, for records and stacks.  If a signal
+ * handler interrupts a thread that holds it, the handler takes no samples.
  *
  * Cost: 29 instructions more for each malloc, some 30,000 for each sample.
  * Rejected: limiting how many objects a bin shows until the next sample.  Freed
@@ -141,7 +141,6 @@ struct profile {
 extern struct profile tcmi_profile;
 /* Incremented with each change of mean. [atomic: relaxed] */
 extern uint32_t tcmi_profile_epoch;
-extern struct lock tcmi_profile_lock;
 
 /* ---- The tables: profile_table.c ----------------------------------------- */
 

@@ -12,6 +12,7 @@
 #include "base/report.h"
 #include "base/system.h"
 #include "heap/large.h"
+#include "profile/guarded.h"
 #include "profile/profile.h"
 #include "profile/sample_math.h"
 

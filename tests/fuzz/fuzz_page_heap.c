@@ -216,7 +216,7 @@ expect_sums(void)
   tcmi_page_heap_stats(&stats);
   FUZZ_MUST(stats.used_bytes == used_pages << PAGE_SHIFT);
   FUZZ_MUST(stats.used_bytes + stats.idle_bytes + stats.returned_bytes ==
-            tcmi_arena_committed_bytes());
+            arena_committed_bytes());
 }
 
 int

@@ -77,6 +77,12 @@ SOURCE_CASES = [
      {"lib/base/a.h": "", "lib/heap/b.c": '#include "base/a.h"\n'},
      {"lib/api/c.c": "", "lib/api/d.c": '#include "api/c.c"\n'},
      "includes a source file"),
+    ("include_floors",
+     {"lib/base/a.h": '#include "base/private.h"\n', "lib/base/a.c": "",
+      "lib/base/private.h": "", "lib/base/b.h": "",
+      "lib/base/b.c": '#include "base/a.h"\n'},
+     {"lib/base/private.h": '#include "base/b.h"\n'},
+     "a circle: lib/base/a -> lib/base/b -> lib/base/a"),
     ("field_labels",
      {"lib/base/a.h": STRUCT % "  int a; /* [const] */\n"
       "  /* [lock: page heap]\n   * a count */\n  int b;\n"},

@@ -112,8 +112,8 @@ expect_sums(void)
   MUST(stats.used_bytes == used);
   MUST(tcmi_page_heap_used_bytes() == used);
   MUST(stats.used_bytes + stats.idle_bytes + stats.returned_bytes ==
-       tcmi_arena_committed_bytes());
-  MUST(tcmi_arena_committed_bytes() <= tcmi_arena_reserved_bytes());
+       arena_committed_bytes());
+  MUST(arena_committed_bytes() <= arena_reserved_bytes());
 }
 
 static size_t

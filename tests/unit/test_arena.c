@@ -67,9 +67,9 @@ START_TEST(new_arena_is_space_without_memory)
     ck_assert_ptr_eq(pagemap_arena(arena_end(arena) - 1), arena);
     ck_assert_uint_eq(arena_page(arena, arena_address(arena, 77)), 77);
     reserved += size;
-    ck_assert_uint_eq(tcmi_arena_reserved_bytes(), reserved);
+    ck_assert_uint_eq(arena_reserved_bytes(), reserved);
   }
-  ck_assert_uint_eq(tcmi_arena_committed_bytes(), 0);
+  ck_assert_uint_eq(arena_committed_bytes(), 0);
 }
 END_TEST
 
@@ -78,7 +78,7 @@ START_TEST(no_size_is_no_arena)
   ck_assert_ptr_null(tcmi_arena_new_locked(0, 0));
   ck_assert_ptr_null(tcmi_arena_new_locked(SIZE_MAX, 0));
   ck_assert_ptr_null(tcmi_arena_new_locked(SIZE_MAX / 2, 0));
-  ck_assert_uint_eq(tcmi_arena_reserved_bytes(), 0);
+  ck_assert_uint_eq(arena_reserved_bytes(), 0);
 }
 END_TEST
 
@@ -126,7 +126,7 @@ START_TEST(commit_goes_in_steps)
   for (page = 0; page + 40 < SIZE / PAGE_SIZE; page += 37) {
     ck_assert(tcmi_arena_commit_locked(arena, page, 40));
     n = committed_pages(arena);
-    must(tcmi_arena_committed_bytes() == n << PAGE_SHIFT);
+    must(arena_committed_bytes() == n << PAGE_SHIFT);
     must(n >= page + 40);
     must((n - page - 40) << PAGE_SHIFT <= COMMIT_STEP_MAX);
     *(volatile char *)arena_address(arena, page) = 1;
@@ -144,7 +144,7 @@ START_TEST(first_step_is_small)
   struct arena *arena = make(SIZE);
 
   ck_assert(tcmi_arena_commit_locked(arena, 0, 1));
-  ck_assert_uint_le(tcmi_arena_committed_bytes(), COMMIT_STEP_MIN);
+  ck_assert_uint_le(arena_committed_bytes(), COMMIT_STEP_MIN);
 }
 END_TEST
 
@@ -158,10 +158,10 @@ START_TEST(commit_of_a_run_over_huge_pages)
   memset((void *)arena_address(arena, first), 1, n << PAGE_SHIFT);
   ck_assert_uint_eq(accessible_bytes(arena, 0), committed_pages(arena)
                                                     << PAGE_SHIFT);
-  ck_assert_uint_eq(tcmi_arena_committed_bytes(), committed_pages(arena)
-                                                      << PAGE_SHIFT);
+  ck_assert_uint_eq(arena_committed_bytes(), committed_pages(arena)
+                                                 << PAGE_SHIFT);
   ck_assert(tcmi_arena_commit_locked(arena, 0, SIZE / PAGE_SIZE));
-  ck_assert_uint_eq(tcmi_arena_committed_bytes(), SIZE);
+  ck_assert_uint_eq(arena_committed_bytes(), SIZE);
 }
 END_TEST
 
@@ -184,12 +184,12 @@ START_TEST(refused_commit_changes_nothing)
   size_t before;
 
   ck_assert(tcmi_arena_commit_locked(arena, 0, 10));
-  before = tcmi_arena_committed_bytes();
+  before = arena_committed_bytes();
   unit_fail_all(1u << SYSTEM_COMMIT);
   ck_assert(tcmi_arena_commit_locked(arena, 0, 10));
   ck_assert(!tcmi_arena_commit_locked(arena, 0, 2 * HUGE_PAGE_PAGES));
   ck_assert_uint_gt(unit_fail_none(), 0);
-  ck_assert_uint_eq(tcmi_arena_committed_bytes(), before);
+  ck_assert_uint_eq(arena_committed_bytes(), before);
   ck_assert_uint_eq(committed_pages(arena) << PAGE_SHIFT, before);
   ck_assert(tcmi_arena_commit_locked(arena, 0, 2 * HUGE_PAGE_PAGES));
 }
@@ -203,7 +203,7 @@ START_TEST(exact_commit_when_the_step_is_refused)
   (void)tcmi_system_fail(1u << SYSTEM_COMMIT, 1, 1);
   ck_assert(tcmi_arena_commit_locked(arena, 0, 3));
   ck_assert_uint_eq(unit_fail_none(), 1);
-  ck_assert_uint_eq(tcmi_arena_committed_bytes(),
+  ck_assert_uint_eq(arena_committed_bytes(),
                     round_up(3 << PAGE_SHIFT, tcmi_system_page_size()));
 }
 END_TEST
@@ -216,8 +216,8 @@ START_TEST(deleted_arena_is_gone)
 
   ck_assert(tcmi_arena_commit_locked(arena, 0, 5000));
   ck_assert(tcmi_arena_delete_locked(arena));
-  ck_assert_uint_eq(tcmi_arena_committed_bytes(), 0);
-  ck_assert_uint_eq(tcmi_arena_reserved_bytes(), 0);
+  ck_assert_uint_eq(arena_committed_bytes(), 0);
+  ck_assert_uint_eq(arena_reserved_bytes(), 0);
   ck_assert_ptr_null(pagemap_arena(start));
   ck_assert_int_eq(mincore((void *)start, 1, map), -1);
 }
@@ -252,7 +252,7 @@ START_TEST(each_refused_call)
       break;
     }
     failures++;
-    ck_assert_uint_eq(tcmi_arena_reserved_bytes(), arena == NULL ? 0 : SIZE);
+    ck_assert_uint_eq(arena_reserved_bytes(), arena == NULL ? 0 : SIZE);
     if (arena != NULL)
       ck_assert(tcmi_arena_delete_locked(arena));
   }

@@ -16,7 +16,7 @@
 #include "process/fork.h"
 #include "process/lifecycle.h"
 #include "profile/guard_records.h"
-#include "profile/profile.h"
+#include "profile/guarded.h"
 
 /* A child cannot report through Check; it exits with a status that depends on
  * the line. */

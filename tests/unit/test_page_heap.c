@@ -32,7 +32,7 @@ stats_now(void)
   tcmi_page_heap_verify();
   tcmi_page_heap_stats(&stats);
   must(stats.used_bytes + stats.idle_bytes + stats.returned_bytes ==
-       tcmi_arena_committed_bytes());
+       arena_committed_bytes());
   must(stats.used_bytes == tcmi_page_heap_used_bytes());
   return stats;
 }
@@ -76,7 +76,7 @@ START_TEST(nothing_before_the_first_run)
   ck_assert_uint_eq(stats.returned_bytes, 0);
   ck_assert_uint_eq(tcmi_page_heap_base(), 0);
   ck_assert_uint_eq(tcmi_page_heap_release(SIZE_MAX), 0);
-  ck_assert_uint_eq(tcmi_arena_reserved_bytes(), 0);
+  ck_assert_uint_eq(arena_reserved_bytes(), 0);
 }
 END_TEST
 
@@ -428,15 +428,15 @@ START_TEST(unused_address_space_goes_back)
     *(volatile char *)runs[i] = 1;
   }
   last = runs[39];
-  reserved = tcmi_arena_reserved_bytes();
+  reserved = arena_reserved_bytes();
   ck_assert_uint_ge(reserved, 320 * MIB);
   for (i = 0; i < 39; i++)
     tcmi_page_heap_free(runs[i], 8 * MIB / PAGE_SIZE, RESIDENCY_FULL);
   (void)stats_now();
   ck_assert(tcmi_page_heap_give_space());
   (void)stats_now();
-  ck_assert_uint_lt(tcmi_arena_reserved_bytes(), reserved);
-  ck_assert_uint_le(tcmi_arena_reserved_bytes(), 300 * MIB);
+  ck_assert_uint_lt(arena_reserved_bytes(), reserved);
+  ck_assert_uint_le(arena_reserved_bytes(), 300 * MIB);
   ck_assert_ptr_nonnull(pagemap_arena(first));
   ck_assert_ptr_nonnull(pagemap_arena(last));
   ck_assert_ptr_null(pagemap_arena(arena_end(pagemap_arena(last))));
@@ -444,7 +444,7 @@ START_TEST(unused_address_space_goes_back)
   ck_assert(!tcmi_page_heap_give_space());
   tcmi_page_heap_free(last, 8 * MIB / PAGE_SIZE, RESIDENCY_FULL);
   ck_assert(tcmi_page_heap_give_space());
-  ck_assert_uint_eq(tcmi_arena_reserved_bytes(), HUGE_PAGE_SIZE);
+  ck_assert_uint_eq(arena_reserved_bytes(), HUGE_PAGE_SIZE);
   (void)stats_now();
   last = alloc(8 * MIB / PAGE_SIZE, 1, RUN_LARGE);
   memset((void *)last, 1, 8 * MIB);
@@ -459,11 +459,11 @@ START_TEST(refused_release_keeps_address_space)
   (void)alloc(1, 1, RUN_SMALL);
   tcmi_page_heap_free(alloc(60 * MIB / PAGE_SIZE, 1, RUN_LARGE),
                       60 * MIB / PAGE_SIZE, RESIDENCY_FULL);
-  reserved = tcmi_arena_reserved_bytes();
+  reserved = arena_reserved_bytes();
   unit_fail_all(1u << SYSTEM_RELEASE);
   ck_assert(!tcmi_page_heap_give_space());
   ck_assert_uint_gt(unit_fail_none(), 0);
-  ck_assert_uint_eq(tcmi_arena_reserved_bytes(), reserved);
+  ck_assert_uint_eq(arena_reserved_bytes(), reserved);
   (void)stats_now();
 }
 END_TEST
@@ -507,11 +507,11 @@ START_TEST(failures_at_a_limit_reserve_nothing)
     ck_assert_uint_eq(tcmi_page_heap_alloc(200 * MIB / PAGE_SIZE, 1, RUN_LARGE),
                       0);
     if (i == 0) {
-      reserved = tcmi_arena_reserved_bytes();
+      reserved = arena_reserved_bytes();
       metadata = tcmi_metadata_mapped_bytes();
     }
   }
-  ck_assert_uint_eq(tcmi_arena_reserved_bytes(), reserved);
+  ck_assert_uint_eq(arena_reserved_bytes(), reserved);
   ck_assert_uint_eq(tcmi_metadata_mapped_bytes(), metadata);
   (void)alloc(40 * MIB / PAGE_SIZE, 1, RUN_LARGE);
   (void)stats_now();
