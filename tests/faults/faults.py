@@ -399,7 +399,7 @@ def table_lines(rows, columns):
         "the process."
     yield "hang: it did not end.  skip: cannot run on this machine, or not " \
         "with this"
-    yield "allocator.  unit: a test with a fake, which passed, stands for it."
+    yield "allocator.  unit: a test with a fake, which passed, replaces it."
     yield ""
     yield "%2s  %-31s" % ("", "row") + "".join(" %-8s" % c for c in columns)
     for row in rows:

@@ -36,7 +36,7 @@ for compiler in gcc clang; do
   LD_PRELOAD="${FAULT_SO:-}" ASAN_OPTIONS=detect_leaks=0 timeout 20 \
     "$work/$compiler" >"$work/out" 2>&1 || status=$?
   if [ "$status" = 0 ] && [ "$(cat "$work/out")" = fine ]; then
-    echo "  $compiler: stands aside"
+    echo "  $compiler: leaves malloc to it"
   elif [ "$status" -lt 124 ] && grep -q 'ASan runtime does not come first' \
     "$work/out"; then
     echo "  $compiler: refuses to start"
