@@ -14,6 +14,7 @@
 #include "cache/slab.h"
 #include "heap/pagemap.h"
 #include "profile/guard_records.h"
+#include "profile/guarded.h"
 #include "profile/profile.h"
 
 /* The first page from @at on that names a span; 0 if there is none. */
