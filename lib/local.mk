@@ -108,6 +108,7 @@ tcm_profile = \
 	lib/profile/sample_math.h \
 	lib/profile/unwind.c \
 	lib/profile/unwind.h \
+	lib/profile/unwind_cache.c \
 	lib/profile/unwind_cfi.c \
 	lib/profile/unwind_cfi.h \
 	lib/profile/unwind_expr.c \

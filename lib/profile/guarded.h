@@ -37,9 +37,9 @@
  * Locking: LOCK_PROFILE protects the list of slots.  A slot itself belongs to
  * the thread that took it or that frees its block.
  *
- * Cost: beyond the sample's own cost, a block and its free take some 28,000
- * instructions, nearly all for the stack walk of the free, and two system
- * calls: 20 us where a sample alone takes 6.  Each slot ever used takes 1 KiB
+ * Cost: beyond the sample's own cost, a block and its free take about as many
+ * instructions again, nearly all for the stack walk of the free, and two system
+ * calls.  Each slot ever used takes 1 KiB
  * and two pages of page tables.
  */
 #ifndef TCM_PROFILE_GUARDED_H

@@ -32,6 +32,8 @@ tcmi_profile_apply(void)
   if (atomic_load_relaxed(&mean_in_force) == mean)
     return;
   lock_acquire(&tcmi_profile_lock);
+  if (mean != 0)
+    tcmi_profile.metadata_bytes += tcmi_unwind_cache_make();
   atomic_store_relaxed(&mean_in_force, mean);
   atomic_store_relaxed(&tcmi_profile.mean, mean);
   atomic_add_relaxed(&tcmi_profile_epoch, 1);

@@ -28,12 +28,12 @@
 #define HAS_FRAME_POINTERS 0
 #endif
 
-__attribute__((no_sanitize("address", "thread"))) bool
+UNWIND_READS bool
 tcmi_unwind_read(struct unwind_frame *frame, uintptr_t at, uintptr_t *word)
 {
   if (at % WORD != 0)
     return false;
-  if (at >> PAGE_SHIFT != frame->page || frame->page == 0) {
+  if (at >> PAGE_SHIFT != frame->page) {
     if (!tcmi_system_is_readable(at & ~(uintptr_t)7))
       return false;
     frame->page = at >> PAGE_SHIFT;
@@ -49,7 +49,7 @@ capture(struct unwind_frame *frame)
   uintptr_t *regs = frame->regs;
 
   frame->exact = true;
-  frame->page = 0;
+  frame->page = UNWIND_NO_PAGE;
 #if defined __x86_64__ && UNWIND_CFI
   __asm__ volatile("leaq 1f(%%rip), %%rax\n"
                    "1:\n\t"
@@ -117,20 +117,34 @@ step_by_frame_pointer(struct unwind_frame *frame)
 }
 
 static enum unwind_step
-step(struct unwind_frame *frame, const struct system_object *object, bool found)
+step(struct unwind_frame *frame, const struct unwind_code *code)
 {
 #if UNWIND_CFI
   enum unwind_step done;
 
-  if (found && object->table != NULL) {
-    done = tcmi_unwind_by_cfi(frame, object);
+  if (code->npairs > 0) {
+    done = tcmi_unwind_by_cfi(frame, code);
     if (done != UNWIND_LOST)
       return done;
   }
 #endif
-  (void)object;
-  (void)found;
+  (void)code;
   return step_by_frame_pointer(frame);
+}
+
+/* Looks for the object that contains the code at @pc, unless it is still the
+ * one of the last frame. */
+static void
+enter_code(struct unwind_code *code, uintptr_t pc)
+{
+  if (likely(pc - code->object.start < code->object.end - code->object.start))
+    return;
+  *code = (struct unwind_code){.npairs = 0};
+  if (!tcmi_system_object(pc, &code->object))
+    return;
+#if UNWIND_CFI
+  tcmi_cfi_open(code);
+#endif
 }
 
 /* Without the signature that aarch64 puts into the upper bits. */
@@ -147,19 +161,19 @@ stripped(uintptr_t pc)
 NOINLINE size_t
 tcmi_unwind(uintptr_t *pcs, size_t most, bool *whole)
 {
-  struct system_object object = {0};
-  struct unwind_frame frame = {.page = 0};
+  struct unwind_code code = {.npairs = 0};
+  struct unwind_frame frame;
   enum unwind_step done = UNWIND_OK;
-  bool own = true, found;
+  bool own = true;
   size_t n = 0;
 
   capture(&frame);
   for (size_t i = 0; n < most && i < (size_t)2 * UNWIND_FRAMES; i++) {
-    found = tcmi_system_object(frame.pc - !frame.exact, &object);
-    own = own && i > 0 ? found && object.is_tcm : own;
+    enter_code(&code, frame.pc - !frame.exact);
+    own = own && (i == 0 || code.object.is_tcm);
     if (i > 0 && !own)
       pcs[n++] = frame.pc + frame.exact;
-    done = step(&frame, &object, found);
+    done = step(&frame, &code);
     frame.pc = stripped(frame.pc);
     if (done == UNWIND_OK && frame.pc == 0)
       done = UNWIND_END;

@@ -22,8 +22,9 @@
  * take the loader's lock.  Stack bounds instead of U2: only libc knows a
  * thread's bounds, and nothing knows a coroutine's.
  *
- * No locking.  Cost: about 1,000 instructions per frame, and a system call per
- * page of stack.
+ * No locking.  Cost: 300 instructions for a return address that was seen before,
+ * see unwind_cache.c; about 4,000 for another one; and a system call per page of
+ * stack.
  */
 #ifndef TCM_PROFILE_UNWIND_H
 #define TCM_PROFILE_UNWIND_H
@@ -55,6 +56,19 @@
 /* The maximum of frames in a walk. */
 #define UNWIND_FRAMES 128
 
+#define UNWIND_NO_PAGE UINTPTR_MAX
+
+/* Sanitizers do not know what a walk may read. */
+#define UNWIND_READS __attribute__((no_sanitize("address", "thread")))
+
+/* The loaded object that a walk is in, and the pairs of its .eh_frame_hdr.
+ * All fields: [owner thread] */
+struct unwind_code {
+  struct system_object object; /* start and end are equal: none is known */
+  const uint8_t *pairs;        /* two 4-byte offsets from the table each */
+  size_t npairs;               /* 0: there is no table, or not such a one */
+};
+
 /* A frame, and the last page that was checked to be readable.  All fields:
  * [owner thread] */
 struct unwind_frame {
@@ -62,7 +76,7 @@ struct unwind_frame {
   uint64_t known; /* one bit per register: its value is known */
   uintptr_t pc;
   bool exact;     /* pc is the next instruction, not a return address */
-  uintptr_t page; /* number of a readable page, or 0 */
+  uintptr_t page; /* number of a readable page, or UNWIND_NO_PAGE */
 };
 
 enum unwind_step {
@@ -77,14 +91,20 @@ enum unwind_step {
  * walk reached the outermost frame. */
 size_t tcmi_unwind(uintptr_t *pcs, size_t most, bool *whole);
 
+/* Makes the cache of rules, if there is none yet.  Returns the bytes of metadata
+ * that it takes, or 0. */
+size_t tcmi_unwind_cache_make(void);
+
 /* Reads an aligned word of the stack; false if it is not readable. */
 MUST_CHECK bool tcmi_unwind_read(struct unwind_frame *frame, uintptr_t at,
                                  uintptr_t *word);
 
 #if UNWIND_CFI
-/* Goes to the caller by the call-frame information of @object. */
+/* Finds the pairs of the object in @code. */
+void tcmi_cfi_open(struct unwind_code *code);
+/* Goes to the caller by the call-frame information of @code. */
 enum unwind_step tcmi_unwind_by_cfi(struct unwind_frame *frame,
-                                    const struct system_object *object);
+                                    const struct unwind_code *code);
 #endif
 
 #endif /* TCM_PROFILE_UNWIND_H */

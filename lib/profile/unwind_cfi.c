@@ -287,7 +287,7 @@ find_cfa(const struct interpreter *in, struct unwind_frame *frame,
 static enum unwind_step
 apply(const struct interpreter *in, struct unwind_frame *frame)
 {
-  struct unwind_frame caller = {.page = 0};
+  struct unwind_frame caller = {.known = 0};
   unsigned ra = in->cfi->ra;
   bool signal = in->cfi->signal;
   uintptr_t cfa;
@@ -313,18 +313,55 @@ apply(const struct interpreter *in, struct unwind_frame *frame)
   return UNWIND_OK;
 }
 
-enum unwind_step
-tcmi_unwind_by_cfi(struct unwind_frame *frame,
-                   const struct system_object *object)
+/* Adds a register to a rule; false if it is not in memory, or too far away. */
+static bool
+save(struct unwind_rule *rule, const struct row *row, unsigned reg)
 {
-  uintptr_t pc = frame->pc - !frame->exact;
+  int32_t word = (int32_t)sizeof(uintptr_t), words = row->values[reg] / word;
+
+  if (row->rules[reg] != RULE_AT || row->values[reg] % word != 0 ||
+      words < -RULE_REACH || words >= RULE_REACH || rule->nsaved == RULE_SAVED)
+    return false;
+  rule->saved[rule->nsaved++] = rule_saved(reg, words);
+  return true;
+}
+
+/* Makes a rule of the row; false if the row has anything that no rule has. */
+static bool
+summarize(const struct interpreter *in, struct unwind_rule *rule)
+{
+  const struct row *row = &in->row;
+
+  *rule = (struct unwind_rule){.pair = in->cfi->pair,
+                               .cfa_offset = row->cfa_value,
+                               .cfa_reg = row->cfa_reg};
+  if (in->cfi->ra != UNWIND_RA || in->cfi->signal)
+    return false;
+  if (row->rules[UNWIND_RA] == RULE_UNDEFINED)
+    return true;
+  if (row->cfa_is_expr || row->rules[UNWIND_SP] != RULE_SAME ||
+      !save(rule, row, UNWIND_RA))
+    return false;
+  for (unsigned reg = 0; reg < UNWIND_REGS; reg++)
+    if (reg != UNWIND_RA && row->rules[reg] != RULE_SAME &&
+        !save(rule, row, reg))
+      return false;
+  return true;
+}
+
+/* Not inlined, so that a walk by remembered rules needs little stack. */
+static NOINLINE enum unwind_step
+interpret(struct unwind_frame *frame, const struct unwind_code *code,
+          uintptr_t pc)
+{
+  struct unwind_rule rule;
   struct interpreter in;
   struct cfi cfi;
 
-  if (!tcmi_cfi_find(object, pc, &cfi) || cfi.ra >= UNWIND_REGS)
+  if (!tcmi_cfi_find(code, pc, &cfi) || cfi.ra >= UNWIND_REGS)
     return UNWIND_LOST;
   in.cfi = &cfi;
-  in.table = object->table;
+  in.table = code->object.table;
   in.at = 0;
   in.wanted = pc - cfi.start;
   in.naside = 0;
@@ -335,7 +372,20 @@ tcmi_unwind_by_cfi(struct unwind_frame *frame,
   in.at = 0;
   if (!execute(&in, cfi.own))
     return UNWIND_LOST;
+  if (summarize(&in, &rule))
+    tcmi_unwind_remember(code, pc, &rule);
   return apply(&in, frame);
+}
+
+enum unwind_step
+tcmi_unwind_by_cfi(struct unwind_frame *frame, const struct unwind_code *code)
+{
+  uintptr_t pc = frame->pc - !frame->exact;
+  struct unwind_rule rule;
+
+  return likely(tcmi_unwind_recall(code, pc, &rule))
+             ? tcmi_unwind_by_rule(frame, &rule)
+             : interpret(frame, code, pc);
 }
 
 #endif /* UNWIND_CFI */

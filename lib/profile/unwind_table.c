@@ -235,35 +235,60 @@ pair_word(const uint8_t *pairs, size_t i)
   return word;
 }
 
-bool
-tcmi_cfi_find(const struct system_object *object, uintptr_t pc, struct cfi *cfi)
+void
+tcmi_cfi_open(struct unwind_code *code)
 {
-  struct cursor cursor = {.at = object->table,
-                          .end = (const uint8_t *)object->end};
-  uint64_t head = tcmi_cursor_number(&cursor, 4);
-  intptr_t wanted = (intptr_t)(pc - (uintptr_t)object->table);
-  size_t low = 0, high;
+  struct cursor cursor = {.at = code->object.table,
+                          .end = (const uint8_t *)code->object.end};
+  uint64_t head, count;
 
+  code->npairs = 0;
+  if (code->object.table == NULL)
+    return;
+  head = tcmi_cursor_number(&cursor, 4);
   /* The version; the encodings of the next field, the count and the pairs. */
   if ((head & 0xff) != TABLE_VERSION || (head >> 16 & 0xff) != TABLE_COUNT ||
       head >> 24 != TABLE_PAIRS)
-    return false;
+    return;
   (void)encoded_form(&cursor, (uint8_t)(head >> 8));
-  high = (size_t)tcmi_cursor_number(&cursor, 4);
-  if (cursor.bad || high == 0 || high > (size_t)(cursor.end - cursor.at) / 8 ||
-      pair_word(cursor.at, 0) > wanted)
+  count = tcmi_cursor_number(&cursor, 4);
+  if (cursor.bad || count > (size_t)(cursor.end - cursor.at) / 8)
+    return;
+  code->pairs = cursor.at;
+  code->npairs = (size_t)count;
+}
+
+const uint8_t *
+tcmi_cfi_fde(const struct unwind_code *code, size_t pair)
+{
+  const struct system_object *object = &code->object;
+  const uint8_t *fde = object->table + pair_word(code->pairs, 2 * pair + 1);
+
+  return (uintptr_t)fde - object->start < object->end - object->start ? fde
+                                                                      : NULL;
+}
+
+bool
+tcmi_cfi_find(const struct unwind_code *code, uintptr_t pc, struct cfi *cfi)
+{
+  intptr_t wanted = (intptr_t)(pc - (uintptr_t)code->object.table);
+  struct cursor cursor = {.end = (const uint8_t *)code->object.end};
+  size_t low = 0, high = code->npairs;
+
+  if (high == 0 || pair_word(code->pairs, 0) > wanted)
     return false;
   while (high - low > 1) {
     size_t middle = low + (high - low) / 2;
-    if (pair_word(cursor.at, 2 * middle) <= wanted)
+    if (pair_word(code->pairs, 2 * middle) <= wanted)
       low = middle;
     else
       high = middle;
   }
-  cursor.at = object->table + pair_word(cursor.at, 2 * low + 1);
-  if ((uintptr_t)cursor.at < object->start || cursor.at >= cursor.end)
+  cursor.at = tcmi_cfi_fde(code, low);
+  if (cursor.at == NULL || !read_fde(&code->object, cursor, cfi))
     return false;
-  return read_fde(object, cursor, cfi) && pc - cfi->start < cfi->size;
+  cfi->pair = (uint32_t)low;
+  return pc - cfi->start < cfi->size;
 }
 
 #endif /* UNWIND_CFI */

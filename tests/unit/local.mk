@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # One program per module of lib/, with Check and the debug core: its assertions,
 # lock ranks, heap walk and fault injection.
-EXTRA_DIST += tests/unit/long.sh tests/unit/unit.h
+EXTRA_DIST += tests/unit/frame_module.c tests/unit/long.sh tests/unit/unit.h
 
 if HAVE_CHECK
 unit_tests = \
@@ -131,4 +131,15 @@ tests_unit_test_transfer_cache_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_transfer_cache_LDADD = $(unit_ldadd)
 tests_unit_test_unwind_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_unwind_LDADD = $(unit_ldadd)
+EXTRA_tests_unit_test_unwind_DEPENDENCIES = $(unit_modules)
+
+# Twins, built without libtool, as the modules of tests/process are.
+unit_modules = tests/unit/frame_large.so tests/unit/frame_small.so
+CLEANFILES += $(unit_modules)
+
+tests/unit/frame_small.so: tests/unit/frame_module.c
+	$(process_link) $(srcdir)/tests/unit/frame_module.c -DFRAME_ROOM=40
+
+tests/unit/frame_large.so: tests/unit/frame_module.c
+	$(process_link) $(srcdir)/tests/unit/frame_module.c -DFRAME_ROOM=72
 endif

@@ -6,18 +6,30 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-#include "profile/unwind.h"
+#include <dlfcn.h>
 
-static uintptr_t pcs[UNWIND_FRAMES];
+#include "profile/unwind.h"
+#include "profile/unwind_cfi.h"
+
+static uintptr_t pcs[UNWIND_FRAMES], again[UNWIND_FRAMES];
 static size_t depth;
 static bool whole;
+/* What tcmi_unwind_cache_make() returned. */
+static size_t cache_bytes;
 
 /* In the next two functions, no call comes last, or it would be a tail call. */
+/* Walks twice: the second walk takes its rules from the cache.  Only the call
+ * here differs. */
 static NOINLINE void
 take(void)
 {
+  bool whole_again;
+  size_t depth_again = tcmi_unwind(again, UNWIND_FRAMES, &whole_again);
+
   depth = tcmi_unwind(pcs, UNWIND_FRAMES, &whole);
-  __asm__ volatile("");
+  must(depth == depth_again && whole == whole_again);
+  if (depth > 1)
+    must(memcmp(pcs + 1, again + 1, (depth - 1) * sizeof *pcs) == 0);
 }
 
 static NOINLINE void
@@ -252,6 +264,158 @@ START_TEST(in_code_made_at_run_time)
 }
 END_TEST
 
+#if UNWIND_CFI
+#define WORD sizeof(uintptr_t)
+
+/* An object with one function, whose frame has a CFA of SP plus 16, and the
+ * return address below it.  All fields: [owner thread] */
+static struct {
+  _Alignas(8) uint8_t header[4];
+  int32_t frames, count, start, fde;
+  _Alignas(8) uint8_t cie[24], own[24];
+  uint8_t code[8 << 10];
+} object;
+
+static const uint8_t cie_bytes[24] = {
+    20,        0, 0,    0,    0,         0,  0,
+    0,         1, 'z',  'R',  0,         1,  0x78,
+    UNWIND_RA, 1, 0x1b, 0x0c, UNWIND_SP, 16, 0x80 | UNWIND_RA,
+    1};
+/* Where the operands of the last two instructions are. */
+#define CIE_CFA 19
+#define CIE_RA 21
+
+static void
+put(uint8_t *at, intptr_t value)
+{
+  int32_t word = (int32_t)value;
+
+  memcpy(at, &word, sizeof word);
+}
+
+static struct unwind_code
+load_object(void)
+{
+  struct unwind_code code = {.object = {.start = (uintptr_t)&object,
+                                        .end = (uintptr_t)(&object + 1),
+                                        .table = object.header}};
+
+  memcpy(object.header, (uint8_t[]){1, 0x1b, 0x03, 0x3b}, 4);
+  object.count = 1;
+  object.start = (int32_t)(object.code - object.header);
+  object.fde = (int32_t)(object.own - object.header);
+  memcpy(object.cie, cie_bytes, sizeof object.cie);
+  memset(object.own, 0, sizeof object.own);
+  put(object.own, sizeof object.own - 4);
+  put(object.own + 4, object.own + 4 - object.cie);
+  put(object.own + 8, object.code - (object.own + 8));
+  put(object.own + 12, sizeof object.code);
+  tcmi_cfi_open(&code);
+  ck_assert_uint_eq(code.npairs, 1);
+  return code;
+}
+
+/* Goes one step up from the code at @offset.  Returns the number of the word of
+ * the stack that holds the return address; 0 if the walk is lost. */
+static uintptr_t
+step_from(const struct unwind_code *code, size_t offset)
+{
+  uintptr_t stack[20];
+  struct unwind_frame frame = {.page = UNWIND_NO_PAGE,
+                               .known = (uint64_t)1 << UNWIND_SP,
+                               .pc = (uintptr_t)object.code + offset,
+                               .exact = true};
+
+  for (size_t i = 0; i < 20; i++)
+    stack[i] = i;
+  frame.regs[UNWIND_SP] = (uintptr_t)stack;
+  return tcmi_unwind_by_cfi(&frame, code) == UNWIND_OK ? frame.pc : 0;
+}
+
+/* Whatever byte of an object changes, a rule of the old one is not used: here,
+ * another object is loaded in the same place, at each step. */
+START_TEST(another_object_in_its_place)
+{
+  struct unwind_code code = load_object();
+
+  for (int i = 0; i < 3; i++) {
+    for (uintptr_t words = 2; words < 16; words++) {
+      object.cie[CIE_CFA] = (uint8_t)(words * WORD);
+      ck_assert_uint_eq(step_from(&code, 16), words - 1);
+      ck_assert_uint_eq(step_from(&code, 16), words - 1);
+    }
+    /* def_cfa_offset in the FDE */
+    object.own[17] = 0x0e;
+    for (uintptr_t words = 2; words < 16; words++) {
+      object.own[18] = (uint8_t)(words * WORD);
+      ck_assert_uint_eq(step_from(&code, 16), words - 1);
+    }
+    object.cie[CIE_RA] = 2;
+    ck_assert_uint_eq(step_from(&code, 16), 13);
+    /* A shorter function, another place of the FDE, an empty table. */
+    put(object.own + 12, 16);
+    ck_assert_uint_eq(step_from(&code, 16), 0);
+    code = load_object();
+    ck_assert_uint_eq(step_from(&code, 16), 1);
+    object.fde += 4;
+    ck_assert_uint_eq(step_from(&code, 16), 0);
+    code = load_object();
+    ck_assert_uint_eq(step_from(&code, 16), 1);
+    code.npairs = 0;
+    ck_assert_uint_eq(step_from(&code, 16), 0);
+    code = load_object();
+  }
+}
+END_TEST
+
+/* More return addresses than the cache has entries: all are correct, and the
+ * cache does not grow. */
+START_TEST(more_than_the_cache_holds)
+{
+  struct unwind_code code = load_object();
+
+  for (int i = 0; i < 3; i++)
+    for (size_t offset = 0; offset < sizeof object.code; offset++)
+      must(step_from(&code, offset) == 1);
+  must(cache_bytes > 0 && cache_bytes <= 64 << 10);
+  ck_assert_uint_eq(tcmi_unwind_cache_make(), 0);
+}
+END_TEST
+#endif /* UNWIND_CFI */
+
+/* Two libraries whose only difference is the size of a frame take turns in one
+ * place. */
+START_TEST(another_library_in_its_place)
+{
+  static const char *const names[] = {"small", "large"};
+  const char *build = getenv("TEST_BUILDDIR");
+  uintptr_t last = 0;
+  unsigned same = 0;
+
+  for (unsigned i = 0; i < 20; i++) {
+    void (*call)(void (*)(void));
+    char path[4096];
+    void *library, *symbol;
+    snprintf(path, sizeof path, "%s/tests/unit/frame_%s.so",
+             build == NULL ? "." : build, names[i % 2]);
+    library = dlopen(path, RTLD_NOW);
+    must_for(library != NULL, "%s", dlerror());
+    symbol = dlsym(library, "frame_module_call");
+    must(symbol != NULL);
+    memcpy(&call, &symbol, sizeof call);
+    call(take);
+    same += last == (uintptr_t)symbol;
+    last = (uintptr_t)symbol;
+    if (HAS_STACKS) {
+      ck_assert_uint_eq(frames_in((void (*)(void))call), 1);
+      must(whole);
+    }
+    dlclose(library);
+  }
+  must(same > 0 || TCM_SANITIZED);
+}
+END_TEST
+
 START_TEST(what_can_be_read)
 {
   char *page = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -272,6 +436,7 @@ main(void)
 {
   TCase *tests = unit_case("unwind");
 
+  cache_bytes = tcmi_unwind_cache_make();
   tcase_add_test(tests, from_here_to_the_start);
   tcase_add_test(tests, deep_ones_are_cut);
   tcase_add_test(tests, in_a_thread);
@@ -279,6 +444,11 @@ main(void)
   tcase_add_test(tests, in_a_coroutine);
   tcase_add_test(tests, on_a_damaged_stack);
   tcase_add_test(tests, in_code_made_at_run_time);
+#if UNWIND_CFI
+  tcase_add_test(tests, another_object_in_its_place);
+  tcase_add_test(tests, more_than_the_cache_holds);
+#endif
+  tcase_add_test(tests, another_library_in_its_place);
   tcase_add_test(tests, what_can_be_read);
   return unit_run(tests);
 }
