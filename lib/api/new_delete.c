@@ -69,14 +69,25 @@ new_slow(size_t size, size_t align)
   return block;
 }
 
+/* As in tcmi_allocate_slow(), a thread that takes samples gets its block here. */
+static NOINLINE void *
+new_counted(size_t size, struct thread_cache *cache, size_t index)
+{
+  void *block = thread_cache_pop_counted(cache, tcmi_tags[index]);
+
+  return likely(block != NULL) ? block : new_slow(size, 1);
+}
+
 void *
 tcmi_operator_new(size_t size)
 {
-  void *block = thread_cache_pop(size);
+  struct thread_cache *cache = tcmi_thread_cache;
+  size_t tag, index;
+  void *block = thread_cache_pop_from(cache, size, &tag, &index);
 
   if (likely(block != NULL))
     return block;
-  return new_slow(size, 1);
+  return new_counted(size, cache, index);
 }
 
 void *

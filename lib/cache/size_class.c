@@ -5,8 +5,7 @@
 
 const struct size_class tcmi_size_classes[SIZE_CLASS_COUNT] = {SIZE_CLASS_ROWS};
 const struct starts tcmi_starts[SIZE_CLASS_COUNT] = {SIZE_CLASS_STARTS};
-const uint8_t tcmi_small_tags[] = SIZE_CLASS_SMALL_TAGS;
-const uint8_t tcmi_middle_tags[] = SIZE_CLASS_MIDDLE_TAGS;
+const uint8_t tcmi_tags[] = SIZE_CLASS_TAGS;
 
 unsigned
 tcmi_size_class_aligned(size_t size, size_t align)

@@ -40,22 +40,30 @@ struct starts {
 
 extern const struct size_class tcmi_size_classes[SIZE_CLASS_COUNT];
 extern const struct starts tcmi_starts[SIZE_CLASS_COUNT];
-extern const uint8_t tcmi_small_tags[SIZE_CLASS_SMALL_TAGS_LENGTH];
-extern const uint8_t tcmi_middle_tags[SIZE_CLASS_MIDDLE_TAGS_LENGTH];
+extern const uint8_t tcmi_tags[SIZE_CLASS_TAGS_LENGTH];
 
-/* The index of a size in the table of small tags. */
+/* The index of a size in the table of tags: up to SIZE_CLASS_SMALL_MAX, and
+ * above it up to SIZE_CLASS_MAX. */
 static inline size_t
 small_tag_index(size_t size)
 {
   return (size + BLOCK_ALIGN - 1) >> BLOCK_ALIGN_SHIFT;
 }
 
+static inline size_t
+middle_tag_index(size_t size)
+{
+  return (size + 127 + SIZE_CLASS_TAGS_GAP * 128) >> 7;
+}
+
+#define LARGE_TAG_INDEX (SIZE_CLASS_TAGS_LENGTH - 1)
+
 /* The tag of the class of a request of @size bytes, at most SIZE_CLASS_MAX. */
 static inline size_t
 size_tag_of(size_t size)
 {
-  return size <= SIZE_CLASS_SMALL_MAX ? tcmi_small_tags[small_tag_index(size)]
-                                      : tcmi_middle_tags[(size + 127) >> 7];
+  return tcmi_tags[size <= SIZE_CLASS_SMALL_MAX ? small_tag_index(size)
+                                                : middle_tag_index(size)];
 }
 
 /* The class of such a request. */

@@ -28,6 +28,7 @@
 #define BATCH_BYTES 32768u
 #define BATCH_MAX 64u
 #define STEP 16u
+#define GAP (SMALL_MAX / STEP - SMALL_MAX / 128)
 
 static unsigned sizes[128];
 static unsigned count = 1; /* class 0 is "none" */
@@ -113,18 +114,16 @@ print_starts(void)
   }
 }
 
+/* The tags of the requests from @first to @last in steps of @step. */
 static void
-print_tags(const char *name, unsigned step, unsigned max)
+print_tags(unsigned first, unsigned last, unsigned step)
 {
-  unsigned class_id = 1;
+  unsigned class_id = 1, n = 0;
 
-  printf("#define %s_LENGTH %u\n#define %s \\\n  {", name, max / step + 1,
-         name);
-  for (unsigned i = 0; i <= max / step; i++) {
-    while (sizes[class_id] < i * step)
+  for (unsigned size = first; size <= last; size += step) {
+    while (sizes[class_id] < size)
       class_id++;
-    printf("%s%u,%s", i % 15 == 0 ? "  \\\n    " : " ", 2 * class_id,
-           i == max / step ? " \\\n  }\n" : "");
+    printf("%s%u,", n++ % 15 == 0 ? " \\\n    " : " ", 2 * class_id);
   }
 }
 
@@ -155,9 +154,13 @@ main(void)
   print_starts();
   printf(
       "/* Twice the class of a request of n bytes: (n + 15) / 16 -> tag, and\n"
-      " * above SIZE_CLASS_SMALL_MAX (n + 127) / 128 -> tag. */\n");
-  print_tags("SIZE_CLASS_SMALL_TAGS", 16, SMALL_MAX);
-  print_tags("SIZE_CLASS_MIDDLE_TAGS", 128, MAX_SIZE);
-  printf("\n#endif /* TCM_CACHE_SIZE_CLASS_TABLE_H */\n");
+      " * above SIZE_CLASS_SMALL_MAX (n + 127) / 128 + GAP -> tag.  The last\n"
+      " * tag is that of a large block. */\n"
+      "#define SIZE_CLASS_TAGS_GAP %u\n#define SIZE_CLASS_TAGS_LENGTH %u\n"
+      "#define SIZE_CLASS_TAGS \\\n  {",
+      GAP, MAX_SIZE / 128 + GAP + 2);
+  print_tags(0, SMALL_MAX, STEP);
+  print_tags(SMALL_MAX + 128, MAX_SIZE, 128);
+  printf(" 0 \\\n  }\n\n#endif /* TCM_CACHE_SIZE_CLASS_TABLE_H */\n");
   return 0;
 }

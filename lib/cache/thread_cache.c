@@ -368,8 +368,8 @@ begin_to_allocate(struct cache_owner *owner, unsigned c)
   owner->hot.begun |= (uint8_t)(1 << c);
   if (owner->hot.sample_left == 0 && tcmi_thread_cache_state == CACHE_OPEN)
     do
-      owner->hot.small_tags[i] = (uint8_t)(2 * c);
-    while (i-- > 0 && tcmi_small_tags[i] == 2 * c);
+      owner->hot.tags[i] = (uint8_t)(2 * c);
+    while (i-- > 0 && tcmi_tags[i] == 2 * c);
   if (count <= state->inherited)
     return;
   bin_to_central(owner, c, state->inherited);

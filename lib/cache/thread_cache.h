@@ -35,9 +35,10 @@
  *   T5  the tags of a class up to LINE_CLASS_MAX are 0 until the thread has
  *       allocated from the class.
  *   T6  while sample_left is not 0, all tags are 0: each malloc takes the slow
- *       path, whose first step, thread_cache_pop_counted(), counts the bytes.
+ *       path, whose first step, thread_cache_pop_counted(), counts the object.
  *       Another thread may set tags to 0 at any time, but may change nothing
- *       else.
+ *       else.  In objects_left, a class has 0 unless the thread takes samples
+ *       and has allocated from the class.
  *
  *   T7  in a checked thread, all tags are 0 and the window has no pages.  Each
  *       object leaves and enters the bins with its live bit, see live.h.
@@ -71,16 +72,18 @@ struct thread_cache {
   struct bin bins[SIZE_CLASS_COUNT]; /* by class; a tag is half an offset */
   struct pagemap_window window;      /* no pages: closed */
   uintptr_t mark;                    /* of free objects, see mark.h */
-  uint8_t small_tags[SIZE_CLASS_SMALL_TAGS_LENGTH];
-  uint8_t middle_tags[SIZE_CLASS_MIDDLE_TAGS_LENGTH];
+  uint8_t tags[SIZE_CLASS_TAGS_LENGTH];
   struct span *large;    /* a held large block, or NULL */
   size_t large_charge;   /* bytes charged: the size of it, or of the last one */
   size_t large_step;     /* a request fits if less than this below the charge */
-  size_t sample_left;    /* bytes until the next sample; 0: no sampling */
+  size_t sample_left;    /* bytes of large blocks until the next sample; 0: no
+                            sampling */
   uint32_t sample_epoch; /* epoch of the profile when last checked */
   uint8_t begun; /* one bit per class up to LINE_CLASS_MAX: has allocated */
   struct pagemap_view view; /* of a checked thread: thread_cache_checked.h works
                                on objects there; else no pages */
+  uint64_t objects_left[SIZE_CLASS_COUNT]; /* up to and with the next sample, by
+                                              class; 0: not known */
 };
 
 /* From CACHE_OPEN on, the thread has a cache. */
@@ -211,6 +214,14 @@ static inline bool
 thread_has_cache(void)
 {
   return tcmi_thread_cache_state >= CACHE_OPEN;
+}
+
+/* Of the class with that tag. */
+static inline uint64_t *
+thread_cache_objects_left(struct thread_cache *cache, size_t tag)
+{
+  return (uint64_t *)(void *)((char *)cache->objects_left +
+                              tag * (sizeof(uint64_t) / 2));
 }
 
 static inline struct bin *

@@ -49,12 +49,11 @@ view_holds(const struct pagemap_view *view, uintptr_t address, size_t *page)
   return likely(*page < view->npages);
 }
 
-/* A free object for @size bytes, at most SIZE_CLASS_MAX; or NULL. */
+/* A free object of the class with that tag, or NULL. */
 static ALWAYS_INLINE void *
-thread_cache_pop_checked(size_t size)
+thread_cache_pop_checked(struct thread_cache *cache, size_t tag)
 {
-  struct thread_cache *cache = tcmi_thread_cache;
-  struct bin *bin = thread_cache_bin(cache, size_tag_of(size));
+  struct bin *bin = thread_cache_bin(cache, tag);
   void *object = bin->top[-1];
   size_t page;
 

@@ -44,24 +44,25 @@ rotate_address(uintptr_t address)
 }
 
 /* A free object for @size bytes, and the tag of its class; or NULL: take the
- * slow path. */
+ * slow path, which needs the index of the tag. */
 static ALWAYS_INLINE void *
-thread_cache_pop_tagged(size_t size, size_t *tag_of_object)
+thread_cache_pop_from(struct thread_cache *cache, size_t size,
+                      size_t *tag_of_object, size_t *index_of_tag)
 {
-  struct thread_cache *cache = tcmi_thread_cache;
   void **top;
   void *object;
   size_t tag;
 
   if (likely(size <= SIZE_CLASS_SMALL_MAX)) {
-    tag = cache->small_tags[small_tag_index(size)];
-    OPAQUE_ASIDE(tag);
+    *index_of_tag = small_tag_index(size);
   } else if (size <= SIZE_CLASS_MAX) {
-    tag = cache->middle_tags[(size + 127) >> 7];
-    OPAQUE_ASIDE(tag);
+    *index_of_tag = middle_tag_index(size);
   } else {
+    *index_of_tag = LARGE_TAG_INDEX;
     return NULL;
   }
+  tag = cache->tags[*index_of_tag];
+  OPAQUE_ASIDE(tag);
   top = thread_cache_bin(cache, tag)->top;
   OPAQUE_ASIDE(tag);
   object = top[-1];
@@ -77,9 +78,9 @@ thread_cache_pop_tagged(size_t size, size_t *tag_of_object)
 static ALWAYS_INLINE void *
 thread_cache_pop(size_t size)
 {
-  size_t tag;
+  size_t tag, index;
 
-  return thread_cache_pop_tagged(size, &tag);
+  return thread_cache_pop_from(tcmi_thread_cache, size, &tag, &index);
 }
 
 _Static_assert(sizeof(struct starts) == 8, "a tag counts halves of it");
@@ -217,27 +218,26 @@ thread_cache_tag_of(const void *object)
 }
 
 /* The first step of the slow path in a thread that takes samples: pops like
- * thread_cache_pop(), but with the tags of the tables, and counts the bytes.
- * Also NULL when the next sample is due. */
+ * thread_cache_pop(), but with a tag of the table, and counts the object.
+ * NULL if the next sample may be due, and in any other thread. */
 static ALWAYS_INLINE void *
-thread_cache_pop_counted(size_t size)
+thread_cache_pop_counted(struct thread_cache *cache, size_t tag)
 {
-  struct thread_cache *cache = tcmi_thread_cache;
-  struct bin *bin;
-  size_t tag, bytes;
+  void **top;
   void *object;
 
-  if (cache->sample_left == 0 || size > SIZE_CLASS_MAX)
+  if (unlikely(*thread_cache_objects_left(cache, tag) <= 1))
     return NULL;
-  tag = size_tag_of(size);
-  bytes = thread_cache_tag_size(tag);
-  bin = thread_cache_bin(cache, tag);
-  object = bin->top[-1];
-  if (object == NULL || bytes >= cache->sample_left ||
-      !thread_cache_has_allocated(cache, (unsigned)tag >> 1))
+  OPAQUE(tag);
+  top = thread_cache_bin(cache, tag)->top;
+  OPAQUE(tag);
+  object = top[-1];
+  OPAQUE_RESULT(object);
+  if (unlikely(object == NULL))
     return NULL;
-  cache->sample_left -= bytes;
-  bin->top--;
+  OPAQUE(cache);
+  --*thread_cache_objects_left(cache, tag);
+  thread_cache_bin(cache, tag)->top = top - 1;
   mark_clear(object);
   return object;
 }

@@ -86,8 +86,7 @@ owner_new(void)
   tcmi_mark_init();
   owner->hot.mark = atomic_load_relaxed(&tcmi_free_mark);
   owner->order_random = tcmi_random(RANDOM_ORDER) + (uintptr_t)owner;
-  memcpy(owner->hot.small_tags, tcmi_small_tags, sizeof tcmi_small_tags);
-  memcpy(owner->hot.middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
+  memcpy(owner->hot.tags, tcmi_tags, sizeof tcmi_tags);
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
     owner->hot.bins[c].top = owner->hot.bins[c].lim = owner->hot.bins[0].top;
     owner->states[c].overflows = OVERFLOWS_MAX;
@@ -106,28 +105,28 @@ owner_new(void)
 static void
 forget_allocations(struct cache_owner *owner)
 {
-  memset(owner->hot.small_tags, 0,
+  memset(owner->hot.tags, 0,
          small_tag_index(size_class_size(LINE_CLASS_MAX)) + 1);
   owner->hot.begun = 0;
-  for (unsigned c = 1; c <= LINE_CLASS_MAX; c++)
+  for (unsigned c = 1; c <= LINE_CLASS_MAX; c++) {
     owner->states[c].inherited =
         owner->states[c].base == NULL ? 0 : (uint16_t)bin_count(owner, c);
+    owner->hot.objects_left[c] = 0;
+  }
 }
 
 void
 tcmi_thread_cache_close_tags(struct thread_cache *cache)
 {
-  memset(cache->small_tags, 0, sizeof cache->small_tags);
-  memset(cache->middle_tags, 0, sizeof cache->middle_tags);
+  memset(cache->tags, 0, sizeof cache->tags);
 }
 
 void
 tcmi_thread_cache_open_tags(struct thread_cache *cache)
 {
-  for (size_t i = 0; i < sizeof cache->small_tags; i++)
-    if (thread_cache_has_allocated(cache, tcmi_small_tags[i] >> 1))
-      cache->small_tags[i] = tcmi_small_tags[i];
-  memcpy(cache->middle_tags, tcmi_middle_tags, sizeof tcmi_middle_tags);
+  for (size_t i = 0; i < sizeof cache->tags; i++)
+    if (thread_cache_has_allocated(cache, tcmi_tags[i] >> 1))
+      cache->tags[i] = tcmi_tags[i];
 }
 
 /* The cache of a checked thread, see T7.  A class counts as begun, so that the
@@ -139,6 +138,8 @@ close_for_checks(struct cache_owner *owner)
   tcmi_thread_cache_close_tags(&owner->hot);
   owner->hot.window.npages = 0;
   owner->hot.begun = UINT8_MAX;
+  owner->hot.sample_left = 0;
+  memset(owner->hot.objects_left, 0, sizeof owner->hot.objects_left);
 }
 
 /* If an owner is writing a tag now, see begin_to_allocate(), the class stays
@@ -151,10 +152,8 @@ tcmi_thread_cache_close_all_tags(void)
        node != NULL; node = list_after(&tcmi_cache_registry.caches, node)) {
     struct thread_cache *cache =
         &list_entry(node, struct cache_owner, link)->hot;
-    for (size_t i = 0; i < sizeof cache->small_tags; i++)
-      *(volatile uint8_t *)&cache->small_tags[i] = 0;
-    for (size_t i = 0; i < sizeof cache->middle_tags; i++)
-      *(volatile uint8_t *)&cache->middle_tags[i] = 0;
+    for (size_t i = 0; i < sizeof cache->tags; i++)
+      *(volatile uint8_t *)&cache->tags[i] = 0;
   }
   lock_release(&tcmi_registry_lock);
 }

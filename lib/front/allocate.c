@@ -87,35 +87,51 @@ allocate_slower(size_t size, const void *from)
   return or_enomem(tcmi_raw_allocate_large(size, PAGE_SIZE, /*zero=*/false));
 }
 
-/* The first step of the slow path for a size of at most SIZE_CLASS_MAX, or
- * NULL. */
-static ALWAYS_INLINE void *
-pop_small(size_t size)
+/* The second step of the slow path: a checked thread, or a large block. */
+static NOINLINE void *
+allocate_uncounted(size_t size, struct thread_cache *cache, size_t index)
 {
-  return unlikely(tcmi_thread_cache->view.npages != 0)
-             ? thread_cache_pop_checked(size)
-             : thread_cache_pop_counted(size);
-}
+  size_t tag = tcmi_tags[index];
+  void *block = NULL;
 
-NOINLINE void *
-tcmi_allocate_slow(size_t size)
-{
-  void *block =
-      size > SIZE_CLASS_MAX ? thread_cache_pop_large(size) : pop_small(size);
-
+  if (tag == 0)
+    block = thread_cache_pop_large(size);
+  else if (cache->view.npages != 0)
+    block = thread_cache_pop_checked(cache, tag);
   return likely(block != NULL)
              ? block
              : allocate_slower(size, __builtin_return_address(0));
 }
 
-static NOINLINE void *
-allocate_zeroed_slow(size_t bytes)
+/* A separate function, so that the first step needs no other registers. */
+NOINLINE void *
+tcmi_allocate_slow(size_t size, struct thread_cache *cache, size_t index)
 {
-  unsigned class_id;
-  void *block;
+  void *block = thread_cache_pop_counted(cache, tcmi_tags[index]);
 
-  if (bytes < PAGE_SIZE && (block = pop_small(bytes)) != NULL)
-    return memset(block, 0, size_class_size(size_class_of(bytes)));
+  return likely(block != NULL) ? block : allocate_uncounted(size, cache, index);
+}
+
+/* The first steps of the slow path for a small block of that tag, or NULL. */
+static ALWAYS_INLINE void *
+pop_small(struct thread_cache *cache, size_t tag)
+{
+  void *block = thread_cache_pop_counted(cache, tag);
+
+  if (unlikely(block == NULL) && unlikely(cache->view.npages != 0))
+    block = thread_cache_pop_checked(cache, tag);
+  return block;
+}
+
+/* @tag is 0 unless the size is below PAGE_SIZE. */
+static NOINLINE void *
+allocate_zeroed_slow(size_t bytes, struct thread_cache *cache, size_t tag)
+{
+  void *block = pop_small(cache, tag);
+  unsigned class_id;
+
+  if (block != NULL)
+    return memset(block, 0, thread_cache_tag_size(tag));
   enter_allocation(START_MAYBE_TSD);
   if (guard_is_on())
     return or_enomem(tcmi_guard_allocate(__builtin_return_address(0), NULL, 1,
@@ -139,26 +155,30 @@ allocate_zeroed_slow(size_t bytes)
 void *
 tcmi_allocate_zeroed(size_t count, size_t size)
 {
-  size_t bytes, tag;
+  struct thread_cache *cache = tcmi_thread_cache;
+  size_t bytes, tag, index = LARGE_TAG_INDEX;
   void *block;
 
   if (unlikely(__builtin_mul_overflow(count, size, &bytes)))
     return or_enomem(NULL);
   if (likely(bytes < PAGE_SIZE) &&
-      likely((block = thread_cache_pop_tagged(bytes, &tag)) != NULL))
+      likely((block = thread_cache_pop_from(cache, bytes, &tag, &index)) !=
+             NULL))
     return memset(block, 0, thread_cache_tag_size(tag));
-  return allocate_zeroed_slow(bytes);
+  return allocate_zeroed_slow(bytes, cache, tcmi_tags[index]);
 }
 
 void *
 tcmi_allocate_for(const void *from, size_t align, size_t size)
 {
+  struct thread_cache *cache = tcmi_thread_cache;
+  size_t tag, index;
   void *block;
 
   if (align <= BLOCK_ALIGN) {
-    block = thread_cache_pop(size);
-    if (unlikely(block == NULL) && size <= SIZE_CLASS_MAX)
-      block = pop_small(size);
+    block = thread_cache_pop_from(cache, size, &tag, &index);
+    if (unlikely(block == NULL))
+      block = pop_small(cache, tcmi_tags[index]);
     return likely(block != NULL) ? block : allocate_slower(size, from);
   }
   tcmi_enter_allocation();

@@ -26,8 +26,9 @@
 
 /* Begins a call that may make the heap grow. */
 void tcmi_enter_allocation(void);
-/* Any size, with or without a cache; on failure NULL, with errno ENOMEM. */
-void *tcmi_allocate_slow(size_t size);
+/* Any size, with or without a cache; on failure NULL, with errno ENOMEM.  @cache
+ * is the thread's, @index from thread_cache_pop_from(). */
+void *tcmi_allocate_slow(size_t size, struct thread_cache *cache, size_t index);
 /* @count * @size bytes, zeroed. */
 void *tcmi_allocate_zeroed(size_t count, size_t size);
 /* @align is a power of two; @from is the return address that reports about the
@@ -50,11 +51,13 @@ size_t tcmi_alignment_round(size_t alignment);
 static ALWAYS_INLINE void *
 tcmi_allocate(size_t size)
 {
-  void *block = thread_cache_pop(size);
+  struct thread_cache *cache = tcmi_thread_cache;
+  size_t tag, index;
+  void *block = thread_cache_pop_from(cache, size, &tag, &index);
 
   if (likely(block != NULL))
     return block;
-  return tcmi_allocate_slow(size);
+  return tcmi_allocate_slow(size, cache, index);
 }
 
 static ALWAYS_INLINE void

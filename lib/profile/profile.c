@@ -3,6 +3,8 @@
 
 #include "profile/profile.h"
 
+#include <string.h>
+
 #include "base/bits.h"
 #include "base/options.h"
 #include "base/params.h"
@@ -43,12 +45,11 @@ tcmi_profile_apply(void)
     tcmi_thread_cache_close_all_tags();
 }
 
-static void
+static size_t
 draw_distance(struct cache_owner *owner)
 {
-  uint64_t random = tcmi_random_next(&owner->sample_random);
-
-  owner->hot.sample_left = tcmi_sample_distance(owner->sample_mean, random);
+  return tcmi_sample_distance(owner->sample_mean,
+                              tcmi_random_next(&owner->sample_random));
 }
 
 /* If the mean changes again in the meantime, the epoch changes too. */
@@ -62,6 +63,7 @@ tcmi_profile_follow(void)
     return;
   cache->sample_epoch = atomic_load_relaxed(&tcmi_profile_epoch);
   owner->sample_mean = atomic_load_relaxed(&tcmi_profile.mean);
+  memset(cache->objects_left, 0, sizeof cache->objects_left);
   if (owner->sample_mean == 0) {
     cache->sample_left = 0;
     tcmi_thread_cache_open_tags(cache);
@@ -70,24 +72,49 @@ tcmi_profile_follow(void)
   if (owner->sample_random == 0)
     owner->sample_random = tcmi_random(RANDOM_SAMPLES) +
                            ((uint64_t)lock_self() << 32) + (uintptr_t)owner;
-  draw_distance(owner);
+  cache->sample_left = draw_distance(owner);
   tcmi_thread_cache_close_tags(cache);
   /* Cached large blocks would not be counted. */
   tcmi_thread_cache_flush_large(cache);
 }
 
-/* Counts a block of @usable bytes, and says whether to sample it. */
+/* Counts a large block of @usable bytes; whether a sample begins in it. */
 static bool
-is_due(struct cache_owner *owner, size_t usable)
+count_large(struct cache_owner *owner, size_t usable)
 {
   if (usable < owner->hot.sample_left) {
     owner->hot.sample_left -= usable;
     return false;
   }
-  draw_distance(owner);
+  owner->hot.sample_left = draw_distance(owner);
+  return true;
+}
+
+/* The same for an object.  A distance that is drawn too often does no harm: what
+ * is left of one has the same distribution as a new one. */
+static bool
+count_object(struct cache_owner *owner, unsigned class_id)
+{
+  uint64_t left = owner->hot.objects_left[class_id];
+
+  if (left == 0)
+    left = (draw_distance(owner) - 1) / size_class_size(class_id) + 1;
+  owner->hot.objects_left[class_id] =
+      thread_cache_has_allocated(&owner->hot, class_id) ? left - 1 : 0;
+  return left == 1;
+}
+
+/* Counts a block, and says whether to sample it.  @usable are its bytes if it is
+ * a large one. */
+static bool
+is_due(struct cache_owner *owner, unsigned class_id, size_t usable)
+{
+  bool due = class_id != 0 ? count_object(owner, class_id)
+                           : count_large(owner, usable);
+
   /* Not in a signal handler that interrupted its thread in this file. */
-  return (atomic_load_relaxed(&tcmi_profile_lock.word) & 0x7fffffff) !=
-         lock_self();
+  return due && (atomic_load_relaxed(&tcmi_profile_lock.word) & 0x7fffffff) !=
+                    lock_self();
 }
 
 /* Returns the number of a record, or 0.  Not inlined, so that callers do not
@@ -178,7 +205,7 @@ tcmi_profile_allocate(size_t align, size_t size, unsigned class_id, bool zero)
   uint32_t number;
   void *block;
 
-  if (!is_due(owner_of(cache), usable))
+  if (!is_due(owner_of(cache), class_id, usable))
     return NULL;
   if (unlikely(
           tcmi_guarded_wants(align, size, &owner_of(cache)->sample_random)) &&
@@ -209,7 +236,7 @@ tcmi_profile_resized(struct span *span)
 
   if (span->sample != 0)
     tcmi_profile_freed(span);
-  if (!profile_counts() || !is_due(owner, span_bytes(span)))
+  if (!profile_counts() || !is_due(owner, 0, span_bytes(span)))
     return;
   number = add_here(span_bytes(span), owner->sample_mean);
   if (number != 0)

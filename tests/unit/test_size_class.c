@@ -126,11 +126,12 @@ START_TEST(tags_agree)
 {
   size_t i;
 
-  for (i = 0; i < SIZE_CLASS_SMALL_TAGS_LENGTH; i++)
-    ck_assert_uint_eq(tcmi_small_tags[i], 2 * size_class_of(16 * i));
-  for (i = SIZE_CLASS_SMALL_MAX / 128 + 1; i < SIZE_CLASS_MIDDLE_TAGS_LENGTH;
-       i++)
-    ck_assert_uint_eq(tcmi_middle_tags[i], 2 * size_class_of(128 * i));
+  for (i = 0; i <= SIZE_CLASS_SMALL_MAX; i += 16)
+    ck_assert_uint_eq(tcmi_tags[small_tag_index(i)], 2 * size_class_of(i));
+  for (; i <= SIZE_CLASS_MAX; i += 128)
+    ck_assert_uint_eq(tcmi_tags[middle_tag_index(i)], 2 * size_class_of(i));
+  ck_assert_uint_eq(middle_tag_index(SIZE_CLASS_MAX) + 1, LARGE_TAG_INDEX);
+  ck_assert_uint_eq(tcmi_tags[LARGE_TAG_INDEX], 0);
   ck_assert_uint_lt(2 * (SIZE_CLASS_COUNT - 1), 256);
   ck_assert_uint_eq(size_class_size(LINE_CLASS_MAX), 64);
 }
