@@ -489,6 +489,39 @@ struct tcm_stats {
  */
 int tcm_stats(struct tcm_stats *stats, size_t size) TCM_NOTHROW;
 
+/**
+ * Count from now on what the calling thread allocates and frees; or no longer.
+ *
+ * @on: 0 to stop; another value to start.
+ * Returns: 0, or -1 with errno ENOMEM.
+ * Cost: while a thread counts, each of its calls takes the slow path: 225
+ *       instructions for a small block and its free instead of 43.  Nothing for
+ *       other threads, and nothing after it has stopped.
+ * Source: lib/front/counting.c.  Since 0.1.
+ */
+int tcm_count_thread_bytes(int on) TCM_NOTHROW;
+
+/* What a thread allocated and freed while it counted, in bytes: blocks at their
+ * usable sizes, except those of the heaps of tcm_heap_new().  Both only grow.  New
+ * fields are only appended. */
+struct tcm_thread_bytes {
+  uint64_t allocated; /* also by realloc: the new size of a resized block */
+  uint64_t freed;     /* whichever thread allocated it; or the old size */
+};
+
+/**
+ * Read the sums of the calling thread; 0 if it never counted.
+ *
+ * @bytes: receives the sums.
+ * @size: sizeof(struct tcm_thread_bytes) as the caller compiled it, as in
+ *       tcm_stats().
+ * Returns: 0, or -1 with errno EINVAL when @size is 0.
+ * Cost: two loads.
+ * Fork: the child continues with the sums of the thread that forked.
+ * Source: lib/api/tcm.c.  Since 0.1.
+ */
+int tcm_thread_bytes(struct tcm_thread_bytes *bytes, size_t size) TCM_NOTHROW;
+
 /* Output formats of tcm_stats_print(). */
 enum tcm_stats_format {
   TCM_STATS_TEXT = 0, /* the lines of malloc_stats(3) */

@@ -86,6 +86,7 @@ tcm_cache = \
 	lib/cache/size_class.h \
 	lib/cache/size_class_table.h \
 	lib/cache/slab.h \
+	lib/cache/thread_bytes.h \
 	lib/cache/thread_cache.c \
 	lib/cache/thread_cache.h \
 	lib/cache/thread_cache_checked.h \
@@ -159,6 +160,8 @@ tcm_front = \
 	lib/front/allocate.h \
 	lib/front/block_check.c \
 	lib/front/block_check.h \
+	lib/front/counting.c \
+	lib/front/counting.h \
 	lib/front/guard.c \
 	lib/front/guard.h \
 	lib/front/guard_pattern.c \

@@ -15,6 +15,7 @@ dist_man_MANS += \
 	man/tcm_profile.3 \
 	man/tcm_release_free_memory.3 \
 	man/tcm_stats.3 \
+	man/tcm_thread_bytes.3 \
 	man/tcm_version.3 \
 	man/tcm_walk_blocks.3
 
@@ -22,6 +23,7 @@ dist_man_MANS += \
 dist_man_MANS += \
 	man/tcm_aligned_alloc.3 \
 	man/tcm_calloc.3 \
+	man/tcm_count_thread_bytes.3 \
 	man/tcm_expand.3 \
 	man/tcm_free.3 \
 	man/tcm_free_aligned_sized.3 \

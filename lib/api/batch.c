@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 #include "cache/mark.h"
+#include "cache/thread_bytes.h"
 #include "cache/transfer_cache.h"
 #include "front/allocate.h"
 #include "profile/profile.h"
@@ -25,7 +26,8 @@ tcm_malloc_batch(size_t size, void **ptrs, size_t count) TCM_NOTHROW
     unsigned want = (unsigned)min_size(count - n, SIZE_CLASS_BATCH_MAX);
     unsigned got = 0;
     tcmi_enter_allocation();
-    if (tcmi_thread_cache_state == CACHE_OPEN && !profile_counts())
+    if (tcmi_thread_cache_state == CACHE_OPEN && !profile_counts() &&
+        !thread_counts())
       got = tcmi_transfer_remove(size_class_of(size), ptrs + n, want);
     if (got == 0)
       break;

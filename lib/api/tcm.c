@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "front/counting.h"
 #include "front/heaps.h"
 #include "heap/pagemap.h"
 #include "observe/stats.h"
@@ -273,6 +274,30 @@ tcm_stats(struct tcm_stats *stats, size_t size)
   tcmi_stats_collect(&own);
   memset(stats, 0, size);
   memcpy(stats, &own, min_size(size, sizeof own));
+  return 0;
+}
+
+EXPORT int
+tcm_count_thread_bytes(int on)
+{
+  if (tcmi_counting_set(on != 0))
+    return 0;
+  errno = ENOMEM;
+  return -1;
+}
+
+EXPORT int
+tcm_thread_bytes(struct tcm_thread_bytes *bytes, size_t size)
+{
+  struct tcm_thread_bytes own = {tcmi_thread_bytes.allocated,
+                                 tcmi_thread_bytes.freed};
+
+  if (size == 0) {
+    errno = EINVAL;
+    return -1;
+  }
+  memset(bytes, 0, size);
+  memcpy(bytes, &own, min_size(size, sizeof own));
   return 0;
 }
 

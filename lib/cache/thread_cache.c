@@ -33,6 +33,7 @@
 #include "base/report.h"
 #include "cache/cache_owner.h"
 #include "cache/central_list.h"
+#include "cache/thread_bytes.h"
 #include "cache/transfer_cache.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
@@ -279,7 +280,7 @@ tcmi_thread_cache_move_view(struct thread_cache *cache, const void *object)
 {
   uintptr_t address = (uintptr_t)object;
 
-  if (cache->view.npages != 0 &&
+  if (cache->view.npages != 0 && !thread_counts() &&
       (address - cache->view.start) >> PAGE_SHIFT >= cache->view.npages)
     cache->view = tcmi_pagemap_view(address);
 }
@@ -366,7 +367,8 @@ begin_to_allocate(struct cache_owner *owner, unsigned c)
   size_t i = small_tag_index(size_class_size(c));
 
   owner->hot.begun |= (uint8_t)(1 << c);
-  if (owner->hot.sample_left == 0 && tcmi_thread_cache_state == CACHE_OPEN)
+  if (owner->hot.sample_left == 0 && tcmi_thread_cache_state == CACHE_OPEN &&
+      !thread_counts())
     do
       owner->hot.tags[i] = (uint8_t)(2 * c);
     while (i-- > 0 && tcmi_tags[i] == 2 * c);

@@ -37,11 +37,14 @@
  *   T6  while sample_left is not 0, all tags are 0: each malloc takes the slow
  *       path, whose first step, thread_cache_pop_counted(), counts the object.
  *       Another thread may set tags to 0 at any time, but may change nothing
- *       else.  In objects_left, a class has 0 unless the thread takes samples
- *       and has allocated from the class.
+ *       else.  In objects_left, a class has 0 unless the thread takes samples,
+ *       does not count, see T8, and has allocated from the class.
  *
  *   T7  in a checked thread, all tags are 0 and the window has no pages.  Each
  *       object leaves and enters the bins with its live bit, see live.h.
+ *   T8  while its thread counts, see thread_bytes.h, all tags are 0, the window
+ *       has no pages, no large block is held, and the view is a page where no
+ *       block can be: the first steps of the slow path refuse each block too.
  *
  * A cache is closed when its tags are all 0 and its window is empty: each
  * operation then takes the slow path.  Checks hook in there: at TCM_CHECK=1 a
@@ -140,6 +143,9 @@ void tcmi_thread_cache_move_view(struct thread_cache *cache,
  * are counted; the second makes them fast again. */
 void tcmi_thread_cache_close_tags(struct thread_cache *cache);
 void tcmi_thread_cache_open_tags(struct thread_cache *cache);
+/* Establishes and ends T8 for the calling thread. */
+void tcmi_thread_cache_close(struct thread_cache *cache);
+void tcmi_thread_cache_reopen(struct thread_cache *cache);
 /* Closes the tags of all caches, also those of other threads. */
 void tcmi_thread_cache_close_all_tags(void);
 

@@ -17,6 +17,7 @@
 #include "cache/central_list.h"
 #include "cache/live.h"
 #include "cache/mark.h"
+#include "cache/thread_bytes.h"
 #include "cache/thread_cache.h"
 #include "cache/thread_cache_large.h"
 #include "cache/transfer_cache.h"
@@ -36,6 +37,7 @@ static const struct thread_cache closed_cache = {
 __thread struct thread_cache *tcmi_thread_cache =
     (struct thread_cache *)(uintptr_t)&closed_cache;
 __thread uint8_t tcmi_thread_cache_state;
+__thread struct thread_bytes tcmi_thread_bytes;
 
 struct lock tcmi_registry_lock = LOCK_INITIALIZER(LOCK_REGISTRY);
 
@@ -124,9 +126,30 @@ tcmi_thread_cache_close_tags(struct thread_cache *cache)
 void
 tcmi_thread_cache_open_tags(struct thread_cache *cache)
 {
+  if (thread_counts())
+    return;
   for (size_t i = 0; i < sizeof cache->tags; i++)
     if (thread_cache_has_allocated(cache, tcmi_tags[i] >> 1))
       cache->tags[i] = tcmi_tags[i];
+}
+
+void
+tcmi_thread_cache_close(struct thread_cache *cache)
+{
+  tcmi_thread_cache_close_tags(cache);
+  tcmi_thread_cache_flush_large(cache);
+  cache->window.npages = 0;
+  cache->view = (struct pagemap_view){UINTPTR_MAX - PAGE_SIZE + 1, 1, NULL};
+  memset(cache->objects_left, 0, sizeof cache->objects_left);
+}
+
+/* The next refill or overflow sets the window or the view. */
+void
+tcmi_thread_cache_reopen(struct thread_cache *cache)
+{
+  cache->view.npages = 0;
+  if (tcmi_thread_cache_state == CACHE_OPEN && cache->sample_left == 0)
+    tcmi_thread_cache_open_tags(cache);
 }
 
 /* The cache of a checked thread, see T7.  A class counts as begun, so that the
@@ -179,12 +202,14 @@ tcmi_thread_cache_open(void)
   return true;
 }
 
-/* A closed window diverts small blocks, and so does a view without pages in a
- * checked thread.  Large blocks are diverted because none has the size of the
- * charge, which is now 0. */
+/* A thread that counts is always diverted.  A closed window diverts small
+ * blocks, and so does a view without pages in a checked thread.  Large blocks
+ * are diverted because none has the size of the charge, which is now 0. */
 void
 tcmi_thread_cache_divert(struct thread_cache *cache)
 {
+  if (thread_counts())
+    return;
   cache->window.npages = 0;
   cache->view.npages = 0;
   tcmi_thread_cache_flush_large(cache);
@@ -204,6 +229,11 @@ tcmi_thread_cache_orphan(void)
 
   if (!thread_has_cache())
     return;
+  if (thread_counts()) {
+    tcmi_thread_bytes.counts = false;
+    tcmi_thread_cache_reopen(tcmi_thread_cache);
+    tcmi_thread_bytes.counts = true;
+  }
   tcmi_thread_cache_detach(CACHE_GONE);
   atomic_store_relaxed(&owner->thread, 0);
   lock_acquire(&tcmi_registry_lock);

@@ -11,6 +11,7 @@
 #include "base/params.h"
 #include "cache/thread_cache_checked.h"
 #include "front/block_check.h"
+#include "front/counting.h"
 #include "front/guard.h"
 #include "front/raw.h"
 #include "heap/large.h"
@@ -46,11 +47,14 @@ tcmi_enter_allocation(void)
   enter_allocation(START_OTHER);
 }
 
+/* Every block that the slow path allocates goes through here. */
 static void *
 or_enomem(void *block)
 {
   if (unlikely(block == NULL))
     errno = ENOMEM;
+  else if (thread_counts())
+    tcmi_count_allocated(block);
   return block;
 }
 
@@ -76,12 +80,14 @@ allocate_slower(size_t size, const void *from)
 {
   void *block;
 
+  if (thread_counts() && (block = tcmi_counting_pop(size)) != NULL)
+    return block;
   tcmi_enter_allocation();
   if (guard_is_on())
     return or_enomem(tcmi_guard_allocate(from, NULL, 1, size, /*zero=*/false));
   if (profile_counts() &&
       (block = allocate_sampled(1, size, /*zero=*/false)) != NULL)
-    return block;
+    return or_enomem(block);
   if (likely(size <= SIZE_CLASS_MAX))
     return or_enomem(tcmi_raw_allocate_small(size_class_of(size)));
   return or_enomem(tcmi_raw_allocate_large(size, PAGE_SIZE, /*zero=*/false));
@@ -139,7 +145,7 @@ allocate_zeroed_slow(size_t bytes, struct thread_cache *cache, size_t tag)
                                          /*zero=*/true));
   if (profile_counts() &&
       (block = allocate_sampled(1, bytes, /*zero=*/true)) != NULL)
-    return block;
+    return or_enomem(block);
   if (bytes > SIZE_CLASS_MAX)
     return or_enomem(tcmi_raw_allocate_large(bytes, PAGE_SIZE, /*zero=*/true));
   if (bytes >= PAGE_SIZE)
@@ -187,7 +193,7 @@ tcmi_allocate_for(const void *from, size_t align, size_t size)
         tcmi_guard_allocate(from, NULL, align, size, /*zero=*/false));
   if (profile_counts() &&
       (block = allocate_sampled(align, size, /*zero=*/false)) != NULL)
-    return block;
+    return or_enomem(block);
   return or_enomem(tcmi_raw_allocate(align, size, /*zero=*/false));
 }
 
@@ -218,6 +224,8 @@ tcmi_free_checked(struct call call, void *block)
   if (block == NULL)
     return;
   enter_slow_path(START_MAYBE_TSD);
+  if (thread_counts())
+    tcmi_count_freed(block);
   if (guard_is_on()) {
     tcmi_guard_free(call, block);
     background_poll();
@@ -246,6 +254,8 @@ free_slower(void *block)
   struct call call = CALL_HERE("free");
   struct span *span = pagemap_span((uintptr_t)block);
 
+  if (thread_counts() && tcmi_counting_push(block))
+    return;
   /* A program that uses heaps frees most of its blocks here. */
   if (span != NULL && span->slab &&
       likely(tcmi_thread_cache_state == CACHE_OPEN))

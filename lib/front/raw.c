@@ -11,6 +11,7 @@
 #include "cache/central_list.h"
 #include "cache/live.h"
 #include "cache/mark.h"
+#include "cache/thread_bytes.h"
 #include "cache/thread_cache_checked.h"
 #include "cache/thread_cache_fast.h"
 #include "cache/thread_cache_large.h"
@@ -239,6 +240,7 @@ tcmi_raw_free_large(struct call call, uintptr_t address, struct span *span)
   if (unlikely(span->slot != 0))
     tcmi_guarded_free(call, span);
   else if (thread_has_cache() && !span->mapped && !profile_counts() &&
+           !thread_counts() &&
            tcmi_thread_cache_keep_large(tcmi_thread_cache, span))
     pagemap_unclaim(address, span);
   else

@@ -11,6 +11,7 @@
 #include "base/system.h"
 #include "cache/size_class.h"
 #include "front/allocate.h"
+#include "front/counting.h"
 #include "front/guard.h"
 #include "front/heaps.h"
 #include "front/raw.h"
@@ -60,6 +61,16 @@ profile_sees(const struct span *span)
   return (profile_counts() && !span->slab) || span->sample != 0;
 }
 
+/* Counts a large block that had @usable bytes, if somebody counts. */
+static void
+count_resized(struct span *span, size_t usable, bool seen)
+{
+  if (unlikely(seen))
+    tcmi_profile_resized(span);
+  if (thread_counts() && !span->slab)
+    tcmi_count_resized(usable, (void *)span->start);
+}
+
 static bool
 resize_large(struct span *span, size_t size)
 {
@@ -68,8 +79,8 @@ resize_large(struct span *span, size_t size)
 
   if (!tcmi_raw_resize_large(span, size))
     return false;
-  if (unlikely(seen && span_bytes(span) != usable))
-    tcmi_profile_resized(span);
+  if (span_bytes(span) != usable)
+    count_resized(span, usable, seen);
   background_poll();
   return true;
 }
@@ -90,8 +101,7 @@ reallocate_large(void *block, size_t size)
       resize_large(span, size))
     return block;
   if (size > usable && tcmi_raw_move_large(span, size)) {
-    if (unlikely(seen))
-      tcmi_profile_resized(span);
+    count_resized(span, usable, seen);
     return (void *)span->start;
   }
   return unlikely(span->slab) ? move_in_heap(block, usable, size)
@@ -101,10 +111,13 @@ reallocate_large(void *block, size_t size)
 static void *
 guarded(struct call call, void *block, size_t size)
 {
+  size_t before = thread_counts() ? tcmi_counted_bytes(block) : 0;
   void *moved = tcmi_guard_reallocate(call, block, size);
 
   if (moved == NULL)
     errno = ENOMEM;
+  else if (thread_counts())
+    tcmi_count_resized(before, moved);
   return moved;
 }
 
@@ -125,8 +138,13 @@ expand_in_place(struct call call, void *block, size_t usable, size_t size)
 {
   if (size > PTRDIFF_MAX)
     return false;
-  if (guard_is_on())
-    return tcmi_guard_expand(call, block, size);
+  if (guard_is_on()) {
+    if (!tcmi_guard_expand(call, block, size))
+      return false;
+    if (thread_counts())
+      tcmi_count_resized(raw_heap(block) != NULL ? 0 : usable, block);
+    return true;
+  }
   return is_large(block, usable) && size > SIZE_CLASS_MAX &&
          resize_large(pagemap_span((uintptr_t)block), size);
 }

@@ -88,22 +88,6 @@ blocks_at(uintptr_t start, struct block_run *run)
     large_blocks(start, run);
 }
 
-/* Whether the program has a block that has a record; sets its size. */
-static bool
-guard_is_in_use(uintptr_t block, size_t *size)
-{
-  const struct guard_record *record;
-  bool in_use;
-
-  lock_acquire(&tcmi_guard_lock);
-  record = tcmi_guard_find_locked(block);
-  in_use = record != NULL && record->state != GUARD_FREED;
-  if (in_use)
-    *size = record->size;
-  lock_release(&tcmi_guard_lock);
-  return in_use;
-}
-
 static int
 report_run(const struct block_run *run, const struct cached_set *cached,
            walk_callback *callback, void *arg)
@@ -115,7 +99,7 @@ report_run(const struct block_run *run, const struct cached_set *cached,
     uintptr_t block = run->start + i * run->size;
     size_t size = run->size;
     if (bit_get(run->taken, i) && !tcmi_cached_set_holds(cached, block) &&
-        (!guarded || guard_is_in_use(block, &size)))
+        (!guarded || tcmi_guard_is_in_use(block, &size)))
       result = callback((void *)block, size, arg);
   }
   return result;

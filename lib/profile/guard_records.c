@@ -60,6 +60,21 @@ tcmi_guard_find_locked(uintptr_t block)
   return record->block == 0 ? NULL : record;
 }
 
+bool
+tcmi_guard_is_in_use(uintptr_t block, size_t *size)
+{
+  const struct guard_record *record;
+  bool in_use;
+
+  lock_acquire(&tcmi_guard_lock);
+  record = tcmi_guard_find_locked(block);
+  in_use = record != NULL && record->state != GUARD_FREED;
+  if (in_use)
+    *size = record->size;
+  lock_release(&tcmi_guard_lock);
+  return in_use;
+}
+
 static bool
 table_grow(void)
 {

@@ -38,6 +38,8 @@ extern struct lock tcmi_guard_lock;
 
 /* The record of the block at @block, or NULL. */
 struct guard_record *tcmi_guard_find_locked(uintptr_t block);
+/* Whether the program has the block, by its record; sets its size. */
+bool tcmi_guard_is_in_use(uintptr_t block, size_t *size);
 /* A new record for it, all else zero; NULL if there is no memory. */
 MUST_CHECK struct guard_record *tcmi_guard_add_locked(uintptr_t block);
 void tcmi_guard_remove_locked(struct guard_record *record);

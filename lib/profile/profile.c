@@ -13,6 +13,7 @@
 #include "base/report.h"
 #include "base/system.h"
 #include "cache/cache_owner.h"
+#include "cache/thread_bytes.h"
 #include "cache/thread_cache_large.h"
 #include "heap/large.h"
 #include "heap/pagemap.h"
@@ -100,7 +101,9 @@ count_object(struct cache_owner *owner, unsigned class_id)
   if (left == 0)
     left = (draw_distance(owner) - 1) / size_class_size(class_id) + 1;
   owner->hot.objects_left[class_id] =
-      thread_cache_has_allocated(&owner->hot, class_id) ? left - 1 : 0;
+      thread_cache_has_allocated(&owner->hot, class_id) && !thread_counts()
+          ? left - 1
+          : 0;
   return left == 1;
 }
 

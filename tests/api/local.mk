@@ -56,6 +56,11 @@ tests_api_linked_usable_size_SOURCES = tests/api/usable_size.c
 tests_api_linked_usable_size_LDADD = libtcm.la
 tests_api_linked_usable_size_LDFLAGS = $(api_linked_flags)
 
+# Calls the functions of one family by name, so it is linked in every way.
+check_PROGRAMS += tests/api/thread_bytes
+tests_api_thread_bytes_LDADD = libtcm.la
+tests_api_thread_bytes_LDFLAGS = $(api_linked_flags)
+
 # Listed in full, because automake does not expand patterns.
 api_tests = \
 	tests/api/preload-aligned.sh \
@@ -130,6 +135,12 @@ api_tests = \
 	tests/api/sampled-served.sh \
 	tests/api/sampled-usable_size.sh \
 	tests/api/bounds-heaps.sh \
+	tests/api/preload-thread_bytes.sh \
+	tests/api/debug-thread_bytes.sh \
+	tests/api/checked-thread_bytes.sh \
+	tests/api/bounds-thread_bytes.sh \
+	tests/api/quarantine-thread_bytes.sh \
+	tests/api/sampled-thread_bytes.sh \
 	tests/api/preload-walk.sh \
 	tests/api/debug-walk.sh \
 	tests/api/checked-walk.sh \

@@ -9,6 +9,7 @@ api_prefixed_tests = \
 	tests/api/prefixed_heaps \
 	tests/api/prefixed_malloc \
 	tests/api/prefixed_realloc \
+	tests/api/prefixed_thread_bytes \
 	tests/api/prefixed_usable_size \
 	tests/api/prefixed_walk
 check_PROGRAMS += $(api_prefixed_tests)
@@ -32,6 +33,9 @@ tests_api_prefixed_malloc_LDADD = libtcmcore.la
 tests_api_prefixed_realloc_SOURCES = tests/api/realloc.c
 tests_api_prefixed_realloc_CPPFLAGS = $(api_prefixed_cppflags)
 tests_api_prefixed_realloc_LDADD = libtcmcore.la
+tests_api_prefixed_thread_bytes_SOURCES = tests/api/thread_bytes.c
+tests_api_prefixed_thread_bytes_CPPFLAGS = $(api_prefixed_cppflags)
+tests_api_prefixed_thread_bytes_LDADD = libtcmcore.la
 tests_api_prefixed_usable_size_SOURCES = tests/api/usable_size.c
 tests_api_prefixed_usable_size_CPPFLAGS = $(api_prefixed_cppflags)
 tests_api_prefixed_usable_size_LDADD = libtcmcore.la
