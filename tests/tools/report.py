@@ -139,19 +139,22 @@ def drawn_page(path, folder, fragment="#test"):
     return done.stdout, body
 
 
+def open_page(path, folder, tiles):
+    """Returns the milliseconds; no tile is taken apart until it is looked at."""
+    body = drawn_page(path, folder, "")[1]
+    assert 'data-drawn="%d"' % tiles in body, body
+    assert 'data-apart="0"' in body, body
+    milliseconds = int(re.search(r'milliseconds="(\d+)"', body).group(1))
+    print(os.path.getsize(path), "bytes,", milliseconds, "ms")
+    return milliseconds
+
+
 def opens_within_a_second(path, folder, tiles):
     """On a machine with other work, at one of a few times."""
-    for _ in range(5):
-        body = drawn_page(path, folder, "")[1]
-        assert 'data-drawn="%d"' % tiles in body, body
-        milliseconds = int(re.search(r'milliseconds="(\d+)"', body).group(1))
-        print(os.path.getsize(path), "bytes,", milliseconds, "ms")
-        if milliseconds < 1000:
-            return
-    raise AssertionError("the page opens too slowly")
+    assert any(open_page(path, folder, tiles) < 1000 for _ in range(5))
 
 
-def the_widest_page_opens_at_once():
+def the_widest_page_opens(check=open_page):
     """That of 16 GiB, with as many cells as tcm-stat writes."""
     source = os.path.join(os.environ["TEST_SRCDIR"], "tools/report.c")
     with open(source, encoding="utf-8") as file:
@@ -175,7 +178,11 @@ def the_widest_page_opens_at_once():
                 lambda match: match.group(1) + json.dumps(data) +
                 match.group(2), page, flags=re.S))
         assert 3 * MIB < os.path.getsize(path) < PAGE_BYTES_MAX
-        opens_within_a_second(path, folder, len(tiles))
+        check(path, folder, len(tiles))
+
+
+def the_widest_page_opens_within_a_second():
+    the_widest_page_opens(opens_within_a_second)
 
 
 def a_heap_of_16_gib():
@@ -210,7 +217,7 @@ def a_browser_draws_it():
 
 
 if sys.argv[1:] == ["--long"]:
-    toolbox.main([a_heap_of_16_gib])
+    toolbox.main([the_widest_page_opens_within_a_second, a_heap_of_16_gib])
 toolbox.main([figures_are_those_of_the_document, it_needs_nothing_else,
               saved_readings_begin_the_time_line, ways_to_fail,
-              a_browser_draws_it, the_widest_page_opens_at_once])
+              a_browser_draws_it, the_widest_page_opens])
