@@ -11,6 +11,7 @@ tools_tests = \
 	tests/tools/profile.py \
 	tests/tools/heaptrack.py \
 	tests/tools/other_layout.py \
+	tests/tools/pictures.py \
 	tests/tools/probes.py \
 	tests/tools/exporter.py \
 	tests/tools/fault.py \

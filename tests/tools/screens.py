@@ -3,15 +3,23 @@
 
 A screen of a terminal becomes an SVG file, with its letters as text; a page
 becomes a PNG file, as Chromium draws it.  The targets are the programs of the
-tests.  Nothing else runs this script; look at each picture before you commit it.
+tests.  Look at each picture before you commit it.
+
+A picture carries the words that it shows: an SVG file as its description, a PNG
+file as a text.  pictures.py compares them with the words of today's output.
 """
 import contextlib
+import html
 import os
+import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
+import zlib
 from xml.sax.saxutils import escape
 
 import toolbox
@@ -25,6 +33,21 @@ COLORS = ["#3b4048", "#f2777a", "#8fc77b", "#f5c969", "#6cb0f5", "#c99bf0",
           "#5fc7c7", "#d7dae0"]
 LINES = {"q": "─", "x": "│", "l": "┌", "k": "┐", "m": "└", "j": "┘", "t": "├",
          "u": "┤", "w": "┬", "v": "┴", "n": "┼", "a": "▒", "0": "█"}
+
+
+def words_of(text):
+    """Without numbers, units and names of only capitals."""
+    return sorted(word for word in
+                  set(re.findall(r"\b[A-Za-z][a-z]{2,}\b", text))
+                  if set(word) - set("to"))  # letters of the bars
+
+
+def words_in(path):
+    """Those that a picture carries."""
+    with open(path, "rb") as file:
+        data = file.read()
+    found = re.search(rb"<desc>([^<]*)</desc>|tEXtComment\0([^.]*)\.", data)
+    return set((found.group(1) or found.group(2)).decode().split())
 
 
 class Screen(Terminal):
@@ -103,9 +126,29 @@ class Screen(Terminal):
             self.x = min(first, self.columns) - 1
         elif kind == "X":
             self.erase(self.y, self.x, min(self.x + first, self.columns))
+        elif kind == "@":
+            self.shift(self.x, first)
+        elif kind == "P":
+            self.shift(self.x, -first)
         elif kind == "b":
             for _ in range(first):
                 self.letter(ord(self.last))
+
+    def shift(self, x, n):
+        """Inserts blanks into the row, or deletes letters from it."""
+        for row, blank in [(self.cells[self.y], " "),
+                           (self.looks[self.y], (None, None, False))]:
+            if n > 0:
+                row[x:x] = [blank] * n
+                del row[self.columns:]
+            else:
+                del row[x:x - n]
+                row.extend([blank] * (self.columns - len(row)))
+
+    def whole_text(self):
+        """A line that fills a row goes on in the next one."""
+        return "".join("".join(row) if row[-1] != " " else
+                       "".join(row) + "\n" for row in self.cells)
 
     def svg(self, title):
         used = max((y + 1 for y in range(self.rows)
@@ -116,6 +159,8 @@ class Screen(Terminal):
         out = ['<svg xmlns="http://www.w3.org/2000/svg" width="%g" height="%g" '
                'viewBox="0 0 %g %g" role="img">' % (width, height, width, height),
                "<title>%s</title>" % escape(title),
+               "<desc>%s</desc>" % textwrap.fill(
+                   " ".join(words_of(self.whole_text())), 72),
                '<rect width="100%%" height="100%%" rx="8" fill="%s"/>' % PAPER,
                '<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" '
                'font-size="14" fill="%s">' % INK,
@@ -167,9 +212,9 @@ def draw_output(folder, name, title, *arguments, rows=70, seconds=4):
     write(folder, name, screen.svg(title))
 
 
-def draw_top(folder, name, title, *arguments, keys="", rows=24, seconds=6):
+def draw_top(folder, name, title, *arguments, keys="", seconds=6, rows=24):
     screen = Screen([STAT, "top", "-i", "0.5"] + list(arguments), rows)
-    screen.read(2)
+    screen.wait_for("q:quit")
     screen.send(keys)
     screen.read(seconds)
     write(folder, name, screen.svg(title))
@@ -177,52 +222,87 @@ def draw_top(folder, name, title, *arguments, keys="", rows=24, seconds=6):
     screen.end()
 
 
-def draw_page(folder, name, path, size, fragment=""):
+def browse(path, *options):
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        raise toolbox.Skip("no chromium here")
     with tempfile.TemporaryDirectory() as profile:
-        subprocess.run(
+        return subprocess.run(
             [browser, "--headless", "--no-sandbox", "--disable-gpu",
-             "--hide-scrollbars", "--user-data-dir=" + profile,
-             "--window-size=%d,%d" % size,
-             "--screenshot=" + os.path.join(folder, name),
-             "file://" + path + fragment], check=True, timeout=60,
-            capture_output=True)
-    print(name, os.path.getsize(os.path.join(folder, name)))
+             "--user-data-dir=" + profile, *options, "file://" + path],
+            check=True, timeout=60, capture_output=True, text=True).stdout
 
 
-def draw_screens(folder):
+def page_words(path):
+    """Of the page as the browser makes it, without its scripts."""
+    page = re.sub(r"<(script|style|title).*?</\1>", " ",
+                  browse(path, "--dump-dom"), flags=re.S)
+    return words_of(html.unescape(re.sub("<[^>]*>", " ", page)))
+
+
+def draw_page(folder, name, path, size):
+    picture = os.path.join(folder, name)
+    browse(path, "--hide-scrollbars", "--window-size=%d,%d" % size,
+           "--screenshot=" + picture)
+    text = b"tEXtComment\0%s." % " ".join(page_words(path)).encode()
+    with open(picture, "rb") as file:
+        data = file.read()
+    # After the signature and the header.
+    with open(picture, "wb") as file:
+        file.write(data[:33] + struct.pack(">I", len(text) - 4) + text +
+                   struct.pack(">I", zlib.crc32(text)) + data[33:])
+    print(name, os.path.getsize(picture))
+
+
+def draw_screens(folder, patience=1):
     with contextlib.ExitStack() as stack:
         def start(what, **env):
             return stack.enter_context(
-                Target(["server", what], env=env, executable=SICK))
+                Target(["shop", what], env=env, executable=SICK))
 
         fragmented, caches = start("fragmented"), start("caches")
         leak = start("leak", TCM_PROFILE_BYTES="64K")
-        time.sleep(3)
+        stacks = start("stacks")
+        time.sleep(3 * patience)
         draw_output(folder, "overview.svg", "tcm-stat %d" % fragmented.pid,
                     fragmented.pid)
         draw_output(folder, "caches.svg", "tcm-stat %d" % caches.pid,
                     caches.pid, rows=80)
         draw_output(folder, "classes.svg", "tcm-stat classes %d" % leak.pid,
                     "classes", leak.pid)
+        draw_output(folder, "spans.svg", "tcm-stat spans %d" % caches.pid,
+                    "spans", caches.pid)
+        draw_output(folder, "threads.svg", "tcm-stat threads %d" % stacks.pid,
+                    "threads", stacks.pid)
+        draw_output(folder, "watch.svg", "tcm-stat watch -c 8 %d" % leak.pid,
+                    "watch", "-c", 8, "-i", patience, leak.pid, seconds=20)
         draw_output(folder, "profile.svg",
                     "tcm-stat profile --growth --seconds 3 %d" % leak.pid,
-                    "profile", "--growth", "--seconds=3", leak.pid, seconds=8)
-        draw_top(folder, "top.svg", "tcm-stat top")
+                    "profile", "--growth", "--seconds=%g" % (3 * patience),
+                    leak.pid, seconds=12)
+        draw_top(folder, "top.svg", "tcm-stat top", keys="/shop\r",
+                 seconds=6 * patience)
         draw_top(folder, "top-process.svg", "tcm-stat top %d" % leak.pid,
-                 str(leak.pid), seconds=15)
+                 str(leak.pid), seconds=15 * patience)
 
 
-def draw_pages(folder):
-    with Target(["server"], env={"TCM_PROFILE_BYTES": "16K"},
+@contextlib.contextmanager
+def report_page(seconds):
+    with Target(["shop"], env={"TCM_PROFILE_BYTES": "16K"},
                 executable=toolbox.PROGRAM) as target, \
-            tempfile.TemporaryDirectory() as temporary:
+            tempfile.TemporaryDirectory() as folder:
         for line in ("fill 200000 700", "sparse", "fill 30000 2000",
                      "fill 12 5000000"):
             target.do(line)
-        path = os.path.join(temporary, "heap.html")
-        done = toolbox.stat("report", "--seconds=3", target.pid, "-o", path)
+        path = os.path.join(folder, "heap.html")
+        done = toolbox.stat("report", "--seconds=%g" % seconds, target.pid,
+                            "-o", path)
         assert done.returncode == toolbox.OK, done
+        yield path
+
+
+def draw_pages(folder):
+    with report_page(3) as path:
         draw_page(folder, "report.png", path, (1100, 1500))
         draw_page(folder, "report-phone.png", path, (400, 900))
 
