@@ -20,6 +20,7 @@
 
 #include "base/bits.h"
 #include "base/compiler.h"
+#include "heap/pagemap.h"
 #include "heap/span.h"
 
 /* The words for the bits of the span with the most objects. */
@@ -33,6 +34,16 @@ struct block_run {
   unsigned count;            /* blocks; 0: no span begins here */
   uint64_t taken[RUN_WORDS]; /* bit per block */
 };
+
+/* The span that the pagemap names for a page, whose descriptor another thread may
+ * have made a moment ago, or NULL. */
+static inline const struct span *
+block_run_span(uintptr_t page)
+{
+  struct span **place = pagemap_span_place_of(page);
+
+  return place == NULL ? NULL : atomic_load_acquire(place);
+}
 
 /* Copies what is taken of a span whose first @fresh blocks were handed out at
  * least once.  Caller holds the locks. */

@@ -376,7 +376,7 @@ tcmi_central_blocks(unsigned class_id, uintptr_t start, struct block_run *run)
 
   lock_acquire(&list->lock);
   lock_acquire(&tcmi_metadata_lock);
-  span = pagemap_span(start);
+  span = block_run_span(start);
   if (span != NULL && span->class_id == class_id && span->start == start)
     block_run_copy(run, span, size_class_size(class_id), span->fresh);
   lock_release(&tcmi_metadata_lock);

@@ -358,7 +358,7 @@ tcmi_slab_resized(const struct span *span, size_t npages)
 static const struct span *
 slab_at_locked(uintptr_t start)
 {
-  const struct span *span = pagemap_span(start);
+  const struct span *span = block_run_span(start);
 
   return span != NULL && span->slab && span->start == start ? span : NULL;
 }

@@ -52,21 +52,36 @@ large_size_locked(const struct span *span)
   return record->block == span_block(span) ? record->size : span_bytes(span);
 }
 
-/* The thread that has the block may resize or free it now, without a lock.
- * Then the size is the old or the new one. */
+/* Copies the descriptor of a large block.  The thread that has the block may
+ * resize or free it now, without a lock.  Then the size is the old or the new
+ * one. */
 __attribute__((no_sanitize("thread"))) static void
+look_at_large(const struct span *span, struct span *copy)
+{
+  copy->start = span->start;
+  copy->npages = span->npages;
+  copy->sample = span->sample;
+  copy->offset = span->offset;
+  copy->class_id = span->class_id;
+  copy->slab = span->slab;
+  copy->held = span->held;
+}
+
+static void
 large_blocks(uintptr_t start, struct block_run *run)
 {
   const struct span *span;
+  struct span copy = {.start = 0};
 
   lock_acquire(&tcmi_profile_lock);
   lock_acquire(&tcmi_metadata_lock);
-  span = pagemap_span(start);
-  if (span != NULL && span->class_id == 0 && !span->slab && !span->held &&
-      span->start == start) {
-    run->start = span_block(span);
-    run->end = span_end(span);
-    run->size = large_size_locked(span);
+  span = block_run_span(start);
+  if (span != NULL)
+    look_at_large(span, &copy);
+  if (copy.start == start && copy.class_id == 0 && !copy.slab && !copy.held) {
+    run->start = span_block(&copy);
+    run->end = span_end(&copy);
+    run->size = large_size_locked(&copy);
     run->count = 1;
     run->taken[0] = 1;
   }
