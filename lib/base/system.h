@@ -171,9 +171,9 @@ struct system_fault {
   uintptr_t address;  /* [const] the accessed one */
   uintptr_t pc;       /* [const] of the instruction; 0 if not known */
 };
-/* Installs a signal handler that calls @tell for each fault.  The program's
+/* Installs a signal handler that calls @handler for each fault.  The program's
  * handler or the default action then follows.  Call it once. */
-void tcmi_system_on_fault(void (*tell)(const struct system_fault *fault));
+void tcmi_system_on_fault(void (*handler)(const struct system_fault *fault));
 
 uint32_t tcmi_system_thread_id(void);
 uint32_t tcmi_system_process_id(void);

@@ -125,12 +125,12 @@ on_fault(int signal, siginfo_t *info, void *context)
 }
 
 void
-tcmi_system_on_fault(void (*tell)(const struct system_fault *fault))
+tcmi_system_on_fault(void (*handler)(const struct system_fault *fault))
 {
   static const int signals[] = {SIGSEGV, SIGBUS};
   int saved = errno;
 
-  listener = tell;
+  listener = handler;
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
     struct sigaction new, *old = former_of(signals[i]);
     if (sigaction(signals[i], NULL, old) != 0)

@@ -19,16 +19,17 @@
  *       free in its span, or was never handed out.
  *   V2  a span with live bits stays while one of them is 1.
  *
- * From V2 follows that a free of an object in use finds the span in the pagemap
- * before and after it has cleared the bit.  A wrong free may have found a span
- * that another thread deletes meanwhile; then the second look tells.
+ * By V2, a free of an object in use finds the span in the pagemap both before
+ * and after it clears the bit.  A wrong free may find a span that another
+ * thread is deleting; the second lookup detects that.
  *
  * Rejected: the bits of the central list alone.  They change under its lock, so
  * no object could stay in a thread cache: 800 instructions a pair.
  * Rejected: a bit per object.  It takes less of the descriptor, but the number
  * of the object, and whether one begins there, take a multiplication each.
- * Rejected: the same bits in a plane of the pagemap.  They need no look into
- * the span, but 8 MiB of address space per GiB, also where it is limited.
+ * Rejected: the same bits in a plane of the pagemap.  They save the
+ * access to the span, but take 8 MiB of address space per GiB, also where that
+ * is limited.
  *
  * No locking.  Cost: one locked instruction for each malloc and each free.
  */

@@ -271,7 +271,7 @@ tcmi_slab_allocate_large(struct tcm_heap *heap, size_t size, size_t align,
 
 /* Whether @block is in use; its number, if it is an object.  The slab may be
  * gone since the caller found it, if two threads free one block; then the
- * pagemap tells, see H4. */
+ * pagemap no longer has it, see H4. */
 static ALWAYS_INLINE enum block_verdict
 judge_locked(const struct span *span, uintptr_t block, const struct lock *lock,
              unsigned *number)

@@ -82,7 +82,8 @@ slab_of(const struct span *span)
   return (struct slab *)(uintptr_t)span - 1;
 }
 
-/* Whether the heap was not deleted, as far as its memory still tells. */
+/* Whether the heap was not deleted.  Its memory may have been reused, so the
+ * answer may be wrong. */
 static inline bool
 slab_heap_is_alive(const struct tcm_heap *heap)
 {

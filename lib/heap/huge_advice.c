@@ -22,7 +22,7 @@
 /* Each border between advised and other memory splits a mapping; Linux allows a
  * process 65,530 mappings. */
 #define BORDERS_MAX 8192
-/* Fewer idle pages than this do not break a huge page: an eighth of it. */
+/* Idle pages for which a huge page may be broken: an eighth of it. */
 #define IDLE_MIN (HUGE_PAGE_PAGES / 8)
 /* How many advised huge pages the policy remembers. */
 #define MEMORY 64

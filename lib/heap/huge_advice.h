@@ -33,7 +33,7 @@
  *
  * Locking: LOCK_PAGE_HEAP, which the functions for large blocks take.  The only
  * system calls made under it commit and advise: a few microseconds for one in
- * 512 pages.  Cost: freeing a block of 4 MiB or more takes a look at 16 of its
+ * 512 pages.  Cost: freeing a block of 4 MiB or more examines 16 of its
  * pages.
  */
 #ifndef TCM_HEAP_HUGE_ADVICE_H

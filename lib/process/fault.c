@@ -98,7 +98,7 @@ keep(const struct system_fault *fault)
 }
 
 static void
-tell(const struct system_fault *fault)
+report_fault(const struct system_fault *fault)
 {
   const struct guarded_slot *slot = tcmi_guarded_find(fault->address);
 
@@ -120,5 +120,5 @@ tcmi_fault_start(void)
     (void)!tcmi_option_change(OPTION_profile_bytes, PROFILE_MEAN_DEFAULT,
                               SOURCE_ENVIRONMENT);
   if (tcmi_option(OPTION_guard_report) != 0)
-    tcmi_system_on_fault(tell);
+    tcmi_system_on_fault(report_fault);
 }

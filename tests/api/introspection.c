@@ -253,7 +253,7 @@ malloc_stats_prints(void)
   static char text[1 << 16];
   const char *arguments[] = {"introspection", "print-stats", NULL};
 
-  EXPECT(child_again_says(arguments, text, sizeof text));
+  EXPECT(child_again_output(arguments, text, sizeof text));
   EXPECT_FOR(strstr(text, "in use") != NULL, "%.200s", text);
   EXPECT_FOR(greatest_after(text, " ") >= (unsigned long)COUNT * 1000, "%.200s",
              text);

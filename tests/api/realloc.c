@@ -77,7 +77,7 @@ every_pair_of_borders(void)
 
 /* One block grows to 64 MiB and back in uneven steps. */
 static void
-long_way_up_and_down(void)
+grow_to_64_mib_and_back(void)
 {
   size_t size = 1, top = (size_t)64 << 20;
   unsigned char *block = (unsigned char *)malloc(harness_size(size));
@@ -255,7 +255,7 @@ static const struct harness_case cases[] = {
     {"null-allocates", null_allocates},
     {"zero-size-frees", zero_size_frees},
     {"every-pair-of-borders", every_pair_of_borders},
-    {"long-way-up-and-down", long_way_up_and_down},
+    {"grow-to-64-mib-and-back", grow_to_64_mib_and_back},
     {"usable-size-is-kept-in-place", usable_size_is_kept_in_place},
     {"failure-keeps-the-block", failure_keeps_the_block},
     {"array-overflow", array_overflow},

@@ -10,7 +10,7 @@ null_is_zero(void)
 }
 
 static void
-all_of_it_may_be_written(void)
+all_usable_bytes_are_writable(void)
 {
   enum { EACH = 4 };
   static void *block[NAMES_SIZE_COUNT][EACH];
@@ -87,7 +87,7 @@ steady(void)
 
 static const struct harness_case cases[] = {
     {"null-is-zero", null_is_zero},
-    {"all-of-it-may-be-written", all_of_it_may_be_written},
+    {"all-usable-bytes-are-writable", all_usable_bytes_are_writable},
     {"aligned-blocks-too", aligned_blocks_too},
     {"steady", steady},
 };

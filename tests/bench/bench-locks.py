@@ -3,7 +3,7 @@
 
 Each shape of the workload program runs with the debug library, which counts
 the locks it takes, the times that another thread had one, and locked additions
-to words that threads share.  The table tells them per 1000 operations.  Counts
+to words that threads share.  The table has them per 1000 operations.  Counts
 of locks taken hardly depend on the machine; waits do.
 """
 import argparse

@@ -79,8 +79,8 @@ def throughputs(cell, name, cpus):
 
 
 def losses(row, cell, name, cpus):
-    """What part of its throughput per CPU `name` loses from the fewest
-    threads of the row to those of the cell, round by round."""
+    """The loss of throughput per CPU of `name`, as a fraction, from the fewest
+    threads of the row to the threads of the cell; one number for each round."""
     few = throughputs(row["cells"][0], name, cpus)
     many = throughputs(cell, name, cpus)
     return [1 - b / a for a, b in zip(few, many)]

@@ -189,8 +189,8 @@ def check_latency(directory):
 
 
 def huge_kib(tools, allocator):
-    """What is in huge pages when many objects are live: so many that one that
-    grows in small steps at first has come to steps of whole huge pages."""
+    """KiB in huge pages while many objects are live: enough that a heap that
+    first grows in small steps now grows by whole huge pages."""
     program = os.path.join(os.path.abspath(BUILD), "curve")
     out, _ = tools.wait_for(tools.start(allocator, allocator.preload,
                                         [program, "400000", "1"]))

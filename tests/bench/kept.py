@@ -18,10 +18,10 @@ HEADING = "Compared with other allocators"
 PATH = "doc/bench.json"
 
 INTRODUCTION = """\
-Geometric means of tcm's ratios over the rows of "make bench" of one kind, to
-glibc's malloc and to the best other allocator of each row, in time and in peak
-memory.  Below 1, tcm is better.  doc/bench.txt has every row with its spread;
-doc/bench.html adds charts.
+Each number is a geometric mean over all rows of "make bench" of one kind.  The
+mean is of the ratio of tcm to glibc's malloc, or to the best other allocator of
+each row, in time or in peak memory.  Below 1, tcm is better.  doc/bench.txt has
+every row with its spread; doc/bench.html adds charts.
 """
 WIDTH = 78
 

@@ -205,7 +205,7 @@ timed_free(struct member *self, void *p)
 }
 
 static void
-time_nothing(struct member *self)
+time_empty_calls(struct member *self)
 {
   for (unsigned i = 0; i < EMPTY_CALLS; i++) {
     uint64_t begin = timer_begin(&self->timer);
@@ -409,7 +409,7 @@ member_main(void *arg)
 {
   struct member *self = arg;
   timer_mark(&self->timer);
-  time_nothing(self);
+  time_empty_calls(self);
   pthread_barrier_wait(&together);
   self->start_ns = clock_ns(CLOCK_MONOTONIC);
   self->body(self);

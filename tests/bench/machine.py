@@ -125,7 +125,7 @@ def machine():
     """Whatever makes numbers incomparable when it differs."""
     secret = (first_line("/etc/machine-id") or "none").encode()
     return {
-        # Tells two machines of one model apart without giving the id away.
+        # Distinguishes two machines of one model without revealing the id.
         "id": hmac.new(secret, b"tcm benchmark", "sha256").hexdigest()[:16],
         "cpu": cpu_model(),
         "cpus": len(os.sched_getaffinity(0)),

@@ -351,7 +351,7 @@ object_end(struct pack *pack, uint32_t id)
   pack->head.nfrees++;
   pack->live_bytes -= object->size > 0 ? (object->size + 15) / 16 * 16 : 16;
   pack->live_requested -= object->size;
-  plan_give(pack->plan, &object->place);
+  plan_free(pack->plan, &object->place);
   *(uint32_t *)vector_add(object->shared ? &pack->given : ids, sizeof id) = id;
 }
 

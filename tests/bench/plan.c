@@ -98,7 +98,7 @@ hole_search(const struct bin *holes, uint64_t offset)
 }
 
 static void
-hole_give(struct bin *holes, uint64_t offset, uint64_t size)
+hole_add(struct bin *holes, uint64_t offset, uint64_t size)
 {
   size_t at = hole_search(holes, offset);
   if (at < holes->count && offset + size == holes->offsets[at]) {
@@ -177,12 +177,12 @@ plan_take(struct plan *plan, uint32_t number, uint64_t size, unsigned align_log)
 }
 
 void
-plan_give(struct plan *plan, const struct place *place)
+plan_free(struct plan *plan, const struct place *place)
 {
   struct arena *arena = &plan->arenas[place->arena];
   struct bin *bin = &arena->bins[place->size / 16];
   if (place->size > SMALL_MAX) {
-    hole_give(&plan->holes, place->offset, place->size);
+    hole_add(&plan->holes, place->offset, place->size);
     return;
   }
   bin_grow(bin, 0);

@@ -28,7 +28,7 @@ struct place plan_take(struct plan *plan, uint32_t arena, uint64_t size,
                        unsigned align_log);
 
 /* Frees a place; its arena may reuse it immediately. */
-void plan_give(struct plan *plan, const struct place *place);
+void plan_free(struct plan *plan, const struct place *place);
 
 /* The bytes of address space that the plan needs. */
 uint64_t plan_bytes(const struct plan *plan);

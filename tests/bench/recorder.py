@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Records what a program allocates, packs it, and plays it under an allocator;
-tests/bench/trace.h tells of the files and of what a replay keeps."""
+tests/bench/trace.h describes the files and what a replay keeps."""
 import glob
 import os
 import shutil

@@ -92,8 +92,8 @@ class Row:
 
     kind is "workload", "start", "program" or "service"; arguments are those of
     the workload program; work is the number of operations, processes or the
-    size factor of a program's input; of a service it is 1, or 0 for as little
-    as possible.
+    size factor of a program's input; of a service it is 1, or 0 for the
+    minimum.
     """
 
     def __init__(self, name, group, kind, work, threads=1, shape=None,

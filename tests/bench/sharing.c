@@ -18,7 +18,7 @@
 #define BLOCK_SIZE 8
 
 static void
-play_hand(void **hand, uint64_t writes)
+write_and_free(void **hand, uint64_t writes)
 {
   for (unsigned i = 0; i < HAND; i++)
     if ((hand[i] = malloc(BLOCK_SIZE)) == NULL)
@@ -39,7 +39,7 @@ sharing_body(struct worker *worker)
     for (unsigned i = 0; i < HAND; i++)
       free(cards[i * worker->work->threads + worker->index]);
   for (uint64_t done = 0; done < worker->ops; done += HAND)
-    play_hand(hand, worker->work->param);
+    write_and_free(hand, worker->work->param);
 }
 
 static void

@@ -295,7 +295,7 @@ all_fail_from_the_start(void)
 
 /* ---- For strace: the same work, whatever fails ----------------------------*/
 static int
-work_in_spite(void)
+work_with_failures(void)
 {
   alarm(CHILD_LIMIT);
   harness_prove_allocator();
@@ -410,6 +410,6 @@ main(int argc, char **argv)
   if (argc == 2 && strcmp(argv[1], "--start") == 0)
     return start_without_memory();
   if (argc == 2 && strcmp(argv[1], "--work") == 0)
-    return work_in_spite();
+    return work_with_failures();
   return harness_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }

@@ -231,7 +231,7 @@ def judge(status, text):
 
 
 def judge_caught(status, text, err):
-    """An abort with a message is as good as no harm at all."""
+    """An abort with a message counts as ok, as does no damage at all."""
     if status == -signal.SIGABRT and err.strip():
         return Result("ok", figures="caught: " + err.strip().splitlines()[-1])
     return judge(status, text)

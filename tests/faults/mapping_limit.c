@@ -98,7 +98,7 @@ use_heap_at_the_limit(void)
 }
 
 static void
-others_hold_them(void)
+others_hold_mappings(void)
 {
   char *area;
   long pages, i;
@@ -164,7 +164,7 @@ reached_by_others(void)
   }
   EXPECT(child_succeeded(child));
   if (harness.skipped == NULL)
-    EXPECT(child_run(others_hold_them));
+    EXPECT(child_run(others_hold_mappings));
 }
 
 static void

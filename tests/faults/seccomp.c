@@ -71,7 +71,7 @@ begin_rules(void)
 /* Sets the filter, with @action for every call without a rule.  Returns 0 if
  * the kernel allows no filters. */
 static int
-shut_in(unsigned action)
+set_filter(unsigned action)
 {
   struct sock_fprog program = {0, rules};
 
@@ -83,7 +83,7 @@ shut_in(unsigned action)
 
 /* The kernel would end the process without a message; this says why. */
 static void
-tell_call(int number, siginfo_t *info, void *context)
+report_call(int number, siginfo_t *info, void *context)
 {
   (void)number;
   (void)context;
@@ -150,7 +150,8 @@ use_threads(void)
 static void
 prepare(void)
 {
-  struct sigaction action = {.sa_sigaction = tell_call, .sa_flags = SA_SIGINFO};
+  struct sigaction action = {.sa_sigaction = report_call,
+                             .sa_flags = SA_SIGINFO};
 
   sigaction(SIGSYS, &action, NULL);
   begin_rules();
@@ -159,24 +160,24 @@ prepare(void)
 /* Only calls for memory are allowed.  The heap was used before, as in every
  * program that reaches its main(). */
 static void
-shut_in_and_allocate(void)
+filter_and_allocate(void)
 {
   prepare();
   free(malloc(harness_size(100)));
   ANSWER(memory_calls, SECCOMP_RET_ALLOW);
-  if (!shut_in(SECCOMP_RET_TRAP))
+  if (!set_filter(SECCOMP_RET_TRAP))
     _exit(HARNESS_SKIP);
   use_heap();
 }
 
 static void
-shut_in_with_threads(void)
+filter_with_threads(void)
 {
   prepare();
   use_threads();
   ANSWER(memory_calls, SECCOMP_RET_ALLOW);
   ANSWER(thread_calls, SECCOMP_RET_ALLOW);
-  if (!shut_in(SECCOMP_RET_TRAP))
+  if (!set_filter(SECCOMP_RET_TRAP))
     _exit(HARNESS_SKIP);
   use_threads();
   use_heap();
@@ -211,7 +212,7 @@ may_filter(void)
 
   if (child == 0) {
     begin_rules();
-    _exit(shut_in(SECCOMP_RET_ALLOW) ? HARNESS_PASS : HARNESS_SKIP);
+    _exit(set_filter(SECCOMP_RET_ALLOW) ? HARNESS_PASS : HARNESS_SKIP);
   }
   REQUIRE(waitpid(child, &status, 0) == child);
   if (WIFEXITED(status) && WEXITSTATUS(status) == HARNESS_SKIP)
@@ -223,14 +224,14 @@ static void
 in_one_thread(void)
 {
   if (may_filter())
-    EXPECT(child_run(shut_in_and_allocate));
+    EXPECT(child_run(filter_and_allocate));
 }
 
 static void
 with_threads(void)
 {
   if (may_filter())
-    EXPECT(child_run(shut_in_with_threads));
+    EXPECT(child_run(filter_with_threads));
 }
 
 static void
@@ -244,7 +245,7 @@ refused_from_the_start(void)
   if (child == 0) {
     begin_rules();
     ANSWER(asked_at_start, SECCOMP_RET_ERRNO | EPERM);
-    if (shut_in(SECCOMP_RET_ALLOW))
+    if (set_filter(SECCOMP_RET_ALLOW))
       execl("/proc/self/exe", "again", "--refused", (char *)NULL);
     _exit(HARNESS_ERROR);
   }
@@ -264,7 +265,7 @@ no_threads_from_the_start(void)
   if (child == 0) {
     begin_rules();
     ANSWER(calls_for_a_thread, SECCOMP_RET_KILL_PROCESS);
-    if (shut_in(SECCOMP_RET_ALLOW))
+    if (set_filter(SECCOMP_RET_ALLOW))
       execl("/proc/self/exe", "again", "--alone", (char *)NULL);
     _exit(HARNESS_ERROR);
   }

@@ -138,7 +138,7 @@ do_op(const struct fuzz_op *op)
 
 /* Compares the counters of a class with the objects in use. */
 static void
-expect_books(unsigned class_id)
+expect_counters(unsigned class_id)
 {
   const struct central_list *list = &tcmi_central_lists[class_id];
   size_t live = 0, i;
@@ -162,15 +162,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   for (i = 0; fuzz_next(&text, &op); i++) {
     do_op(&op);
     if (i % 128 == 0)
-      expect_books(class_of(op.number[0]));
+      expect_counters(class_of(op.number[0]));
   }
   (void)tcmi_system_fail(0, 0, 0);
   for (c = 1; c < SIZE_CLASS_COUNT; c++)
-    expect_books(c);
+    expect_counters(c);
   while (nout > 0)
     give(0, 199);
   for (c = 1; c < SIZE_CLASS_COUNT; c++)
-    expect_books(c);
+    expect_counters(c);
   FUZZ_MUST(tcmi_page_heap_used_bytes() == 0);
   (void)tcmi_page_heap_release(SIZE_MAX);
   tcmi_page_heap_verify();

@@ -68,7 +68,7 @@ below(size_t limit)
 
 /* Prints the running input, without stdio, because the heap may be broken. */
 static void
-tell_text(int number)
+report_message(int number)
 {
   static const char head[] = "---- this text ended the program:\n";
 
@@ -258,10 +258,10 @@ main(int argc, char **argv)
 
   state = seed != NULL ? strtoull(seed, NULL, 0) : 20240229;
   harness_say("seed %llu", (unsigned long long)state);
-  signal(SIGABRT, tell_text);
-  signal(SIGSEGV, tell_text);
-  signal(SIGBUS, tell_text);
-  signal(SIGALRM, tell_text);
+  signal(SIGABRT, report_message);
+  signal(SIGSEGV, report_message);
+  signal(SIGBUS, report_message);
+  signal(SIGALRM, report_message);
   alarm(harness_is_long() ? 20000 : 900);
   for (i = 1; i < argc; i++) {
     load(argv[i]);

@@ -49,7 +49,7 @@ def run(way, program, function):
 def places(program, kind):
     """The regular expression for each placeholder of a code address."""
     path = re.escape(os.path.join(BUILD, "tests/misuse", program))
-    # The loader of an older libc cannot tell the file.
+    # The loader of an older libc cannot find the file.
     place = " from (?:" + path + r"\+)?0x[0-9a-f]+"
     freed = ", freed" + place
     return {"{caller}": ", called" + place,

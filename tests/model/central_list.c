@@ -61,7 +61,7 @@ count_spans(const struct out *out)
 }
 
 static void
-expect_books(const struct out *out)
+expect_counters(const struct out *out)
 {
   const struct central_list *list = &tcmi_central_lists[out->class_id];
 
@@ -242,7 +242,7 @@ do_step(void)
     do_wrong_free(out);
   }
   if (model.step % 8 == 0)
-    expect_books(out);
+    expect_counters(out);
 }
 
 static void
@@ -280,7 +280,7 @@ run_steps(long steps)
   for (i = 0; i < NCLASSES; i++) {
     while (outs[i].count > 0)
       do_insert(&outs[i]);
-    expect_books(&outs[i]);
+    expect_counters(&outs[i]);
   }
   MUST(tcmi_page_heap_used_bytes() == 0);
   MUST(model.failed > 0 || tcmi_system_page_size() > PAGE_SIZE);

@@ -287,7 +287,7 @@ static struct {
 } ends;
 
 static int
-said_a_line(void)
+wrote_a_line(void)
 {
   char text[6];
 
@@ -298,7 +298,7 @@ said_a_line(void)
 static void
 judge(int status, uint64_t seed)
 {
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && said_a_line())
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && wrote_a_line())
     ends.told++;
   else if (status == 0)
     ends.unharmed++;

@@ -38,7 +38,7 @@ descriptors(void)
 
 /* Waits until there is only one thread, for at most @seconds. */
 static int
-alone_within(int seconds)
+thread_ends_within(int seconds)
 {
   int i;
 
@@ -98,7 +98,7 @@ never_in_a_small_process(void)
 }
 
 static void
-comes_blocks_signals_and_goes(void)
+starts_blocks_signals_and_ends(void)
 {
   char status[4096], *field;
   long before, at_peak, after;
@@ -115,7 +115,7 @@ comes_blocks_signals_and_goes(void)
   field = strstr(status, "\nSigBlk:\t");
   /* All but SIGKILL and SIGSTOP, which cannot be blocked. */
   EXPECT(field != NULL && strncmp(field + 9, "fffffffffffbfeff", 16) == 0);
-  EXPECT(alone_within(14));
+  EXPECT(thread_ends_within(14));
   after = memory_resident_bytes();
   harness_say("  peak %ld KiB, idle %ld KiB", (at_peak - before) / 1024,
               (after - before) / 1024);
@@ -128,7 +128,7 @@ comes_blocks_signals_and_goes(void)
 
 /* Free pages in partly used spans also make the thread start. */
 static void
-comes_for_single_pages(void)
+starts_for_single_pages(void)
 {
   peak(1000, SMALL_BLOCKS);
   free_peak(SMALL_BLOCKS, 32);
@@ -301,12 +301,12 @@ be_wrong(void)
 }
 
 static void
-tells_of_a_wrong_free(void)
+reports_double_free(void)
 {
   static const char *const arguments[] = {"again", "wrong", NULL};
   char text[1024];
 
-  EXPECT(!child_again_says(arguments, text, sizeof text));
+  EXPECT(!child_again_output(arguments, text, sizeof text));
   EXPECT_FOR(strncmp(text, "tcm: free(): double free at 0x", 30) == 0, "%s",
              text);
 }
@@ -470,13 +470,13 @@ swing(void)
 
 static const struct harness_case parts[] = {
     {"never_in_a_small_process", never_in_a_small_process},
-    {"comes_blocks_signals_and_goes", comes_blocks_signals_and_goes},
-    {"comes_for_single_pages", comes_for_single_pages},
+    {"starts_blocks_signals_and_ends", starts_blocks_signals_and_ends},
+    {"starts_for_single_pages", starts_for_single_pages},
     {"survives_fork", survives_fork},
     {"fork_while_memory_returns", fork_while_memory_returns},
     {"no_thread_in_a_sandbox", no_thread_in_a_sandbox},
     {"no_thread_if_forbidden", no_thread_if_forbidden},
-    {"tells_of_a_wrong_free", tells_of_a_wrong_free},
+    {"reports_double_free", reports_double_free},
     {"thread_after_a_refusal", thread_after_a_refusal},
     {"idle_process_shrinks", idle_process_shrinks},
     {"swing", swing},

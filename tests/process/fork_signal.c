@@ -83,7 +83,7 @@ only_allocate(void)
 }
 
 static void
-fork_too(void)
+fork_and_wait(void)
 {
   pid_t child = fork();
 
@@ -155,7 +155,7 @@ static void
 fork_interrupts_fork(void)
 {
   goes_on = 0;
-  run_under_signals(harness_count(1500, 20000), fork_too);
+  run_under_signals(harness_count(1500, 20000), fork_and_wait);
 }
 
 /* malloc is interrupted while other threads allocate too, so fork takes all

@@ -29,7 +29,7 @@ filled(size_t size)
 
 /* Resident bytes that remain of 32 MiB after free() and malloc_trim(). */
 static long
-left_of_blocks(int lock)
+resident_after_free(int lock)
 {
   long before = memory_resident_bytes();
   void *block[BLOCKS];
@@ -47,9 +47,9 @@ left_of_blocks(int lock)
 }
 
 static void
-locked_blocks_go(void)
+locked_blocks_are_returned(void)
 {
-  long left = left_of_blocks(/*lock=*/1);
+  long left = resident_after_free(/*lock=*/1);
 
   harness_say("  %ld KiB are left of locked blocks", left / 1024);
   CHILD_EXPECT(left < (long)(8 * MIB));
@@ -64,7 +64,7 @@ locked_process_keeps(void)
   free(filled(100));
   if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
     _exit(HARNESS_SKIP);
-  left = left_of_blocks(/*lock=*/0);
+  left = resident_after_free(/*lock=*/0);
   harness_say("  %ld KiB are left of a locked process", left / 1024);
   CHILD_EXPECT(left > (long)(16 * MIB));
 }
@@ -89,7 +89,7 @@ run_if_allowed(void (*work)(void))
 static void
 locked_memory(void)
 {
-  run_if_allowed(locked_blocks_go);
+  run_if_allowed(locked_blocks_are_returned);
   run_if_allowed(locked_process_keeps);
 }
 
@@ -113,7 +113,7 @@ cost_of_a_sparse_block(void)
 
 /* numpy gives this advice for its arrays. */
 static void
-advice_goes(void)
+malloc_resets_huge_page_advice(void)
 {
   char *block = (char *)malloc(harness_size(64 * MIB));
   uintptr_t start;
@@ -144,7 +144,7 @@ faults_of_a_round(size_t size)
 }
 
 static void
-no_cliff_at_any_size(void)
+cost_grows_smoothly_with_size(void)
 {
   static const size_t mebibytes[] = {20, 33, 63, 65, 100};
   size_t i;
@@ -164,7 +164,7 @@ no_cliff_at_any_size(void)
 /* ---- Parameters of glibc ------------------------------------------------- */
 
 static void
-trim_keeps_what_it_is_told(void)
+trim_keeps_padding(void)
 {
   long before, after;
 
@@ -225,9 +225,9 @@ main(int argc, char **argv)
 {
   static const struct harness_case cases[] = {
       {"locked_memory", locked_memory},
-      {"advice_goes", advice_goes},
-      {"no_cliff_at_any_size", no_cliff_at_any_size},
-      {"trim_keeps_what_it_is_told", trim_keeps_what_it_is_told},
+      {"malloc_resets_huge_page_advice", malloc_resets_huge_page_advice},
+      {"cost_grows_smoothly_with_size", cost_grows_smoothly_with_size},
+      {"trim_keeps_padding", trim_keeps_padding},
 #ifdef M_TRIM_THRESHOLD
       {"threshold_of_return", threshold_of_return},
 #endif

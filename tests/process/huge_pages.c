@@ -55,7 +55,7 @@ huge_bytes(void)
 }
 
 static int
-machine_has_them(void)
+machine_has_huge_pages(void)
 {
   FILE *setting = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
   char line[100] = "";
@@ -83,9 +83,9 @@ grow_large(void)
 }
 
 static void
-growth_asks_for_them(void)
+growth_is_advised(void)
 {
-  if (!machine_has_them()) {
+  if (!machine_has_huge_pages()) {
     harness_skip("there are no transparent huge pages");
     return;
   }
@@ -115,7 +115,7 @@ grow_sparse(void)
 }
 
 static void
-sparse_objects_ask_for_none(void)
+sparse_objects_are_not_advised(void)
 {
   EXPECT(child_run(grow_sparse));
 }
@@ -160,9 +160,9 @@ learn_blocks(void)
 }
 
 static void
-filled_blocks_ask_for_them(void)
+filled_blocks_are_advised(void)
 {
-  if (!machine_has_them()) {
+  if (!machine_has_huge_pages()) {
     harness_skip("there are no transparent huge pages");
     return;
   }
@@ -170,7 +170,7 @@ filled_blocks_ask_for_them(void)
 }
 
 static void
-small_heap_asks_for_none(void)
+small_heap_is_not_advised(void)
 {
   EXPECT(child_run(grow_small));
 }
@@ -189,7 +189,7 @@ grow_without(void)
 }
 
 static void
-option_forbids_them(void)
+option_forbids_huge_pages(void)
 {
   EXPECT(child_run(grow_without));
 }
@@ -226,11 +226,11 @@ int
 main(int argc, char **argv)
 {
   static const struct harness_case cases[] = {
-      {"growth_asks_for_them", growth_asks_for_them},
-      {"small_heap_asks_for_none", small_heap_asks_for_none},
-      {"sparse_objects_ask_for_none", sparse_objects_ask_for_none},
-      {"filled_blocks_ask_for_them", filled_blocks_ask_for_them},
-      {"option_forbids_them", option_forbids_them},
+      {"growth_is_advised", growth_is_advised},
+      {"small_heap_is_not_advised", small_heap_is_not_advised},
+      {"sparse_objects_are_not_advised", sparse_objects_are_not_advised},
+      {"filled_blocks_are_advised", filled_blocks_are_advised},
+      {"option_forbids_huge_pages", option_forbids_huge_pages},
       {"returned_memory_stays_away", returned_memory_stays_away},
   };
 

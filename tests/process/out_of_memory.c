@@ -62,7 +62,7 @@ set_limit(void)
 
 /* Bytes that must fit into the room. */
 static size_t
-fill_least(void)
+fill_min(void)
 {
   return harness_is_guarded() ? room / 4 : room / 2;
 }
@@ -75,14 +75,14 @@ fill_drain_refill(size_t size)
 
   set_limit();
   drain(fill(size, &first));
-  CHILD_EXPECT((size_t)first * size > fill_least());
+  CHILD_EXPECT((size_t)first * size > fill_min());
   drain(fill(size, &second));
   if (second < first / 10 * 9)
     harness_say("  %zu bytes: %ld blocks, then %ld", size, first, second);
   CHILD_EXPECT(second >= first / 10 * 9);
-  large = malloc(harness_size(fill_least()));
+  large = malloc(harness_size(fill_min()));
   CHILD_EXPECT(large != NULL);
-  memset(large, 1, fill_least());
+  memset(large, 1, fill_min());
   free(large);
 }
 
@@ -127,7 +127,7 @@ static void
 fill_one_after_another(void)
 {
   static const size_t sizes[] = {48, 1000, 20000, 300000, 3000000};
-  size_t least = fill_least();
+  size_t least = fill_min();
   size_t i;
 
   set_limit();

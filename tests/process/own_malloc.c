@@ -313,7 +313,7 @@ other_frees(void)
 }
 
 static void
-owners_were_asked(void)
+both_allocators_were_called(void)
 {
   EXPECT(mallocs > 0 && frees > 0);
   EXPECT(aligned > 0 || !OWNS_ALIGNED);
@@ -326,7 +326,7 @@ static const struct harness_case cases[] = {
     {"errors", errors},
     {"usable-size", usable_size},
     {"other-frees", other_frees},
-    {"owners-were-asked", owners_were_asked},
+    {"both-allocators-were-called", both_allocators_were_called},
 };
 
 HARNESS_MAIN(cases)

@@ -14,7 +14,7 @@ struct place {
 };
 
 static int
-tell(int descriptor)
+print_place(int descriptor)
 {
   struct place place;
 
@@ -38,7 +38,7 @@ place_of_a_child(void)
   child = child_fork();
   if (child == 0) {
     (void)personality(ADDR_NO_RANDOMIZE);
-    execl("/proc/self/exe", "place", "--tell", argument, (char *)NULL);
+    execl("/proc/self/exe", "place", "--print", argument, (char *)NULL);
     _exit(HARNESS_ERROR);
   }
   EXPECT(child_succeeded(child));
@@ -73,7 +73,7 @@ static const struct harness_case cases[] = {
 int
 main(int argc, char **argv)
 {
-  if (argc == 3 && strcmp(argv[1], "--tell") == 0)
-    return tell(atoi(argv[2]));
+  if (argc == 3 && strcmp(argv[1], "--print") == 0)
+    return print_place(atoi(argv[2]));
   return harness_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }

@@ -127,7 +127,7 @@ after(const char *what)
   struct dirent *entry;
   DIR *open_directory;
 
-  EXPECT_FOR(child_again_says(arguments, said, sizeof said), "%s", what);
+  EXPECT_FOR(child_again_output(arguments, said, sizeof said), "%s", what);
   open_directory = opendir(directory);
   REQUIRE(open_directory != NULL);
   while ((entry = readdir(open_directory)) != NULL)
@@ -144,7 +144,7 @@ whole_files(const struct contents *found)
 }
 
 static unsigned
-lines_said(void)
+count_output_lines(void)
 {
   unsigned n = 0;
 
@@ -221,7 +221,7 @@ be_limit(void)
 }
 
 static void
-be_greedy(void)
+request_many_profiles(void)
 {
   (void)grow(2);
   for (int i = 0; i < 40; i++)
@@ -278,7 +278,7 @@ be_parent(void)
 }
 
 static void
-be_short_of_file(void)
+write_with_file_limit(void)
 {
   struct rlimit limit = {1000, 1000};
 
@@ -338,7 +338,7 @@ be_child(const char *what)
   else if (strcmp(what, "limit") == 0)
     be_limit();
   else if (strcmp(what, "greedy") == 0)
-    be_greedy();
+    request_many_profiles();
   else if (strcmp(what, "handling") == 0)
     be_handling();
   else if (strcmp(what, "linking") == 0)
@@ -346,7 +346,7 @@ be_child(const char *what)
   else if (strcmp(what, "parent") == 0)
     be_parent();
   else if (strcmp(what, "short-of-file") == 0)
-    be_short_of_file();
+    write_with_file_limit();
   else if (strcmp(what, "without-rights") == 0)
     be_without_rights();
   else if (strcmp(what, "interrupted") == 0)
@@ -486,7 +486,7 @@ at_the_hard_limit(void)
 
 /* At most 14 profiles for signals and steps, one at the limit, one at exit. */
 static void
-so_many_and_no_more(void)
+number_of_profiles_is_limited(void)
 {
   struct contents found;
 
@@ -500,14 +500,14 @@ so_many_and_no_more(void)
   EXPECT_FOR(found.limits == 1 && found.exits == 1, "%u, %u", found.limits,
              found.exits);
   EXPECT_FOR(found.numbers == 16 * 17 / 2, "%ld", found.numbers);
-  EXPECT_FOR(lines_said() == 1 &&
+  EXPECT_FOR(count_output_lines() == 1 &&
                  strstr(said, "tcm: profile_dir: no more profiles at signals"),
              "%s", said);
   end();
 }
 
 static void
-a_link_in_its_place(void)
+refuses_a_link(void)
 {
   char path[2 * DIRECTORY_BYTES], text[8] = "";
   struct contents found;
@@ -545,7 +545,7 @@ expect_error(const char *what, const char *words)
   struct contents found = after(what);
 
   EXPECT(whole_files(&found) == 0 && found.others == 0);
-  EXPECT_FOR(lines_said() == 1 &&
+  EXPECT_FOR(count_output_lines() == 1 &&
                  strncmp(said, "tcm: profile_dir: ", 18) == 0 &&
                  strstr(said, words) != NULL,
              "%s", said);
@@ -580,8 +580,8 @@ static const struct harness_case cases[] = {
     {"at-each-step", at_each_step},
     {"at-steps-of-a-large-heap", at_steps_of_a_large_heap},
     {"at-the-hard-limit", at_the_hard_limit},
-    {"so-many-and-no-more", so_many_and_no_more},
-    {"a-link-in-its-place", a_link_in_its_place},
+    {"number-of-profiles-is-limited", number_of_profiles_is_limited},
+    {"refuses-a-link", refuses_a_link},
     {"the-child-of-a-fork", the_child_of_a_fork},
     {"errors", errors},
 };

@@ -87,11 +87,11 @@ output_of(const char *what, char *text, size_t size)
 
   setenv("TCM_STATS_AT_EXIT", strcmp(what, "exit") == 0 ? "1" : "0", 1);
   setenv("TCM_STATS_SIGNAL", strcmp(what, "signal") == 0 ? "12" : "0", 1);
-  EXPECT_FOR(child_again_says(arguments, text, size), "%s", what);
+  EXPECT_FOR(child_again_output(arguments, text, size), "%s", what);
 }
 
 static void
-where_descriptor_2_leads(void)
+follows_descriptor_2(void)
 {
   static char text[1 << 16];
 
@@ -159,7 +159,7 @@ be_child(const char *what)
 
 static const struct harness_case cases[] = {
     {"in-a-signal-handler", in_a_signal_handler},
-    {"where-descriptor-2-leads", where_descriptor_2_leads},
+    {"follows-descriptor-2", follows_descriptor_2},
     {"at-exit-and-on-a-signal", at_exit_and_on_a_signal},
     {"formats", formats},
 };

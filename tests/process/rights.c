@@ -242,7 +242,7 @@ unshare_after_a_free(void)
 }
 
 static void
-gone_for_unshare(void)
+thread_ends_for_unshare(void)
 {
   if (!child_run(unshare_alone)) {
     harness_say("  skipped: no new name space of users here");
@@ -268,14 +268,14 @@ filter_all_threads(void)
 }
 
 static void
-gone_for_sandbox(void)
+thread_ends_for_filter(void)
 {
   EXPECT(child_run(filter_all_threads));
 }
 
 /* Python warns about fork() in a process that has two tasks in the kernel. */
 static void
-gone_for_fork(void)
+thread_ends_for_fork(void)
 {
   pid_t child;
 
@@ -294,9 +294,9 @@ main(int argc, char **argv)
       {"has_no_rights", has_no_rights},
       {"has_no_priority", has_no_priority},
       {"can_call_nothing", can_call_nothing},
-      {"gone_for_unshare", gone_for_unshare},
-      {"gone_for_sandbox", gone_for_sandbox},
-      {"gone_for_fork", gone_for_fork},
+      {"thread_ends_for_unshare", thread_ends_for_unshare},
+      {"thread_ends_for_filter", thread_ends_for_filter},
+      {"thread_ends_for_fork", thread_ends_for_fork},
   };
 
   return harness_main(argc, argv, cases, sizeof cases / sizeof *cases);

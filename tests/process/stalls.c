@@ -317,7 +317,7 @@ after(long full)
 }
 
 static void
-tell(const char *what)
+report(const char *what)
 {
   int i;
 
@@ -365,7 +365,7 @@ measure(const char *what)
     timed_free(FREE_REST, slots[i]);
   }
   returned = after(full);
-  tell(what);
+  report(what);
   harness_say("  resident: %ld MiB when filled, %ld replaced, %ld at the end",
               full >> 20, churned >> 20, memory_resident_bytes() >> 20);
   harness_walk_heap();

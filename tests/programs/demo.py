@@ -63,7 +63,7 @@ def programs():
             git.Git(), postgresql.Postgresql(), node.Node(), php.Php()]
 
 
-def tell(text):
+def say(text):
     """Progress goes to standard error, only the results to standard output."""
     print(text, file=sys.stderr, flush=True)
 
@@ -90,7 +90,7 @@ class Demo:
         faults += harness.check_proof(program, tried, False, judged=False)
         self.served += len(tried.report.proven)
         self.faults += ["%s: %s" % (program.name, fault) for fault in faults]
-        tell("%-12s output compared, %s" % (program.name,
+        say("%-12s output compared, %s" % (program.name,
                                             tried.report.summary()))
 
     def measure(self, program, turn):
@@ -108,7 +108,7 @@ class Demo:
         self.bench.interval = MEASURED_INTERVAL
         for turn in range(self.rounds):
             began = time.monotonic()
-            tell("round %d; %d seconds left" % (
+            say("round %d; %d seconds left" % (
                 turn + 1, max(0, self.budget_s - (began - self.started))))
             for program in chosen:
                 self.measure(program, turn)
@@ -255,10 +255,10 @@ def main():
         with harness.Bench(options) as bench:
             demo = Demo(bench, options)
             for number, program in enumerate(chosen):
-                tell("%d of %d: %s" % (number + 1, len(chosen), program.name))
+                say("%d of %d: %s" % (number + 1, len(chosen), program.name))
                 demo.check(program)
             rounds = demo.measure_all(chosen)
-            tell("memory ten seconds after the peak")
+            say("memory ten seconds after the peak")
             kept = keeping.lines(options.idle, options.stat, options.so[0])
             return show(demo, chosen, absent, rounds,
                         os.path.abspath(options.so[0]), kept)

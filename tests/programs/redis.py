@@ -107,7 +107,7 @@ READERS = {
 }
 
 
-def settled(kind, value):
+def in_fixed_order(kind, value):
     """A value in an order that does not depend on the server's hash seed."""
     if kind == b"set":
         return sorted(value)
@@ -127,7 +127,7 @@ def contents(client, keys):
                  if kind != b"none"]
         values = client.ask(*(READERS[kind](name) for name, kind in there))
         for (name, kind), value in zip(there, values):
-            digest.update(repr((name, settled(kind, value))).encode())
+            digest.update(repr((name, in_fixed_order(kind, value))).encode())
     return digest.hexdigest()
 
 

@@ -33,7 +33,7 @@ COUNTER_END = 32
 
 # Between exec and the loader's work, a sampled image has no libtcm.  This is
 # normal, unless it lasts.
-SETTLED_SECONDS = 0.25
+STARTING_SECONDS_MAX = 0.25
 
 
 def read_bytes(path, size=-1):
@@ -203,7 +203,7 @@ class Process:
     def ran_unserved(self):
         """Whether one of its images ran for long without libtcm."""
         return any(not image.mapped and not image.barred and
-                   image.last_seen - image.first_seen > SETTLED_SECONDS
+                   image.last_seen - image.first_seen > STARTING_SECONDS_MAX
                    for image in self.images)
 
     def proven(self):

@@ -243,7 +243,7 @@ append_line(char *line, size_t length)
 }
 
 static void
-tell_birth(const char *event)
+report_start(const char *event)
 {
   char line[LINE_BYTES];
   size_t at = put_text(line, 0, event);
@@ -255,7 +255,7 @@ tell_birth(const char *event)
 }
 
 static void
-tell_end(void)
+report_end(void)
 {
   char line[LINE_BYTES];
   int saved_errno = errno;
@@ -282,7 +282,7 @@ after_fork_in_child(void)
   int saved_errno = errno;
 
   count_at_fork = served_count();
-  tell_birth("fork ");
+  report_start("fork ");
   errno = saved_errno;
 }
 
@@ -298,8 +298,8 @@ witness_start(void)
   find_stats_page();
   /* Both registrations fit the slots that libc keeps for the first few. */
   pthread_atfork(NULL, NULL, after_fork_in_child);
-  at_quick_exit(tell_end);
-  tell_birth("start ");
+  at_quick_exit(report_end);
+  report_start("start ");
 }
 
 /* The walk takes locks: that is allowed in exit(), but not in a signal handler
@@ -311,13 +311,13 @@ witness_end(void)
     tcmi_heap_check();
     walked = 1;
   }
-  tell_end();
+  report_end();
 }
 
 static _Noreturn void
 leave(int status)
 {
-  tell_end();
+  report_end();
   for (;;)
     syscall(SYS_exit_group, status);
 }

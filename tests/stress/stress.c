@@ -469,7 +469,7 @@ check_end(void)
 }
 
 static void
-tell(void)
+report(void)
 {
   struct rusage usage;
 
@@ -501,7 +501,7 @@ main(int argc, char **argv)
   harness_say("seed %llu, %d threads, %u seconds",
               (unsigned long long)first_seed, threads, seconds);
   run(seconds, threads);
-  tell();
+  report();
   if (steps == 0 || crossings == 0 || resizes == 0 || verified == 0)
     return HARNESS_FAIL;
 #ifdef TCM_DEBUG

@@ -104,7 +104,7 @@ child_again(const char *argument)
 /* Runs this program again with a pipe as its descriptor 2.  Copies what it
  * writes there to @text; returns whether it exited with 0. */
 static HARNESS_UNUSED int
-child_again_says(const char *const *arguments, char *text, size_t size)
+child_again_output(const char *const *arguments, char *text, size_t size)
 {
   size_t length = 0;
   ssize_t got;

@@ -120,7 +120,8 @@ harness_fail(const char *file, int line, const char *condition,
   ((condition) ? (void)0  \
                : harness_fail(__FILE__, __LINE__, #condition, "%s", ""))
 
-/* The same with a printf format and values, to tell apart turns of a loop. */
+/* The same with a printf format and values, which identify the
+ * iteration of a loop. */
 #define EXPECT_FOR(condition, ...) \
   ((condition) ? (void)0           \
                : harness_fail(__FILE__, __LINE__, #condition, __VA_ARGS__))

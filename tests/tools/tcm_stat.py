@@ -47,7 +47,7 @@ def residency_is_predicted():
             target.do(line)
             document = read(target.pid)
             if document["resident_bytes"] is None:
-                raise Skip("the kernel does not tell what is resident")
+                raise Skip("the kernel does not report what is resident")
             held = document["mapped_bytes"] - document["returned_bytes"]
             error = abs(held - document["resident_bytes"])
             assert error <= max(held // 50, MIB), (held, document)

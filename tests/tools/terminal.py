@@ -23,7 +23,7 @@ class Terminal:
         self.clear()
         self.errors = []
         self.master, self.slave = pty.openpty()
-        self.resize(rows, columns, tell=False)
+        self.resize(rows, columns, notify=False)
         self.before = termios.tcgetattr(self.slave)
         self.pid = os.fork()
         if self.pid == 0:
@@ -36,11 +36,11 @@ class Terminal:
             os.execve(command[0], command, env)
         self.status = None
 
-    def resize(self, rows, columns, tell=True):
+    def resize(self, rows, columns, notify=True):
         self.rows, self.columns = rows, columns
         fcntl.ioctl(self.master, termios.TIOCSWINSZ,
                     struct.pack("HHHH", rows, columns, 0, 0))
-        if tell:
+        if notify:
             self.clear()
             os.kill(self.pid, signal.SIGWINCH)
 

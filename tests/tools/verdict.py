@@ -78,7 +78,7 @@ def huge_pages_are_told_apart():
         if target.child.stdout.readline() != "ready\n":
             raise Skip("the kernel makes no huge page of these")
         if '"resident_bytes": null' in stat("json", target.pid).stdout:
-            raise Skip("the kernel does not tell what is resident")
+            raise Skip("the kernel does not report what is resident")
         assert is_named(target, "huge-pages", 0.5, "^Huge pages: .* MiB of the "
                         "heap is resident although tcm returned it",
                         "TCM_HUGE_PAGES=0")

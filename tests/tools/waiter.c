@@ -62,7 +62,7 @@ block(int number)
 
 /* Prints the result of a call, which is to be @expected. */
 static int
-tell(const char *call, long result, long expected)
+report(const char *call, long result, long expected)
 {
   printf("%s %ld %s\n", call, result, result < 0 ? strerror(errno) : "-");
   return result != expected;
@@ -81,7 +81,7 @@ wait_in_read(void)
   char line[64];
 
   say_ready();
-  return tell("read", read(0, line, sizeof line), 6);
+  return report("read", read(0, line, sizeof line), 6);
 }
 
 static int
@@ -94,7 +94,7 @@ wait_in_sleep(void)
   clock_gettime(CLOCK_MONOTONIC, &start);
   result = nanosleep(&time, NULL);
   clock_gettime(CLOCK_MONOTONIC, &end);
-  return tell("nanosleep", result, 0) ||
+  return report("nanosleep", result, 0) ||
          (end.tv_sec - start.tv_sec) * 1000000000 + end.tv_nsec -
                  start.tv_nsec <
              2000000000;
@@ -108,7 +108,7 @@ wait_in_epoll(int limit, long expected)
 
   epoll_ctl(poll, EPOLL_CTL_ADD, 0, &event);
   say_ready();
-  return tell("epoll_wait", epoll_wait(poll, &event, 1, limit), expected);
+  return report("epoll_wait", epoll_wait(poll, &event, 1, limit), expected);
 }
 
 static int
@@ -117,7 +117,7 @@ wait_in_poll(int limit)
   struct pollfd file = {.fd = 0, .events = POLLIN};
 
   say_ready();
-  return tell("poll", poll(&file, 1, limit), 1);
+  return report("poll", poll(&file, 1, limit), 1);
 }
 
 static int
@@ -128,7 +128,7 @@ wait_in_select(void)
   FD_ZERO(&files);
   FD_SET(0, &files);
   say_ready();
-  return tell("select", select(1, &files, NULL, NULL, NULL), 1);
+  return report("select", select(1, &files, NULL, NULL, NULL), 1);
 }
 
 static int
@@ -136,7 +136,7 @@ wait_in_pause(void)
 {
   install(SA_RESTART);
   say_ready();
-  return tell("pause", pause(), -1) || errno != EINTR || handled != 1;
+  return report("pause", pause(), -1) || errno != EINTR || handled != 1;
 }
 
 /* The signal is blocked except in the call. */
@@ -149,7 +149,7 @@ wait_in_sigsuspend(void)
   install(0);
   block(SIGUSR1);
   say_ready();
-  return tell("sigsuspend", sigsuspend(&none), -1) || errno != EINTR ||
+  return report("sigsuspend", sigsuspend(&none), -1) || errno != EINTR ||
          handled != 1;
 }
 
@@ -162,7 +162,7 @@ wait_in_sigwaitinfo(void)
   sigemptyset(&set);
   sigaddset(&set, SIGUSR1);
   say_ready();
-  return tell("sigwaitinfo", sigwaitinfo(&set, NULL), SIGUSR1);
+  return report("sigwaitinfo", sigwaitinfo(&set, NULL), SIGUSR1);
 }
 
 static int
@@ -184,7 +184,7 @@ wait_in_accept(void)
                               (struct sockaddr *)&address, length) != 0);
   }
   say_ready();
-  return tell("accept", accept(listener, NULL, NULL) >= 0, 1);
+  return report("accept", accept(listener, NULL, NULL) >= 0, 1);
 }
 
 static int
@@ -198,7 +198,7 @@ wait_for_child(void)
     _exit(read(0, line, sizeof line) == 6 ? 7 : 1);
   }
   say_ready();
-  return tell("waitpid", waitpid(child, &status, 0) == child, 1) ||
+  return report("waitpid", waitpid(child, &status, 0) == child, 1) ||
          WEXITSTATUS(status) != 7;
 }
 
@@ -244,7 +244,7 @@ wait_in_futex(int n)
   say_ready();
   for (int i = 0; i < n; i++)
     pthread_join(threads[i], NULL);
-  return tell("pthread_join", woken, 1);
+  return report("pthread_join", woken, 1);
 }
 
 /* A blocked signal is pending. */
@@ -264,7 +264,7 @@ wait_with_pending(void)
     return 1;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  return tell("read", got, 6) || handled != 1;
+  return report("read", got, 6) || handled != 1;
 }
 
 /* Each signal ends the call with EINTR: prints a line for each, until there is
@@ -284,7 +284,7 @@ wait_for_signals(void)
     puts("interrupted");
     fflush(stdout);
   }
-  return tell("read", got, 6);
+  return report("read", got, 6);
 }
 
 /* Never in a system call. */
@@ -401,14 +401,15 @@ wait_with_registers(void)
     raw_vectors[i] = (unsigned char)(i + 1);
   say_ready();
   got = raw_read(0, line, sizeof line);
-  return tell("read", got, 6) ||
-         tell("registers", memcmp(raw_before, raw_after, sizeof raw_before),
-              0) ||
-         tell("below", memcmp(raw_below, zero, sizeof zero), 0) ||
-         tell("vectors",
-              memcmp(raw_vectors, raw_vectors_after, sizeof raw_vectors), 0) ||
-         tell("direction", raw_after[10] & 0x400, 0x400) ||
-         tell("carry", raw_carry, 1);
+  return report("read", got, 6) ||
+         report("registers", memcmp(raw_before, raw_after, sizeof raw_before),
+                0) ||
+         report("below", memcmp(raw_below, zero, sizeof zero), 0) ||
+         report("vectors",
+                memcmp(raw_vectors, raw_vectors_after, sizeof raw_vectors),
+                0) ||
+         report("direction", raw_after[10] & 0x400, 0x400) ||
+         report("carry", raw_carry, 1);
 }
 
 #else

@@ -84,7 +84,7 @@ START_TEST(wrong_guess_is_seen_after_one_block)
 }
 END_TEST
 
-/* One of 16 pages is used: the guess stays right, and few rounds probe. */
+/* One of 16 pages is used: the guess remains correct, so few rounds probe. */
 START_TEST(right_guess_stays)
 {
   unsigned char *memory = map(MIB);

@@ -407,7 +407,7 @@ START_TEST(damaged_edges)
 END_TEST
 
 static void
-must_say(char *at, bool write, const char *const *parts)
+must_report(char *at, bool write, const char *const *parts)
 {
   struct touch t = {at, write};
   char text[16384];
@@ -434,11 +434,11 @@ START_TEST(a_report)
   setenv("TCM_GUARD_REPORT", "1", 1);
   start("64");
   block = placed(8, 64, true);
-  must_say(block + 67, true, over);
+  must_report(block + 67, true, over);
   block = placed(8, 64, false);
-  must_say(block - 1, false, under);
+  must_report(block - 1, false, under);
   tcmi_free(block);
-  must_say(block + 5, false, gone);
+  must_report(block + 5, false, gone);
 }
 END_TEST
 
@@ -447,7 +447,7 @@ END_TEST
 static const void *expected_at;
 
 static void
-end_with_information(int signal, siginfo_t *info, void *context)
+exit_by_siginfo(int signal, siginfo_t *info, void *context)
 {
   _exit(context != NULL && info->si_addr == expected_at ? signal : 99);
 }
@@ -467,7 +467,7 @@ act_under_handler(void *how)
 
   setenv("TCM_GUARD_REPORT", "1", 1);
   if (how == act_under_handler)
-    action.sa_sigaction = end_with_information;
+    action.sa_sigaction = exit_by_siginfo;
   else if (how == act_double_free)
     action = (struct sigaction){.sa_handler = end_without,
                                 .sa_flags = (int)SA_RESETHAND};

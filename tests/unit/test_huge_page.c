@@ -174,7 +174,7 @@ take_twice(void *unused)
 }
 
 static void
-give_what_is_free(void *unused)
+give_more_than_taken(void *unused)
 {
   (void)unused;
   tcmi_huge_page_take(&huge, 5, 5);
@@ -191,7 +191,7 @@ take_over_the_end(void *unused)
 START_TEST(own_mistakes_are_caught)
 {
   unit_must_abort(take_twice, NULL, "broken invariant");
-  unit_must_abort(give_what_is_free, NULL, "broken invariant");
+  unit_must_abort(give_more_than_taken, NULL, "broken invariant");
   unit_must_abort(take_over_the_end, NULL, "broken invariant");
 }
 END_TEST

@@ -319,7 +319,7 @@ static unsigned char *taken;
 
 /* As if another thread mapped something at that moment. */
 static void
-take_the_place(void *from, size_t size)
+map_into_old_range(void *from, size_t size)
 {
   size_t page = tcmi_system_page_size();
 
@@ -336,7 +336,7 @@ START_TEST(nothing_is_mapped_over_what_others_took)
   uintptr_t before = span->start;
   size_t i;
 
-  after_mremap = take_the_place;
+  after_mremap = map_into_old_range;
   ck_assert(tcmi_large_move(span, 9 * MIB));
   ck_assert_ptr_nonnull(taken);
   for (i = 0; i < tcmi_system_page_size(); i++)

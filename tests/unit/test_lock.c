@@ -193,7 +193,7 @@ START_TEST(ranks_in_order)
 END_TEST
 
 static void
-take_against_the_order(void *unused)
+acquire_in_wrong_order(void *unused)
 {
   (void)unused;
   lock_acquire(&lock);
@@ -245,7 +245,7 @@ release_of_another(void *unused)
 
 START_TEST(misuse_aborts)
 {
-  unit_must_abort(take_against_the_order, NULL, "broken invariant");
+  unit_must_abort(acquire_in_wrong_order, NULL, "broken invariant");
   unit_must_abort(take_two_of_a_rank, NULL, "broken invariant");
   unit_must_abort(take_twice, NULL, "called from a signal handler?");
   unit_must_abort(release_unheld, NULL, "broken invariant");

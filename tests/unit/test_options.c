@@ -297,7 +297,7 @@ START_TEST(endless_value)
 END_TEST
 
 static void
-silent_and_wrong(void *unused)
+set_wrong_options_silently(void *unused)
 {
   (void)unused;
   clearenv();
@@ -314,7 +314,8 @@ START_TEST(no_messages_means_none)
 {
   char text[256];
 
-  ck_assert_int_eq(unit_child(silent_and_wrong, NULL, text, sizeof text), 0);
+  ck_assert_int_eq(
+      unit_child(set_wrong_options_silently, NULL, text, sizeof text), 0);
   ck_assert_str_eq(text, "");
 }
 END_TEST

@@ -66,7 +66,7 @@ expect_huge_page(size_t h)
 
 /* Checks A3 to A5, H1 to H3 and R1 against the bytes. */
 static void
-expect_books(void)
+expect_counters(void)
 {
   size_t nused = 0, idle = 0, nbusy = 0, nwarm = 0, i;
 
@@ -104,17 +104,17 @@ give(size_t first, size_t n, enum residency residency)
 START_TEST(whole_huge_pages_keep_their_descriptor_alone)
 {
   take(HUGE_PAGE_PAGES / 2, 3 * HUGE_PAGE_PAGES);
-  expect_books();
+  expect_counters();
   ck_assert_uint_eq(whole, 0x6);
   ck_assert_ptr_null(huge_pages[1].arena);
   /* Frees a part inside a whole huge page. */
   give(HUGE_PAGE_PAGES + 100, 50, RESIDENCY_FULL);
-  expect_books();
+  expect_counters();
   ck_assert_uint_eq(whole, 0x4);
   ck_assert_uint_eq(huge_pages[1].nused, HUGE_PAGE_PAGES - 50);
   take(HUGE_PAGE_PAGES + 110, 20);
   give(HUGE_PAGE_PAGES / 2, HUGE_PAGE_PAGES / 2 + 100, RESIDENCY_NONE);
-  expect_books();
+  expect_counters();
 }
 END_TEST
 
@@ -122,18 +122,18 @@ START_TEST(residency_of_what_is_given)
 {
   take(0, NPAGES);
   give(0, NPAGES, RESIDENCY_KEPT);
-  expect_books();
+  expect_counters();
   ck_assert_uint_eq(tcmi_page_counts.idle, 0);
   take(0, NPAGES);
   give(0, NPAGES, RESIDENCY_FULL);
-  expect_books();
+  expect_counters();
   ck_assert_uint_eq(tcmi_page_counts.idle, NPAGES);
   take(10, 1000);
   give(10, 1000, RESIDENCY_KEPT);
-  expect_books();
+  expect_counters();
   take(10, 1000);
   give(10, 1000, RESIDENCY_NONE);
-  expect_books();
+  expect_counters();
   ck_assert_uint_eq(tcmi_page_counts.idle, NPAGES - 1000);
 }
 END_TEST
@@ -193,7 +193,7 @@ START_TEST(random_ranges_against_bytes)
     else if ((n = run_length(first, true, most)) > 0)
       give(first, n, (enum residency)unit_below(&state, 3));
     if (step % 8 == 0)
-      expect_books();
+      expect_counters();
   }
 }
 END_TEST

@@ -137,7 +137,7 @@ START_TEST(orphans_go_too)
 }
 END_TEST
 
-START_TEST(settling_completes_spans)
+START_TEST(flush_completes_spans)
 {
   unsigned c;
 
@@ -277,7 +277,7 @@ main(void)
   tcase_add_test(tests, release_around_blocks_in_use);
   tcase_add_test(tests, held_large_block_goes_too);
   tcase_add_test(tests, orphans_go_too);
-  tcase_add_test(tests, settling_completes_spans);
+  tcase_add_test(tests, flush_completes_spans);
   tcase_add_test(tests, phases_of_other_sizes_share_memory);
   tcase_add_test(tests, refused_return_is_no_loss);
   tcase_add_test(tests, each_refused_return);

@@ -128,7 +128,7 @@ be_fatal(void *unused)
 }
 
 static void
-be_fatal_in_silence(void *unused)
+fail_without_messages(void *unused)
 {
   tcmi_report_enable(false);
   be_fatal(unused);
@@ -140,7 +140,7 @@ START_TEST(fatal_aborts)
   int status;
 
   unit_must_abort(be_fatal, NULL, "tcm: the end");
-  status = unit_child(be_fatal_in_silence, NULL, text, sizeof text);
+  status = unit_child(fail_without_messages, NULL, text, sizeof text);
   ck_assert(WIFSIGNALED(status));
   ck_assert_int_eq(WTERMSIG(status), SIGABRT);
   ck_assert_str_eq(text, "");

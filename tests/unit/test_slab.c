@@ -215,8 +215,8 @@ START_TEST(verdicts)
 }
 END_TEST
 
-/* A thread that found the slab before another one freed its last block, or the
- * heap: the descriptor is free, and may be another one. */
+/* A thread finds the slab; then another thread frees its last block, or the
+ * heap.  The descriptor is then free, or describes another slab. */
 START_TEST(slab_that_is_gone)
 {
   struct tcm_heap *heap = heap_new();

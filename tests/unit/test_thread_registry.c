@@ -45,7 +45,7 @@ use(unsigned c, int n)
 
 /* Empties all tiers above the page heap; then no page may be in use. */
 static void
-expect_nothing_stranded(void)
+expect_all_pages_free(void)
 {
   unsigned c;
 
@@ -121,7 +121,7 @@ START_TEST(orphan_is_flushed_and_gone)
   ck_assert_uint_eq(registry->norphans, 0);
   ck_assert_uint_eq(registry->sharers, 0);
   ck_assert_uint_eq(registry->pool_bytes, 0);
-  expect_nothing_stranded();
+  expect_all_pages_free();
 }
 END_TEST
 
@@ -138,7 +138,7 @@ START_TEST(orphan_with_a_held_block)
   ck_assert(tcmi_thread_cache_flush_orphan());
   ck_assert_uint_eq(registry->pool_bytes, 0);
   ck_assert_uint_eq(tcmi_large_stats.count, 0);
-  expect_nothing_stranded();
+  expect_all_pages_free();
 }
 END_TEST
 
@@ -288,7 +288,7 @@ START_TEST(generations_of_threads)
     if (slots[i] != NULL)
       put(pagemap_tag((uintptr_t)slots[i]) / 2, slots[i]);
   tcmi_thread_cache_orphan();
-  expect_nothing_stranded();
+  expect_all_pages_free();
   ck_assert_uint_eq(registry->ncaches, 0);
   ck_assert_uint_eq(registry->sharers, 0);
   ck_assert_uint_eq(registry->pool_bytes, 0);
@@ -312,7 +312,7 @@ look_from_outside(void *unused)
 }
 
 static void *
-keep_and_take(void *seed)
+free_and_allocate_large(void *seed)
 {
   uint64_t state = (uint64_t)(uintptr_t)seed;
   int i;
@@ -343,12 +343,12 @@ START_TEST(numbers_are_read_meanwhile)
 
   unit_thread(&reader, look_from_outside, NULL);
   for (i = 0; i < 3; i++)
-    unit_thread(&threads[i], keep_and_take, (void *)(i + 1));
+    unit_thread(&threads[i], free_and_allocate_large, (void *)(i + 1));
   for (i = 0; i < 3; i++)
     unit_join(threads[i]);
   __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
   unit_join(reader);
-  expect_nothing_stranded();
+  expect_all_pages_free();
 }
 END_TEST
 
@@ -363,7 +363,7 @@ START_TEST(orphans_do_not_pile_up)
     ck_assert(tcmi_thread_cache_open());
     use(5 + (unsigned)i, 40);
     caches[i] = tcmi_thread_cache;
-    /* As if each cache had its own thread; they are handed on later. */
+    /* As if each cache had its own thread; they are orphaned later. */
     tcmi_thread_cache_detach(CACHE_NONE);
   }
   for (i = 0; i < 20; i++) {
@@ -379,7 +379,7 @@ START_TEST(orphans_do_not_pile_up)
     put(10, objects[i]);
   ck_assert_uint_le(registry->norphans, ORPHANS_MAX);
   tcmi_thread_cache_orphan();
-  expect_nothing_stranded();
+  expect_all_pages_free();
 }
 END_TEST
 

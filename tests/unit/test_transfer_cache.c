@@ -91,7 +91,7 @@ START_TEST(what_does_not_fit_goes_on)
 }
 END_TEST
 
-START_TEST(settling_empties_every_class)
+START_TEST(flush_empties_every_class)
 {
   unsigned c;
 
@@ -216,7 +216,7 @@ main(void)
   tcase_add_test(tests, no_array_before_the_first_batch);
   tcase_add_test(tests, what_was_given_is_taken_first);
   tcase_add_test(tests, what_does_not_fit_goes_on);
-  tcase_add_test(tests, settling_empties_every_class);
+  tcase_add_test(tests, flush_empties_every_class);
   tcase_add_test(tests, no_memory_for_the_array);
   tcase_add_test(tests, no_memory_is_no_object);
   tcase_add_test(tests, threads_pass_batches);

@@ -97,7 +97,7 @@ unit_fail_all(unsigned mask)
   (void)tcmi_system_fail(mask, 1, ~0u);
 }
 
-/* Ends the failures and tells how many calls failed. */
+/* Ends the failures and returns how many calls failed. */
 static HARNESS_UNUSED unsigned
 unit_fail_none(void)
 {
@@ -116,8 +116,8 @@ unit_join(pthread_t thread)
   ck_assert_int_eq(pthread_join(thread, NULL), 0);
 }
 
-/* Runs @act in a child; what it writes to standard error is left in @text, and
- * the result is what waitpid() tells of it. */
+/* Runs @act in a child; stores what it writes to standard error in @text.
+ * Returns its status from waitpid(). */
 static HARNESS_UNUSED int
 unit_child(void (*act)(void *), void *argument, char *text, size_t size)
 {
@@ -146,11 +146,11 @@ unit_child(void (*act)(void *), void *argument, char *text, size_t size)
 /* Runs @act in a child, which must end by SIGABRT after exactly one line that
  * begins "tcm: " and holds @part. */
 #define unit_must_abort(act, argument, part) \
-  unit_must_abort_by(#act, act, argument, part)
+  unit_must_abort_with_signal(#act, act, argument, part)
 
 static HARNESS_UNUSED void
-unit_must_abort_by(const char *name, void (*act)(void *), void *argument,
-                   const char *part)
+unit_must_abort_with_signal(const char *name, void (*act)(void *),
+                            void *argument, const char *part)
 {
   char text[2048];
   int status = unit_child(act, argument, text, sizeof text);

@@ -3,8 +3,8 @@
  * lib/process/request.c and tools/request.c: two tools ask, two threads of the
  * process look.
  *
- * The number of a tool stands for all that it writes: a request is whole if its
- * parts have one number, which is what the check sum tells.
+ * The number of a tool represents everything that it writes: a request is whole
+ * if its parts have one number, which the checksum verifies.
  *
  * Proved: what is done is a whole request, done once; and the answer that a
  * tool reads under its own number came after its request was looked at.
