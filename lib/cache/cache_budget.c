@@ -42,7 +42,9 @@ beyond(size_t bytes, size_t limit)
   return bytes > limit ? bytes - limit : 0;
 }
 
-/* Whether the pool has room for @bytes more. */
+/* Whether the pool has room for @bytes more.  In a large heap, the pool is a
+ * sixteenth of it: otherwise exchange@64 with 16,000 blocks moves batches twice
+ * as often. */
 static bool
 pool_allows(size_t bytes)
 {
