@@ -134,28 +134,6 @@ put_options(const struct view *view)
 
 /* ---- The verdict and the picture ---------------------------------------- */
 
-/* Prints text wrapped into lines, indented from the second line on. */
-static void
-put_wrapped(const char *text)
-{
-  size_t width = screen_width() - 1, column = 0;
-
-  while (*text != '\0') {
-    size_t length = strcspn(text, " ");
-    if (column > 0 && column + 1 + length > width) {
-      printf("\n  ");
-      column = 2;
-    } else if (column > 0) {
-      putchar(' ');
-      column++;
-    }
-    printf("%.*s", (int)length, text);
-    column += length;
-    text += length + (text[length] == ' ');
-  }
-  putchar('\n');
-}
-
 static void
 put_verdict(const struct verdict *verdict)
 {

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Bytes between samples; small, since sampling is on for a few seconds only. */
 #define MEAN_DEFAULT 65536
@@ -177,10 +178,15 @@ wants_text(void)
          settings.pprof == NULL;
 }
 
+/* One line for other programs, so that the first line names the function. */
 static void
 put_note(const char *note)
 {
-  if (wants_text() && note[0] != '\0')
+  if (!wants_text() || note[0] == '\0')
+    return;
+  if (isatty(STDOUT_FILENO))
+    put_wrapped(note);
+  else
     printf("%s\n", note);
 }
 

@@ -236,5 +236,8 @@ const char *bad(void);
 void color_on(const char *number);
 /* Columns of the terminal; 80 if the output is a file. */
 size_t screen_width(void);
+/* Prints text wrapped into lines of that width, indented from the second line
+ * on. */
+void put_wrapped(const char *text);
 
 #endif /* TOOLS_TCM_STAT_H */

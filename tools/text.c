@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -83,4 +84,25 @@ screen_width(void)
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
     return 80;
   return size.ws_col < 40 ? 40 : size.ws_col;
+}
+
+void
+put_wrapped(const char *text)
+{
+  size_t width = screen_width() - 1, column = 0;
+
+  while (*text != '\0') {
+    size_t length = strcspn(text, " ");
+    if (column > 0 && column + 1 + length > width) {
+      printf("\n  ");
+      column = 2;
+    } else if (column > 0) {
+      putchar(' ');
+      column++;
+    }
+    printf("%.*s", (int)length, text);
+    column += length;
+    text += length + (text[length] == ' ');
+  }
+  putchar('\n');
 }

@@ -12,6 +12,7 @@ import tempfile
 import time
 
 import toolbox
+from terminal import Terminal
 from toolbox import Skip, Target, has, need_names, stat
 
 FUNCTIONS, LEAK = 200, 137
@@ -128,6 +129,17 @@ def lines_fit():
             text = profile(target.pid, *form, env={"COLUMNS": "80"})
             assert all(len(line) <= 80 for line in text.splitlines()), text
             assert len(text.splitlines()) > 3, text
+
+
+def a_terminal_gets_whole_words():
+    with Target([Leak.path()]) as target:
+        screen = Terminal([toolbox.STAT, "profile", "--growth", "--seconds=1",
+                           str(target.pid)], 24, 60, toolbox.environment(False))
+        text = screen.wait_for("still in use")
+        screen.end()
+        sentence = text[:text.index("still in use")].replace("\n  ", " ")
+        assert re.match(r"it grows by [^\n]* from shop::step%d\(" % LEAK,
+                        sentence), text
 
 
 def estimates_are_near():
@@ -474,6 +486,7 @@ toolbox.main([
     who_calls_a_wrapper_is_named,
     no_leak_is_none,
     lines_fit,
+    a_terminal_gets_whole_words,
     estimates_are_near,
     the_peak,
     lifetimes,
