@@ -53,6 +53,8 @@ struct cache_owner {
   uint64_t sample_random;       /* [owner thread] random state for samples */
   uint64_t order_random; /* [owner thread] the same for TCM_RANDOM_ORDER */
   uint64_t sample_mean;  /* [owner thread] mean bytes to the next sample */
+  uint64_t *objects;     /* [owner thread] room for hot.objects_left, once the
+                            thread took samples; or NULL */
   bool is_told;          /* [owner thread] see stats_count_slow_malloc() */
 };
 
@@ -90,6 +92,13 @@ void tcmi_cache_recharge(struct cache_owner *owner);
 /* Whether the cache must shrink: it exceeds its share, and all caches together
  * exceed the pool. */
 bool tcmi_cache_is_over(struct cache_owner *owner);
+
+/* Whether hot.objects_left may be written. */
+static inline bool
+owner_counts_objects(const struct cache_owner *owner)
+{
+  return owner->hot.objects_left == owner->objects;
+}
 
 static inline unsigned
 bin_count(struct cache_owner *owner, unsigned c)

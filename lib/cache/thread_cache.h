@@ -38,7 +38,8 @@
  *       path, whose first step, thread_cache_pop_counted(), counts the object.
  *       Another thread may set tags to 0 at any time, but may change nothing
  *       else.  In objects_left, a class has 0 unless the thread takes samples,
- *       does not count, see T8, and has allocated from the class.
+ *       does not count, see T8, and has allocated from the class.  Nothing is
+ *       written there unless owner_counts_objects().
  *
  *   T7  in a checked thread, all tags are 0 and the window has no pages.  Each
  *       object leaves and enters the bins with its live bit, see live.h.
@@ -85,8 +86,8 @@ struct thread_cache {
   uint8_t begun; /* one bit per class up to LINE_CLASS_MAX: has allocated */
   struct pagemap_view view; /* of a checked thread: thread_cache_checked.h works
                                on objects there; else no pages */
-  uint64_t objects_left[SIZE_CLASS_COUNT]; /* up to and with the next sample, by
-                                              class; 0: not known */
+  uint64_t *objects_left;   /* up to and with the next sample, by class; 0: not
+                             known */
 };
 
 /* From CACHE_OPEN on, the thread has a cache. */
@@ -146,6 +147,8 @@ void tcmi_thread_cache_open_tags(struct thread_cache *cache);
 /* Establishes and ends T8 for the calling thread. */
 void tcmi_thread_cache_close(struct thread_cache *cache);
 void tcmi_thread_cache_reopen(struct thread_cache *cache);
+/* Starts with nothing known in objects_left, or leaves it all 0. */
+void tcmi_thread_cache_count_objects(struct thread_cache *cache, bool on);
 /* Closes the tags of all caches, also those of other threads. */
 void tcmi_thread_cache_close_all_tags(void);
 

@@ -30,8 +30,13 @@ static void *const nowhere[2];
     (void **)(uintptr_t)&nowhere[1], (void **)(uintptr_t)&nowhere[1] \
   }
 
+/* For threads that take no samples; never written. */
+static const uint64_t no_objects_left[SIZE_CLASS_COUNT];
+#define NO_OBJECTS_LEFT ((uint64_t *)(uintptr_t)no_objects_left)
+
 static const struct thread_cache closed_cache = {
     .bins = {NO_BIN},
+    .objects_left = NO_OBJECTS_LEFT,
 };
 
 __thread struct thread_cache *tcmi_thread_cache =
@@ -58,6 +63,8 @@ owner_delete(struct cache_owner *owner)
     if (owner->states[c].base != NULL)
       tcmi_metadata_free(owner->states[c].base - 1,
                          slots_bytes(owner->states[c].slots));
+  if (owner->objects != NULL)
+    tcmi_metadata_free(owner->objects, sizeof no_objects_left);
   tcmi_metadata_free(owner, sizeof *owner);
 }
 
@@ -85,6 +92,7 @@ owner_new(void)
   if (owner == NULL)
     return NULL;
   owner->hot.bins[0] = closed_cache.bins[0];
+  owner->hot.objects_left = NO_OBJECTS_LEFT;
   tcmi_mark_init();
   owner->hot.mark = atomic_load_relaxed(&tcmi_free_mark);
   owner->order_random = tcmi_random(RANDOM_ORDER) + (uintptr_t)owner;
@@ -113,7 +121,8 @@ forget_allocations(struct cache_owner *owner)
   for (unsigned c = 1; c <= LINE_CLASS_MAX; c++) {
     owner->states[c].inherited =
         owner->states[c].base == NULL ? 0 : (uint16_t)bin_count(owner, c);
-    owner->hot.objects_left[c] = 0;
+    if (owner_counts_objects(owner))
+      owner->objects[c] = 0;
   }
 }
 
@@ -133,6 +142,25 @@ tcmi_thread_cache_open_tags(struct thread_cache *cache)
       cache->tags[i] = tcmi_tags[i];
 }
 
+/* Without memory for it, each object draws a new distance, which is only
+ * slower: see tcmi_profile_allocate(). */
+void
+tcmi_thread_cache_count_objects(struct thread_cache *cache, bool on)
+{
+  struct cache_owner *owner = owner_of(cache);
+  size_t bytes = sizeof no_objects_left;
+
+  cache->objects_left = NO_OBJECTS_LEFT;
+  if (!on)
+    return;
+  if (owner->objects == NULL)
+    owner->objects = tcmi_metadata_alloc_zeroed(bytes);
+  if (owner->objects == NULL)
+    return;
+  memset(owner->objects, 0, bytes);
+  cache->objects_left = owner->objects;
+}
+
 void
 tcmi_thread_cache_close(struct thread_cache *cache)
 {
@@ -140,7 +168,7 @@ tcmi_thread_cache_close(struct thread_cache *cache)
   tcmi_thread_cache_flush_large(cache);
   cache->window.npages = 0;
   cache->view = (struct pagemap_view){UINTPTR_MAX - PAGE_SIZE + 1, 1, NULL};
-  memset(cache->objects_left, 0, sizeof cache->objects_left);
+  tcmi_thread_cache_count_objects(cache, false);
 }
 
 /* The next refill or overflow sets the window or the view. */
@@ -148,7 +176,9 @@ void
 tcmi_thread_cache_reopen(struct thread_cache *cache)
 {
   cache->view.npages = 0;
-  if (tcmi_thread_cache_state == CACHE_OPEN && cache->sample_left == 0)
+  if (cache->sample_left != 0)
+    tcmi_thread_cache_count_objects(cache, true);
+  else if (tcmi_thread_cache_state == CACHE_OPEN)
     tcmi_thread_cache_open_tags(cache);
 }
 
@@ -162,7 +192,7 @@ close_for_checks(struct cache_owner *owner)
   owner->hot.window.npages = 0;
   owner->hot.begun = UINT8_MAX;
   owner->hot.sample_left = 0;
-  memset(owner->hot.objects_left, 0, sizeof owner->hot.objects_left);
+  tcmi_thread_cache_count_objects(&owner->hot, false);
 }
 
 /* If an owner is writing a tag now, see begin_to_allocate(), the class stays

@@ -64,7 +64,8 @@ tcmi_profile_follow(void)
     return;
   cache->sample_epoch = atomic_load_relaxed(&tcmi_profile_epoch);
   owner->sample_mean = atomic_load_relaxed(&tcmi_profile.mean);
-  memset(cache->objects_left, 0, sizeof cache->objects_left);
+  tcmi_thread_cache_count_objects(cache,
+                                  owner->sample_mean != 0 && !thread_counts());
   if (owner->sample_mean == 0) {
     cache->sample_left = 0;
     tcmi_thread_cache_open_tags(cache);
@@ -100,10 +101,9 @@ count_object(struct cache_owner *owner, unsigned class_id)
 
   if (left == 0)
     left = (draw_distance(owner) - 1) / size_class_size(class_id) + 1;
-  owner->hot.objects_left[class_id] =
-      thread_cache_has_allocated(&owner->hot, class_id) && !thread_counts()
-          ? left - 1
-          : 0;
+  if (owner_counts_objects(owner))
+    owner->objects[class_id] =
+        thread_cache_has_allocated(&owner->hot, class_id) ? left - 1 : 0;
   return left == 1;
 }
 
