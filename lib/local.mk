@@ -42,6 +42,8 @@ tcm_heap = \
 	lib/heap/arena_counts.h \
 	lib/heap/clear.c \
 	lib/heap/clear.h \
+	lib/heap/closed.c \
+	lib/heap/closed.h \
 	lib/heap/hole.c \
 	lib/heap/hole.h \
 	lib/heap/huge_advice.c \

@@ -24,7 +24,8 @@ enum random_use {
   RANDOM_SAMPLES,
   RANDOM_FILES,
   RANDOM_MARKS,
-  RANDOM_ORDER
+  RANDOM_ORDER,
+  RANDOM_CLOSED
 };
 
 /* Returns 64 random bits: the same for the life of the process, also after a

@@ -17,6 +17,7 @@
 #include "cache/thread_cache_large.h"
 #include "front/block_check.h"
 #include "heap/clear.h"
+#include "heap/closed.h"
 #include "heap/large.h"
 #include "heap/pagemap.h"
 #include "observe/stats.h"
@@ -239,6 +240,8 @@ tcmi_raw_free_large(struct call call, uintptr_t address, struct span *span)
     tcmi_profile_freed(span);
   if (unlikely(span->slot != 0))
     tcmi_guarded_free(call, span);
+  else if (unlikely(!span->mapped && tcmi_closed_wants(span_bytes(span))))
+    tcmi_large_close(span, call.from);
   else if (thread_has_cache() && !span->mapped && !profile_counts() &&
            !thread_counts() &&
            tcmi_thread_cache_keep_large(tcmi_thread_cache, span))

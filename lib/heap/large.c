@@ -8,6 +8,7 @@
 #include "base/params.h"
 #include "base/report.h"
 #include "base/system.h"
+#include "heap/closed.h"
 #include "heap/huge_advice.h"
 #include "heap/mapped.h"
 #include "heap/page_heap.h"
@@ -117,6 +118,17 @@ void
 tcmi_large_free(struct span *span)
 {
   tcmi_large_remove(span);
+  tcmi_span_delete(span);
+}
+
+void
+tcmi_large_close(struct span *span, const void *from)
+{
+  ASSERT(!span->mapped);
+  large_count(span, /*born=*/false);
+  tcmi_pagemap_clear(span);
+  if (!tcmi_closed_enter(span->start, span->npages, from))
+    pages_free(span->start, span->npages);
   tcmi_span_delete(span);
 }
 

@@ -11,6 +11,7 @@
 #include "cache/central_list.h"
 #include "cache/thread_cache_large.h"
 #include "cache/transfer_cache.h"
+#include "heap/closed.h"
 #include "heap/hole.h"
 #include "heap/page_heap.h"
 #include "heap/page_range.h"
@@ -23,7 +24,7 @@
 bool
 tcmi_flush_all(void)
 {
-  bool moved = false;
+  bool moved = tcmi_closed_open_all();
 
   if (thread_has_cache()) {
     tcmi_thread_cache_flush(tcmi_thread_cache);
@@ -153,6 +154,7 @@ tcmi_flush_if_grown(void)
                                 tcmi_profile_next_step(used)));
   tcmi_profile_at_step(used);
   tcmi_cgroup_policy_apply_again();
+  (void)tcmi_closed_open_all();
   if (thread_has_cache())
     tcmi_thread_cache_flush_large(tcmi_thread_cache);
   flushing = 1;

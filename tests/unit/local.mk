@@ -11,6 +11,7 @@ unit_tests = \
 	tests/unit/test_bits \
 	tests/unit/test_central_list \
 	tests/unit/test_clear \
+	tests/unit/test_closed \
 	tests/unit/test_container \
 	tests/unit/test_fork \
 	tests/unit/test_format \
@@ -63,6 +64,8 @@ tests_unit_test_central_list_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_central_list_LDADD = $(unit_ldadd)
 tests_unit_test_clear_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_clear_LDADD = $(unit_ldadd)
+tests_unit_test_closed_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_closed_LDADD = $(unit_ldadd)
 tests_unit_test_container_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_container_LDADD = $(unit_ldadd)
 tests_unit_test_fork_CPPFLAGS = $(unit_cppflags)

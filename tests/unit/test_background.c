@@ -28,6 +28,8 @@ begin(void)
 {
   tcmi_process_start();
   ck_assert_int_eq(tcmi_option_change(OPTION_background, 0, SOURCE_API), 0);
+  /* The free itself would return the memory of closed blocks. */
+  ck_assert_int_eq(tcmi_option_change(OPTION_close_freed, 0, SOURCE_API), 0);
   /* Calls run no rounds either, however long the test takes. */
   tcmi_background_set_threshold(SIZE_MAX);
   (void)tcmi_rounds_run();

@@ -288,6 +288,7 @@ START_TEST(below_the_limits_nothing_happens)
 
   set_limit(OPTION_soft_limit_bytes, 1024 * MIB);
   set_limit(OPTION_hard_limit_bytes, 1024 * MIB);
+  set_limit(OPTION_close_freed, 0);
   ck_assert_uint_eq(fill(MIB, 64), 64);
   empty(64);
   stats = stats_now();
