@@ -46,7 +46,7 @@ COMMON = [
     ("lib/heap/page_range.h", "struct page_counts {\n",
      "struct page_counts {\n  uint64_t spare;\n"),
     ("lib/heap/arena.h", "struct arena {\n", "struct arena {\n  void *spare;\n"),
-    ("lib/heap/arena.h", "struct arena_counts {\n",
+    ("lib/heap/arena_counts.h", "struct arena_counts {\n",
      "struct arena_counts {\n  uint64_t spare;\n"),
     ("lib/base/metadata.h", "struct metadata_counts {\n",
      "struct metadata_counts {\n  uint64_t spare;\n"),
