@@ -9,38 +9,11 @@ import subprocess
 import tempfile
 
 import toolbox
-from toolbox import Skip, Target, has, need_names, stat
-
-GUARDS = {"TCM_PROFILE_BYTES": "1", "TCM_GUARD_SAMPLES": "1"}
-
-
-def allow_core():
-    resource.setrlimit(resource.RLIMIT_CORE,
-                       (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-
-
-def die(folder, line, env):
-    """The core file of a target that one line ends, and what it wrote."""
-    try:
-        target = Target(cwd=folder, preexec_fn=allow_core, env=env,
-                        stderr=subprocess.PIPE)
-    except subprocess.SubprocessError:
-        raise Skip("the limit of core files cannot be raised") from None
-    with target:
-        target.child.stdin.write(line + "\n")
-        target.child.stdin.flush()
-        target.child.wait()
-        written = target.child.stderr.read()
-        target.child.stderr.close()
-    names = [name for name in os.listdir(folder) if name.startswith("core")]
-    if not names:
-        raise Skip("the kernel writes no core file here")
-    return os.path.join(folder, names[0]), written
-
+from toolbox import GUARDS, Skip, Target, has, need_names, stat
 
 def check_core(line, env, error, place, stacks):
     with tempfile.TemporaryDirectory() as folder:
-        path, written = die(folder, line, env)
+        path, written = toolbox.die(folder, line, env)
         done = stat("fault", path)
         assert done.returncode == toolbox.OK, done
         lines = done.stdout.splitlines()
@@ -89,7 +62,7 @@ def the_handler_knows_more():
 def the_functions_have_names():
     need_names()
     with tempfile.TemporaryDirectory() as folder:
-        path, _ = die(folder, "after 64", GUARDS)
+        path, _ = toolbox.die(folder, "after 64", GUARDS)
         text = stat("fault", path).stdout
     for part in text.split(" by thread ")[1:]:
         assert "  freed_block" in part.splitlines()[1], text
@@ -99,7 +72,7 @@ def as_a_document():
     if not toolbox.has_json():
         raise Skip("built without jansson")
     with tempfile.TemporaryDirectory() as folder:
-        path, _ = die(folder, "after 5000", GUARDS)
+        path, _ = toolbox.die(folder, "after 5000", GUARDS)
         done = stat("fault", "--json", path)
         document = json.loads(done.stdout)
     assert document["pid"] is None, document
@@ -113,13 +86,13 @@ def as_a_document():
 def another_end():
     """A core file that has no such fault, or no guarded block."""
     with tempfile.TemporaryDirectory() as folder:
-        path, _ = die(folder, "abort", GUARDS)
+        path, _ = toolbox.die(folder, "abort", GUARDS)
         done = stat("fault", path)
         assert done.returncode == toolbox.FAILED, done
         assert "did not die of an access" in done.stderr, done.stderr
         assert "died of an error" not in stat(path).stdout
     with tempfile.TemporaryDirectory() as folder:
-        path, _ = die(folder, "abort", {})
+        path, _ = toolbox.die(folder, "abort", {})
         done = stat("fault", path)
         assert done.returncode == toolbox.FAILED, done
         assert "TCM_GUARD_SAMPLES" in done.stderr, done.stderr
@@ -128,7 +101,7 @@ def another_end():
 def a_damaged_core():
     """tcm-stat reads nothing outside of the file."""
     with tempfile.TemporaryDirectory() as folder:
-        path, _ = die(folder, "after 64", GUARDS)
+        path, _ = toolbox.die(folder, "after 64", GUARDS)
         with open(path, "rb") as whole:
             bytes_ = bytearray(whole.read(1 << 16))
         cut = os.path.join(folder, "cut")

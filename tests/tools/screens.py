@@ -145,6 +145,14 @@ class Screen(Terminal):
                 del row[x:x - n]
                 row.extend([blank] * (self.columns - len(row)))
 
+    def keep(self, pattern):
+        """Only the rows in which the pattern is found."""
+        rows = [y for y, row in enumerate(self.cells)
+                if re.search(pattern, "".join(row))]
+        self.cells = [self.cells[y] for y in rows]
+        self.looks = [self.looks[y] for y in rows]
+        self.rows = len(rows)
+
     def whole_text(self):
         """A line that fills a row goes on in the next one."""
         return "".join("".join(row) if row[-1] != " " else
@@ -212,6 +220,15 @@ def draw_output(folder, name, title, *arguments, rows=70, seconds=4):
     write(folder, name, screen.svg(title))
 
 
+def draw_ps(folder):
+    """Without the other processes of the machine."""
+    screen = Screen([STAT, "--color=always", "ps"], 70)
+    screen.read(4)
+    screen.end()
+    screen.keep("COMMAND| shop ")
+    write(folder, "ps.svg", screen.svg("tcm-stat ps"))
+
+
 def draw_top(folder, name, title, *arguments, keys="", seconds=6, rows=24):
     screen = Screen([STAT, "top", "-i", "0.5"] + list(arguments), rows)
     screen.wait_for("q:quit")
@@ -254,7 +271,26 @@ def draw_page(folder, name, path, size):
     print(name, os.path.getsize(picture))
 
 
+def draw_fault(folder):
+    with tempfile.TemporaryDirectory() as place:
+        core, _written = toolbox.die(place, "after 64", toolbox.GUARDS)
+        draw_output(folder, "fault.svg", "tcm-stat fault core", "fault", core)
+
+
+def draw_difference(folder, target, patience):
+    """Of two saved readings."""
+    with tempfile.TemporaryDirectory() as place:
+        saved = [os.path.join(place, name) for name in ("before", "after")]
+        for path in saved:
+            write(place, os.path.basename(path),
+                  toolbox.stat("--json", "--seconds=0", target.pid).stdout)
+            time.sleep(2 * patience)
+        draw_output(folder, "diff.svg", "tcm-stat diff before after", "diff",
+                    *saved)
+
+
 def draw_screens(folder, patience=1):
+    draw_fault(folder)
     with contextlib.ExitStack() as stack:
         def start(what, **env):
             return stack.enter_context(
@@ -268,6 +304,8 @@ def draw_screens(folder, patience=1):
                     fragmented.pid)
         draw_output(folder, "caches.svg", "tcm-stat %d" % caches.pid,
                     caches.pid, rows=80)
+        draw_ps(folder)
+        draw_difference(folder, leak, patience)
         draw_output(folder, "classes.svg", "tcm-stat classes %d" % leak.pid,
                     "classes", leak.pid)
         draw_output(folder, "spans.svg", "tcm-stat spans %d" % caches.pid,
@@ -301,7 +339,22 @@ def report_page(seconds):
         yield path
 
 
+@contextlib.contextmanager
+def flame_page():
+    """What is below 0.1 %, as the buffer of stdout, has no name there."""
+    with Target(["shop"], env={"TCM_PROFILE_BYTES": "16K"},
+                executable=toolbox.PROGRAM) as target, \
+            tempfile.TemporaryDirectory() as folder:
+        target.do("fill 40000 1500")
+        path = os.path.join(folder, "flame.html")
+        done = toolbox.stat("profile", "--html", target.pid, "-o", path)
+        assert done.returncode == toolbox.OK, done
+        yield path
+
+
 def draw_pages(folder):
+    with flame_page() as path:
+        draw_page(folder, "flame.png", path, (900, 400))
     with report_page(3) as path:
         draw_page(folder, "report.png", path, (1100, 1500))
         draw_page(folder, "report-phone.png", path, (400, 900))
