@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reports the guarded block that an invalid access hit.  It shows from outside
+ * Reports the guarded or closed block that an invalid access hit.  It shows from outside
  * what a process with the option guard_report writes itself.
  *
  *     core file:  the kernel's note on the signal has the address
@@ -91,6 +91,42 @@ read_slot(const struct target *target, const struct guarded_pool *pool,
   return slot->state == GUARDED_LIVE || slot->state == GUARDED_FREED;
 }
 
+/* The same for a closed block, see closed.h, in the form of a freed slot. */
+static int
+read_closed(const struct target *target, uintptr_t address,
+            struct guarded_slot *slot)
+{
+  struct closed_blocks closed;
+  int error =
+      target_read(target, target->page.places.closed, &closed, sizeof closed);
+
+  for (size_t i = 0; error == 0 && i < CLOSED_MAX; i++) {
+    const struct closed_block *block = &closed.blocks[i];
+    if (block->start == 0 || address - block->start >= closed_bytes(block))
+      continue;
+    *slot = (struct guarded_slot){
+        .state = GUARDED_FREED,
+        .block = block->start,
+        .size = closed_bytes(block),
+        .freed = {.thread = block->thread,
+                  .depth = block->from != 0,
+                  .pcs = {block->from}},
+    };
+    return 1;
+  }
+  return error;
+}
+
+static int
+read_hit(const struct target *target, const struct guarded_pool *pool,
+         struct found *found)
+{
+  uintptr_t address = found->fault.address;
+  int error = read_slot(target, pool, address, &found->slot);
+
+  return error != 0 ? error : read_closed(target, address, &found->slot);
+}
+
 static void
 judge(struct found *found)
 {
@@ -158,7 +194,8 @@ put_found(const struct target *target, const struct found *found,
     /* put_place() takes a return address; pc is not one. */
     put_place(symbols, fault->pc + 1);
   }
-  put_stack("Allocated", &found->slot.allocated, symbols);
+  if (found->slot.allocated.thread != 0)
+    put_stack("Allocated", &found->slot.allocated, symbols);
   if (found->slot.state == GUARDED_FREED)
     put_stack("Freed", &found->slot.freed, symbols);
 }
@@ -189,14 +226,17 @@ put_json(const struct target *target, const struct found *found,
   json_t *freed = found->slot.state == GUARDED_FREED
                       ? stack_json(&found->slot.freed, symbols)
                       : json_null();
+  json_t *allocated = found->slot.allocated.thread != 0
+                          ? stack_json(&found->slot.allocated, symbols)
+                          : json_null();
   json_t *root = json_pack(
       "{s:o,s:s,s:s,s:I,s:s,s:I,s:I,s:I,s:o,s:o}", "pid",
       target->core == NULL ? json_integer(target->pid) : json_null(), "command",
       target->command, "error", found->what, "address",
       (json_int_t)fault->address, "where", found->where, "distance_bytes",
       (json_int_t)found->distance, "block", (json_int_t)found->slot.block,
-      "size_bytes", (json_int_t)found->slot.size, "allocated",
-      stack_json(&found->slot.allocated, symbols), "freed", freed);
+      "size_bytes", (json_int_t)found->slot.size, "allocated", allocated,
+      "freed", freed);
 
   if (root == NULL)
     return STATUS_FAILED;
@@ -264,8 +304,6 @@ show_fault(struct target *target)
 
   if (error != 0)
     return target_failed(target, error);
-  if (pool.start == 0)
-    return refuse_pool(target);
   if (settings.address != NULL) {
     found.fault = (struct fault_view){.access = "access"};
     if (!named_fault(settings.address, &found.fault)) {
@@ -273,13 +311,14 @@ show_fault(struct target *target)
       return STATUS_USAGE;
     }
   } else if (!find_fault(target, &pool, &found.fault)) {
-    return refuse_fault(target);
+    return pool.start == 0 ? refuse_pool(target) : refuse_fault(target);
   }
-  error = read_slot(target, &pool, found.fault.address, &found.slot);
+  error = read_hit(target, &pool, &found);
   if (error < 0)
     return target_failed(target, error);
   if (error == 0)
-    return refuse_address(target, &pool, found.fault.address);
+    return pool.start == 0 ? refuse_pool(target)
+                           : refuse_address(target, &pool, found.fault.address);
   judge(&found);
   symbols = symbols_open(target);
   if (settings.json)
@@ -300,13 +339,15 @@ fault_sentence(const struct target *target, char *text, size_t size)
       target_read(target, target->page.places.guarded, &pool, sizeof pool) !=
           0 ||
       !find_fault(target, &pool, &found.fault) ||
-      read_slot(target, &pool, found.fault.address, &found.slot) != 1)
+      read_hit(target, &pool, &found) != 1)
     return false;
   judge(&found);
   snprintf(text, size,
            "The process died of an error in its use of memory: %s.  tcm-stat "
-           "fault %s shows the block, and where it was allocated%s.",
+           "fault %s shows the block, and where it was %s.",
            found.what, target->argument,
-           found.slot.state == GUARDED_FREED ? " and freed" : "");
+           found.slot.allocated.thread == 0    ? "freed"
+           : found.slot.state == GUARDED_FREED ? "allocated and freed"
+                                               : "allocated");
   return true;
 }

@@ -48,12 +48,6 @@ block_at(size_t i)
   return &tcmi_closed.blocks[(tcmi_closed.first + i) % CLOSED_MAX];
 }
 
-static size_t
-bytes_of(const struct closed_block *block)
-{
-  return (size_t)atomic_load_relaxed(&block->npages) << PAGE_SHIFT;
-}
-
 /* Makes the oldest block a free run; false if there is none, or the OS
  * refuses. */
 static bool
@@ -64,7 +58,7 @@ open_oldest_locked(void)
 
   lock_assert_held(&tcmi_page_heap_lock);
   if (tcmi_closed.count == 0 ||
-      tcmi_system_reopen((void *)block->start, bytes_of(block)) != 0)
+      tcmi_system_reopen((void *)block->start, closed_bytes(block)) != 0)
     return false;
   arena = pagemap_arena(block->start);
   range_set_back(block->npages);
@@ -179,7 +173,7 @@ tcmi_closed_find(uintptr_t address)
   for (size_t i = 0; i < CLOSED_MAX; i++) {
     const struct closed_block *block = &tcmi_closed.blocks[i];
     uintptr_t start = atomic_load_acquire(&block->start);
-    if (start != 0 && address - start < bytes_of(block))
+    if (start != 0 && address - start < closed_bytes(block))
       return block;
   }
   return NULL;

@@ -36,6 +36,7 @@
 #ifndef TCM_HEAP_CLOSED_H
 #define TCM_HEAP_CLOSED_H
 
+#include "base/atomics.h"
 #include "base/compiler.h"
 #include "base/params.h"
 #include "heap/page_range.h"
@@ -67,6 +68,12 @@ struct closed_blocks {
 };
 
 extern struct closed_blocks tcmi_closed;
+
+static inline size_t
+closed_bytes(const struct closed_block *block)
+{
+  return (size_t)atomic_load_relaxed(&block->npages) << PAGE_SHIFT;
+}
 
 /* Whether to close a block of @bytes that is about to be freed. */
 bool tcmi_closed_wants(size_t bytes);

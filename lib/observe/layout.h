@@ -16,6 +16,7 @@
 #include "cache/central_list.h"
 #include "cache/transfer_cache.h"
 #include "heap/arena.h"
+#include "heap/closed.h"
 #include "heap/large.h"
 #include "heap/mapped.h"
 #include "heap/page_heap.h"
@@ -103,10 +104,12 @@ enum {
                                          size, allocated, freed)),
   LAYOUT_POOL = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_SLOT, struct guarded_pool,
                                          start, slots, blocks, fault)),
+  LAYOUT_CLOSED = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_POOL, struct closed_block,
+                                           start, from, thread, npages)),
 };
 
-#define STATS_LAYOUT                                                       \
-  LAYOUT_STRUCT((uint64_t)LAYOUT_POOL, struct pagemap_leaf, words, chunks, \
+#define STATS_LAYOUT                                                         \
+  LAYOUT_STRUCT((uint64_t)LAYOUT_CLOSED, struct pagemap_leaf, words, chunks, \
                 arenas, covers)
 
 #endif /* TCM_OBSERVE_LAYOUT_H */

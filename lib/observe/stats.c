@@ -13,6 +13,7 @@
 #include "cache/thread_cache.h"
 #include "cache/transfer_cache.h"
 #include "heap/arena_counts.h"
+#include "heap/closed.h"
 #include "heap/large.h"
 #include "heap/mapped.h"
 #include "heap/page_heap.h"
@@ -52,6 +53,7 @@ struct stats_page tcmi_stats_page __attribute__((aligned(4096))) = {
             .fixed_values = PLACE(tcmi_fixed_values),
             .profile = PLACE(tcmi_profile),
             .guarded = PLACE(tcmi_guarded),
+            .closed = PLACE(tcmi_closed),
         },
 };
 

@@ -69,8 +69,9 @@ struct stats_places {
   uintptr_t fixed_values;    /* [const] tcmi_fixed_values, a pointer */
   uintptr_t profile;         /* [const] tcmi_profile */
   uintptr_t guarded;         /* [const] tcmi_guarded */
-  uintptr_t wake; /* [atomic: relaxed] struct stats_wake; 0 until the heap is
+  uintptr_t wake;   /* [atomic: relaxed] struct stats_wake; 0 until the heap is
                      up, and where it is not supported */
+  uintptr_t closed; /* [const] tcmi_closed */
 };
 
 struct stats_page {

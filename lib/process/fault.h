@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fault.h - reports an invalid access to a guarded block.
+ * fault.h - reports an invalid access to a guarded or a closed block.
  *
  *     tcm: SIGSEGV: read after free at 0x7f5fc0000010 (16 bytes into the 64
  *     bytes at 0x7f5fc0000000), in /usr/bin/prog+0x11a5

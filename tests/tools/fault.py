@@ -47,6 +47,23 @@ def after_free():
         assert written == "", written
 
 
+def a_closed_block():
+    """A freed large block, without guarded blocks."""
+    written = check_core(
+        "after 300000", {}, "access after free",
+        "150000 bytes into the 303104 bytes at 0x", ["Freed"])
+    assert written == "", written
+    written = check_core(
+        "after 300000", {"TCM_GUARD_REPORT": "1"}, "read after free"
+        if os.uname().machine == "x86_64" else "access after free",
+        "150000 bytes into the 303104 bytes at 0x", ["Freed"])
+    lines = written.splitlines()
+    assert "(read 150000 bytes into the 303104 bytes at 0x" in lines[0] or \
+        os.uname().machine != "x86_64", lines
+    assert lines[1].startswith("tcm:   freed by thread "), lines
+    assert len(lines) == 3 and lines[2].startswith("tcm:     "), lines
+
+
 def the_handler_knows_more():
     """The handler writes the same and the kind of access."""
     kind = "read" if os.uname().machine == "x86_64" else "access"
@@ -157,6 +174,7 @@ def a_process_that_waits_in_its_handler():
 toolbox.main([
     an_overflow,
     after_free,
+    a_closed_block,
     the_handler_knows_more,
     the_functions_have_names,
     as_a_document,

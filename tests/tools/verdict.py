@@ -19,7 +19,8 @@ CASES = [
      r"of 481 to 512 bytes", "would let 1.* go back"),
     ("caches", None, r"^Caches: .* in the caches of 201 threads, 20\d of them "
      "idle", r"tcm_thread_idle\(3\)"),
-    ("goes-back", {"TCM_BACKGROUND": "0"}, r"^About to go back: 6\d.* MiB is "
+    ("goes-back", {"TCM_BACKGROUND": "0", "TCM_CLOSE_FREED": "0"},
+     r"^About to go back: 6\d.* MiB is "
      "free in whole pages", "tcm-stat release"),
     ("outside", None, r"^Outside of the heap: 6\d.* MiB of mappings of the "
      r"program's own", r"mmap\(2\)"),
