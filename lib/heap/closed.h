@@ -48,7 +48,7 @@
 #define CLOSED_MIN_SIZE ((size_t)128 << 10)
 #define CLOSED_END_SIZE HUGE_PAGE_SIZE
 #define CLOSED_MAX 8
-#define CLOSED_FIRST 2
+#define CLOSED_FIRST 1
 
 /* All fields: [lock: page heap], any thread may read. */
 struct closed_block {
