@@ -17,8 +17,8 @@ tools_tcm_stat_SOURCES = \
 	tools/fault.h \
 	tools/heap.c \
 	tools/json.c \
-	tools/look.c \
-	tools/look.h \
+	tools/survey.c \
+	tools/survey.h \
 	tools/main.c \
 	tools/mappings.c \
 	tools/metrics.c \

@@ -7,7 +7,7 @@
  * tcm and the program.  The resident bytes of the heap are subtracted from the
  * sum of anonymous memory.
  */
-#include "look.h"
+#include "survey.h"
 
 #include <ctype.h>
 #include <dirent.h>

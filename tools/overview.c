@@ -3,7 +3,7 @@
  * The overview: where the memory is, what the kernel reports about it, and
  * sentences that say what to do.
  */
-#include "look.h"
+#include "survey.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -217,9 +217,9 @@ put_legend(void)
 }
 
 static void
-put_overview(const struct target *target, const struct look *look)
+put_overview(const struct target *target, const struct survey *survey)
 {
-  const struct view *view = &look->now;
+  const struct view *view = &survey->now;
   struct verdict verdict;
   char fault[600];
 
@@ -228,7 +228,7 @@ put_overview(const struct target *target, const struct look *look)
     put_wrapped(fault);
     printf("%s", plain());
   } else {
-    verdict_reach(target, look, &verdict);
+    verdict_reach(target, survey, &verdict);
     put_verdict(&verdict);
   }
   if (target->shapes != NULL) {
@@ -246,8 +246,8 @@ put_overview(const struct target *target, const struct look *look)
   printf("\n");
   put_parts(&view->stats);
   if (target->core == NULL)
-    put_residency(&view->stats, &look->heap);
-  put_outside(&look->outside);
+    put_residency(&view->stats, &survey->heap);
+  put_outside(&survey->outside);
   put_sundries(view);
   put_counters(view);
   put_options(view);
@@ -260,22 +260,22 @@ put_overview(const struct target *target, const struct look *look)
 enum status
 show_overview(struct target *target)
 {
-  struct look *look;
+  struct survey *survey;
   enum status status;
 
   if (wants_document())
     return show_document(target);
-  look = calloc(1, sizeof *look);
-  if (look == NULL) {
+  survey = calloc(1, sizeof *survey);
+  if (survey == NULL) {
     complain("no memory");
     return STATUS_FAILED;
   }
-  status = look_read(target, settings.seconds, look);
+  status = survey_read(target, settings.seconds, survey);
   if (status == STATUS_OK) {
-    put_overview(target, look);
-    look_free(look);
+    put_overview(target, survey);
+    survey_free(survey);
   }
-  free(look);
+  free(survey);
   return status;
 }
 

@@ -6,7 +6,7 @@
  * The target keeps running.  A span with invalid fields was changed while it
  * was read, and its pages count as in use.
  */
-#include "look.h"
+#include "survey.h"
 
 #include <errno.h>
 #include <stdlib.h>

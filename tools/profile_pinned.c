@@ -17,7 +17,7 @@
  * If the span of the home is gone, the sample would have been its last object.
  * The blocks that it represents then count as alone on their pages.
  */
-#include "look.h"
+#include "survey.h"
 #include "profile.h"
 
 #include <errno.h>

@@ -68,7 +68,7 @@ read_target(struct target *target)
 }
 
 static void
-look_at(const char *name)
+list_process(const char *name)
 {
   struct target target;
   enum status status = target_open(&target, name);
@@ -123,7 +123,7 @@ show_ps(void)
     return STATUS_FAILED;
   settings.quiet = true;
   for (size_t i = 0; i < names.n; i++)
-    look_at(names.pids[i]);
+    list_process(names.pids[i]);
   names_free(&names);
   settings.quiet = false;
   if (wants_document())

@@ -12,7 +12,7 @@
  * A cell is the letter of its kind, the number of its class, a colon and the
  * number of blocks in use on it, an asterisk and its repeat count: "f9:3*2".
  */
-#include "look.h"
+#include "survey.h"
 #include "page.h"
 #include "tally.h"
 
@@ -154,19 +154,19 @@ add_huge(void *to, uintptr_t start, const struct cell cells[HUGE_PAGE_PAGES])
 
 /* Makes the map with as much detail as fits. */
 static int
-map_read(const struct target *target, struct look *look, struct map *map)
+map_read(const struct target *target, struct survey *survey, struct map *map)
 {
   size_t nhuge = 0;
   int error = 0;
 
-  for (size_t i = 0; i < look->heap.narenas; i++)
-    nhuge += look->heap.arenas[i].arena.nhuge;
+  for (size_t i = 0; i < survey->heap.narenas; i++)
+    nhuge += survey->heap.arenas[i].arena.nhuge;
   for (int detail = DETAIL_ALL; detail >= DETAIL_COUNTS; detail--) {
     free(map->text);
     *map = (struct map){.detail = (enum detail)detail, .joined = 1};
     if (detail == DETAIL_COUNTS)
       map->joined = nhuge / TILES_MAX + 1;
-    error = pages_read(target, &look->heap, &look->pages, add_huge, map);
+    error = pages_read(target, &survey->heap, &survey->pages, add_huge, map);
     close_tile(map, NULL);
     if (error != 0 || !map->failed)
       break;
@@ -304,7 +304,7 @@ put_map(const struct map *map, const struct page_view *pages)
 
 /* The contents of the page.  All fields: [const] */
 struct page_data {
-  const struct look *look;
+  const struct survey *survey;
   const struct map *map;
   const struct readings *readings;
   const char *document;
@@ -326,20 +326,20 @@ put_data(const void *from)
   put_readings(data->readings);
   printf(",\n\"profile\":");
   if (data->symbols != NULL) {
-    page_put_profile(data->look->profile, data->symbols, "");
+    page_put_profile(data->survey->profile, data->symbols, "");
   } else {
     printf("{\"off\":");
     page_put_text(data->no_profile);
     putchar('}');
   }
-  put_map(data->map, &data->look->pages);
+  put_map(data->map, &data->survey->pages);
 }
 
 /* If there is no profile, writes how to get one. */
 static enum status
 find_profile(struct target *target, struct page_data *data)
 {
-  const struct profile_view *profile = data->look->profile;
+  const struct profile_view *profile = data->survey->profile;
   uint64_t mean;
   int error = profile_mean(target, &mean);
 
@@ -364,18 +364,18 @@ find_profile(struct target *target, struct page_data *data)
 }
 
 static enum status
-put_page(struct target *target, const struct look *look, const struct map *map,
-         const struct readings *readings)
+put_page(struct target *target, const struct survey *survey,
+         const struct map *map, const struct readings *readings)
 {
-  struct page_data data = {.look = look, .map = map, .readings = readings};
-  char *document = json_text(target, &look->now, &look->heap);
+  struct page_data data = {.survey = survey, .map = map, .readings = readings};
+  char *document = json_text(target, &survey->now, &survey->heap);
   enum status status = STATUS_FAILED;
 
   if (document != NULL)
     status = find_profile(target, &data);
   if (status == STATUS_OK) {
     data.document = document;
-    verdict_reach(target, look, &data.verdict);
+    verdict_reach(target, survey, &data.verdict);
     page_write(FORM_REPORT, put_data, &data);
   }
   if (data.symbols != NULL)
@@ -387,29 +387,29 @@ put_page(struct target *target, const struct look *look, const struct map *map,
 enum status
 show_report(struct target *target)
 {
-  struct look *look = calloc(1, sizeof *look);
+  struct survey *survey = calloc(1, sizeof *survey);
   struct readings *readings = calloc(1, sizeof *readings);
   struct map map = {.text = NULL};
   enum status status = page_check_output("report");
   int error;
 
-  if (status == STATUS_OK && (look == NULL || readings == NULL)) {
+  if (status == STATUS_OK && (survey == NULL || readings == NULL)) {
     complain("no memory");
     status = STATUS_FAILED;
   } else if (status == STATUS_OK) {
     status = read_saved(target, readings);
     if (status == STATUS_OK)
       status =
-          look_watch(target, settings.seconds, look, add_reading, readings);
+          survey_watch(target, settings.seconds, survey, add_reading, readings);
     if (status == STATUS_OK) {
-      error = map_read(target, look, &map);
+      error = map_read(target, survey, &map);
       status = error != 0 ? target_failed(target, error)
-                          : put_page(target, look, &map, readings);
-      look_free(look);
+                          : put_page(target, survey, &map, readings);
+      survey_free(survey);
     }
   }
   free(map.text);
   free(readings);
-  free(look);
+  free(survey);
   return status;
 }

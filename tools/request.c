@@ -3,7 +3,7 @@
  * Requests: the only writes of tcm-stat to a process, see
  * lib/observe/stats_page.h.
  */
-#include "look.h"
+#include "survey.h"
 #include "names.h"
 #include "shapes.h"
 #include "value.h"
@@ -19,8 +19,8 @@
 
 #define PAUSE_NS 5000000
 /* A process that has not answered after this time is woken: tcm's own thread
- * looks every REQUEST_LOOK_MS, and may be late. */
-#define WAKE_SECONDS (REQUEST_LOOK_MS / 1000.0 + 0.1)
+ * looks every REQUEST_POLL_MS, and may be late. */
+#define WAKE_SECONDS (REQUEST_POLL_MS / 1000.0 + 0.1)
 /* Between two attempts. */
 #define WAKE_AGAIN_SECONDS 0.1
 
@@ -85,7 +85,7 @@ wake_if_due(struct target *target, struct waking *waking)
   if (now < waking->at)
     return;
   waking->result = is_off(target) ? WAKE_OFF : wake_process(target);
-  /* tcm's thread may have existed, and ended without a look. */
+  /* tcm's thread may have existed, and ended before it saw the request. */
   if (waking->result == WAKE_STARTED)
     waking->at = seconds_now() + WAKE_SECONDS;
   else

@@ -2,7 +2,7 @@
 /*
  * Draws a map of the heap: a letter for each huge page, or for each page.
  */
-#include "look.h"
+#include "survey.h"
 
 #include <errno.h>
 #include <inttypes.h>

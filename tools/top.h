@@ -14,7 +14,7 @@
 #ifndef TOOLS_TOP_H
 #define TOOLS_TOP_H
 
-#include "look.h"
+#include "survey.h"
 
 /* Number of samples kept: the columns of the widest screen. */
 #define SAMPLES 512

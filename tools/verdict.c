@@ -5,7 +5,7 @@
  * Rejected: a list of all causes.  A person who does not know allocators cannot
  * choose from it; the tables below the verdict have the rest.
  */
-#include "look.h"
+#include "survey.h"
 #include "profile.h"
 
 #include <inttypes.h>
@@ -34,7 +34,7 @@ const char *const cause_names[CAUSES] = {
 /* The facts that the sentences use.  All fields: [const] */
 struct facts {
   const struct target *target;
-  const struct look *look;
+  const struct survey *survey;
   const struct tcm_stats *s;
   uint64_t backed; /* bytes of the heap not returned to the OS */
   uint64_t much;   /* a part of the heap of this size is a cause */
@@ -49,14 +49,14 @@ plus(uint64_t now, uint64_t before)
 static uint64_t
 page_bytes(const struct facts *f, enum page_kind kind)
 {
-  return f->look->pages.count[kind] << PAGE_SHIFT;
+  return f->survey->pages.count[kind] << PAGE_SHIFT;
 }
 
 /* "blocks of 897 to 1024 bytes" */
 static const char *
 class_text(const struct facts *f, char text[64], unsigned c)
 {
-  const struct size_class *sizes = f->look->now.raw.sizes;
+  const struct size_class *sizes = f->survey->now.raw.sizes;
 
   snprintf(text, 64, "blocks of %u to %u bytes",
            c == 1 ? 1 : sizes[c - 1].size + 1, sizes[c].size);
@@ -66,8 +66,8 @@ class_text(const struct facts *f, char text[64], unsigned c)
 static double
 rate(const struct facts *f, uint64_t now, uint64_t before)
 {
-  return f->look->seconds > 0 ? (double)plus(now, before) / f->look->seconds
-                              : 0;
+  return f->survey->seconds > 0 ? (double)plus(now, before) / f->survey->seconds
+                                : 0;
 }
 
 /* ---- A limit ------------------------------------------------------------- */
@@ -79,18 +79,18 @@ limit_is_close(const struct facts *f, struct verdict *verdict)
   char a[32], b[32], more[96] = "";
 
   for (int i = LIMITS - 1; i >= 0; i--) {
-    const struct limit_view *l = &f->look->limits[i];
+    const struct limit_view *l = &f->survey->limits[i];
     if (l->most > 0 && (double)l->used >= LIMIT_CLOSE * (double)l->most)
       limit = l;
   }
   if (hits > 0)
-    limit = &f->look->limits[LIMIT_HARD];
+    limit = &f->survey->limits[LIMIT_HARD];
   if (limit == NULL)
     return false;
   if (hits > 0)
     snprintf(more, sizeof more, "; it refused %" PRIu64 " allocations so far",
              hits);
-  else if (limit == &f->look->limits[LIMIT_SOFT])
+  else if (limit == &f->survey->limits[LIMIT_SOFT])
     snprintf(more, sizeof more,
              "; %" PRIu64 " allocations so far had to return memory first",
              f->s->soft_limit_hits);
@@ -116,12 +116,12 @@ find_growth(const struct facts *f, uint64_t *grown)
 {
   unsigned most = 0;
 
-  *grown =
-      plus(f->look->now.stats.large_bytes, f->look->before.stats.large_bytes);
+  *grown = plus(f->survey->now.stats.large_bytes,
+                f->survey->before.stats.large_bytes);
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
     struct class_stats before, now;
-    tcmi_stats_sum_class(&f->look->before.raw, c, &before);
-    tcmi_stats_sum_class(&f->look->now.raw, c, &now);
+    tcmi_stats_sum_class(&f->survey->before.raw, c, &before);
+    tcmi_stats_sum_class(&f->survey->now.raw, c, &now);
     if (plus(now.live, before.live) * now.size > *grown) {
       *grown = (now.live - before.live) * now.size;
       most = c;
@@ -134,7 +134,7 @@ find_growth(const struct facts *f, uint64_t *grown)
 static const char *
 say_culprit(const struct facts *f, char *text, size_t size)
 {
-  const struct profile_view *profile = f->look->profile;
+  const struct profile_view *profile = f->survey->profile;
   int64_t most, sum = profile == NULL ? 0 : profile_sum(profile).growth;
   struct symbols *symbols;
   char culprit[256];
@@ -153,19 +153,19 @@ say_culprit(const struct facts *f, char *text, size_t size)
 static bool
 use_grows(const struct facts *f, struct verdict *verdict)
 {
-  uint64_t grown =
-      plus(f->look->now.stats.in_use_bytes, f->look->before.stats.in_use_bytes);
+  uint64_t grown = plus(f->survey->now.stats.in_use_bytes,
+                        f->survey->before.stats.in_use_bytes);
   uint64_t part;
   char a[32], b[32], text[64], more[300] = "";
   unsigned c;
 
-  if (!f->look->rises || grown < GROWTH_MIN)
+  if (!f->survey->rises || grown < GROWTH_MIN)
     return false;
   c = find_growth(f, &part);
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
            "Growth: the program's own use rose by %s in %.1f s and never "
            "fell: %s of it in %s%s.",
-           size_text(a, grown), f->look->seconds, size_text(b, part),
+           size_text(a, grown), f->survey->seconds, size_text(b, part),
            c == 0 ? "large blocks" : class_text(f, text, c),
            say_culprit(f, more, sizeof more));
   snprintf(
@@ -180,9 +180,9 @@ use_grows(const struct facts *f, struct verdict *verdict)
 static bool
 is_outside(const struct facts *f, struct verdict *verdict)
 {
-  const struct outside_view *now = &f->look->outside;
-  const struct outside_view *before = &f->look->outside_before;
-  uint64_t grown = 0, heap = f->look->heap.resident;
+  const struct outside_view *now = &f->survey->outside;
+  const struct outside_view *before = &f->survey->outside_before;
+  uint64_t grown = 0, heap = f->survey->heap.resident;
   char a[32], b[32], c[32], more[96] = ", unknown whether it grows";
   int kind = OUTSIDE_ANONYMOUS;
 
@@ -199,7 +199,7 @@ is_outside(const struct facts *f, struct verdict *verdict)
   if (before->known) {
     grown = plus(now->bytes[kind], before->bytes[kind]);
     snprintf(more, sizeof more, ", %s more than %.1f s ago",
-             size_text(c, grown), f->look->seconds);
+             size_text(c, grown), f->survey->seconds);
   }
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
            "Outside of the heap: %s of %s%s, the largest %s (%s); the heap has "
@@ -222,13 +222,13 @@ is_outside(const struct facts *f, struct verdict *verdict)
 static bool
 is_churn(const struct facts *f, struct verdict *verdict)
 {
-  const struct stats_page *now = &f->look->now.page;
-  const struct stats_page *before = &f->look->before.page;
+  const struct stats_page *now = &f->survey->now.page;
+  const struct stats_page *before = &f->survey->before.page;
   double slow = rate(f, now->slow_mallocs + now->slow_frees,
                      before->slow_mallocs + before->slow_frees);
   double large = rate(f, now->large_mallocs, before->large_mallocs);
-  double faults = rate(f, f->look->now.raw.shared.faulted_pages,
-                       f->look->before.raw.shared.faulted_pages);
+  double faults = rate(f, f->survey->now.raw.shared.faulted_pages,
+                       f->survey->before.raw.shared.faulted_pages);
 
   if (faults < FAULTS_MANY && slow < SLOW_PATHS_MANY)
     return false;
@@ -253,18 +253,18 @@ static void
 say_goes_back(const struct facts *f, struct verdict *verdict)
 {
   uint64_t bytes = page_bytes(f, PAGE_IDLE) + page_bytes(f, PAGE_FREE);
-  uint64_t gone = plus(f->look->now.stats.released_total_bytes,
-                       f->look->before.stats.released_total_bytes);
+  uint64_t gone = plus(f->survey->now.stats.released_total_bytes,
+                       f->survey->before.stats.released_total_bytes);
   char a[32], b[32], more[64] = "";
 
-  if (f->look->seconds > 0)
+  if (f->survey->seconds > 0)
     snprintf(more, sizeof more, "; %s went back in the last %.1f s",
-             size_text(b, gone), f->look->seconds);
+             size_text(b, gone), f->survey->seconds);
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
            "About to go back: %s is free in whole pages, and nothing keeps "
            "it%s.",
            size_text(a, bytes), more);
-  if (f->look->now.options[OPTION_background].value == 0)
+  if (f->survey->now.options[OPTION_background].value == 0)
     snprintf(verdict->action, sizeof verdict->action,
              "The option background is 0, so that only calls of the program "
              "return it; tcm-stat release %d asks for it.",
@@ -280,7 +280,7 @@ static void
 say_fragmented(const struct facts *f, uint64_t free_bytes,
                struct verdict *verdict)
 {
-  const uint64_t *parts = f->look->pages.partly_free;
+  const uint64_t *parts = f->survey->pages.partly_free;
   struct class_stats s;
   char a[32], b[32], text[64];
   unsigned most = 1;
@@ -288,7 +288,7 @@ say_fragmented(const struct facts *f, uint64_t free_bytes,
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
     if (parts[c] > parts[most])
       most = c;
-  tcmi_stats_sum_class(&f->look->now.raw, most, &s);
+  tcmi_stats_sum_class(&f->survey->now.raw, most, &s);
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
            "Fragmentation: %s is free but cannot be returned, since blocks in "
            "use lie on the same pages: %s of it beside %" PRIu64 " %s.",
@@ -302,14 +302,14 @@ say_fragmented(const struct facts *f, uint64_t free_bytes,
 
 /* Number of threads whose caches did not change between the readings. */
 static size_t
-count_idle(const struct look *look)
+count_idle(const struct survey *survey)
 {
   size_t n = 0;
 
-  for (size_t i = 0; i < look->now.nthreads; i++)
-    for (size_t j = 0; j < look->before.nthreads; j++) {
-      const struct thread_view *now = &look->now.threads[i];
-      const struct thread_view *before = &look->before.threads[j];
+  for (size_t i = 0; i < survey->now.nthreads; i++)
+    for (size_t j = 0; j < survey->before.nthreads; j++) {
+      const struct thread_view *now = &survey->now.threads[i];
+      const struct thread_view *before = &survey->before.threads[j];
       if (now->thread != 0 && now->thread == before->thread) {
         n += now->bytes == before->bytes &&
              memcmp(&now->traffic, &before->traffic, sizeof now->traffic) == 0;
@@ -325,9 +325,9 @@ say_caches(const struct facts *f, struct verdict *verdict)
   uint64_t cached = f->s->thread_cache_bytes + f->s->transfer_cache_bytes;
   char a[32], b[32], more[80] = "; whether they are idle is unknown";
 
-  if (f->look->seconds > 0)
+  if (f->survey->seconds > 0)
     snprintf(more, sizeof more, ", %zu of them idle for %.1f s",
-             count_idle(f->look), f->look->seconds);
+             count_idle(f->survey), f->survey->seconds);
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
            "Caches: %s is kept by free blocks alone, %s that wait in the "
            "caches of %" PRIu64 " threads%s.",
@@ -347,7 +347,7 @@ much_is_free(const struct facts *f, struct verdict *verdict)
   uint64_t cached = page_bytes(f, PAGE_CACHED), beside = 0;
 
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    beside += f->look->pages.partly_free[c];
+    beside += f->survey->pages.partly_free[c];
   if (back < f->much && cached < f->much && beside < f->much)
     return false;
   if (back >= cached && back >= beside) {
@@ -368,7 +368,7 @@ much_is_free(const struct facts *f, struct verdict *verdict)
 static bool
 is_in_huge_pages(const struct facts *f, struct verdict *verdict)
 {
-  const struct heap_view *heap = &f->look->heap;
+  const struct heap_view *heap = &f->survey->heap;
   uint64_t more = plus(heap->resident, f->backed);
   char a[32], b[32];
 
@@ -388,7 +388,7 @@ is_in_huge_pages(const struct facts *f, struct verdict *verdict)
 static bool
 is_huge_block(const struct facts *f, struct verdict *verdict)
 {
-  uint64_t bytes = f->look->pages.largest_bytes;
+  uint64_t bytes = f->survey->pages.largest_bytes;
   char a[32], b[32];
 
   if (bytes < OUTSIDE_MIN || bytes < f->s->in_use_bytes / 2)
@@ -410,11 +410,11 @@ say_none(const struct facts *f, struct verdict *verdict)
 {
   char a[32], b[32], c[32], more[96];
 
-  if (f->look->seconds > 0)
+  if (f->survey->seconds > 0)
     snprintf(more, sizeof more, "in %.1f s its use rose by %s",
-             f->look->seconds,
-             size_text(c, plus(f->look->now.stats.in_use_bytes,
-                               f->look->before.stats.in_use_bytes)));
+             f->survey->seconds,
+             size_text(c, plus(f->survey->now.stats.in_use_bytes,
+                               f->survey->before.stats.in_use_bytes)));
   else
     snprintf(more, sizeof more,
              "whether its use grows, a single reading cannot tell");
@@ -432,11 +432,11 @@ say_none(const struct facts *f, struct verdict *verdict)
 }
 
 void
-verdict_reach(const struct target *target, const struct look *look,
+verdict_reach(const struct target *target, const struct survey *survey,
               struct verdict *verdict)
 {
-  const struct tcm_stats *s = &look->now.stats;
-  struct facts f = {target, look, s, s->mapped_bytes - s->returned_bytes, 0};
+  const struct tcm_stats *s = &survey->now.stats;
+  struct facts f = {target, survey, s, s->mapped_bytes - s->returned_bytes, 0};
 
   f.much = f.backed / 5 > MUCH_MIN ? f.backed / 5 : MUCH_MIN;
   memset(verdict, 0, sizeof *verdict);

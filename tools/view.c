@@ -11,7 +11,7 @@
 #include <time.h>
 
 /* Maximum number of attempts: a busy target changes while it is read. */
-#define LOOKS 60
+#define READS_MAX 60
 /* A list of more caches than a kernel has threads was changed while read. */
 #define CACHES_MAX ((size_t)1 << 22)
 
@@ -252,11 +252,11 @@ options_read(const struct target *target, struct view *view)
 /* ---- All of it ----------------------------------------------------------- */
 
 static void
-pause_shortly(unsigned look)
+pause_shortly(unsigned reads)
 {
-  struct timespec time = {.tv_nsec = look < LOOKS / 2 ? 20000 : 2000000};
+  struct timespec time = {.tv_nsec = reads < READS_MAX / 2 ? 20000 : 2000000};
 
-  if (look > 4)
+  if (reads > 4)
     nanosleep(&time, NULL);
 }
 
@@ -272,7 +272,7 @@ page_add_traffic(struct stats_page *page, const struct cache_traffic *traffic)
 /* Reads once; sets *@sound if the numbers are consistent, *@exact if none
  * changed. */
 static int
-look_once(const struct target *target, struct view *view, bool *sound,
+read_once(const struct target *target, struct view *view, bool *sound,
           bool *exact)
 {
   struct shared_copy before = {0}, after = {0};
@@ -299,21 +299,21 @@ look_once(const struct target *target, struct view *view, bool *sound,
   return 0;
 }
 
-/* Reads until nothing changes; after LOOKS attempts, consistent is enough. */
+/* Reads until nothing changes; after READS_MAX attempts, consistent is enough. */
 static int
-look(const struct target *target, struct view *view)
+read_steadily(const struct target *target, struct view *view)
 {
   bool sound = false, exact = false;
   int error = 0;
 
-  for (unsigned i = 0; i < LOOKS && !exact; i++) {
+  for (unsigned i = 0; i < READS_MAX && !exact; i++) {
     pause_shortly(i);
-    error = look_once(target, view, &sound, &exact);
+    error = read_once(target, view, &sound, &exact);
     if (error != 0)
       return error;
   }
-  for (unsigned i = 0; i < LOOKS && !sound; i++) {
-    error = look_once(target, view, &sound, &exact);
+  for (unsigned i = 0; i < READS_MAX && !sound; i++) {
+    error = read_once(target, view, &sound, &exact);
     if (error != 0)
       return error;
   }
@@ -350,7 +350,7 @@ view_read(struct target *target, struct view *view)
   int error;
 
   *view = (struct view){0};
-  error = look(target, view);
+  error = read_steadily(target, view);
   if (error == 0)
     error = options_read(target, view);
   if (error == 0 && !target_is_same(target))

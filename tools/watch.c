@@ -3,7 +3,7 @@
  * Prints a row for each interval, as vmstat(8) does: current sizes, and events
  * per second.
  */
-#include "look.h"
+#include "survey.h"
 
 #include <inttypes.h>
 #include <unistd.h>

@@ -221,7 +221,7 @@ free_blocks(const struct stats_raw *raw)
   if (room == NULL)                                           \
     return info;                                              \
   s = &room->sum;                                             \
-  tcmi_stats_look(&room->raw);                                \
+  tcmi_stats_read(&room->raw);                                \
   (void)tcmi_stats_sum(&room->raw, s);                        \
   s->large_bytes = min_size(s->large_bytes, s->in_use_bytes); \
   info.uordblks = narrow(s->in_use_bytes - s->large_bytes);   \

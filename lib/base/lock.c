@@ -17,8 +17,8 @@
 #define SPINS 100
 /* A report tries to take a lock this often, and pauses this long between two
  * tries. */
-#define LOOK_TRIES 100
-#define LOOK_PAUSE_NS 1000000
+#define BOUNDED_TRIES 100
+#define BOUNDED_PAUSE_NS 1000000
 
 #ifdef TCM_DEBUG
 uint64_t tcmi_shared_additions;
@@ -142,23 +142,23 @@ tcmi_lock_debug_released(const struct lock *lock)
 }
 
 /* The lock order does not apply: the caller takes no other lock meanwhile. */
-enum lock_look
-tcmi_lock_look(struct lock *lock)
+enum acquire_result
+tcmi_lock_acquire_bounded(struct lock *lock)
 {
   uint32_t self = lock_self();
 
-  for (unsigned tries = 0; tries < LOOK_TRIES; tries++) {
+  for (unsigned tries = 0; tries < BOUNDED_TRIES; tries++) {
     if (tcmi_lock_is_held(lock))
-      return LOOK_MINE;
+      return ACQUIRE_HELD;
     if (lock_spin(lock, self))
-      return LOOK_TAKEN;
-    tcmi_system_pause(LOOK_PAUSE_NS);
+      return ACQUIRE_TAKEN;
+    tcmi_system_pause(BOUNDED_PAUSE_NS);
   }
-  return LOOK_BUSY;
+  return ACQUIRE_BUSY;
 }
 
 void
-tcmi_lock_look_end(struct lock *lock)
+tcmi_lock_release_bounded(struct lock *lock)
 {
   tcmi_lock_release_after_fork(lock);
 }

@@ -94,13 +94,13 @@ void tcmi_lock_inherit(struct lock *lock);
 
 /* For a report, which may run in a signal handler, or in a process in which a
  * thread died while it held a lock: waits at most a tenth of a second. */
-enum lock_look {
-  LOOK_BUSY,  /* another thread holds it and did not release it */
-  LOOK_MINE,  /* this thread already held it */
-  LOOK_TAKEN, /* this call took it; the caller must release it */
+enum acquire_result {
+  ACQUIRE_BUSY,  /* another thread holds it and did not release it */
+  ACQUIRE_HELD,  /* this thread already held it */
+  ACQUIRE_TAKEN, /* this call took it; the caller must release it */
 };
-enum lock_look tcmi_lock_look(struct lock *lock);
-void tcmi_lock_look_end(struct lock *lock);
+enum acquire_result tcmi_lock_acquire_bounded(struct lock *lock);
+void tcmi_lock_release_bounded(struct lock *lock);
 
 static inline uint32_t
 lock_self(void)

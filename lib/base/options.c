@@ -221,7 +221,7 @@ to_lower(char c)
 /* Whether at most TYPING_ERRORS inserted, removed or changed letters turn @name
  * into @option.  Computes the usual table of edit distances row by row. */
 static bool
-looks_like(const char *name, size_t length, const char *option)
+resembles(const char *name, size_t length, const char *option)
 {
   size_t n = strlen(option), row[NAME_LENGTH_MAX + 1];
 
@@ -244,13 +244,13 @@ looks_like(const char *name, size_t length, const char *option)
 
 /* @length is the length of the variable's name. */
 static bool
-looks_like_an_option(const char *variable, size_t length)
+resembles_an_option(const char *variable, size_t length)
 {
   for (int id = 0; id < OPTION_COUNT; id++)
-    if (looks_like(variable + 4, length - 4, tcmi_option_table[id].name))
+    if (resembles(variable + 4, length - 4, tcmi_option_table[id].name))
       return true;
   for (int id = 0; id < TEXT_COUNT; id++)
-    if (looks_like(variable + 4, length - 4, text_names[id]))
+    if (resembles(variable + 4, length - 4, text_names[id]))
       return true;
   return false;
 }
@@ -295,7 +295,7 @@ read_variable(const char *variable, enum option_source source)
     return;
   }
   if (source != SOURCE_ENVIRONMENT ||
-      looks_like_an_option(variable, (size_t)(equals - variable)))
+      resembles_an_option(variable, (size_t)(equals - variable)))
     warn_about(variable, (size_t)(equals - variable),
                " names no option of tcm and is ignored", source);
 }

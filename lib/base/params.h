@@ -110,11 +110,11 @@
 
 /* The limit on the pages that one call of the program returns in a round.  The
  * kernel takes about 0.3 us per page, and returning memory must not add a
- * millisecond to any call.  WORK_OF_LOOK is the cost of examining a span or a
+ * millisecond to any call.  WORK_OF_CHECK is the cost of examining a span or a
  * huge page, WORK_OF_CALL that of a system call, both in pages returned. */
 #define ROUND_PIECE_PAGES 2048
 #define ROUND_PIECE_NANOSECONDS 600000
-#define WORK_OF_LOOK 2
+#define WORK_OF_CHECK 2
 #define WORK_OF_CALL 6
 
 /* After the thread was made to leave or could not be started, tcm waits this
@@ -127,7 +127,7 @@
 /* How often the thread, while it exists, checks for a request: tcm-stat(1)
  * should not wait for a second.  Four wake-ups a second, for the few seconds
  * that the thread lives, have no measurable cost. */
-#define REQUEST_LOOK_MS 250
+#define REQUEST_POLL_MS 250
 
 /* Memory of at least this size is not cleared but discarded, if few of its
  * pages seem to have been used before: the kernel then clears each page when it

@@ -45,7 +45,7 @@ struct cache_owner {
   struct cache_owner *next_orphan;           /* [lock: registry] */
   size_t capacity_bytes; /* [owner thread] sum of cap * size */
   size_t pooled;         /* [owner thread] part of its charge in the pool */
-  unsigned look;         /* [owner thread] the last class checked */
+  unsigned last_checked; /* [owner thread] the last class checked */
   unsigned ticks;        /* [owner thread] slow paths taken */
   unsigned large_frees;  /* [owner thread] with no large malloc in between */
   uint32_t thread;       /* [atomic: relaxed] thread id; 0: orphaned */

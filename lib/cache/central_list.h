@@ -79,7 +79,7 @@ void tcmi_central_insert_one(struct call call, unsigned class_id, void *object);
 size_t tcmi_central_release(unsigned class_id, size_t most);
 /* The same, continuing at @walk, with about as much work as returning @most
  * bytes in one run.  Adds that work to *@work, without the pages returned; see
- * WORK_OF_LOOK. */
+ * WORK_OF_CHECK. */
 struct span_walk {
   unsigned bucket; /* [owner thread] the list that is walked */
   unsigned left;   /* [owner thread] spans of it not visited yet */

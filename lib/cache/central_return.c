@@ -148,7 +148,7 @@ tcmi_central_release_some(unsigned class_id, struct span_walk *walk,
   size_t bytes = 0, end = *work + (most >> PAGE_SHIFT);
 
   while (bytes < most && !walk->done && *work <= end) {
-    *work += WORK_OF_LOOK;
+    *work += WORK_OF_CHECK;
     if (walk->left > 0) {
       walk->left--;
       bytes += release_front(list, walk->bucket, work);

@@ -238,7 +238,8 @@ bin_reclaim(struct cache_owner *owner, unsigned c)
 static void
 shrink_if_idle(struct cache_owner *owner, unsigned busy)
 {
-  unsigned c = owner->look = owner->look % (SIZE_CLASS_COUNT - 1) + 1;
+  unsigned c = owner->last_checked =
+      owner->last_checked % (SIZE_CLASS_COUNT - 1) + 1;
   struct bin_state *state = &owner->states[c];
   unsigned count = state->base == NULL ? 0 : bin_count(owner, c);
   unsigned shared = atomic_load_relaxed(&tcmi_transfer_caches[c].count);

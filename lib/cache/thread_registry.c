@@ -442,20 +442,20 @@ add_owner(struct thread_cache_stats *stats, struct cache_owner *owner)
 void
 tcmi_thread_cache_stats(struct thread_cache_stats *stats)
 {
-  enum lock_look look = tcmi_lock_look(&tcmi_registry_lock);
+  enum acquire_result result = tcmi_lock_acquire_bounded(&tcmi_registry_lock);
   struct list *head = &tcmi_cache_registry.caches;
   size_t most = tcmi_cache_registry.ncaches + 1;
 
-  *stats = (struct thread_cache_stats){.complete = look != LOOK_BUSY};
-  if (look == LOOK_BUSY)
+  *stats = (struct thread_cache_stats){.complete = result != ACQUIRE_BUSY};
+  if (result == ACQUIRE_BUSY)
     return;
   for (struct list *node = list_first(head);
        node != NULL && node != head && stats->caches < most; node = node->next)
     add_owner(stats, list_entry(node, struct cache_owner, link));
   traffic_add(&stats->traffic, &tcmi_cache_registry.ended);
   stats->orphans = tcmi_cache_registry.norphans;
-  if (look == LOOK_TAKEN)
-    tcmi_lock_look_end(&tcmi_registry_lock);
+  if (result == ACQUIRE_TAKEN)
+    tcmi_lock_release_bounded(&tcmi_registry_lock);
 }
 
 static void

@@ -38,7 +38,7 @@ static struct kind kinds[KINDS];
 
 /* Whether most of the memory seems unused: a few places in it are zero. */
 static bool
-looks_sparse(const char *start, size_t size)
+is_likely_sparse(const char *start, size_t size)
 {
   enum { PLACES = 3 };
 
@@ -120,7 +120,7 @@ tcmi_clear_sparse(void *start, size_t size)
   struct kind *kind = &kinds[bit_width(size) % KINDS];
 
   if (size < CLEAR_BY_DISCARD_SIZE || begin >= end ||
-      !looks_sparse(start, size))
+      !is_likely_sparse(start, size))
     return false;
   if (atomic_load_relaxed(&kind->probed) == begin)
     learn(kind, (const char *)begin, probe_bytes(begin, end));

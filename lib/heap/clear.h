@@ -6,7 +6,7 @@
  *
  * Setting a block to zero wastes work and makes memory resident if the user
  * hardly touches the block.  Returning it costs a page fault per page if the
- * user fills it.  A look at a few places guesses which of the two is better,
+ * user fills it.  A sample of a few places suggests which of the two is better,
  * and a probe corrects the guess: in one block of many, some pages are set
  * instead of returned.  When that block is cleared again, those of the probed
  * pages that are not zero were used.

@@ -362,11 +362,11 @@ tcmi_mapped_adopt(struct span *span, size_t npages)
 }
 
 size_t
-tcmi_mapped_look(size_t first, struct mapped_range *ranges, size_t most)
+tcmi_mapped_read(size_t first, struct mapped_range *ranges, size_t most)
 {
-  enum lock_look look = tcmi_lock_look(&tcmi_page_heap_lock);
+  enum acquire_result result = tcmi_lock_acquire_bounded(&tcmi_page_heap_lock);
   struct list *node =
-      look == LOOK_BUSY ? NULL : list_first(&tcmi_mapped_blocks.spans);
+      result == ACQUIRE_BUSY ? NULL : list_first(&tcmi_mapped_blocks.spans);
   size_t n = 0;
 
   while (node != NULL && first-- > 0)
@@ -376,7 +376,7 @@ tcmi_mapped_look(size_t first, struct mapped_range *ranges, size_t most)
     const struct span *span = list_entry(node, struct span, link);
     ranges[n++] = (struct mapped_range){span->start, span_bytes(span)};
   }
-  if (look == LOOK_TAKEN)
-    tcmi_lock_look_end(&tcmi_page_heap_lock);
+  if (result == ACQUIRE_TAKEN)
+    tcmi_lock_release_bounded(&tcmi_page_heap_lock);
   return n;
 }

@@ -65,6 +65,6 @@ struct mapped_range {
   uintptr_t start; /* [const] */
   size_t size;     /* [const] */
 };
-size_t tcmi_mapped_look(size_t first, struct mapped_range *ranges, size_t most);
+size_t tcmi_mapped_read(size_t first, struct mapped_range *ranges, size_t most);
 
 #endif /* TCM_HEAP_MAPPED_H */

@@ -413,16 +413,16 @@ tcmi_page_heap_stats(struct page_heap_stats *stats)
 bool
 tcmi_page_heap_arena(size_t index, struct arena_range *range)
 {
-  enum lock_look look = tcmi_lock_look(&tcmi_page_heap_lock);
-  struct arena *arena = look == LOOK_BUSY ? NULL : tcmi_page_heap.first;
+  enum acquire_result result = tcmi_lock_acquire_bounded(&tcmi_page_heap_lock);
+  struct arena *arena = result == ACQUIRE_BUSY ? NULL : tcmi_page_heap.first;
 
   while (arena != NULL && index-- > 0)
     arena = arena->next;
   if (arena != NULL)
     *range = (struct arena_range){arena->start, arena->nhuge << HUGE_PAGE_SHIFT,
                                   (uintptr_t)arena, arena->bytes};
-  if (look == LOOK_TAKEN)
-    tcmi_lock_look_end(&tcmi_page_heap_lock);
+  if (result == ACQUIRE_TAKEN)
+    tcmi_lock_release_bounded(&tcmi_page_heap_lock);
   return arena != NULL;
 }
 

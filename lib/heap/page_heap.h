@@ -86,7 +86,7 @@ void tcmi_page_heap_clear(uintptr_t start, size_t npages);
 size_t tcmi_page_heap_release(size_t most);
 /* Does the same, but continues @walk, and stops after about as much work as it
  * takes to return @most bytes in one run.  Adds that work to *@work, without
- * the work for the pages returned; see WORK_OF_LOOK. */
+ * the work for the pages returned; see WORK_OF_CHECK. */
 struct page_walk {
   struct arena *arena; /* [owner thread] NULL: start with the last one */
   size_t h;            /* [owner thread] huge pages below h remain */

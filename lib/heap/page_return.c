@@ -19,7 +19,7 @@
 struct lock tcmi_trim_lock = LOCK_INITIALIZER(LOCK_TRIM);
 
 /* Huge pages examined while the lock is held once: a few microseconds. */
-#define LOOKS_MAX 64
+#define CHECKS_MAX 64
 
 /* Sets in @target the idle pages of a huge page that form whole system
  * pages. */
@@ -164,7 +164,7 @@ static size_t
 walk_locked(struct page_walk *walk, size_t most, struct leaving *leaving,
             bool *found)
 {
-  size_t looks = 0;
+  size_t checks = 0;
 
   *found = false;
   if (walk->arena != NULL && !arena_exists_locked(walk->arena))
@@ -172,8 +172,8 @@ walk_locked(struct page_walk *walk, size_t most, struct leaving *leaving,
   /* The arena may have shrunk. */
   if (walk->arena != NULL)
     walk->h = min_size(walk->h, walk->arena->nhuge);
-  while (!*found && !walk->done && looks < most) {
-    looks++;
+  while (!*found && !walk->done && checks < most) {
+    checks++;
     if (walk->h == 0) {
       walk_turn_locked(walk);
     } else {
@@ -181,7 +181,7 @@ walk_locked(struct page_walk *walk, size_t most, struct leaving *leaving,
       *found = choose_locked(walk, leaving);
     }
   }
-  return looks;
+  return checks;
 }
 
 /* Keeps the first @most pages of a set, in as many runs as @work allows, but at
@@ -213,7 +213,7 @@ release_step(struct page_walk *walk, size_t most, size_t *work, size_t end)
 
   lock_acquire(&tcmi_trim_lock);
   lock_acquire(&tcmi_page_heap_lock);
-  *work += WORK_OF_LOOK * walk_locked(walk, LOOKS_MAX, &leaving, &found);
+  *work += WORK_OF_CHECK * walk_locked(walk, CHECKS_MAX, &leaving, &found);
   if (found) {
     trimmed = trim_set(leaving.pages, most, end - min_size(*work, end));
     mark_leaving_locked(&leaving);

@@ -68,8 +68,9 @@ enum {
                                       ncaches, norphans, ended)),
   LAYOUT_6 = LAYOUT_CUT(
       LAYOUT_STRUCT(LAYOUT_5, struct cache_owner, states, link, hot, traffic)),
-  LAYOUT_OWNER = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_6, struct cache_owner, thread,
-                                          capacity_bytes, look, next_orphan)),
+  LAYOUT_OWNER =
+      LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_6, struct cache_owner, thread,
+                               capacity_bytes, last_checked, next_orphan)),
   LAYOUT_7 = LAYOUT_CUT(LAYOUT_STRUCT(LAYOUT_OWNER, struct thread_cache, bins,
                                       window, large, large_charge)),
   LAYOUT_8 = LAYOUT_CUT(

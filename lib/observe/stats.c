@@ -25,7 +25,7 @@
 #include "profile/profile.h"
 
 /* The numbers are read at most this many times, see stats_raw.h. */
-#define LOOKS 8
+#define READS_MAX 8
 
 #define PLACE(object) ((uintptr_t) & (object))
 
@@ -65,7 +65,7 @@ _Static_assert(sizeof(struct stats_page) <= 4096, "a page holds it");
 #define SEEN(object) (*(const volatile __typeof__(object) *)&(object))
 
 __attribute__((no_sanitize("thread"))) static void
-look_at_class(unsigned c, struct raw_class *class)
+read_class(unsigned c, struct raw_class *class)
 {
   const struct central_list *list = &tcmi_central_lists[c];
 
@@ -76,7 +76,7 @@ look_at_class(unsigned c, struct raw_class *class)
 }
 
 __attribute__((no_sanitize("thread"))) static void
-look_at_shared(struct raw_shared *shared)
+read_shared(struct raw_shared *shared)
 {
   *shared = (struct raw_shared){
       .used_pages = SEEN(tcmi_page_counts.used),
@@ -94,11 +94,11 @@ look_at_shared(struct raw_shared *shared)
       .hard_hits = SEEN(tcmi_page_counts.hard_hits),
   };
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    look_at_class(c, &shared->classes[c]);
+    read_class(c, &shared->classes[c]);
 }
 
 static bool
-look_at_threads(struct raw_threads *threads)
+read_threads(struct raw_threads *threads)
 {
   struct thread_cache_stats stats;
 
@@ -133,18 +133,18 @@ _Static_assert(sizeof(struct raw_shared) % sizeof(uint64_t) == 0,
                "words without gaps");
 
 void
-tcmi_stats_look(struct stats_raw *raw)
+tcmi_stats_read(struct stats_raw *raw)
 {
   bool complete, consistent;
   uint64_t before;
 
   raw->sizes = tcmi_size_classes;
-  look_at_shared(&raw->shared);
-  for (unsigned looks = 0; looks < LOOKS; looks++) {
+  read_shared(&raw->shared);
+  for (unsigned reads = 0; reads < READS_MAX; reads++) {
     before = digest(&raw->shared);
     consistent = tcmi_stats_is_consistent(raw);
-    complete = look_at_threads(&raw->threads);
-    look_at_shared(&raw->shared);
+    complete = read_threads(&raw->threads);
+    read_shared(&raw->shared);
     raw->exact = complete && consistent && digest(&raw->shared) == before;
     if (raw->exact || !complete)
       return;
@@ -159,7 +159,7 @@ tcmi_stats_class(unsigned c, struct class_stats *stats)
   *stats = (struct class_stats){0};
   if (room == NULL)
     return;
-  tcmi_stats_look(&room->raw);
+  tcmi_stats_read(&room->raw);
   tcmi_stats_sum_class(&room->raw, c, stats);
   tcmi_stats_room_end(room);
 }
@@ -172,7 +172,7 @@ tcmi_stats_collect(struct tcm_stats *stats)
   *stats = (struct tcm_stats){0};
   if (room == NULL)
     return;
-  tcmi_stats_look(&room->raw);
+  tcmi_stats_read(&room->raw);
   (void)tcmi_stats_sum(&room->raw, stats);
   tcmi_stats_room_end(room);
 }
@@ -195,7 +195,7 @@ resident_mapped(void)
   uint64_t bytes = 0;
 
   do {
-    n = tcmi_mapped_look(first, ranges, sizeof ranges / sizeof *ranges);
+    n = tcmi_mapped_read(first, ranges, sizeof ranges / sizeof *ranges);
     for (size_t i = 0; i < n; i++)
       bytes += resident_around(ranges[i].start, ranges[i].size);
     first += n;

@@ -66,7 +66,7 @@ stats_count_slow_malloc(void)
 }
 
 /* All numbers are 0 if there is no room for them, see stats_room.h. */
-void tcmi_stats_look(struct stats_raw *raw);
+void tcmi_stats_read(struct stats_raw *raw);
 void tcmi_stats_collect(struct tcm_stats *stats);
 void tcmi_stats_class(unsigned class_id, struct class_stats *stats);
 

@@ -153,7 +153,7 @@ tcmi_stats_print_json(tcmi_stats_sink *sink, void *to)
     put_text(&out, "{}");
     return;
   }
-  tcmi_stats_look(&room->raw);
+  tcmi_stats_read(&room->raw);
   sound = tcmi_stats_sum(&room->raw, &room->sum) && room->raw.exact;
   put_text(&out, "{");
   put_text(&out, "  \"version\": \"" PACKAGE_VERSION "\",");

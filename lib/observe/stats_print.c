@@ -86,7 +86,7 @@ tcmi_stats_print_text(tcmi_stats_sink *sink, void *to)
     put_text(&out, "tcm: no memory for a report");
     return;
   }
-  tcmi_stats_look(&room->raw);
+  tcmi_stats_read(&room->raw);
   (void)tcmi_stats_sum(&room->raw, &room->sum);
   put_report(&out, &room->sum);
   tcmi_stats_room_end(room);
@@ -184,7 +184,7 @@ tcmi_stats_print_xml(tcmi_stats_sink *sink, void *to)
     put_text(&out, "<malloc version=\"1\"/>");
     return;
   }
-  tcmi_stats_look(&room->raw);
+  tcmi_stats_read(&room->raw);
   (void)tcmi_stats_sum(&room->raw, &room->sum);
   put_xml(&out, &room->raw, &room->sum);
   tcmi_stats_room_end(room);

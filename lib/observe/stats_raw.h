@@ -2,8 +2,8 @@
 /*
  * stats_raw.h - the numbers as the process holds them, and the sums of them.
  *
- *     stats.c, inside     --look-->  struct stats_raw  --sum-->  tcm_stats
- *     tcm-stat, outside   --look-->                              class_stats
+ *     stats.c, inside     --read-->  struct stats_raw  --sum-->  tcm_stats
+ *     tcm-stat, outside   --read-->                              class_stats
  *
  * Both read in the same way, without stopping any thread: the shared numbers,
  * then the thread caches, then the shared numbers again.  If the shared numbers

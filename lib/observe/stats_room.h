@@ -18,7 +18,7 @@
 #include "observe/stats_raw.h"
 
 struct stats_room {
-  struct stats_raw raw; /* [owner thread] for tcmi_stats_look() */
+  struct stats_raw raw; /* [owner thread] for tcmi_stats_read() */
   struct tcm_stats sum; /* [owner thread] for tcmi_stats_sum() */
 };
 

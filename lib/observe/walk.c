@@ -56,7 +56,7 @@ large_size_locked(const struct span *span)
  * resize or free it now, without a lock.  Then the size is the old or the new
  * one. */
 __attribute__((no_sanitize("thread"))) static void
-look_at_large(const struct span *span, struct span *copy)
+copy_large(const struct span *span, struct span *copy)
 {
   copy->start = span->start;
   copy->npages = span->npages;
@@ -77,7 +77,7 @@ large_blocks(uintptr_t start, struct block_run *run)
   lock_acquire(&tcmi_metadata_lock);
   span = block_run_span(start);
   if (span != NULL)
-    look_at_large(span, &copy);
+    copy_large(span, &copy);
   if (copy.start == start && copy.class_id == 0 && !copy.slab && !copy.held) {
     run->start = span_block(&copy);
     run->end = span_end(&copy);

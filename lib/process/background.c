@@ -72,7 +72,7 @@ wait_for_round(void)
 
   while (!must_leave() && (wait = tcmi_rounds_wait()) > 0) {
     tcmi_system_wait_for(&background.leave, 0,
-                         (unsigned)min_size(wait, REQUEST_LOOK_MS));
+                         (unsigned)min_size(wait, REQUEST_POLL_MS));
     request_poll();
   }
   return !must_leave();

@@ -39,7 +39,7 @@ static struct {
   size_t faulted_before;  /* tcmi_page_counts.faulted at its end */
 } rounds = {.period = ROUND_PERIOD_MIN_MS};
 
-/* The work of a piece, counted in returned pages, see WORK_OF_LOOK.  On a slow
+/* The work of a piece, counted in returned pages, see WORK_OF_CHECK.  On a slow
  * or busy machine, the clock ends the piece sooner. */
 struct piece {
   size_t left;  /* [owner thread] work that it may still do */
@@ -150,7 +150,7 @@ step_pages(struct piece *piece)
 static void
 step_class(struct piece *piece)
 {
-  size_t work = WORK_OF_LOOK, bytes = 0;
+  size_t work = WORK_OF_CHECK, bytes = 0;
 
   if (rounds.left >= PAGE_SIZE)
     bytes = tcmi_central_release_some(rounds.class_id, &rounds.spans,

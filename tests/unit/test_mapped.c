@@ -60,8 +60,8 @@ START_TEST(block_is_known_and_counted)
   ck_assert_uint_eq(used_bytes(), 8 * MIB);
   ck_assert_uint_eq(arena_committed_bytes(), 8 * MIB);
   ck_assert_uint_eq(arena_reserved_bytes(), 8 * MIB);
-  ck_assert_uint_eq(tcmi_mapped_look(0, ranges, 3), 2);
-  ck_assert_uint_eq(tcmi_mapped_look(1, ranges, 3), 1);
+  ck_assert_uint_eq(tcmi_mapped_read(0, ranges, 3), 2);
+  ck_assert_uint_eq(tcmi_mapped_read(1, ranges, 3), 1);
   ck_assert_uint_eq(ranges[0].start, a->start);
   ck_assert_uint_eq(ranges[0].size, 3 * MIB);
   drop(a);
@@ -69,7 +69,7 @@ START_TEST(block_is_known_and_counted)
   ck_assert_uint_eq(used_bytes(), 0);
   ck_assert_uint_eq(arena_committed_bytes(), 0);
   ck_assert_uint_eq(arena_reserved_bytes(), 0);
-  ck_assert_uint_eq(tcmi_mapped_look(0, ranges, 3), 0);
+  ck_assert_uint_eq(tcmi_mapped_read(0, ranges, 3), 0);
 }
 END_TEST
 

@@ -278,15 +278,15 @@ START_TEST(stats_page_counts)
   tcmi_free(tcmi_allocate(100));
   tcmi_free(tcmi_allocate(200));
   ck_assert_uint_eq(tcmi_stats_page.slow_mallocs, 6);
-  tcmi_stats_look(&raw);
+  tcmi_stats_read(&raw);
   ck_assert_uint_ge(raw.threads.traffic.slow_mallocs, 1);
   while (tcmi_thread_cache_flush_orphan())
     ;
   seen = raw.threads.traffic.slow_mallocs;
-  tcmi_stats_look(&raw);
+  tcmi_stats_read(&raw);
   ck_assert_uint_eq(raw.threads.traffic.slow_mallocs, seen);
   tcmi_free(tcmi_allocate(MIB));
-  tcmi_stats_look(&raw);
+  tcmi_stats_read(&raw);
   ck_assert_uint_eq(raw.threads.traffic.large_mallocs, 1);
 }
 END_TEST
@@ -369,7 +369,7 @@ report_while_held(struct lock *lock, bool exact)
   while (!__atomic_load_n(&taken, __ATOMIC_ACQUIRE))
     tcmi_system_pause(1000000);
   s = stats_now();
-  tcmi_stats_look(&raw);
+  tcmi_stats_read(&raw);
   must(raw.exact == exact);
   must(s.mapped_bytes > 0);
   length = 0;
@@ -396,7 +396,7 @@ START_TEST(a_lock_of_this_very_thread)
 
   blocks[0] = tcmi_allocate(100);
   lock_acquire(&tcmi_registry_lock);
-  tcmi_stats_look(&raw);
+  tcmi_stats_read(&raw);
   lock_release(&tcmi_registry_lock);
   ck_assert(raw.exact);
   ck_assert_uint_eq(raw.threads.caches, 1);
