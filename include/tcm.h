@@ -502,8 +502,8 @@ int tcm_stats(struct tcm_stats *stats, size_t size) TCM_NOTHROW;
 int tcm_count_thread_bytes(int on) TCM_NOTHROW;
 
 /* What a thread allocated and freed while it counted, in bytes: blocks at their
- * usable sizes, except those of the heaps of tcm_heap_new().  Both only grow.  New
- * fields are only appended. */
+ * usable sizes, except those of the heaps of tcm_heap_new().  Both only grow.
+ * New fields are only appended. */
 struct tcm_thread_bytes {
   uint64_t allocated; /* also by realloc: the new size of a resized block */
   uint64_t freed;     /* whichever thread allocated it; or the old size */

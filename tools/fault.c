@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reports the guarded or closed block that an invalid access hit.  It shows from outside
- * what a process with the option guard_report writes itself.
+ * Reports the guarded or closed block that an invalid access hit.  It shows
+ * from outside what a process with the option guard_report writes itself.
  *
  *     core file:  the kernel's note on the signal has the address
  *     process:    the handler in the process saved the address, or the user

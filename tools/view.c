@@ -299,7 +299,7 @@ read_once(const struct target *target, struct view *view, bool *sound,
   return 0;
 }
 
-/* Reads until nothing changes; after READS_MAX attempts, consistent is enough. */
+/* Reads until nothing changes; after READS_MAX times, consistent is enough. */
 static int
 read_steadily(const struct target *target, struct view *view)
 {

@@ -69,7 +69,7 @@ new_slow(size_t size, size_t align)
   return block;
 }
 
-/* As in tcmi_allocate_slow(), a thread that takes samples gets its block here. */
+/* A thread that takes samples gets its block here, see tcmi_allocate_slow(). */
 static NOINLINE void *
 new_counted(size_t size, struct thread_cache *cache, size_t index)
 {

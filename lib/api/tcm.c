@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "front/allocate.h"
 #include "front/counting.h"
 #include "front/heaps.h"
 #include "heap/pagemap.h"
@@ -280,6 +281,7 @@ tcm_stats(struct tcm_stats *stats, size_t size)
 EXPORT int
 tcm_count_thread_bytes(int on)
 {
+  tcmi_enter_allocation();
   if (tcmi_counting_set(on != 0))
     return 0;
   errno = ENOMEM;

@@ -35,8 +35,8 @@ struct block_run {
   uint64_t taken[RUN_WORDS]; /* bit per block */
 };
 
-/* The span that the pagemap names for a page, whose descriptor another thread may
- * have made a moment ago, or NULL. */
+/* The span that the pagemap names for a page, whose descriptor another thread
+ * may have made a moment ago, or NULL. */
 static inline const struct span *
 block_run_span(uintptr_t page)
 {

@@ -11,10 +11,10 @@
  *
  * Invariants: T8 of thread_cache.h.
  *
- * Rejected: what the cache took from the lower tiers, minus what it gave back and
- * what it holds.  That costs nothing, but it is only the difference of the two
- * sums: a thread that frees what it allocates would show 0, however much that
- * was.
+ * Rejected: what the cache took from the lower tiers, minus what it gave back
+ * and what it holds.  That costs nothing, but it is only the difference of the
+ * two sums: a thread that frees what it allocates would show 0, however much
+ * that was.
  * Rejected: the countdown of the heap profile (sample_left).  It sees no free,
  * and nothing at the check levels.
  *

@@ -62,6 +62,7 @@
 #include "base/compiler.h"
 #include "base/list.h"
 #include "base/lock.h"
+#include "cache/object_visitor.h"
 #include "cache/size_class.h"
 #include "heap/pagemap.h"
 #include "heap/span.h"
@@ -201,7 +202,6 @@ uint64_t tcmi_thread_cache_objects(unsigned class_id);
 
 /* Calls @see for each object in the bins of all caches, under the lock of the
  * registry.  While an owner works, an object may be missing. */
-typedef void object_visitor(void *object, void *arg);
 void tcmi_thread_cache_see_objects(object_visitor *see, void *arg);
 
 /* Debug: checks T1 and T2 of the calling thread's cache. */

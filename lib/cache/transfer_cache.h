@@ -21,8 +21,8 @@
 
 #include "base/compiler.h"
 #include "base/lock.h"
+#include "cache/object_visitor.h"
 #include "cache/size_class.h"
-#include "cache/thread_cache.h"
 
 #define TRANSFER_BATCHES 4
 
@@ -42,7 +42,7 @@ unsigned tcmi_transfer_remove(unsigned class_id, void **out, unsigned n);
 void tcmi_transfer_insert(unsigned class_id, void *const *objects, unsigned n);
 /* Whether an object is in the array. */
 bool tcmi_transfer_holds(unsigned class_id, const void *object);
-/* Calls @see for each object in the arrays of all classes, under their locks. */
+/* Calls @see for each object in all arrays, under their locks. */
 void tcmi_transfer_see_objects(object_visitor *see, void *arg);
 /* Flushes the array to the central list; returns how many objects. */
 unsigned tcmi_transfer_flush(unsigned class_id);

@@ -26,8 +26,8 @@
 
 /* Begins a call that may make the heap grow. */
 void tcmi_enter_allocation(void);
-/* Any size, with or without a cache; on failure NULL, with errno ENOMEM.  @cache
- * is the thread's, @index from thread_cache_pop_from(). */
+/* Any size, with or without a cache; on failure NULL, with errno ENOMEM.
+ * @cache is the thread's, @index from thread_cache_pop_from(). */
 void *tcmi_allocate_slow(size_t size, struct thread_cache *cache, size_t index);
 /* @count * @size bytes, zeroed. */
 void *tcmi_allocate_zeroed(size_t count, size_t size);

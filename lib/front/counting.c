@@ -4,7 +4,6 @@
 #include "front/counting.h"
 
 #include "cache/thread_cache_fast.h"
-#include "front/allocate.h"
 #include "front/guard.h"
 #include "heap/pagemap.h"
 #include "profile/guard_records.h"
@@ -13,7 +12,6 @@
 bool
 tcmi_counting_set(bool on)
 {
-  tcmi_enter_allocation();
   if (tcmi_thread_cache_state == CACHE_NONE)
     return false;
   if (tcmi_thread_bytes.counts == on)

@@ -14,8 +14,8 @@
 #include "base/compiler.h"
 #include "cache/thread_bytes.h"
 
-/* Starts or stops counting for the calling thread; false if there is no memory
- * for the cache of the thread. */
+/* Starts or stops counting for the calling thread, after
+ * tcmi_enter_allocation(); false if there is no memory for its cache. */
 MUST_CHECK bool tcmi_counting_set(bool on);
 
 /* The bytes that a block counts with; 0 if it does not count.  Any pointer is

@@ -9,16 +9,17 @@
  *     arena:   | run of pages | closed: no access, no memory | run of pages |
  *
  * A read or a write of a closed block faults, as it does under an allocator
- * that unmaps each large block.  The first CLOSED_FIRST blocks of a fitting size
- * that a process frees are closed, and from then on one in so many, at random:
- * see the option close_freed.  A closed block is a free run again when another
- * one needs its place, when the heap has grown, or when memory is short.
+ * that unmaps each large block.  The first CLOSED_FIRST blocks of a fitting
+ * size that a process frees are closed, and from then on one in so many, at
+ * random: see the option close_freed.  A closed block is a free run again when
+ * another one needs its place, when the heap has grown, or when memory is
+ * short.
  *
  * Invariants
  *   C1  the pages of a closed block are taken in the arena and set aside, like
  *       those of a hole, see hole.h; they count as returned.
- *   C2  they hold no memory, unless the OS refused to take it and then to reopen
- *       them.
+ *   C2  they hold no memory, unless the OS refused first to take it and then to
+ *       reopen them.
  *   C3  at most CLOSED_MAX blocks are closed.  They take at most two mappings
  *       each.
  *   C4  a block that the OS does not reopen stays closed and is tried again.

@@ -37,8 +37,8 @@ size_t tcmi_large_usable(size_t size);
  * @zero; NULL when there is no memory. */
 MUST_CHECK void *tcmi_large_alloc(size_t size, size_t align, bool zero);
 void tcmi_large_free(struct span *span);
-/* The same, but makes the block inaccessible for a while, see closed.h; @from is
- * the return address of the call that frees it. */
+/* The same, but makes the block inaccessible for a while, see closed.h; @from
+ * is the return address of the call that frees it. */
 void tcmi_large_close(struct span *span, const void *from);
 /* The same for a descriptor that the caller makes and deletes, all zero except
  * for nobjs and slab.  False when there is no memory. */

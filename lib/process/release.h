@@ -11,9 +11,9 @@
 
 #include "base/compiler.h"
 
-/* Opens the closed blocks, see closed.h.  Flushes the calling thread's cache, the
- * orphaned caches and the transfer caches into the central lists, so that whole
- * spans can become free.  True if anything moved. */
+/* Opens the closed blocks, see closed.h.  Flushes the calling thread's cache,
+ * the orphaned caches and the transfer caches into the central lists, so that
+ * whole spans can become free.  True if anything moved. */
 bool tcmi_flush_all(void);
 /* Flushes all when the heap has grown by a sixteenth since the last time, so
  * that cached memory does not raise the peak.  A call does a bounded piece of

@@ -92,8 +92,8 @@ count_large(struct cache_owner *owner, size_t usable)
   return true;
 }
 
-/* The same for an object.  A distance that is drawn too often does no harm: what
- * is left of one has the same distribution as a new one. */
+/* The same for an object.  A distance that is drawn too often does no harm:
+ * what is left of one has the same distribution as a new one. */
 static bool
 count_object(struct cache_owner *owner, unsigned class_id)
 {
@@ -107,8 +107,8 @@ count_object(struct cache_owner *owner, unsigned class_id)
   return left == 1;
 }
 
-/* Counts a block, and says whether to sample it.  @usable are its bytes if it is
- * a large one. */
+/* Counts a block, and says whether to sample it.  @usable are its bytes if it
+ * is a large one. */
 static bool
 is_due(struct cache_owner *owner, unsigned class_id, size_t usable)
 {

@@ -22,9 +22,9 @@
  * take the loader's lock.  Stack bounds instead of U2: only libc knows a
  * thread's bounds, and nothing knows a coroutine's.
  *
- * No locking.  Cost: 300 instructions for a return address that was seen before,
- * see unwind_cache.c; about 4,000 for another one; and a system call per page of
- * stack.
+ * No locking.  Cost: 300 instructions for a return address that was seen
+ * before, see unwind_cache.c; about 4,000 for another one; and a system call
+ * per page of stack.
  */
 #ifndef TCM_PROFILE_UNWIND_H
 #define TCM_PROFILE_UNWIND_H
@@ -91,8 +91,8 @@ enum unwind_step {
  * walk reached the outermost frame. */
 size_t tcmi_unwind(uintptr_t *pcs, size_t most, bool *whole);
 
-/* Makes the cache of rules, if there is none yet.  Returns the bytes of metadata
- * that it takes, or 0. */
+/* Makes the cache of rules, if there is none yet.  Returns the bytes of
+ * metadata that it takes, or 0. */
 size_t tcmi_unwind_cache_make(void);
 
 /* Reads an aligned word of the stack; false if it is not readable. */

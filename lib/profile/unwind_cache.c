@@ -6,11 +6,11 @@
  *                              |
  *     check == mix(pc, rule, bytes of the FDE, bytes of its CIE)
  *
- * A rule depends on nothing but those bytes.  They are read again each time, and
- * if the check differs, the rule is computed anew.  So an entry is never stale,
- * whatever object was unloaded and loaded at its place, and never torn, whoever
- * writes it meanwhile: another thread, a signal handler, or a thread that did
- * not survive a fork.
+ * A rule depends on nothing but those bytes.  They are read again each time,
+ * and if the check differs, the rule is computed anew.  So an entry is never
+ * stale, whatever object was unloaded and loaded at its place, and never torn,
+ * whoever writes it meanwhile: another thread, a signal handler, or a thread
+ * that did not survive a fork.
  *
  * Rejected: a count of unloaded objects.  dl_iterate_phdr() takes the loader's
  * lock, and libc unloads objects without a call to dlclose().  Rejected: a lock

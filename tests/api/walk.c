@@ -37,7 +37,7 @@ find_all(void)
 }
 #endif
 
-/* ---- What the test knows ---------------------------------------------------- */
+/* ---- What the test knows ------------------------------------------------- */
 
 enum { KNOWN = 1 << 15 };
 
@@ -106,7 +106,7 @@ drop_all(void)
   memset(known, 0, sizeof known);
 }
 
-/* ---- Walks ------------------------------------------------------------------- */
+/* ---- Walks --------------------------------------------------------------- */
 
 /* Counts the blocks that the test does not have: those of libc, which may lie
  * where the test had one. */
@@ -186,8 +186,8 @@ alignments(void)
   drop_all();
 }
 
-/* Blocks that moved by their pages, that have their own mapping, and a large one
- * that the thread holds after its free. */
+/* Blocks that moved by their pages, that have their own mapping, and a large
+ * one that the thread holds after its free. */
 static void
 large_blocks(void)
 {
@@ -282,7 +282,7 @@ callback_frees(void)
   memset(known, 0, sizeof known);
 }
 
-/* ---- Threads ----------------------------------------------------------------- */
+/* ---- Threads ------------------------------------------------------------- */
 
 enum { THREADS = 4, EACH = 1500 };
 
