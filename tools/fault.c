@@ -297,7 +297,7 @@ show_fault(struct target *target)
 {
   struct guarded_pool pool;
   struct symbols *symbols;
-  struct found found;
+  struct found found = {.what = NULL};
   enum status status = STATUS_OK;
   int error =
       target_read(target, target->page.places.guarded, &pool, sizeof pool);

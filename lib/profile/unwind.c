@@ -162,7 +162,7 @@ NOINLINE size_t
 tcmi_unwind(uintptr_t *pcs, size_t most, bool *whole)
 {
   struct unwind_code code = {.npairs = 0};
-  struct unwind_frame frame;
+  struct unwind_frame frame = {.page = UNWIND_NO_PAGE};
   enum unwind_step done = UNWIND_OK;
   bool own = true;
   size_t n = 0;
