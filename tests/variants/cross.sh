@@ -30,10 +30,11 @@ END
 # $static_runner, the same for a static one, and $preload, the words before the
 # name of a library to preload; fails if there is no such qemu.
 # qemu 7.2 cannot start a thread in an i386 program.  x86-64 can run such a
-# program itself, with the target's own loader.
+# program itself, with the target's own loader, if the kernel supports that.
 choose_runner()
 {
   if [ "$1-$(uname -m)" = i386-x86_64 ]; then
+    "$root/lib/ld-linux.so.2" --version >/dev/null 2>&1 || return 1
     runner="$root/lib/ld-linux.so.2 --library-path $root/lib"
     preload="--preload "
     static_runner=
