@@ -55,14 +55,16 @@ thread_cache_pop_from(struct thread_cache *cache, size_t size,
 
   if (likely(size <= SIZE_CLASS_SMALL_MAX)) {
     *index_of_tag = small_tag_index(size);
+    tag = cache->tags[*index_of_tag];
+    OPAQUE_ASIDE(tag);
   } else if (size <= SIZE_CLASS_MAX) {
     *index_of_tag = middle_tag_index(size);
+    tag = cache->tags[*index_of_tag];
+    OPAQUE_ASIDE(tag);
   } else {
     *index_of_tag = LARGE_TAG_INDEX;
     return NULL;
   }
-  tag = cache->tags[*index_of_tag];
-  OPAQUE_ASIDE(tag);
   top = thread_cache_bin(cache, tag)->top;
   OPAQUE_ASIDE(tag);
   object = top[-1];
