@@ -490,7 +490,7 @@ struct tcm_stats {
 int tcm_stats(struct tcm_stats *stats, size_t size) TCM_NOTHROW;
 
 /**
- * Count from now on what the calling thread allocates and frees; or no longer.
+ * Start or stop counting what the calling thread allocates and frees.
  *
  * @on: 0 to stop; another value to start.
  * Returns: 0, or -1 with errno ENOMEM.
@@ -558,8 +558,8 @@ typedef int (*tcm_block_callback)(void *block, size_t size, void *arg);
  *       that is allocated, freed or resized meanwhile may be, also at an old
  *       address or size.  If no other thread allocates or frees meanwhile, no
  *       free block is reported.  No lock is held during the callback.
- * Cost: reads the descriptors of all memory in use, never the blocks; 16 to 32
- *       bytes of tcm's own memory for each cached block, until it returns.
+ * Cost: reads the descriptors of all memory in use, never the blocks; 24 to
+ *       40 bytes of tcm's own memory for each cached block, until it returns.
  * Source: lib/observe/walk.c.  Since 0.1.
  */
 int tcm_walk_blocks(tcm_block_callback callback, void *arg) TCM_NOTHROW;

@@ -84,7 +84,6 @@ tcm_cache = \
 	lib/cache/mark.h \
 	lib/cache/misuse.c \
 	lib/cache/misuse.h \
-	lib/cache/object_visitor.h \
 	lib/cache/size_class.c \
 	lib/cache/size_class.h \
 	lib/cache/size_class_table.h \

@@ -70,6 +70,13 @@ list_last(const struct list *head)
 }
 
 /* The node after @node, or NULL. */
+/* The node before @node, or NULL if it is the first. */
+static inline struct list *
+list_before(const struct list *head, const struct list *node)
+{
+  return node->prev == head ? NULL : node->prev;
+}
+
 static inline struct list *
 list_after(const struct list *head, const struct list *node)
 {

@@ -11,6 +11,13 @@
 /* Objects that the caches may gain between the count and the copy. */
 #define SPARE 1024
 
+/* A copy of the addresses, in any order.  All fields: [owner thread] */
+struct copy {
+  uintptr_t *objects;
+  size_t count;
+  size_t room;
+};
+
 /* The slot of the object, or the empty slot where it belongs. */
 static uintptr_t *
 slot_of(const struct cached_set *set, uintptr_t object)
@@ -23,47 +30,74 @@ slot_of(const struct cached_set *set, uintptr_t object)
   return &set->slots[slot];
 }
 
-static void
-count_object(void *object, void *count)
+/* Not inlined, so that the walk does not hold the statistics on its stack. */
+static NOINLINE size_t
+count_objects(void)
 {
-  (void)object;
-  ++*(size_t *)count;
-}
+  struct thread_cache_stats stats;
+  size_t count = 0;
 
-/* A slot stays empty, so that each search ends. */
-static void
-add_object(void *object, void *to)
-{
-  struct cached_set *set = to;
-  uintptr_t *slot = slot_of(set, (uintptr_t)object);
-
-  if (*slot != 0 || set->count >= set->length - 1)
-    return;
-  *slot = (uintptr_t)object;
-  set->count++;
+  tcmi_thread_cache_stats(&stats);
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    count += (size_t)stats.objects[c] +
+             atomic_load_relaxed(&tcmi_transfer_caches[c].count);
+  return count;
 }
 
 /* The thread caches first: most objects move from them to the others. */
 static void
-see_all(object_visitor *see, void *to)
+copy_objects(struct copy *copy)
 {
-  tcmi_thread_cache_see_objects(see, to);
-  tcmi_transfer_see_objects(see, to);
+  size_t n;
+
+  copy->count = 0;
+  for (size_t i = 0; tcmi_thread_cache_copy(i, copy->objects + copy->count,
+                                            copy->room - copy->count, &n);
+       i++)
+    copy->count += n;
+  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
+    copy->count += tcmi_transfer_copy(c, copy->objects + copy->count,
+                                      copy->room - copy->count);
+}
+
+static void
+copy_free(struct copy *copy)
+{
+  tcmi_metadata_free(copy->objects, copy->room * sizeof *copy->objects);
+}
+
+/* Copies all, with more room if the first was not enough; false when there is
+ * no memory. */
+static bool
+copy_make(struct copy *copy)
+{
+  copy->room = count_objects() + SPARE;
+  for (;;) {
+    copy->objects =
+        tcmi_metadata_alloc_zeroed(copy->room * sizeof *copy->objects);
+    if (copy->objects == NULL)
+      return false;
+    copy_objects(copy);
+    if (copy->count < copy->room)
+      return true;
+    copy_free(copy);
+    copy->room *= 2;
+  }
 }
 
 bool
 tcmi_cached_set_make(struct cached_set *set)
 {
-  size_t count = SPARE;
+  struct copy copy;
 
-  see_all(count_object, &count);
-  set->count = 0;
-  set->length = (size_t)2 << bit_width(count);
-  set->slots = tcmi_metadata_alloc_zeroed(set->length * sizeof *set->slots);
-  if (set->slots == NULL)
+  if (!copy_make(&copy))
     return false;
-  see_all(add_object, set);
-  return true;
+  set->length = (size_t)2 << bit_width(copy.count);
+  set->slots = tcmi_metadata_alloc_zeroed(set->length * sizeof *set->slots);
+  for (size_t i = 0; set->slots != NULL && i < copy.count; i++)
+    *slot_of(set, copy.objects[i]) = copy.objects[i];
+  copy_free(&copy);
+  return set->slots != NULL;
 }
 
 void

@@ -62,7 +62,6 @@
 #include "base/compiler.h"
 #include "base/list.h"
 #include "base/lock.h"
-#include "cache/object_visitor.h"
 #include "cache/size_class.h"
 #include "heap/pagemap.h"
 #include "heap/span.h"
@@ -200,9 +199,10 @@ void tcmi_thread_cache_stats(struct thread_cache_stats *stats);
 /* Objects in the bins of class @class_id of all caches. */
 uint64_t tcmi_thread_cache_objects(unsigned class_id);
 
-/* Calls @see for each object in the bins of all caches, under the lock of the
- * registry.  While an owner works, an object may be missing. */
-void tcmi_thread_cache_see_objects(object_visitor *see, void *arg);
+/* Copies up to @room objects in the bins of one cache to @out, and sets *@n.
+ * Caches are numbered from the oldest; false if there is none with number @i.
+ * While the owner works, an object may be missing. */
+bool tcmi_thread_cache_copy(size_t i, uintptr_t *out, size_t room, size_t *n);
 
 /* Debug: checks T1 and T2 of the calling thread's cache. */
 void tcmi_thread_cache_verify(void);

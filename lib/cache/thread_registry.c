@@ -373,39 +373,52 @@ tcmi_object_is_free(unsigned class_id, void *object)
   return found;
 }
 
-/* Reads the array of a bin while the owner works.  False if the array was
- * replaced: what comes from the old one after that may be anything.  The number
- * of slots is read first, because arrays only grow. */
-__attribute__((no_sanitize("thread"))) static bool
-see_array(struct cache_owner *owner, unsigned c, object_visitor *see, void *arg)
+/* Copies up to @room objects of a bin while the owner works; returns how many.
+ * Copies them again if the array was replaced meanwhile, because the old one
+ * may then hold anything.  Reads the number of slots first, because arrays only
+ * grow. */
+__attribute__((no_sanitize("thread"))) static size_t
+copy_bin(struct cache_owner *owner, unsigned c, uintptr_t *out, size_t room)
 {
   struct bin_state *state = &owner->states[c];
-  size_t slots = *(uint16_t volatile *)&state->slots;
-  void *volatile *base = *(void **volatile *)&state->base;
-  void *volatile *top = *(void **volatile *)&owner->hot.bins[c].top;
+  void *volatile *base;
+  size_t n;
 
-  for (size_t i = 0; base != NULL && i < min_size((size_t)(top - base), slots);
-       i++) {
-    void *object = base[i];
-    if (base != *(void **volatile *)&state->base)
-      return false;
-    see(object, arg);
-  }
-  return true;
+  do {
+    size_t slots = *(uint16_t volatile *)&state->slots;
+    base = *(void **volatile *)&state->base;
+    n = (size_t)(*(void **volatile *)&owner->hot.bins[c].top - base);
+    n = base == NULL || n > slots ? 0 : min_size(n, room);
+    for (size_t i = 0; i < n; i++)
+      out[i] = (uintptr_t)base[i];
+  } while (base != *(void **volatile *)&state->base);
+  return n;
 }
 
-void
-tcmi_thread_cache_see_objects(object_visitor *see, void *arg)
+/* The cache that @i older ones precede, or NULL. */
+static struct cache_owner *
+owner_at_locked(size_t i)
 {
+  const struct list *head = &tcmi_cache_registry.caches;
+  struct list *node = list_last(head);
+
+  while (node != NULL && i-- > 0)
+    node = list_before(head, node);
+  return node == NULL ? NULL : list_entry(node, struct cache_owner, link);
+}
+
+bool
+tcmi_thread_cache_copy(size_t i, uintptr_t *out, size_t room, size_t *n)
+{
+  struct cache_owner *owner;
+
+  *n = 0;
   lock_acquire(&tcmi_registry_lock);
-  for (struct list *node = list_first(&tcmi_cache_registry.caches);
-       node != NULL; node = list_after(&tcmi_cache_registry.caches, node)) {
-    struct cache_owner *owner = list_entry(node, struct cache_owner, link);
-    for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-      while (!see_array(owner, c, see, arg))
-        cpu_relax();
-  }
+  owner = owner_at_locked(i);
+  for (unsigned c = 1; owner != NULL && c < SIZE_CLASS_COUNT; c++)
+    *n += copy_bin(owner, c, out + *n, room - *n);
   lock_release(&tcmi_registry_lock);
+  return owner != NULL;
 }
 
 uint64_t

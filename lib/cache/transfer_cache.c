@@ -86,16 +86,18 @@ tcmi_transfer_holds(unsigned class_id, const void *object)
   return found;
 }
 
-void
-tcmi_transfer_see_objects(object_visitor *see, void *arg)
+size_t
+tcmi_transfer_copy(unsigned class_id, uintptr_t *out, size_t room)
 {
-  for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
-    struct transfer_cache *transfer = &tcmi_transfer_caches[c];
-    lock_acquire(&transfer->lock);
-    for (unsigned i = 0; i < transfer->count; i++)
-      see(transfer->slots[i], arg);
-    lock_release(&transfer->lock);
-  }
+  struct transfer_cache *transfer = &tcmi_transfer_caches[class_id];
+  size_t n;
+
+  lock_acquire(&transfer->lock);
+  n = min_size(transfer->count, room);
+  for (size_t i = 0; i < n; i++)
+    out[i] = (uintptr_t)transfer->slots[i];
+  lock_release(&transfer->lock);
+  return n;
 }
 
 unsigned

@@ -21,7 +21,6 @@
 
 #include "base/compiler.h"
 #include "base/lock.h"
-#include "cache/object_visitor.h"
 #include "cache/size_class.h"
 
 #define TRANSFER_BATCHES 4
@@ -42,8 +41,8 @@ unsigned tcmi_transfer_remove(unsigned class_id, void **out, unsigned n);
 void tcmi_transfer_insert(unsigned class_id, void *const *objects, unsigned n);
 /* Whether an object is in the array. */
 bool tcmi_transfer_holds(unsigned class_id, const void *object);
-/* Calls @see for each object in all arrays, under their locks. */
-void tcmi_transfer_see_objects(object_visitor *see, void *arg);
+/* Copies up to @room objects of the array to @out; returns how many. */
+size_t tcmi_transfer_copy(unsigned class_id, uintptr_t *out, size_t room);
 /* Flushes the array to the central list; returns how many objects. */
 unsigned tcmi_transfer_flush(unsigned class_id);
 

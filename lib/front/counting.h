@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * counting.h - counts the blocks of a thread that wants it; see thread_bytes.h.
+ * counting.h - counts the blocks of a thread that asked for it.
+ *
+ * tcm_count_thread_bytes() starts it; thread_bytes.h has the sums.
+ *
+ *     malloc -> slow path -> tcmi_counting_pop()  or  tcmi_count_allocated()
+ *     free   -> slow path -> tcmi_counting_push() or  tcmi_count_freed()
  *
  * Each block counts with its usable size when a call of the program gets it and
  * when a call frees it.  Blocks of the heaps of the program do not count: those

@@ -5,8 +5,8 @@
  *     reserved_bytes    | arenas and blocks with their own mapping            |
  *     committed_bytes   | accessible part |
  *
- * A file of its own, because the pagemap grows with the heap and arenas need
- * the pagemap.
+ * The counts have their own file because the pagemap grows with the heap, and
+ * arenas need the pagemap.
  *
  * Locking: LOCK_PAGE_HEAP to write; none to read.
  */

@@ -82,7 +82,7 @@ put_distance(struct line *line, const struct hit *hit,
 }
 
 static NOINLINE void
-tell_fault(const struct hit *hit, const struct system_fault *fault)
+report_access(const struct hit *hit, const struct system_fault *fault)
 {
   struct line line;
 
@@ -97,8 +97,8 @@ tell_fault(const struct hit *hit, const struct system_fault *fault)
 }
 
 static NOINLINE void
-tell_stack(const char *verb, uint32_t thread, const uintptr_t *pcs,
-           uint32_t depth)
+report_stack(const char *verb, uint32_t thread, const uintptr_t *pcs,
+             uint32_t depth)
 {
   struct line line;
 
@@ -134,11 +134,12 @@ report_slot(const struct guarded_slot *slot, const struct system_fault *fault)
   struct hit hit = hit_slot(slot, fault->address);
 
   keep(fault);
-  tell_fault(&hit, fault);
-  tell_stack("allocated", slot->allocated.thread, slot->allocated.pcs,
-             slot->allocated.depth);
+  report_access(&hit, fault);
+  report_stack("allocated", slot->allocated.thread, slot->allocated.pcs,
+               slot->allocated.depth);
   if (hit.is_freed)
-    tell_stack("freed", slot->freed.thread, slot->freed.pcs, slot->freed.depth);
+    report_stack("freed", slot->freed.thread, slot->freed.pcs,
+                 slot->freed.depth);
 }
 
 static void
@@ -148,8 +149,8 @@ report_closed(const struct closed_block *closed,
   struct hit hit = hit_closed(closed, fault->address);
 
   keep(fault);
-  tell_fault(&hit, fault);
-  tell_stack("freed", closed->thread, &closed->from, closed->from != 0);
+  report_access(&hit, fault);
+  report_stack("freed", closed->thread, &closed->from, closed->from != 0);
 }
 
 static void

@@ -25,24 +25,16 @@ static size_t (*heap_bytes)(const tcm_heap *);
 static void (*heap_delete)(tcm_heap *);
 static int (*option_set)(const char *, uint64_t);
 
-static void
-find_one(const char *name, void *function)
-{
-  void *symbol = dlsym(RTLD_DEFAULT, name);
-
-  memcpy(function, &symbol, sizeof symbol);
-}
-
 __attribute__((constructor)) static void
 find_all(void)
 {
-  find_one("tcm_heap_new", &heap_new);
-  find_one("tcm_heap_malloc", &heap_malloc);
-  find_one("tcm_heap_calloc", &heap_calloc);
-  find_one("tcm_heap_aligned_alloc", &heap_aligned_alloc);
-  find_one("tcm_heap_bytes", &heap_bytes);
-  find_one("tcm_heap_delete", &heap_delete);
-  find_one("tcm_option_set", &option_set);
+  names_find("tcm_heap_new", &heap_new);
+  names_find("tcm_heap_malloc", &heap_malloc);
+  names_find("tcm_heap_calloc", &heap_calloc);
+  names_find("tcm_heap_aligned_alloc", &heap_aligned_alloc);
+  names_find("tcm_heap_bytes", &heap_bytes);
+  names_find("tcm_heap_delete", &heap_delete);
+  names_find("tcm_option_set", &option_set);
 }
 #endif
 

@@ -80,4 +80,16 @@ static const size_t names_sizes[] = {
 };
 #define NAMES_SIZE_COUNT (sizeof names_sizes / sizeof *names_sizes)
 
+#ifndef TEST_DIRECT
+/* Sets the pointer that @function points to, to the function of this name; NULL
+ * where the process has none. */
+__attribute__((unused)) static void
+names_find(const char *name, void *function)
+{
+  void *symbol = dlsym(RTLD_DEFAULT, name);
+
+  memcpy(function, &symbol, sizeof symbol);
+}
+#endif
+
 #endif /* TCM_TESTS_API_NAMES_H */

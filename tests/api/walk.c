@@ -19,21 +19,13 @@ static tcm_heap *(*heap_new)(void);
 static void *(*heap_malloc)(tcm_heap *, size_t);
 static void (*heap_delete)(tcm_heap *);
 
-static void
-find_one(const char *name, void *function)
-{
-  void *symbol = dlsym(RTLD_DEFAULT, name);
-
-  memcpy(function, &symbol, sizeof symbol);
-}
-
 __attribute__((constructor)) static void
 find_all(void)
 {
-  find_one("tcm_walk_blocks", &walk_blocks);
-  find_one("tcm_heap_new", &heap_new);
-  find_one("tcm_heap_malloc", &heap_malloc);
-  find_one("tcm_heap_delete", &heap_delete);
+  names_find("tcm_walk_blocks", &walk_blocks);
+  names_find("tcm_heap_new", &heap_new);
+  names_find("tcm_heap_malloc", &heap_malloc);
+  names_find("tcm_heap_delete", &heap_delete);
 }
 #endif
 
