@@ -192,30 +192,28 @@ EXTRA_DIST += \
 EXTRA_tests_process_deepbind_DEPENDENCIES = $(process_modules)
 EXTRA_tests_process_late_dlopen_DEPENDENCIES = tests/process/tls_module.so
 
-process_link = $(AM_V_CCLD)$(MKDIR_P) tests/process/private && \
-	$(CC) $(AM_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared -o $@
 process_module_path = \
 	-Ltests/process/private -ltcm-test-dependency \
 	-Wl,--enable-new-dtags,-rpath,'$$ORIGIN/private'
 
 tests/process/tls_module.so: tests/process/tls_module.c
-	$(process_link) $(srcdir)/tests/process/tls_module.c
+	$(module_link) $(srcdir)/tests/process/tls_module.c
 
 tests/process/private/libtcm-test-dependency.so: \
 		tests/process/deepbind_dependency.c
-	$(process_link) $(srcdir)/tests/process/deepbind_dependency.c \
+	$(module_link) $(srcdir)/tests/process/deepbind_dependency.c \
 	  -Wl,-soname,libtcm-test-dependency.so
 
 tests/process/private/libtcm-test-late.so: tests/process/deepbind_dependency.c
-	$(process_link) $(srcdir)/tests/process/deepbind_dependency.c
+	$(module_link) $(srcdir)/tests/process/deepbind_dependency.c
 
 tests/process/deepbind_module.so: tests/process/deepbind_module.c \
 		tests/process/private/libtcm-test-dependency.so
-	$(process_link) $(srcdir)/tests/process/deepbind_module.c \
+	$(module_link) $(srcdir)/tests/process/deepbind_module.c \
 	  $(process_module_path)
 
 tests/process/deepbind_module_tcm.so: tests/process/deepbind_module.c \
 		tests/process/private/libtcm-test-dependency.so libtcm.la
-	$(process_link) $(srcdir)/tests/process/deepbind_module.c \
+	$(module_link) $(srcdir)/tests/process/deepbind_module.c \
 	  $(process_module_path) -Wl,--no-as-needed -L.libs -ltcm \
 	  -Wl,-rpath,'$(abs_top_builddir)/.libs'

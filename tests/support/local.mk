@@ -22,3 +22,8 @@ $(way_tests): Makefile
 	program=`dirname $@`/`expr $$test : '[^-]*-\(.*\)'` && \
 	echo "exec '$(SHELL)' '$(abs_top_srcdir)/tests/support/way.sh'" \
 	  "$$way $$program" '"$$@"' > $@
+
+# Links a module that a test loads.  libtool would make it an installed
+# library.
+module_link = $(AM_V_CCLD)$(MKDIR_P) $(@D) && \
+	$(CC) $(AM_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared -o $@

@@ -141,8 +141,8 @@ unit_modules = tests/unit/frame_large.so tests/unit/frame_small.so
 CLEANFILES += $(unit_modules)
 
 tests/unit/frame_small.so: tests/unit/frame_module.c
-	$(process_link) $(srcdir)/tests/unit/frame_module.c -DFRAME_ROOM=40
+	$(module_link) $(srcdir)/tests/unit/frame_module.c -DFRAME_ROOM=40
 
 tests/unit/frame_large.so: tests/unit/frame_module.c
-	$(process_link) $(srcdir)/tests/unit/frame_module.c -DFRAME_ROOM=72
+	$(module_link) $(srcdir)/tests/unit/frame_module.c -DFRAME_ROOM=72
 endif
