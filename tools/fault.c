@@ -333,7 +333,7 @@ bool
 fault_sentence(const struct target *target, char *text, size_t size)
 {
   struct guarded_pool pool;
-  struct found found;
+  struct found found = {.what = NULL};
 
   if (target->core == NULL || target->shapes != NULL ||
       target_read(target, target->page.places.guarded, &pool, sizeof pool) !=

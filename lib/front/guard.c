@@ -18,6 +18,8 @@
 
 #define QUARANTINE_BYTES ((size_t)8 << 20)
 #define QUARANTINE_BLOCKS 16384
+/* Each takes up to two mappings; the kernel allows a process 65,530. */
+#define CLOSED_PAGES_MAX 1024
 
 /* A ring of addresses, the oldest first.  All fields: [lock: guard] */
 static struct {
@@ -26,6 +28,9 @@ static struct {
   size_t count;
   size_t bytes; /* sum of their charge() */
 } quarantine;
+
+/* Blocks of zero bytes on pages of their own. */
+static uint32_t closed_pages; /* [lock: guard] */
 
 /* ---- What is wrong ------------------------------------------------------- */
 
@@ -43,11 +48,14 @@ past_of(const struct guard_record *record)
 static const char *
 damage_of(const struct guard_record *record, uintptr_t *address)
 {
-  uintptr_t zone = record->block + record->size;
-  uintptr_t end = tcmi_zone_end(record->block, record->size);
-  uintptr_t at = tcmi_zone_damage(record->block, record->size);
+  uintptr_t zone, end, at;
 
   *address = record->block;
+  if (record->closed)
+    return NULL;
+  zone = record->block + record->size;
+  end = tcmi_zone_end(record->block, record->size);
+  at = tcmi_zone_damage(record->block, record->size);
   if (record->state == GUARD_FREED)
     return at == end && tcmi_junk_holds(record->block, record->size)
                ? NULL
@@ -138,10 +146,11 @@ take_record(struct call call, void *block, enum guard_state next,
 }
 
 static void
-drop_record(uintptr_t block)
+drop_record(const struct guard_record *record)
 {
   lock_acquire(&tcmi_guard_lock);
-  tcmi_guard_remove_locked(tcmi_guard_find_locked(block));
+  tcmi_guard_remove_locked(tcmi_guard_find_locked(record->block));
+  closed_pages -= record->closed;
   lock_release(&tcmi_guard_lock);
 }
 
@@ -224,7 +233,7 @@ quarantine_make_room(const char *function, size_t room)
     if (unlikely(!reopen_block(record.block)))
       continue;
     expect_whole(call_unknown(function), &record);
-    drop_record(record.block);
+    drop_record(&record);
     tcmi_raw_free((void *)record.block);
     moved = true;
   }
@@ -274,7 +283,8 @@ raw_allocate(struct tcm_heap *heap, size_t align, size_t size, bool zero)
 }
 
 static bool
-enter_record(const void *from, uintptr_t block, size_t align, size_t size)
+enter_record(const void *from, uintptr_t block, size_t align, size_t size,
+             bool closed)
 {
   struct guard_record *record;
 
@@ -285,9 +295,50 @@ enter_record(const void *from, uintptr_t block, size_t align, size_t size)
     record->align = (uint8_t)(bit_width(align) - 1);
     record->from = from;
     record->state = GUARD_LIVE;
+    record->closed = closed;
   }
   lock_release(&tcmi_guard_lock);
   return record != NULL;
+}
+
+static bool
+count_closed_page(void)
+{
+  bool counted;
+
+  lock_acquire(&tcmi_guard_lock);
+  counted = closed_pages < CLOSED_PAGES_MAX;
+  closed_pages += counted;
+  lock_release(&tcmi_guard_lock);
+  return counted;
+}
+
+static void
+uncount_closed_page(void)
+{
+  lock_acquire(&tcmi_guard_lock);
+  closed_pages--;
+  lock_release(&tcmi_guard_lock);
+}
+
+/* A block of zero bytes that faults at each access, or NULL. */
+static void *
+allocate_closed_page(const void *from, size_t align)
+{
+  void *block;
+
+  if (!count_closed_page())
+    return NULL;
+  block = tcmi_raw_allocate_large(1, max_size(align, PAGE_SIZE), false);
+  if (block != NULL &&
+      enter_record(from, (uintptr_t)block, align, 0, /*closed=*/true)) {
+    close_block((uintptr_t)block);
+    return block;
+  }
+  if (block != NULL)
+    tcmi_raw_free(block);
+  uncount_closed_page();
+  return NULL;
 }
 
 void *
@@ -298,13 +349,17 @@ tcmi_guard_allocate(const void *from, struct tcm_heap *heap, size_t align,
 
   if (size > PTRDIFF_MAX - RED_ZONE_MIN)
     return NULL;
+  if (size == 0 && heap == NULL &&
+      tcmi_option(OPTION_check) >= CHECK_QUARANTINE &&
+      (block = allocate_closed_page(from, align)) != NULL)
+    return block;
   block = raw_allocate(heap, align, size + RED_ZONE_MIN, zero);
   if (block == NULL)
     return NULL;
   if (!zero)
     tcmi_junk_fill((uintptr_t)block, size, JUNK_NEW);
   tcmi_zone_draw((uintptr_t)block, size);
-  if (enter_record(from, (uintptr_t)block, align, size))
+  if (enter_record(from, (uintptr_t)block, align, size, /*closed=*/false))
     return block;
   tcmi_raw_free(block);
   return NULL;
@@ -321,7 +376,7 @@ tcmi_guard_free(struct call call, void *block)
   tcmi_junk_fill(record.block, record.size, JUNK_FREED);
   if (quarantine_push(call.function, &record))
     return;
-  drop_record(record.block);
+  drop_record(&record);
   tcmi_raw_free(block);
 }
 
@@ -342,7 +397,7 @@ resize_raw(uintptr_t block, size_t size)
 static bool
 resize_in_place(struct call call, const struct guard_record *old, size_t size)
 {
-  bool resized = resize_raw(old->block, size);
+  bool resized = !old->closed && resize_raw(old->block, size);
   struct guard_record *record;
 
   if (resized) {

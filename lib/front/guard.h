@@ -20,6 +20,8 @@
  *   G2  the usable size of a block is its requested size.
  *   G3  quarantine holds at most QUARANTINE_BYTES and QUARANTINE_BLOCKS.
  *   G4  a block that leaves quarantine is reopened before it is free.
+ *   G5  with TCM_CHECK=3, a block of zero bytes is a closed page, while there
+ *       are not too many of them; it has no red zone.
  *
  * Locking: LOCK_GUARD inside; reports are written after it is released.
  */

@@ -32,6 +32,7 @@ struct guard_record {
   const void *from; /* [lock: guard] who allocated it, or freed it */
   uint8_t align;    /* [lock: guard] log2 of the requested alignment; 0: none */
   uint8_t state;    /* [lock: guard] enum guard_state */
+  bool closed;      /* [lock: guard] zero bytes on a closed page */
 };
 
 extern struct lock tcmi_guard_lock;

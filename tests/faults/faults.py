@@ -65,10 +65,14 @@ class Row:
 
     def test(self):
         """The test, by its path in the tree."""
-        folder = "tests/misuse/" if self.kind == "misuse" else "tests/"
+        folder = "tests/misuse/" if self.is_misuse() else "tests/"
         settings = ["=".join(pair) for pair in self.settings]
         return " ".join(settings + [folder + self.arguments[0]] +
                         self.arguments[1:])
+
+    def is_misuse(self):
+        """Whether the program is one of tests/misuse."""
+        return self.kind in ("misuse", "access")
 
     def is_own(self):
         """Whether only the catalogue runs the test's program."""
@@ -118,7 +122,7 @@ def environment_of(row, allocator, library):
                TEST_ALLOCATOR={"debug": "tcm-debug"}.get(allocator, allocator))
     if library:
         env["TEST_SO"] = library
-    if row.kind in ("run", "caught", "misuse") and library:
+    if (row.kind in ("run", "caught") or row.is_misuse()) and library:
         env["LD_PRELOAD"] = library
         if allocator in PEERS:
             env["TEST_PROOF"] = os.path.basename(library)
@@ -131,7 +135,7 @@ def environment_of(row, allocator, library):
 
 def command_of(row):
     path = os.path.join(BUILD, "tests", row.arguments[0])
-    if row.kind == "misuse":
+    if row.is_misuse():
         path = os.path.join(BUILD, "tests/misuse", row.arguments[0])
     if row.kind != "script":
         return [path] + row.arguments[1:]
@@ -248,6 +252,17 @@ def judge_misuse(status, text, err):
     return judge(status, text)
 
 
+def judge_access(status, text, err):
+    """The program must end by SIGSEGV at the wrong access, or as above."""
+    # It writes the address once before the access, and once after.
+    if status == -signal.SIGSEGV and text.count("address 0x") > 1:
+        return Result("wrong", "SIGSEGV after the access")
+    if status != -signal.SIGSEGV:
+        return judge_misuse(status, text, err)
+    line = err.split("\n")[0]
+    return Result("ok", figures="SIGSEGV" + (", with a line" if line else ""))
+
+
 def run_unit(row, allocator):
     """A test that needs a fake: it works only with tcm, and "make check" also
     runs it separately."""
@@ -273,6 +288,8 @@ def run_row(row, allocator, library):
         return judge_caught(status, text, err)
     if row.kind == "misuse":
         return judge_misuse(status, text, err)
+    if row.kind == "access":
+        return judge_access(status, text, err)
     return judge(status, text)
 
 

@@ -60,10 +60,10 @@ MISUSE = {
         "overflow_1\tfree\tbounds,quarantine\tSIGABRT\tnow\t-\n",
     "SECURITY": "\n".join([
         "",
-        "  %26s%8s%9s%9s%9s%9s" % ("", "programs", 0, 1, 2, 3),
-        "  %-26s%8s%9s%9s%9s%9s" % ("second free", 1, 1, 1, 1, 1),
-        "  %-26s%8s%9s%9s%9s%9s" % ("overflow, underflow", 1, 0, 0, 1, 1),
-        "  %-26s%8s%9s%9s%9s%9s" % ("all", 2, 1, 1, 2, 2),
+        "  %26s%8s%9s%9s%9s%9s%9s" % ("", "programs", 0, 1, 2, 3, "guarded"),
+        "  %-26s%8s%9s%9s%9s%9s%9s" % ("second free", 1, 1, 1, 1, 1, 1),
+        "  %-26s%8s%9s%9s%9s%9s%9s" % ("overflow, underflow", 1, 0, 0, 1, 1, 0),
+        "  %-26s%8s%9s%9s%9s%9s%9s" % ("all", 2, 1, 1, 2, 2, 1),
         "", "Next"])}
 
 # (name of the lint, files of a sound tree, files that add the fault,

@@ -17,8 +17,9 @@ KINDS = (
     ("wrong size or alignment", ("sized",)),
     ("overflow, underflow", ("overflow", "underflow")),
     ("read or write after free", ("read_after", "write_after")),
+    ("read of zero bytes", ("read_zero",)),
 )
-WAYS = ("plain", "checked", "bounds", "quarantine")
+WAYS = ("plain", "checked", "bounds", "quarantine", "guarded")
 
 
 def kind_of(program):
@@ -60,7 +61,7 @@ def table():
     for program, ways in found.items():
         kinds.setdefault(kind_of(program), []).append(ways)
     lines = [f"  {'':26}{'programs':>8}" + "".join(
-        f"{level:>9}" for level in range(len(WAYS)))]
+        f"{column:>9}" for column in (0, 1, 2, 3, "guarded"))]
     lines += [row(kind, kinds[kind]) for kind, _ in KINDS if kind in kinds]
     return lines + [row("all", list(found.values()))]
 

@@ -7,6 +7,7 @@ main(int argc, char **argv)
 {
   void *block = get_block(SMALL_SIZE);
 
+  say_address(block);
   free(block);
   memset(hidden(block), 2, SMALL_SIZE);
   misuse(argc, argv, block);

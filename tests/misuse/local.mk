@@ -27,7 +27,9 @@ misuse_programs = \
 	tests/misuse/overflow_1 \
 	tests/misuse/overflow_8 \
 	tests/misuse/overflow_large \
+	tests/misuse/read_after_free \
 	tests/misuse/read_after_free_large \
+	tests/misuse/read_zero_bytes \
 	tests/misuse/sized_alignment \
 	tests/misuse/sized_larger \
 	tests/misuse/sized_smaller \

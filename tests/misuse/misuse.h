@@ -5,7 +5,8 @@
  * The argument of a program is the name of the function to misuse.  Standard
  * output tells the driver how far the program got:
  *
- *     address 0x...     the pointer that is about to be misused
+ *     address 0x...     the pointer that is about to be misused; several times
+ *                       if there are several errors
  *     after the call    the call did not detect the misuse
  *     after the flush   nor did flushing all caches
  *
@@ -71,11 +72,30 @@ get_block(size_t size)
   return hidden(block);
 }
 
+/* tcm places a guarded block at the start or at the end of its pages, by
+ * chance.  Returns one that has an inaccessible page at the edge that the
+ * program is going to cross; without guarded blocks, any block. */
+enum edge { EDGE_START, EDGE_END };
+
+static __attribute__((unused)) char *
+get_block_at(enum edge edge, size_t size)
+{
+  int tries = getenv("TCM_GUARD_SAMPLES") != NULL ? 20 : 1;
+  char *block;
+
+  do
+    block = (char *)get_block(size);
+  while (((uintptr_t)block + (edge == EDGE_END ? size : 0)) % 4096 != 0 &&
+         --tries > 0);
+  return block;
+}
+
 /* The block with the higher address of two. */
 static __attribute__((unused)) char *
 get_upper_block(size_t size)
 {
-  char *one = (char *)get_block(size), *other = (char *)get_block(size);
+  char *one = get_block_at(EDGE_START, size);
+  char *other = get_block_at(EDGE_START, size);
 
   return one > other ? one : other;
 }

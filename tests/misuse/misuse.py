@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs every row of expect.tsv: one program, one error, its exact result.
 
-  misuse.py                  tcm, the debug library, tcm with TCM_CHECK=1, 2, 3
+  misuse.py                  tcm, the debug library, tcm with TCM_CHECK=1, 2, 3,
+                             and with guarded blocks
   misuse.py --survey WAY     what any allocator does, row by row, as a table
                              (WAY as in tests/support/way.sh); always succeeds
 """
 
 import functools
 import os
+import platform
 import re
 import resource
 import shlex
@@ -19,8 +21,9 @@ import sys
 SOURCE = os.environ["TEST_SRCDIR"]
 BUILD = os.environ["TEST_BUILDDIR"]
 WAYS = (("preload", "plain"), ("debug", "plain"), ("checked", "checked"),
-        ("bounds", "bounds"), ("quarantine", "quarantine"))
-GUARDED = ("bounds", "quarantine")
+        ("bounds", "bounds"), ("quarantine", "quarantine"),
+        ("guarded", "guarded"))
+LEVEL_2 = ("bounds", "quarantine")
 PAGE = 4096  # tcm's own page size
 
 
@@ -52,21 +55,41 @@ def places(program, kind):
     # The loader of an older libc cannot find the file.
     place = " from (?:" + path + r"\+)?0x[0-9a-f]+"
     freed = ", freed" + place
-    return {"{caller}": ", called" + place,
+    frames = r"\n" "tcm:     " + path + r"\+0x[0-9a-f]+(\n" "tcm:     .+)*"
+    thread = r"\n" "tcm:   %s by thread [1-9][0-9]*, from" + frames
+    return {"{in}": ", in " + path + r"\+0x[0-9a-f]+",
+            "{stack}": thread % "allocated",
+            "{stacks}": thread % "allocated" + thread % "freed",
+            "{caller}": ", called" + place,
             "{allocated}": ", allocated" + place, "{freed}": freed,
             "{freed?}": freed if kind == "quarantine" else "",
             "{freed*}": f"({freed})?"}
+
+
+def of_guarded(message):
+    """The message in the table, as it is for a guarded block.  A heap of the
+    program guards none."""
+    if "of a heap" in message:
+        return message
+    message = re.sub(r", \{(class|count)\} B class", "", message)
+    message = message.replace(" (span {hex}, {count} pages)", "{span?}")
+    return message.replace("{caller}", "{caller}{freed*}")
 
 
 def pattern(row, kind, address):
     """The regular expression for the message in the table."""
     if row[-1] == "-":
         return ""
-    parts = re.split(r"(\{[a-z?*]+\})", row[-1])
+    message = of_guarded(row[-1]) if kind == "guarded" else row[-1]
+    parts = re.split(r"(\{[a-z?*]+\})", message)
     known = {"{address}": re.escape(address), "{hex}": "0x[0-9a-f]+",
              "{count}": "[1-9][0-9]*",
-             "{class}": "80" if kind in GUARDED else "64",
+             "{class}": "80" if kind in LEVEL_2 else "64",
              "{span?}": r"( \(span 0x[0-9a-f]+, [1-9][0-9]* pages\))?"}
+    # Elsewhere the processor does not tell.
+    known.update({"{read}": "read", "{write}": "write"}
+                 if platform.machine() == "x86_64" else
+                 {"{read}": "access", "{write}": "access"})
     known.update(places(row[0], kind))
     return "".join(known.get(part, re.escape(part)) for part in parts) + "\n"
 
@@ -84,7 +107,7 @@ def functions(program):
 
 def places_hold(line):
     """Whether each address in a program is inside one of its functions."""
-    found = re.findall(r" from ([^ +]+)\+(0x[0-9a-f]+)", line)
+    found = re.findall(r" (?:from|in) ([^ +]+)\+(0x[0-9a-f]+)", line)
     return all(any(start <= int(address, 16) < end
                    for start, end in functions(program))
                for program, address in found)

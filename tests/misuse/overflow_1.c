@@ -5,8 +5,9 @@
 int
 main(int argc, char **argv)
 {
-  char *block = get_block(SMALL_SIZE);
+  char *block = get_block_at(EDGE_END, SMALL_SIZE);
 
+  say_address(block);
   block[SMALL_SIZE] = '\0';
   misuse(argc, argv, block);
   return flush();

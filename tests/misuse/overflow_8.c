@@ -5,9 +5,10 @@
 int
 main(int argc, char **argv)
 {
-  char *block = get_block(SMALL_SIZE);
+  char *block = get_block_at(EDGE_END, SMALL_SIZE);
   void *pointer = &argc;
 
+  say_address(block);
   memcpy(block + SMALL_SIZE, &pointer, sizeof pointer);
   misuse(argc, argv, block);
   return flush();

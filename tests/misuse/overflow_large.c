@@ -5,8 +5,9 @@
 int
 main(int argc, char **argv)
 {
-  char *block = get_block(LARGE_SIZE);
+  char *block = get_block_at(EDGE_END, LARGE_SIZE);
 
+  say_address(block);
   block[LARGE_SIZE] = 'x';
   misuse(argc, argv, block);
   return flush();

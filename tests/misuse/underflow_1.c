@@ -7,6 +7,7 @@ main(int argc, char **argv)
 {
   char *block = get_upper_block(SMALL_SIZE);
 
+  say_address(block);
   block[-1] = '\0';
   misuse(argc, argv, block);
   return flush();

@@ -9,6 +9,7 @@ main(int argc, char **argv)
   char *block = get_upper_block(SMALL_SIZE);
   void *pointer = &argc;
 
+  say_address(block);
   memcpy(block - sizeof pointer, &pointer, sizeof pointer);
   misuse(argc, argv, block);
   return flush();

@@ -7,6 +7,7 @@ main(int argc, char **argv)
 {
   char *block = get_block(SMALL_SIZE);
 
+  say_address(block);
   free(block);
   *(char *)hidden(block + SMALL_SIZE / 2) = 'x';
   misuse_late(argc, argv, block);

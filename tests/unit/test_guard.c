@@ -179,6 +179,78 @@ START_TEST(quarantine_is_bounded)
 }
 END_TEST
 
+/* ---- Blocks of zero bytes ------------------------------------------------ */
+
+static void
+read_byte(void *block)
+{
+  (void)*(volatile char *)block;
+  _exit(0);
+}
+
+static bool
+faults(void *block)
+{
+  char text[256];
+
+  return unit_child(read_byte, block, text, sizeof text) != 0;
+}
+
+#define MANY 1100
+
+START_TEST(zero_bytes_are_inaccessible)
+{
+  static void *blocks[MANY];
+  size_t round, i, before;
+
+  set_level(_i);
+  tcmi_free(tcmi_allocate(1));
+  before = in_use();
+  for (round = 0; round < 3; round++) {
+    for (i = 0; i < MANY; i++) {
+      blocks[i] = i % 3 == 0   ? tcmi_allocate(0)
+                  : i % 3 == 1 ? tcmi_allocate_zeroed(0, 5)
+                               : tcmi_allocate_aligned(8192, 0);
+      must(blocks[i] != NULL);
+      must(i % 3 != 2 || (uintptr_t)blocks[i] % 8192 == 0);
+      must(tcmi_usable_size(call_unknown("test"), blocks[i]) == 0);
+    }
+    for (i = 0; i < 3; i++)
+      must_for(faults(blocks[i]), "round %zu, block %zu", round, i);
+    /* The number of mappings is limited. */
+    must(!faults(blocks[MANY - 1]));
+    tcmi_guard_verify("test");
+    blocks[0] = tcmi_reallocate(blocks[0], 100);
+    memory_fill(blocks[0], 100, 7);
+    blocks[1] = tcmi_reallocate(blocks[1], MIB);
+    memory_fill(blocks[1], MIB, 8);
+    must(tcmi_expand(call_unknown("test"), blocks[2], 100) == 0);
+    must(memory_holds(blocks[0], 100, 7) && memory_holds(blocks[1], MIB, 8));
+    for (i = 0; i < MANY; i++)
+      tcmi_free(blocks[i]);
+    must(faults(blocks[3]));
+    /* Empties the quarantine. */
+    (void)tcm_release_free_memory();
+    ck_assert_uint_le(in_use(), before);
+    tcmi_heap_check();
+  }
+}
+END_TEST
+
+static void
+free_twice(void *block)
+{
+  tcmi_free(block);
+  tcmi_free(block);
+}
+
+START_TEST(zero_bytes_freed_twice)
+{
+  set_level(_i);
+  unit_must_abort(free_twice, tcmi_allocate(0), "double free");
+}
+END_TEST
+
 START_TEST(quarantine_yields_to_need)
 {
   size_t i, n = 0;
@@ -303,5 +375,7 @@ main(void)
   tcase_add_loop_test(tests, threads, 2, 4);
   tcase_add_loop_test(tests, quarantine_is_bounded, 3, 4);
   tcase_add_loop_test(tests, quarantine_yields_to_need, 3, 4);
+  tcase_add_loop_test(tests, zero_bytes_are_inaccessible, 3, 4);
+  tcase_add_loop_test(tests, zero_bytes_freed_twice, 3, 4);
   return unit_run(tests);
 }
