@@ -60,6 +60,7 @@ tcm_heap = \
 	lib/heap/page_account.h \
 	lib/heap/page_heap.c \
 	lib/heap/page_heap.h \
+	lib/heap/page_heap_lock.h \
 	lib/heap/page_heap_state.h \
 	lib/heap/page_range.c \
 	lib/heap/page_range.h \

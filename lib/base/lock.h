@@ -28,6 +28,7 @@
 
 #include "base/atomics.h"
 #include "base/compiler.h"
+#include "base/report.h"
 
 enum lock_rank {
   LOCK_INIT,

@@ -46,6 +46,7 @@ block_put_locked(void *start, size_t n)
 {
   struct free_block *block = start;
 
+  lock_assert_held(&tcmi_metadata_lock);
   block->granules = n;
   block->next = metadata.free[n];
   metadata.free[n] = block;
@@ -59,6 +60,7 @@ region_retire_locked(void)
 {
   size_t left = (size_t)(metadata.end - metadata.bump) / GRANULE;
 
+  lock_assert_held(&tcmi_metadata_lock);
   while (left > 0) {
     size_t n = min_size(left, PIECE_MAX);
     block_put_locked(metadata.bump, n);
@@ -72,6 +74,7 @@ region_open_locked(void *start, size_t size)
 {
   struct metadata_region *region = start;
 
+  lock_assert_held(&tcmi_metadata_lock);
   region->next = tcmi_metadata_counts.regions;
   region->bytes = size;
   atomic_store_release(&tcmi_metadata_counts.regions, region);
@@ -87,6 +90,7 @@ region_grow_locked(size_t bytes)
       metadata.end == NULL ? METADATA_REGION_FIRST : METADATA_REGION_SIZE;
   void *start;
 
+  lock_assert_held(&tcmi_metadata_lock);
   size = round_up(size, tcmi_system_page_size());
   /* A process at its limit may still have room for one page. */
   if (tcmi_system_map_guarded(size, &start) != 0) {
@@ -103,6 +107,7 @@ region_grow_locked(size_t bytes)
 static void *
 block_get_locked(size_t n)
 {
+  lock_assert_held(&tcmi_metadata_lock);
   for (size_t m = n; m < NLISTS && metadata.nfree > 0; m++) {
     struct free_block *block = metadata.free[m];
     if (block == NULL)
@@ -121,6 +126,7 @@ bump_get_locked(size_t n)
 {
   char *start = metadata.bump;
 
+  lock_assert_held(&tcmi_metadata_lock);
   if ((size_t)(metadata.end - start) < n * GRANULE)
     return NULL;
   metadata.bump += n * GRANULE;
@@ -150,6 +156,7 @@ sorted_blocks_locked(void)
 {
   struct free_block **runs = metadata.runs, *all = NULL;
 
+  lock_assert_held(&tcmi_metadata_lock);
   metadata.nfree = 0;
   for (size_t n = 1; n < NLISTS; n++) {
     while (metadata.free[n] != NULL) {
@@ -178,6 +185,7 @@ coalesce_locked(void)
 {
   struct free_block *block = sorted_blocks_locked();
 
+  lock_assert_held(&tcmi_metadata_lock);
   while (block != NULL) {
     struct free_block *next = block->next;
     size_t n = block->granules;
@@ -197,6 +205,7 @@ small_alloc_locked(size_t n, bool *is_zero)
 {
   void *block = NULL;
 
+  lock_assert_held(&tcmi_metadata_lock);
   if (metadata.nfree == 0 || metadata.free[n] == NULL)
     block = bump_get_locked(n);
   *is_zero = block != NULL;

@@ -267,7 +267,7 @@ system_madvise(enum system_call call, void *start, size_t size, int advice)
  * is locked.  Such a program wants all its pages to stay resident.  A program
  * that locked one block and freed it does not need the block's pages. */
 static bool
-all_is_locked(void)
+all_is_mlocked(void)
 {
   void *guard = atomic_load_relaxed(&guard_page);
 
@@ -281,7 +281,7 @@ tcmi_system_discard(void *start, size_t size)
   int saved = errno;
   int result = system_madvise(SYSTEM_DISCARD, start, size, MADV_DONTNEED);
 
-  if (unlikely(result == -EINVAL) && !all_is_locked() &&
+  if (unlikely(result == -EINVAL) && !all_is_mlocked() &&
       munlock(start, size) == 0)
     result = system_madvise(SYSTEM_DISCARD, start, size, MADV_DONTNEED);
   errno = saved;

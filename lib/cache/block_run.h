@@ -20,6 +20,7 @@
 
 #include "base/bits.h"
 #include "base/compiler.h"
+#include "base/metadata.h"
 #include "heap/pagemap.h"
 #include "heap/span.h"
 
@@ -38,19 +39,21 @@ struct block_run {
 /* The span that the pagemap names for a page, whose descriptor another thread
  * may have made a moment ago, or NULL. */
 static inline const struct span *
-block_run_span(uintptr_t page)
+block_run_span_locked(uintptr_t page)
 {
   struct span **place = pagemap_span_place_of(page);
 
+  lock_assert_held(&tcmi_metadata_lock);
   return place == NULL ? NULL : atomic_load_acquire(place);
 }
 
 /* Copies what is taken of a span whose first @fresh blocks were handed out at
- * least once.  Caller holds the locks. */
+ * least once. */
 static inline void
-block_run_copy(struct block_run *run, const struct span *span, size_t size,
-               unsigned fresh)
+block_run_copy_locked(struct block_run *run, const struct span *span,
+                      size_t size, unsigned fresh)
 {
+  lock_assert_held(&tcmi_metadata_lock);
   run->start = span->start;
   run->end = span_end(span);
   run->size = size;

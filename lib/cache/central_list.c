@@ -34,6 +34,7 @@ struct central_list tcmi_central_lists[SIZE_CLASS_COUNT] = {
 void
 tcmi_span_unlink_locked(struct central_list *list, struct span *span)
 {
+  lock_assert_held(&list->lock);
   if (span->bucket == 0)
     return;
   list_remove(&span->link);
@@ -48,6 +49,7 @@ tcmi_span_relink_locked(struct central_list *list, struct span *span)
 {
   unsigned bucket = span_bucket(span);
 
+  lock_assert_held(&list->lock);
   if (bucket == span->bucket || span->held)
     return;
   tcmi_span_unlink_locked(list, span);
@@ -145,10 +147,11 @@ take_fresh(struct span *span, void **out, unsigned n)
 /* The index of a random free object.  If few are free, it is often the next one
  * after a random index. */
 static unsigned
-any_free(struct central_list *list, const struct span *span)
+any_free_locked(struct central_list *list, const struct span *span)
 {
   size_t i = 0;
 
+  lock_assert_held(&list->lock);
   for (int tries = 0; tries < RANDOM_TRIES; tries++) {
     i = (size_t)tcmi_random_next(&list->random) % span->nobjs;
     if (bit_get(span->bits, i))
@@ -160,15 +163,16 @@ any_free(struct central_list *list, const struct span *span)
 
 /* Takes free objects in random order; their pages may become resident. */
 static unsigned
-take_random(struct central_list *list, struct span *span, void **out,
-            unsigned n)
+take_random_locked(struct central_list *list, struct span *span, void **out,
+                   unsigned n)
 {
   unsigned taken;
 
+  lock_assert_held(&list->lock);
   if (list->random == 0)
     list->random = tcmi_random(RANDOM_ORDER) ^ (uintptr_t)list;
   for (taken = 0; taken < n && span->nfree > 0; taken++) {
-    unsigned i = any_free(list, span);
+    unsigned i = any_free_locked(list, span);
     bit_clear(span->bits, i);
     span->nfree--;
     span->dirty |= object_pages(span, i);
@@ -181,18 +185,20 @@ take_random(struct central_list *list, struct span *span, void **out,
 static void
 note_idle_locked(struct central_list *list, unsigned class_id)
 {
+  lock_assert_held(&list->lock);
   list->least_idle =
       min_size(list->least_idle, central_idle_bytes(list, class_id));
 }
 
 static unsigned
-take_from_span(struct central_list *list, struct span *span, void **out,
-               unsigned n)
+take_from_span_locked(struct central_list *list, struct span *span, void **out,
+                      unsigned n)
 {
   unsigned clean = span_clean_pages(span), taken;
 
+  lock_assert_held(&list->lock);
   if (unlikely(tcmi_option(OPTION_random_order) != 0)) {
-    taken = take_random(list, span, out, n);
+    taken = take_random_locked(list, span, out, n);
   } else if (likely(!has_returned_pages(span))) {
     taken = take_bits(span, out, n);
   } else {
@@ -213,8 +219,9 @@ take_from_span(struct central_list *list, struct span *span, void **out,
 
 /* A span of the highest nonempty bucket, or NULL. */
 static struct span *
-fullest_span(const struct central_list *list)
+fullest_span_locked(const struct central_list *list)
 {
+  lock_assert_held(&list->lock);
   if (list->nonempty == 0)
     return NULL;
   return list_entry(list_first(&list->buckets[bit_width(list->nonempty) - 1]),
@@ -283,7 +290,7 @@ central_grow(struct central_list *list, unsigned class_id, void **out,
   counter_add(&list->spans, 1);
   counter_add(&list->free_objects, span->nobjs);
   counter_add(&list->clean_pages, span_clean_pages(span));
-  taken = take_from_span(list, span, out, n);
+  taken = take_from_span_locked(list, span, out, n);
   lock_release(&list->lock);
   return taken;
 }
@@ -297,9 +304,9 @@ tcmi_central_extract(unsigned class_id, void **out, unsigned n)
   bool zero;
 
   lock_acquire(&list->lock);
-  while (taken < n && (span = fullest_span(list)) != NULL) {
+  while (taken < n && (span = fullest_span_locked(list)) != NULL) {
     bool fresh = span->nfree == 0;
-    taken += take_from_span(list, span, out + taken, n - taken);
+    taken += take_from_span_locked(list, span, out + taken, n - taken);
     if (fresh)
       break;
   }
@@ -324,11 +331,11 @@ tcmi_central_extract_one(unsigned class_id, bool *zero)
 
   *zero = false;
   lock_acquire(&list->lock);
-  span = fullest_span(list);
+  span = fullest_span_locked(list);
   if (span != NULL) {
     if (span->nfree == 0)
       *zero = (object_pages(span, span->fresh) & span->dirty) == 0;
-    (void)take_from_span(list, span, &object, 1);
+    (void)take_from_span_locked(list, span, &object, 1);
   }
   lock_release(&list->lock);
   if (object == NULL)
@@ -349,6 +356,7 @@ judge_locked(const struct span *span, uintptr_t object)
 {
   unsigned index = size_class_index(span->class_id, object - span->start);
 
+  lock_assert_held(&tcmi_central_lists[span->class_id].lock);
   if ((uintptr_t)object_address(span, index) != object)
     return BLOCK_INTERIOR;
   if (index >= span->fresh || bit_get(span->bits, index))
@@ -376,9 +384,9 @@ tcmi_central_blocks(unsigned class_id, uintptr_t start, struct block_run *run)
 
   lock_acquire(&list->lock);
   lock_acquire(&tcmi_metadata_lock);
-  span = block_run_span(start);
+  span = block_run_span_locked(start);
   if (span != NULL && span->class_id == class_id && span->start == start)
-    block_run_copy(run, span, size_class_size(class_id), span->fresh);
+    block_run_copy_locked(run, span, size_class_size(class_id), span->fresh);
   lock_release(&tcmi_metadata_lock);
   lock_release(&list->lock);
 }
@@ -393,8 +401,10 @@ misuse_of(enum block_verdict verdict)
 /* Drops the lock before the abort: the program's SIGABRT handler may
  * allocate. */
 static void
-reject(struct central_list *list, enum block_verdict verdict, uintptr_t object)
+reject_locked(struct central_list *list, enum block_verdict verdict,
+              uintptr_t object)
 {
+  lock_assert_held(&list->lock);
   lock_release(&list->lock);
   tcmi_misuse(call_unknown("free"), misuse_of(verdict), object);
 }
@@ -402,6 +412,7 @@ reject(struct central_list *list, enum block_verdict verdict, uintptr_t object)
 void
 tcmi_span_leave_locked(struct central_list *list, struct span *span)
 {
+  lock_assert_held(&list->lock);
   tcmi_span_unlink_locked(list, span);
   counter_sub(&list->spans, 1);
   counter_sub(&list->free_objects, span->nobjs);
@@ -440,14 +451,15 @@ insert_locked(struct central_list *list, unsigned class_id,
   struct span *span = pagemap_span((uintptr_t)objects[0]);
   unsigned done;
 
+  lock_assert_held(&list->lock);
   if (unlikely(span == NULL || span->class_id != class_id))
-    reject(list, BLOCK_FREE, (uintptr_t)objects[0]);
+    reject_locked(list, BLOCK_FREE, (uintptr_t)objects[0]);
   done = mark_free(span, class_id, objects, n);
   span->nfree = (uint16_t)(span->nfree + done);
   counter_add(&list->free_objects, done);
   if (unlikely(done < n && span_holds(span, objects[done])))
-    reject(list, judge_locked(span, (uintptr_t)objects[done]),
-           (uintptr_t)objects[done]);
+    reject_locked(list, judge_locked(span, (uintptr_t)objects[done]),
+                  (uintptr_t)objects[done]);
   *emptied = NULL;
   if (span_outstanding(span) > 0 || span->held) {
     tcmi_span_relink_locked(list, span);
@@ -520,8 +532,9 @@ tcmi_central_insert_one(struct call call, unsigned class_id, void *object)
 /* A live bit is at the start of an object that was handed out and is not
  * free. */
 static void
-verify_live(const struct span *span)
+verify_live_locked(const struct span *span)
 {
+  lock_assert_held(&tcmi_central_lists[span->class_id].lock);
   if (span->live == 0 || !spans_have_live())
     return;
   for (size_t i = 0; i < span->npages * LIVE_WORDS * 64; i++)
@@ -530,8 +543,9 @@ verify_live(const struct span *span)
 }
 
 static void
-verify_span(unsigned class_id, unsigned bucket, const struct span *span)
+verify_span_locked(unsigned class_id, unsigned bucket, const struct span *span)
 {
+  lock_assert_held(&tcmi_central_lists[class_id].lock);
   CHECK(span->class_id == class_id && span->bucket == bucket && !span->held);
   CHECK(span_bucket(span) == bucket);
   CHECK(span_outstanding(span) > 0);
@@ -544,7 +558,7 @@ verify_span(unsigned class_id, unsigned bucket, const struct span *span)
   for (unsigned i = 0; i < span->fresh; i++)
     CHECK(bit_get(span->bits, i) ||
           (object_pages(span, i) & ~span->dirty) == 0);
-  verify_live(span);
+  verify_live_locked(span);
 }
 
 void
@@ -561,7 +575,7 @@ tcmi_central_verify(unsigned class_id)
     for (struct list *node = list_first(head); node != NULL;
          node = list_after(head, node)) {
       struct span *span = list_entry(node, struct span, link);
-      verify_span(class_id, bucket, span);
+      verify_span_locked(class_id, bucket, span);
       available += span_available(span);
       length++;
     }

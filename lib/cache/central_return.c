@@ -80,12 +80,13 @@ discard_pages(const struct span *span, uint32_t pages, size_t *work)
 
 /* Returns the idle pages of one span to the OS; drops the lock meanwhile. */
 static size_t
-release_span(struct central_list *list, struct span *span, size_t *work)
+release_span_locked(struct central_list *list, struct span *span, size_t *work)
 {
   uint32_t pages = whole_system_pages(span, idle_pages(span));
   unsigned before;
   bool empty;
 
+  lock_assert_held(&list->lock);
   if (pages != 0) {
     tcmi_span_unlink_locked(list, span);
     span->held = true;
@@ -125,7 +126,7 @@ release_front(struct central_list *list, unsigned bucket, size_t *work)
   lock_acquire(&tcmi_trim_lock);
   lock_acquire(&list->lock);
   if (!list_is_empty(&list->buckets[bucket]))
-    bytes = release_span(
+    bytes = release_span_locked(
         list, list_entry(list_first(&list->buckets[bucket]), struct span, link),
         work);
   lock_release(&list->lock);

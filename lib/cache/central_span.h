@@ -8,7 +8,8 @@
  * Invariants: those of central_list.h and span.h.
  *
  * Locking: the caller of a function ending in _locked holds LOCK_CENTRAL of the
- * class.
+ * class.  A function that reads or writes only a span does no locking: the
+ * caller holds that lock, or no other thread can find the span.
  */
 #ifndef TCM_CACHE_CENTRAL_SPAN_H
 #define TCM_CACHE_CENTRAL_SPAN_H

@@ -93,6 +93,7 @@ slab_enter_locked(struct tcm_heap *heap, struct span *span)
 {
   struct slab *slab = slab_of(span);
 
+  lock_assert_held(lock_of(heap));
   list_push_front(&heap->slabs, &slab->link);
   counter_add(&heap->bytes, span_bytes(span));
   if (slab->class_id == 0)
@@ -108,6 +109,7 @@ slab_leave_locked(struct tcm_heap *heap, struct span *span)
 {
   struct slab *slab = slab_of(span);
 
+  lock_assert_held(lock_of(heap));
   list_remove(&slab->link);
   counter_add(&heap->bytes, (size_t)0 - span_bytes(span));
   for (size_t i = span_named_pages(span); i-- > 0;)
@@ -121,7 +123,7 @@ slab_leave_locked(struct tcm_heap *heap, struct span *span)
 }
 
 static ALWAYS_INLINE void *
-take_locked(struct span *span)
+take_object(struct span *span)
 {
   struct slab *slab = slab_of(span);
   size_t index = slab->fresh, i = slab->lowest;
@@ -167,7 +169,7 @@ grow(struct tcm_heap *heap, unsigned class_id)
     descriptor_delete(span);
     return NULL;
   }
-  object = take_locked(span);
+  object = take_object(span);
   lock_acquire(lock);
   slab_enter_locked(heap, span);
   lock_release(lock);
@@ -234,7 +236,7 @@ tcmi_slab_take(struct tcm_heap *heap, unsigned class_id)
   node = list_first(&heap->classes[class_id].open);
   if (node != NULL) {
     struct span *span = list_entry(node, struct span, link);
-    object = take_locked(span);
+    object = take_object(span);
     if (is_full(span))
       list_remove(&span->link);
   }
@@ -280,6 +282,7 @@ judge_locked(const struct span *span, uintptr_t block, const struct lock *lock,
   uintptr_t offset = block - span->start;
   unsigned index;
 
+  lock_assert_held(lock);
   if (pagemap_span(block) != span || !span->slab || lock_of(slab->heap) != lock)
     return BLOCK_FREE;
   if (slab->class_id == 0)
@@ -313,6 +316,7 @@ free_locked(struct span *span, unsigned index)
   struct slab *slab = slab_of(span);
   struct list *open = &slab->heap->classes[slab->class_id].open;
 
+  lock_assert_held(lock_of(slab->heap));
   if (slab->class_id == 0) {
     slab_leave_locked(slab->heap, span);
     return true;
@@ -354,12 +358,13 @@ tcmi_slab_resized(const struct span *span, size_t npages)
   lock_release(lock_of(heap));
 }
 
-/* The slab that begins at @start, or NULL.  Caller holds LOCK_METADATA. */
+/* The slab that begins at @start, or NULL. */
 static const struct span *
 slab_at_locked(uintptr_t start)
 {
-  const struct span *span = block_run_span(start);
+  const struct span *span = block_run_span_locked(start);
 
+  lock_assert_held(&tcmi_metadata_lock);
   return span != NULL && span->slab && span->start == start ? span : NULL;
 }
 
@@ -379,8 +384,9 @@ tcmi_slab_blocks(uintptr_t start, struct block_run *run)
   lock_acquire(&tcmi_metadata_lock);
   span = slab_at_locked(start);
   if (span != NULL && slab_of(span)->heap == heap)
-    block_run_copy(run, span, slab_usable(span),
-                   slab_of(span)->class_id == 0 ? 1 : slab_of(span)->fresh);
+    block_run_copy_locked(run, span, slab_usable(span),
+                          slab_of(span)->class_id == 0 ? 1
+                                                       : slab_of(span)->fresh);
   lock_release(&tcmi_metadata_lock);
   lock_release(lock_of(heap));
   return true;
@@ -389,11 +395,12 @@ tcmi_slab_blocks(uintptr_t start, struct block_run *run)
 /* ---- Debug --------------------------------------------------------------- */
 
 static void
-verify_slab(const struct tcm_heap *heap, const struct span *span)
+verify_slab_locked(const struct tcm_heap *heap, const struct span *span)
 {
   const struct slab *slab = slab_of(span);
   size_t named = span_named_pages(span) - 1;
 
+  lock_assert_held(lock_of(heap));
   CHECK(slab->heap == heap && span->slab && span->class_id == 0);
   CHECK(pagemap_span(span->start) == span && pagemap_tag(span->start) == 0);
   CHECK(pagemap_span(span->start + (named << PAGE_SHIFT)) == span);
@@ -434,7 +441,7 @@ tcmi_slab_verify(struct tcm_heap *heap)
   for (; node != NULL; node = list_after(&heap->slabs, node)) {
     struct slab *slab = list_entry(node, struct slab, link);
     const struct span *span = (struct span *)(void *)(slab + 1);
-    verify_slab(heap, span);
+    verify_slab_locked(heap, span);
     bytes += span_bytes(span);
     count[slab->class_id]++;
     nopen[slab->class_id] += !is_full(span);

@@ -402,6 +402,7 @@ owner_at_locked(size_t i)
   const struct list *head = &tcmi_cache_registry.caches;
   struct list *node = list_last(head);
 
+  lock_assert_held(&tcmi_registry_lock);
   while (node != NULL && i-- > 0)
     node = list_before(head, node);
   return node == NULL ? NULL : list_entry(node, struct cache_owner, link);
@@ -433,8 +434,9 @@ tcmi_thread_cache_objects(unsigned c)
 /* Takes the size of the held span from the charge: the span itself may be gone
  * before it is read. */
 static void
-add_owner(struct thread_cache_stats *stats, struct cache_owner *owner)
+add_owner_locked(struct thread_cache_stats *stats, struct cache_owner *owner)
 {
+  lock_assert_held(&tcmi_registry_lock);
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++) {
     unsigned count = count_seen_from_outside(owner, c);
     stats->objects[c] += count;
@@ -464,7 +466,7 @@ tcmi_thread_cache_stats(struct thread_cache_stats *stats)
     return;
   for (struct list *node = list_first(head);
        node != NULL && node != head && stats->caches < most; node = node->next)
-    add_owner(stats, list_entry(node, struct cache_owner, link));
+    add_owner_locked(stats, list_entry(node, struct cache_owner, link));
   traffic_add(&stats->traffic, &tcmi_cache_registry.ended);
   stats->orphans = tcmi_cache_registry.norphans;
   if (result == ACQUIRE_TAKEN)

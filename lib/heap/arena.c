@@ -11,6 +11,7 @@
 #include "base/params.h"
 #include "base/report.h"
 #include "base/system.h"
+#include "heap/page_heap_lock.h"
 #include "heap/pagemap.h"
 
 /* Reserves @size bytes of address space, aligned to a huge page. */
@@ -76,6 +77,7 @@ tcmi_arena_new_locked(size_t size, uintptr_t hint)
   struct arena *arena;
   uintptr_t start;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   size = round_up(size, HUGE_PAGE_SIZE);
   if (size == 0 || !reserve_aligned(size, hint, &start))
     return NULL;
@@ -97,10 +99,11 @@ tcmi_arena_new_locked(size_t size, uintptr_t hint)
 }
 
 static size_t
-committed_pages(const struct arena *arena, size_t first)
+committed_pages_locked(const struct arena *arena, size_t first)
 {
   size_t n = 0;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   for (size_t h = first; h < arena->nhuge; h++)
     n += arena->committed[h];
   return n;
@@ -111,10 +114,11 @@ tcmi_arena_forget_locked(struct arena *arena, size_t keep)
 {
   size_t size = (arena->nhuge - keep) << HUGE_PAGE_SHIFT;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   tcmi_pagemap_forget_locked(arena->start + (keep << HUGE_PAGE_SHIFT), size);
   counter_sub(&tcmi_arena_counts.reserved_bytes, size);
-  counter_sub(&tcmi_arena_counts.committed_bytes, committed_pages(arena, keep)
-                                                      << PAGE_SHIFT);
+  counter_sub(&tcmi_arena_counts.committed_bytes,
+              committed_pages_locked(arena, keep) << PAGE_SHIFT);
   arena->nhuge = keep;
   if (keep == 0)
     tcmi_metadata_free(arena, arena->bytes);
@@ -123,6 +127,7 @@ tcmi_arena_forget_locked(struct arena *arena, size_t keep)
 bool
 tcmi_arena_delete_locked(struct arena *arena)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   ASSERT(arena->nbusy == 0);
   if (tcmi_system_release((void *)arena->start,
                           arena->nhuge << HUGE_PAGE_SHIFT) != 0)
@@ -133,24 +138,26 @@ tcmi_arena_delete_locked(struct arena *arena)
 
 /* How many pages to commit ahead: a share of what is committed already. */
 static size_t
-commit_step_pages(void)
+commit_step_pages_locked(void)
 {
   size_t share =
       max_size(tcmi_arena_counts.committed_bytes / 8, COMMIT_STEP_MIN);
   size_t step = (size_t)1 << (bit_width(share) - 1);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   return min_size(step, COMMIT_STEP_MAX) >> PAGE_SHIFT;
 }
 
 /* Commits the pages that are not committed yet, from the huge page of page
  * @first up to page @end. */
 static bool
-commit_to(struct arena *arena, size_t first, size_t end)
+commit_to_locked(struct arena *arena, size_t first, size_t end)
 {
   size_t first_huge = first / HUGE_PAGE_PAGES;
   size_t last_huge = (end - 1) / HUGE_PAGE_PAGES;
   size_t begin, added = 0;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   while (first_huge < last_huge &&
          arena->committed[first_huge] == HUGE_PAGE_PAGES)
     first_huge++;
@@ -177,39 +184,42 @@ tcmi_arena_commit_locked(struct arena *arena, size_t first, size_t n)
   size_t end = first + n;
   size_t last_huge = (end - 1) / HUGE_PAGE_PAGES;
   size_t limit = (last_huge + 1) * HUGE_PAGE_PAGES;
-  size_t stepped = round_up(end, commit_step_pages());
+  size_t stepped = round_up(end, commit_step_pages_locked());
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (first / HUGE_PAGE_PAGES == last_huge &&
       end - last_huge * HUGE_PAGE_PAGES <= arena->committed[last_huge])
     return true;
   end = round_up(end, tcmi_system_page_size() >> PAGE_SHIFT);
   if (!tcmi_arena_counts.commit_refused &&
-      commit_to(arena, first, min_size(stepped, limit)))
+      commit_to_locked(arena, first, min_size(stepped, limit)))
     return true;
-  tcmi_arena_counts.commit_refused = !commit_to(arena, first, end);
+  tcmi_arena_counts.commit_refused = !commit_to_locked(arena, first, end);
   return !tcmi_arena_counts.commit_refused;
 }
 
 /* Whether huge page h may hold a part of a run for a large block. */
 static bool
-takes_large(const struct arena *arena, size_t h)
+takes_large_locked(const struct arena *arena, size_t h)
 {
   const struct huge_page *huge = &arena->huge_pages[h];
 
+  lock_assert_held(&tcmi_page_heap_lock);
   return !bit_get(arena->busy, h) ||
          (!bit_get(arena->whole, h) && huge->kind == RUN_LARGE &&
           huge->longest > 0);
 }
 
 size_t
-tcmi_arena_find_run(const struct arena *arena, size_t n, size_t *most)
+tcmi_arena_find_run_locked(const struct arena *arena, size_t n, size_t *most)
 {
   size_t run = 0; /* free pages before huge page h */
 
+  lock_assert_held(&tcmi_page_heap_lock);
   for (size_t h = 0; h<arena->nhuge && * most> 0; h++, (*most)--) {
     const uint64_t *used = arena->huge_pages[h].used;
     size_t base = h * HUGE_PAGE_PAGES, head;
-    if (!takes_large(arena, h)) {
+    if (!takes_large_locked(arena, h)) {
       run = 0;
       continue;
     }

@@ -64,7 +64,8 @@ MUST_CHECK bool tcmi_arena_commit_locked(struct arena *arena, size_t first,
  * the run may cross huge pages.  Looks at up to *@most huge pages and subtracts
  * them from *@most.  NO_PAGE if there is none. */
 #define NO_PAGE SIZE_MAX
-size_t tcmi_arena_find_run(const struct arena *arena, size_t n, size_t *most);
+size_t tcmi_arena_find_run_locked(const struct arena *arena, size_t n,
+                                  size_t *most);
 
 static inline uintptr_t
 arena_end(const struct arena *arena)

@@ -43,8 +43,9 @@ tcmi_closed_wants(size_t bytes)
 }
 
 static struct closed_block *
-block_at(size_t i)
+block_at_locked(size_t i)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   return &tcmi_closed.blocks[(tcmi_closed.first + i) % CLOSED_MAX];
 }
 
@@ -53,7 +54,7 @@ block_at(size_t i)
 static bool
 open_oldest_locked(void)
 {
-  struct closed_block *block = block_at(0);
+  struct closed_block *block = block_at_locked(0);
   struct arena *arena;
 
   lock_assert_held(&tcmi_page_heap_lock);
@@ -61,9 +62,9 @@ open_oldest_locked(void)
       tcmi_system_reopen((void *)block->start, closed_bytes(block)) != 0)
     return false;
   arena = pagemap_arena(block->start);
-  range_set_back(block->npages);
-  tcmi_range_give(arena, arena_page(arena, block->start), block->npages,
-                  (enum residency)block->residency);
+  range_set_back_locked(block->npages);
+  tcmi_range_give_locked(arena, arena_page(arena, block->start), block->npages,
+                         (enum residency)block->residency);
   atomic_store_relaxed(&block->start, 0);
   tcmi_closed.first = (tcmi_closed.first + 1) % CLOSED_MAX;
   tcmi_closed.count--;
@@ -94,11 +95,12 @@ tcmi_closed_open_all(void)
 
 /* Whether the kernel may use a huge page for a part of the run. */
 static bool
-is_advised(uintptr_t start, size_t npages)
+is_advised_locked(uintptr_t start, size_t npages)
 {
   const struct arena *arena = pagemap_arena(start);
   size_t first = arena_page(arena, start);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   return bits_find(arena->advised, first / HUGE_PAGE_PAGES,
                    (first + npages - 1) / HUGE_PAGE_PAGES + 1,
                    true) <= (first + npages - 1) / HUGE_PAGE_PAGES;
@@ -112,7 +114,7 @@ make_room(uintptr_t start, size_t npages)
 
   lock_acquire(&tcmi_page_heap_lock);
   counter_add(&tcmi_closed.tries, 1);
-  may = !is_advised(start, npages) &&
+  may = !is_advised_locked(start, npages) &&
         (tcmi_closed.count < CLOSED_MAX || open_oldest_locked());
   lock_release(&tcmi_page_heap_lock);
   return may;
@@ -139,13 +141,13 @@ add(uintptr_t start, size_t npages, const void *from, enum residency residency)
   struct closed_block *block;
 
   lock_acquire(&tcmi_page_heap_lock);
-  block = block_at(tcmi_closed.count++);
+  block = block_at_locked(tcmi_closed.count++);
   atomic_store_relaxed(&block->npages, (uint16_t)npages);
   atomic_store_relaxed(&block->from, (uintptr_t)from);
   atomic_store_relaxed(&block->thread, lock_self());
   block->residency = (uint16_t)residency;
   atomic_store_release(&block->start, start);
-  range_set_aside(npages);
+  range_set_aside_locked(npages);
   if (residency == RESIDENCY_NONE)
     counter_add(&tcmi_page_heap.released_bytes, npages << PAGE_SHIFT);
   lock_release(&tcmi_page_heap_lock);

@@ -26,7 +26,7 @@ static void
 add(struct span *hole)
 {
   lock_acquire(&tcmi_page_heap_lock);
-  range_set_aside(hole->npages);
+  range_set_aside_locked(hole->npages);
   list_push_back(&holes.spans, &hole->link);
   counter_add(&holes.count, 1);
   lock_release(&tcmi_page_heap_lock);
@@ -46,7 +46,7 @@ take(void)
     hole = list_entry(first, struct span, link);
     list_remove(first);
     counter_sub(&holes.count, 1);
-    range_set_back(hole->npages);
+    range_set_back_locked(hole->npages);
   }
   lock_release(&tcmi_page_heap_lock);
   return hole;
@@ -67,7 +67,7 @@ tcmi_hole_close(struct span *spare, uintptr_t start, size_t npages)
   first = arena_page(arena, start);
   lock_acquire(&tcmi_page_heap_lock);
   tcmi_huge_forget_locked(arena, huge_range_inside(first, npages));
-  tcmi_range_give(arena, first, npages, RESIDENCY_NONE);
+  tcmi_range_give_locked(arena, first, npages, RESIDENCY_NONE);
   lock_release(&tcmi_page_heap_lock);
   tcmi_span_delete(spare);
 }

@@ -52,6 +52,7 @@ static struct {
 void
 tcmi_huge_count_span_locked(size_t npages, size_t object_size)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   if (advice.spans >= RECENT_PAGES) {
     advice.spans /= 2;
     advice.sparse /= 2;
@@ -66,66 +67,73 @@ tcmi_huge_is_fresh_locked(const struct arena *arena, size_t first, size_t n)
 {
   size_t h = first / HUGE_PAGE_PAGES;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   return n < HUGE_PAGE_PAGES && (first + n - 1) / HUGE_PAGE_PAGES == h &&
          !bit_get(arena->busy, h) && !bit_get(arena->warm, h);
 }
 
 /* Whether tcm may advise at all; *@always: wherever possible. */
 static bool
-is_allowed(bool *always)
+is_allowed_locked(bool *always)
 {
   uint64_t option = tcmi_option(OPTION_huge_pages);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   *always = option == 2;
   return option != 0 && advice.borders < BORDERS_MAX &&
          (option == 2 || tcmi_page_heap_held_bytes() >= HEAP_MIN);
 }
 
 static bool
-is_wanted_for_spans(void)
+is_wanted_for_spans_locked(void)
 {
   bool always;
 
-  return is_allowed(&always) &&
+  lock_assert_held(&tcmi_page_heap_lock);
+  return is_allowed_locked(&always) &&
          (always || (2 * advice.unfilled <= advice.asked + MEMORY / 8 &&
                      8 * advice.sparse <= advice.spans));
 }
 
 static bool
-is_wanted_for_block(size_t bytes)
+is_wanted_for_block_locked(size_t bytes)
 {
   bool always;
 
-  return is_allowed(&always) && (always || bytes <= advice.credit);
+  lock_assert_held(&tcmi_page_heap_lock);
+  return is_allowed_locked(&always) && (always || bytes <= advice.credit);
 }
 
 /* How many of its two neighbors have a different advised bit. */
 static size_t
-borders_of(const struct arena *arena, size_t h)
+borders_of_locked(const struct arena *arena, size_t h)
 {
   bool own = bit_get(arena->advised, h);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   return (h > 0 && bit_get(arena->advised, h - 1) != own) +
          (size_t)(h + 1 < arena->nhuge &&
                   bit_get(arena->advised, h + 1) != own);
 }
 
 static void
-mark(struct arena *arena, size_t h, bool advised)
+mark_locked(struct arena *arena, size_t h, bool advised)
 {
-  advice.borders -= borders_of(arena, h);
+  lock_assert_held(&tcmi_page_heap_lock);
+  advice.borders -= borders_of_locked(arena, h);
   if (advised)
     bit_set(arena->advised, h);
   else
     bit_clear(arena->advised, h);
-  advice.borders += borders_of(arena, h);
+  advice.borders += borders_of_locked(arena, h);
 }
 
 /* Counts an advised huge page.  Halves the counts when they are full, so that
  * older ones weigh less. */
 static void
-note_asked(void)
+note_asked_locked(void)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   if (++advice.asked < MEMORY)
     return;
   advice.asked /= 2;
@@ -138,13 +146,14 @@ tcmi_huge_advise_locked(struct arena *arena, size_t h)
   struct huge_page *huge = &arena->huge_pages[h];
   size_t first = h * HUGE_PAGE_PAGES;
 
-  if (!is_wanted_for_spans() || tcmi_over_hard_limit(HUGE_PAGE_SIZE) ||
+  lock_assert_held(&tcmi_page_heap_lock);
+  if (!is_wanted_for_spans_locked() || tcmi_over_hard_limit(HUGE_PAGE_SIZE) ||
       !tcmi_arena_commit_locked(arena, first, HUGE_PAGE_PAGES) ||
       tcmi_system_advise_huge((void *)arena_address(arena, first),
                               HUGE_PAGE_SIZE, /*want=*/true) != 0)
     return;
-  note_asked();
-  mark(arena, h, true);
+  note_asked_locked();
+  mark_locked(arena, h, true);
   bits_set_range(huge->resident, 0, HUGE_PAGE_PAGES);
   counter_add(&tcmi_page_counts.idle, HUGE_PAGE_PAGES - huge->nused);
   counter_add(&tcmi_page_counts.faulted, HUGE_PAGE_PAGES - huge->nused);
@@ -161,7 +170,7 @@ break_up(struct arena *arena, size_t h)
   lock_acquire(&tcmi_page_heap_lock);
   advised = bit_get(arena->advised, h) && advice.borders < BORDERS_MAX;
   if (advised) {
-    mark(arena, h, false);
+    mark_locked(arena, h, false);
     advice.unfilled +=
         bit_get(arena->busy, h) && huge->nused < HUGE_PAGE_PAGES / 2;
   }
@@ -187,6 +196,7 @@ bool
 tcmi_huge_is_worth_keeping_locked(const struct arena *arena, size_t h,
                                   size_t idle)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   return bit_get(arena->advised, h) && bit_get(arena->busy, h) &&
          idle < IDLE_MIN;
 }
@@ -194,9 +204,10 @@ tcmi_huge_is_worth_keeping_locked(const struct arena *arena, size_t h,
 void
 tcmi_huge_forget_locked(struct arena *arena, struct huge_range range)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   for (size_t h = range.first; h < range.end; h++)
     if (bit_get(arena->advised, h))
-      mark(arena, h, false);
+      mark_locked(arena, h, false);
 }
 
 /* A random page of part @i of the block. */
@@ -247,8 +258,9 @@ tcmi_huge_learn_from(uintptr_t start, size_t npages)
 }
 
 static bool
-holds_memory(const struct arena *arena, size_t h)
+holds_memory_locked(const struct arena *arena, size_t h)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   return bits_find(arena->huge_pages[h].resident, 0, HUGE_PAGE_PAGES, true) <
          HUGE_PAGE_PAGES;
 }
@@ -263,16 +275,16 @@ tcmi_huge_advise_block(uintptr_t start, size_t npages)
   if (npages < BLOCK_MIN)
     return;
   lock_acquire(&tcmi_page_heap_lock);
-  while (range.first < range.end && holds_memory(arena, range.first))
+  while (range.first < range.end && holds_memory_locked(arena, range.first))
     range.first++;
   size = (range.end - range.first) << HUGE_PAGE_SHIFT;
-  if (size > 0 && is_wanted_for_block(size) &&
+  if (size > 0 && is_wanted_for_block_locked(size) &&
       tcmi_system_advise_huge(
           (void *)arena_address(arena, range.first * HUGE_PAGE_PAGES), size,
           /*want=*/true) == 0) {
     advice.credit -= min_size(size, advice.credit);
     for (size_t h = range.first; h < range.end; h++)
-      mark(arena, h, true);
+      mark_locked(arena, h, true);
   }
   lock_release(&tcmi_page_heap_lock);
 }

@@ -12,7 +12,7 @@
  *   H3  a huge page with 0 < nused and 0 < longest is in a list of the filler;
  *       bucket names the list, or is 0.
  *
- * Locking: LOCK_PAGE_HEAP.
+ * No locking: the caller holds LOCK_PAGE_HEAP.
  */
 #ifndef TCM_HEAP_HUGE_PAGE_H
 #define TCM_HEAP_HUGE_PAGE_H

@@ -4,6 +4,7 @@
 #include "heap/huge_page_filler.h"
 
 #include "base/report.h"
+#include "heap/page_heap_lock.h"
 
 #define EXACT 32
 #define STEPS 8 /* buckets per doubling above EXACT */
@@ -32,11 +33,12 @@ bucket_of(size_t longest)
 }
 
 static struct huge_page *
-member_with_run(struct list *list, size_t n, size_t align, unsigned tries,
-                size_t *first)
+find_in_list_locked(struct list *list, size_t n, size_t align, unsigned tries,
+                    size_t *first)
 {
   struct list *node = list_first(list);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   for (; node != NULL && tries > 0; tries--, node = list_after(list, node)) {
     struct huge_page *huge = list_entry(node, struct huge_page, link);
     *first = tcmi_huge_page_find(huge, n, align);
@@ -53,10 +55,11 @@ tcmi_filler_find_locked(enum run_kind kind, size_t n, size_t align,
   unsigned start = bucket_of(n);
   uint64_t candidates = filler.nonempty[kind] & (~(uint64_t)0 << start);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   while (candidates != 0) {
     unsigned bucket = lowest_bit(candidates);
-    struct huge_page *huge =
-        member_with_run(&filler.lists[kind][bucket], n, align, TRIES, first);
+    struct huge_page *huge = find_in_list_locked(&filler.lists[kind][bucket], n,
+                                                 align, TRIES, first);
     if (huge != NULL)
       return huge;
     candidates &= candidates - 1;
@@ -69,6 +72,7 @@ tcmi_filler_remove_locked(struct huge_page *huge)
 {
   struct list *list;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (huge->bucket == 0)
     return;
   list = &filler.lists[huge->kind][huge->bucket];
@@ -83,6 +87,7 @@ tcmi_filler_update_locked(struct huge_page *huge)
 {
   unsigned bucket = huge->nused == 0 ? 0 : bucket_of(huge->longest);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (bucket == huge->bucket)
     return;
   tcmi_filler_remove_locked(huge);

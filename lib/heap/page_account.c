@@ -7,7 +7,7 @@
 #include "base/metadata.h"
 #include "base/options.h"
 #include "base/params.h"
-#include "heap/arena.h"
+#include "heap/arena_counts.h"
 #include "heap/page_heap_state.h"
 #include "heap/page_range.h"
 

@@ -17,9 +17,7 @@
 #define TCM_HEAP_PAGE_ACCOUNT_H
 
 #include "base/compiler.h"
-#include "base/lock.h"
-
-extern struct lock tcmi_page_heap_lock;
+#include "heap/page_heap_lock.h"
 
 /* Bytes that the heap holds, as the limits count them: allocated runs in full,
  * idle pages, and tcm's own structures.  Reads without the lock. */

@@ -48,12 +48,14 @@ struct page_heap_view tcmi_page_heap_view = {&tcmi_page_heap.first,
 /* Takes and commits a run; 0 when the hard limit or the OS refuses the
  * memory. */
 static uintptr_t
-range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
+range_use_locked(struct arena *arena, size_t first, size_t n,
+                 enum run_kind kind)
 {
   size_t idle = tcmi_page_counts.idle;
   bool fresh = kind == RUN_SMALL && tcmi_huge_is_fresh_locked(arena, first, n);
 
-  tcmi_range_take(arena, first, n, kind);
+  lock_assert_held(&tcmi_page_heap_lock);
+  tcmi_range_take_locked(arena, first, n, kind);
   /* Pages that were idle are already counted. */
   if (idle - tcmi_page_counts.idle < n && tcmi_over_hard_limit(0)) {
     counter_add(&tcmi_page_counts.hard_hits, 1);
@@ -62,7 +64,7 @@ range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
       tcmi_huge_advise_locked(arena, first / HUGE_PAGE_PAGES);
     return arena_address(arena, first);
   }
-  tcmi_range_give(arena, first, n, RESIDENCY_KEPT);
+  tcmi_range_give_locked(arena, first, n, RESIDENCY_KEPT);
   tcmi_page_heap.refused = true;
   return 0;
 }
@@ -70,11 +72,12 @@ range_use(struct arena *arena, size_t first, size_t n, enum run_kind kind)
 /* The first of @count consecutive empty huge pages, aligned to @align pages;
  * nhuge if there is none. */
 static size_t
-empty_run(const struct arena *arena, size_t count, size_t align)
+empty_run_locked(const struct arena *arena, size_t count, size_t align)
 {
   size_t step = max_size(align / HUGE_PAGE_PAGES, 1), h = 0;
   size_t skew = (arena->start >> HUGE_PAGE_SHIFT) & (step - 1);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   while (h + count <= arena->nhuge) {
     size_t end;
     h = bits_find(arena->busy, h, arena->nhuge, false);
@@ -91,42 +94,44 @@ empty_run(const struct arena *arena, size_t count, size_t align)
 
 /* Allocates a run that begins with an empty huge page. */
 static uintptr_t
-alloc_in_empty(size_t n, size_t align, enum run_kind kind)
+alloc_in_empty_locked(size_t n, size_t align, enum run_kind kind)
 {
   size_t count = (n + HUGE_PAGE_PAGES - 1) / HUGE_PAGE_PAGES;
   struct arena *arena;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (count == 1 && align <= HUGE_PAGE_PAGES)
     for (arena = tcmi_page_heap.first; arena != NULL; arena = arena->next)
       if (arena->nwarm > 0)
-        return range_use(arena,
-                         bits_find(arena->warm, 0, arena->nhuge, true) *
-                             HUGE_PAGE_PAGES,
-                         n, kind);
+        return range_use_locked(arena,
+                                bits_find(arena->warm, 0, arena->nhuge, true) *
+                                    HUGE_PAGE_PAGES,
+                                n, kind);
   for (arena = tcmi_page_heap.first; arena != NULL; arena = arena->next) {
     size_t h = arena->nhuge - arena->nbusy < count
                    ? arena->nhuge
-                   : empty_run(arena, count, align);
+                   : empty_run_locked(arena, count, align);
     if (h < arena->nhuge)
-      return range_use(arena, h * HUGE_PAGE_PAGES, n, kind);
+      return range_use_locked(arena, h * HUGE_PAGE_PAGES, n, kind);
   }
   return 0;
 }
 
 /* Allocates a run inside a huge page that is partly in use. */
 static uintptr_t
-alloc_in_filler(size_t n, size_t align, enum run_kind kind)
+alloc_in_filler_locked(size_t n, size_t align, enum run_kind kind)
 {
   size_t first;
   struct huge_page *huge;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (n > HUGE_PAGE_PAGES || align > HUGE_PAGE_PAGES)
     return 0;
   huge = tcmi_filler_find_locked(kind, n, align, &first);
   if (huge == NULL)
     return 0;
   first += (size_t)(huge - huge->arena->huge_pages) * HUGE_PAGE_PAGES;
-  return range_use(huge->arena, first, n, kind);
+  return range_use_locked(huge->arena, first, n, kind);
 }
 
 /* Where the first arena should lie: low in a pagemap row below the libraries,
@@ -147,11 +152,12 @@ first_arena_hint(const void *mapping)
  * space, then tries smaller sizes down to @least.  Sets *@size to the size of
  * the arena. */
 static struct arena *
-reserve_some(size_t *size, size_t least)
+reserve_some_locked(size_t *size, size_t least)
 {
   bool gave = false;
   struct arena *arena;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   for (;;) {
     uintptr_t hint = tcmi_page_heap.last != NULL
                          ? arena_end(tcmi_page_heap.last)
@@ -172,7 +178,7 @@ reserve_some(size_t *size, size_t least)
  * less if the OS refuses that.  For a large run, it tries no less: near a limit
  * the run gets a mapping of exactly its size, see large.c. */
 static bool
-heap_reserve(size_t need, enum run_kind kind)
+reserve_locked(size_t need, enum run_kind kind)
 {
   size_t due = tcmi_page_heap.next_arena_size != 0
                    ? tcmi_page_heap.next_arena_size
@@ -181,9 +187,10 @@ heap_reserve(size_t need, enum run_kind kind)
   size_t least = round_up(need, HUGE_PAGE_SIZE), size = wanted;
   struct arena *arena;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (kind == RUN_LARGE && need >= HUGE_PAGE_SIZE)
     least = wanted;
-  arena = reserve_some(&size, least);
+  arena = reserve_some_locked(&size, least);
   if (arena == NULL) {
     tcmi_page_heap.next_arena_size = min_size(due, max_size(size, least));
     return false;
@@ -203,15 +210,16 @@ heap_reserve(size_t need, enum run_kind kind)
 /* Allocates the lowest run that fits; it may cross huge page borders.  This
  * packs large blocks; if each began at a border, each would leave a gap. */
 static uintptr_t
-alloc_across(size_t n, enum run_kind kind)
+alloc_across_locked(size_t n, enum run_kind kind)
 {
   size_t most = ACROSS_STEPS;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   for (struct arena *arena = tcmi_page_heap.first; arena != NULL;
        arena = arena->next) {
-    size_t first = tcmi_arena_find_run(arena, n, &most);
+    size_t first = tcmi_arena_find_run_locked(arena, n, &most);
     if (first != NO_PAGE)
-      return range_use(arena, first, n, kind);
+      return range_use_locked(arena, first, n, kind);
   }
   return 0;
 }
@@ -223,15 +231,16 @@ alloc_locked(size_t n, size_t align, enum run_kind kind)
   enum run_kind other = kind == RUN_SMALL ? RUN_LARGE : RUN_SMALL;
   uintptr_t start;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   tcmi_page_heap.refused = false;
   if (kind == RUN_LARGE && n >= ACROSS_FIRST && n < ACROSS_END && align == 1)
-    start = alloc_across(n, kind);
+    start = alloc_across_locked(n, kind);
   else
-    start = alloc_in_filler(n, align, kind);
+    start = alloc_in_filler_locked(n, align, kind);
   if (start == 0)
-    start = alloc_in_empty(n, align, kind);
+    start = alloc_in_empty_locked(n, align, kind);
   if (start == 0)
-    start = alloc_in_filler(n, align, other);
+    start = alloc_in_filler_locked(n, align, other);
   /* Do not reserve address space when the hard limit would refuse the
    * memory. */
   if (start == 0 && !tcmi_page_heap.refused &&
@@ -240,8 +249,8 @@ alloc_locked(size_t n, size_t align, enum run_kind kind)
     return 0;
   }
   if (start == 0 && !tcmi_page_heap.refused &&
-      heap_reserve((n + slack) << PAGE_SHIFT, kind))
-    start = alloc_in_empty(n, align, kind);
+      reserve_locked((n + slack) << PAGE_SHIFT, kind))
+    start = alloc_in_empty_locked(n, align, kind);
   return start;
 }
 
@@ -268,14 +277,15 @@ tcmi_page_heap_free(uintptr_t start, size_t npages, enum residency residency)
   struct arena *arena = pagemap_arena(start);
 
   lock_acquire(&tcmi_page_heap_lock);
-  tcmi_range_give(arena, arena_page(arena, start), npages, residency);
+  tcmi_range_give_locked(arena, arena_page(arena, start), npages, residency);
   lock_release(&tcmi_page_heap_lock);
 }
 
 /* The resident bits of up to 32 pages inside one huge page. */
 static uint32_t
-resident_word(const struct huge_page *huge, size_t first, size_t n)
+resident_word_locked(const struct huge_page *huge, size_t first, size_t n)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   return (uint32_t)bits_get_range(huge->resident, first, n);
 }
 
@@ -290,8 +300,8 @@ tcmi_page_heap_alloc_dirty(size_t npages, size_t object_size, uint32_t *dirty)
   if (start != 0) {
     struct arena *arena = pagemap_arena(start);
     size_t page = arena_page(arena, start);
-    *dirty = resident_word(&arena->huge_pages[page / HUGE_PAGE_PAGES],
-                           page % HUGE_PAGE_PAGES, npages);
+    *dirty = resident_word_locked(&arena->huge_pages[page / HUGE_PAGE_PAGES],
+                                  page % HUGE_PAGE_PAGES, npages);
   }
   lock_release(&tcmi_page_heap_lock);
   return start;
@@ -305,8 +315,9 @@ free_dirty_locked(const struct span *span)
   struct huge_page *huge = &arena->huge_pages[page / HUGE_PAGE_PAGES];
   size_t first = page % HUGE_PAGE_PAGES;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   bits_put_range(huge->resident, first, span->npages, span->dirty);
-  tcmi_range_give(arena, page, span->npages, RESIDENCY_KEPT);
+  tcmi_range_give_locked(arena, page, span->npages, RESIDENCY_KEPT);
 }
 
 void
@@ -326,8 +337,8 @@ tcmi_page_heap_extend(uintptr_t start, size_t npages, size_t new_npages)
   bool done;
 
   lock_acquire(&tcmi_page_heap_lock);
-  done = tcmi_range_is_free(arena, first, new_npages - npages) &&
-         range_use(arena, first, new_npages - npages, RUN_LARGE) != 0;
+  done = tcmi_range_is_free_locked(arena, first, new_npages - npages) &&
+         range_use_locked(arena, first, new_npages - npages, RUN_LARGE) != 0;
   lock_release(&tcmi_page_heap_lock);
   return done;
 }
@@ -339,14 +350,15 @@ struct held_pages {
 };
 
 static void
-part_find_held(struct arena *arena, struct page_part part,
-               struct held_pages *held)
+part_find_held_locked(struct arena *arena, struct page_part part,
+                      struct held_pages *held)
 {
   const uint64_t *resident = arena->huge_pages[part.h].resident;
   size_t end = part.first + part.n;
   size_t first = bits_find(resident, part.first, end, true);
   size_t last = bits_end_before(resident, end);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (first == end)
     return;
   if (held->npages == 0)
@@ -386,7 +398,7 @@ tcmi_page_heap_clear(uintptr_t start, size_t npages)
   lock_acquire(&tcmi_page_heap_lock);
   for (size_t page = first; page < end; page += part.n) {
     part = page_part_at(page, end);
-    part_find_held(arena, part, &held);
+    part_find_held_locked(arena, part, &held);
   }
   lock_release(&tcmi_page_heap_lock);
   if (held.npages << PAGE_SHIFT >= CLEAR_BY_DISCARD_SIZE &&
@@ -435,11 +447,12 @@ tcmi_page_heap_base(void)
 }
 
 static size_t
-verify_huge_page(const struct arena *arena, size_t h)
+verify_huge_page_locked(const struct arena *arena, size_t h)
 {
   const struct huge_page *huge = &arena->huge_pages[h];
   size_t used = bits_count_range(huge->used, 0, HUGE_PAGE_PAGES);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   CHECK(used == huge->nused);
   if (bit_get(arena->whole, h)) {
     CHECK(bit_get(arena->busy, h) && used == 0);
@@ -467,7 +480,7 @@ tcmi_page_heap_verify(void)
     CHECK(arena->nbusy == bits_count_range(arena->busy, 0, arena->nhuge));
     CHECK(arena->nwarm == bits_count_range(arena->warm, 0, arena->nhuge));
     for (size_t h = 0; h < arena->nhuge; h++) {
-      used += verify_huge_page(arena, h);
+      used += verify_huge_page_locked(arena, h);
       if (!bit_get(arena->whole, h))
         idle += tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
     }

@@ -10,8 +10,9 @@
 struct page_counts tcmi_page_counts;
 
 static void
-warm_set(struct arena *arena, size_t h, bool warm)
+warm_set_locked(struct arena *arena, size_t h, bool warm)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   if (bit_get(arena->warm, h) == warm)
     return;
   if (warm) {
@@ -25,31 +26,34 @@ warm_set(struct arena *arena, size_t h, bool warm)
 
 /* Marks a huge page as having pages in use. */
 static void
-huge_page_enter(struct arena *arena, size_t h)
+huge_page_enter_locked(struct arena *arena, size_t h)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   if (bit_get(arena->busy, h))
     return;
   bit_set(arena->busy, h);
   arena->nbusy++;
-  warm_set(arena, h, false);
+  warm_set_locked(arena, h, false);
 }
 
 /* Marks a huge page as empty. */
 static void
-huge_page_leave(struct arena *arena, size_t h)
+huge_page_leave_locked(struct arena *arena, size_t h)
 {
   struct huge_page *huge = &arena->huge_pages[h];
 
+  lock_assert_held(&tcmi_page_heap_lock);
   bit_clear(arena->busy, h);
   arena->nbusy--;
-  warm_set(arena, h,
-           bits_find(huge->resident, 0, HUGE_PAGE_PAGES, true) <
-               HUGE_PAGE_PAGES);
+  warm_set_locked(arena, h,
+                  bits_find(huge->resident, 0, HUGE_PAGE_PAGES, true) <
+                      HUGE_PAGE_PAGES);
 }
 
 static void
-count_taken(size_t n, size_t resident)
+count_taken_locked(size_t n, size_t resident)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   counter_sub(&tcmi_page_counts.idle, resident);
   if (tcmi_page_counts.idle < tcmi_page_counts.least_idle)
     tcmi_page_counts.least_idle = tcmi_page_counts.idle;
@@ -58,34 +62,37 @@ count_taken(size_t n, size_t resident)
 
 /* A run that fills a huge page leaves its descriptor untouched, see A4. */
 static void
-whole_take(struct arena *arena, size_t h)
+whole_take_locked(struct arena *arena, size_t h)
 {
   size_t idle = 0;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (bit_get(arena->warm, h))
     idle = tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
-  count_taken(HUGE_PAGE_PAGES, idle);
-  huge_page_enter(arena, h);
+  count_taken_locked(HUGE_PAGE_PAGES, idle);
+  huge_page_enter_locked(arena, h);
   bit_set(arena->whole, h);
 }
 
 static void
-part_take(struct arena *arena, struct page_part part, enum run_kind kind)
+part_take_locked(struct arena *arena, struct page_part part, enum run_kind kind)
 {
   struct huge_page *huge = &arena->huge_pages[part.h];
   bool empty = !bit_get(arena->busy, part.h);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   counter_add(&tcmi_page_counts.used, part.n);
   if (empty && part.n == HUGE_PAGE_PAGES) {
-    whole_take(arena, part.h);
+    whole_take_locked(arena, part.h);
     return;
   }
   if (empty) {
     huge->arena = arena;
     huge->kind = (uint8_t)kind;
-    huge_page_enter(arena, part.h);
+    huge_page_enter_locked(arena, part.h);
   }
-  count_taken(part.n, bits_count_range(huge->resident, part.first, part.n));
+  count_taken_locked(part.n,
+                     bits_count_range(huge->resident, part.first, part.n));
   tcmi_huge_page_take(huge, part.first, part.n);
   tcmi_filler_update_locked(huge);
 }
@@ -93,10 +100,11 @@ part_take(struct arena *arena, struct page_part part, enum run_kind kind)
 /* Clears the whole bit of a huge page that one run fills, and sets all its used
  * bits instead. */
 static void
-whole_split(struct arena *arena, size_t h)
+whole_split_locked(struct arena *arena, size_t h)
 {
   struct huge_page *huge = &arena->huge_pages[h];
 
+  lock_assert_held(&tcmi_page_heap_lock);
   bit_clear(arena->whole, h);
   huge->arena = arena;
   huge->kind = RUN_LARGE;
@@ -104,9 +112,10 @@ whole_split(struct arena *arena, size_t h)
 }
 
 static void
-resident_update(struct huge_page *huge, struct page_part part,
-                enum residency residency)
+resident_update_locked(struct huge_page *huge, struct page_part part,
+                       enum residency residency)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   if (residency == RESIDENCY_FULL)
     bits_set_range(huge->resident, part.first, part.n);
   else if (residency == RESIDENCY_NONE &&
@@ -117,52 +126,58 @@ resident_update(struct huge_page *huge, struct page_part part,
 }
 
 static void
-part_give(struct arena *arena, struct page_part part, enum residency residency)
+part_give_locked(struct arena *arena, struct page_part part,
+                 enum residency residency)
 {
   struct huge_page *huge = &arena->huge_pages[part.h];
 
+  lock_assert_held(&tcmi_page_heap_lock);
   counter_sub(&tcmi_page_counts.used, part.n);
-  resident_update(huge, part, residency);
+  resident_update_locked(huge, part, residency);
   if (bit_get(arena->whole, part.h)) {
     if (part.n == HUGE_PAGE_PAGES) {
       bit_clear(arena->whole, part.h);
-      huge_page_leave(arena, part.h);
+      huge_page_leave_locked(arena, part.h);
       return;
     }
-    whole_split(arena, part.h);
+    whole_split_locked(arena, part.h);
   }
   tcmi_huge_page_give(huge, part.first, part.n);
   tcmi_filler_update_locked(huge);
   if (huge->nused == 0)
-    huge_page_leave(arena, part.h);
+    huge_page_leave_locked(arena, part.h);
 }
 
 void
-tcmi_range_take(struct arena *arena, size_t first, size_t n, enum run_kind kind)
+tcmi_range_take_locked(struct arena *arena, size_t first, size_t n,
+                       enum run_kind kind)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   for (size_t end = first + n; first < end;) {
     struct page_part part = page_part_at(first, end);
-    part_take(arena, part, kind);
+    part_take_locked(arena, part, kind);
     first += part.n;
   }
 }
 
 void
-tcmi_range_give(struct arena *arena, size_t first, size_t n,
-                enum residency residency)
+tcmi_range_give_locked(struct arena *arena, size_t first, size_t n,
+                       enum residency residency)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   for (size_t end = first + n; first < end;) {
     struct page_part part = page_part_at(first, end);
-    part_give(arena, part, residency);
+    part_give_locked(arena, part, residency);
     first += part.n;
   }
 }
 
 bool
-tcmi_range_is_free(const struct arena *arena, size_t first, size_t n)
+tcmi_range_is_free_locked(const struct arena *arena, size_t first, size_t n)
 {
   size_t end = first + n;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (end > arena->nhuge * HUGE_PAGE_PAGES)
     return false;
   while (first < end) {

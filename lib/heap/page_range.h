@@ -11,7 +11,7 @@
  * Invariants: A3 to A5 of arena.h and H1 to H3 of huge_page.h; and
  *   R1  the counts below cover all arenas together.
  *
- * Locking: LOCK_PAGE_HEAP for everything.
+ * Locking: the caller holds LOCK_PAGE_HEAP, except for pure arithmetic.
  */
 #ifndef TCM_HEAP_PAGE_RANGE_H
 #define TCM_HEAP_PAGE_RANGE_H
@@ -20,6 +20,7 @@
 #include "base/bits.h"
 #include "base/compiler.h"
 #include "heap/arena.h"
+#include "heap/page_heap_lock.h"
 
 /* The state of pages that are freed. */
 enum residency {
@@ -36,36 +37,39 @@ struct page_counts {
   size_t soft_hits;  /* times that the soft limit made the heap return memory */
   size_t hard_hits;  /* runs of pages that the hard limit refused */
   size_t least_idle; /* the fewest idle since tcmi_page_heap_unneeded() */
-  size_t set_aside;  /* pages taken, but in no run: see range_set_aside() */
+  size_t set_aside;  /* pages taken, but in no run; see below */
 };
 
 extern struct page_counts tcmi_page_counts;
 
 /* Marks free pages [first, first + n) of the arena as in use.  A huge page that
  * was empty gets the kind @kind. */
-void tcmi_range_take(struct arena *arena, size_t first, size_t n,
-                     enum run_kind kind);
+void tcmi_range_take_locked(struct arena *arena, size_t first, size_t n,
+                            enum run_kind kind);
 /* Marks them as free. */
-void tcmi_range_give(struct arena *arena, size_t first, size_t n,
-                     enum residency residency);
+void tcmi_range_give_locked(struct arena *arena, size_t first, size_t n,
+                            enum residency residency);
 /* Counts taken pages as in no run, while they are being returned to the OS or
  * are a hole.  The second function undoes it. */
 static inline void
-range_set_aside(size_t npages)
+range_set_aside_locked(size_t npages)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   counter_sub(&tcmi_page_counts.used, npages);
   tcmi_page_counts.set_aside += npages;
 }
 
 static inline void
-range_set_back(size_t npages)
+range_set_back_locked(size_t npages)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   counter_add(&tcmi_page_counts.used, npages);
   tcmi_page_counts.set_aside -= npages;
 }
 
 /* Whether the pages are all free and inside the arena. */
-bool tcmi_range_is_free(const struct arena *arena, size_t first, size_t n);
+bool tcmi_range_is_free_locked(const struct arena *arena, size_t first,
+                               size_t n);
 
 /* The part of a range that lies in one huge page. */
 struct page_part {

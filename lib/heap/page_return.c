@@ -24,10 +24,11 @@ struct lock tcmi_trim_lock = LOCK_INITIALIZER(LOCK_TRIM);
 /* Sets in @target the idle pages of a huge page that form whole system
  * pages. */
 static void
-releasable(const struct huge_page *huge, uint64_t *target)
+releasable_locked(const struct huge_page *huge, uint64_t *target)
 {
   size_t group = tcmi_system_page_size() >> PAGE_SHIFT;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (group == 1) {
     for (size_t i = 0; i < HUGE_PAGE_WORDS; i++)
       target[i] = huge->resident[i] & ~huge->used[i];
@@ -62,10 +63,11 @@ next_run(const uint64_t *pages, size_t *first, size_t *end)
 static void
 mark_leaving_locked(struct leaving *leaving)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   for (size_t first, end = 0; next_run(leaving->pages, &first, &end);) {
-    tcmi_range_take(leaving->arena, leaving->h * HUGE_PAGE_PAGES + first,
-                    end - first, RUN_LARGE);
-    range_set_aside(end - first);
+    tcmi_range_take_locked(leaving->arena, leaving->h * HUGE_PAGE_PAGES + first,
+                           end - first, RUN_LARGE);
+    range_set_aside_locked(end - first);
   }
 }
 
@@ -92,9 +94,10 @@ discard_leaving(struct leaving *leaving, size_t *work)
 static void
 give_back_locked(struct leaving *leaving)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   for (size_t first, end = 0; next_run(leaving->pages, &first, &end);) {
-    range_set_back(end - first);
-    tcmi_range_give(
+    range_set_back_locked(end - first);
+    tcmi_range_give_locked(
         leaving->arena, leaving->h * HUGE_PAGE_PAGES + first, end - first,
         bit_get(leaving->failed, first) ? RESIDENCY_KEPT : RESIDENCY_NONE);
   }
@@ -107,6 +110,7 @@ arena_before_locked(const struct arena *arena)
 {
   struct arena *before = tcmi_page_heap.first;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   while (before != NULL && before->next != arena)
     before = before->next;
   return before;
@@ -117,6 +121,7 @@ arena_exists_locked(const struct arena *arena)
 {
   const struct arena *other = tcmi_page_heap.first;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   while (other != NULL && other != arena)
     other = other->next;
   return other != NULL;
@@ -127,6 +132,7 @@ arena_exists_locked(const struct arena *arena)
 static void
 walk_turn_locked(struct page_walk *walk)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   walk->arena = arena_before_locked(walk->arena);
   if (walk->arena != NULL) {
     walk->h = walk->arena->nhuge;
@@ -143,6 +149,7 @@ choose_locked(struct page_walk *walk, struct leaving *leaving)
   struct arena *arena = walk->arena;
   size_t h = walk->h;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (bit_get(arena->whole, h) ||
       !(bit_get(arena->warm, h) ||
         (walk->past_empty && bit_get(arena->busy, h))))
@@ -151,7 +158,7 @@ choose_locked(struct page_walk *walk, struct leaving *leaving)
       tcmi_huge_is_worth_keeping_locked(
           arena, h, tcmi_huge_page_idle_pages(&arena->huge_pages[h])))
     return false;
-  releasable(&arena->huge_pages[h], leaving->pages);
+  releasable_locked(&arena->huge_pages[h], leaving->pages);
   leaving->arena = arena;
   leaving->h = h;
   return bits_find(leaving->pages, 0, HUGE_PAGE_PAGES, true) < HUGE_PAGE_PAGES;
@@ -166,6 +173,7 @@ walk_locked(struct page_walk *walk, size_t most, struct leaving *leaving,
 {
   size_t checks = 0;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   *found = false;
   if (walk->arena != NULL && !arena_exists_locked(walk->arena))
     *walk = (struct page_walk){.done = true};

@@ -25,10 +25,11 @@
 /* Stops counting the idle pages of the huge pages from @first on, which are no
  * longer mapped. */
 static void
-forget_idle(struct arena *arena, size_t first)
+forget_idle_locked(struct arena *arena, size_t first)
 {
   size_t idle = 0;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   for (size_t h = bits_find(arena->warm, first, arena->nhuge, true);
        h < arena->nhuge; h = bits_find(arena->warm, h, arena->nhuge, true)) {
     idle += tcmi_huge_page_idle_pages(&arena->huge_pages[h]);
@@ -43,16 +44,17 @@ forget_idle(struct arena *arena, size_t first)
 
 /* Unmaps the empty huge pages at the end of an arena that stays. */
 static bool
-cut_end(struct arena *arena)
+cut_end_locked(struct arena *arena)
 {
   size_t used = bits_end_before(arena->busy, arena->nhuge);
   size_t keep = max_size(used, 1);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (keep >= arena->nhuge ||
       tcmi_system_release((void *)(arena->start + (keep << HUGE_PAGE_SHIFT)),
                           (arena->nhuge - keep) << HUGE_PAGE_SHIFT) != 0)
     return false;
-  forget_idle(arena, keep);
+  forget_idle_locked(arena, keep);
   tcmi_huge_forget_locked(arena, (struct huge_range){keep, arena->nhuge});
   tcmi_arena_forget_locked(arena, keep);
   return true;
@@ -60,17 +62,18 @@ cut_end(struct arena *arena)
 
 /* Unmaps an empty arena; @before is the arena before it. */
 static bool
-drop(struct arena *arena, struct arena *before)
+drop_locked(struct arena *arena, struct arena *before)
 {
   struct arena *next = arena->next;
   size_t bytes = arena->nhuge << HUGE_PAGE_SHIFT;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (tcmi_system_release((void *)arena->start, bytes) != 0)
     return false;
   before->next = next;
   if (tcmi_page_heap.last == arena)
     tcmi_page_heap.last = before;
-  forget_idle(arena, 0);
+  forget_idle_locked(arena, 0);
   tcmi_huge_forget_locked(arena, (struct huge_range){0, arena->nhuge});
   tcmi_arena_forget_locked(arena, 0);
   return true;
@@ -85,13 +88,13 @@ tcmi_page_heap_give_space_locked(void)
   lock_assert_held(&tcmi_page_heap_lock);
   if (before == NULL)
     return false;
-  gave = cut_end(before);
+  gave = cut_end_locked(before);
   while ((arena = before->next) != NULL) {
-    if (arena->nbusy == 0 && drop(arena, before)) {
+    if (arena->nbusy == 0 && drop_locked(arena, before)) {
       gave = true;
       continue;
     }
-    gave |= cut_end(arena);
+    gave |= cut_end_locked(arena);
     before = arena;
   }
   return gave;

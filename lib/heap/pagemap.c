@@ -15,6 +15,7 @@
 #include "base/metadata.h"
 #include "base/system.h"
 #include "heap/arena_counts.h"
+#include "heap/page_heap_lock.h"
 
 struct pagemap_leaf *tcmi_pagemap_root[ROOT_LENGTH];
 
@@ -83,8 +84,9 @@ struct row {
 static struct pagemap_leaf *heads[ROOT_LENGTH];
 
 static struct pagemap_leaf **
-head_of(size_t i)
+head_of_locked(size_t i)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   return &heads[ROOT_LENGTH - 1 - i];
 }
 
@@ -129,42 +131,45 @@ row_length(void)
 }
 
 static bool
-is_missing(size_t i)
+is_missing_locked(size_t i)
 {
-  return i < ROOT_LENGTH && *head_of(i) == NULL;
+  lock_assert_held(&tcmi_page_heap_lock);
+  return i < ROOT_LENGTH && *head_of_locked(i) == NULL;
 }
 
 /* Places a row at leaf @i and adjacent leaves that are in no row yet.  Returns
  * the head, or NULL when it cannot be made writable. */
 static struct pagemap_leaf *
-row_place(const struct row *row, size_t i, bool downwards)
+row_place_locked(const struct row *row, size_t i, bool downwards)
 {
   struct pagemap_leaf *head =
       (struct pagemap_leaf *)(void *)(row->words + row->n * LEAF_PAGES);
   size_t first = i, end = i + 1;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (!plane_commit(head, sizeof *head))
     return NULL;
-  while (downwards && end - first < row->n && is_missing(first - 1))
+  while (downwards && end - first < row->n && is_missing_locked(first - 1))
     first--;
-  while (end - first < row->n && is_missing(end))
+  while (end - first < row->n && is_missing_locked(end))
     end++;
   head->window = (struct pagemap_window){
       (uintptr_t)first << (LEAF_SHIFT - BLOCK_ALIGN_SHIFT),
       (end - first) * LEAF_PAGES, row->words};
   head->row_room = row->room;
   for (; first < end; first++)
-    *head_of(first) = head;
+    *head_of_locked(first) = head;
   return head;
 }
 
 /* Makes sure that there is a spare row.  In a small heap it has one leaf: there
  * may be only one large block. */
 static bool
-spare_row_ensure(void)
+spare_row_ensure_locked(void)
 {
   bool large = arena_reserved_bytes() >= ARENA_MAX_SIZE;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   return spare.row.words != NULL ||
          row_map(&spare.row, large ? row_length() : 1) ||
          row_map(&spare.row, 1);
@@ -174,33 +179,35 @@ spare_row_ensure(void)
  * arenas extends upward, as arenas follow each other.  Another row extends
  * downward, as the OS places mappings. */
 static struct pagemap_leaf *
-head_ensure(size_t i, bool for_arena)
+head_ensure_locked(size_t i, bool for_arena)
 {
-  struct pagemap_leaf *head = *head_of(i);
+  struct pagemap_leaf *head = *head_of_locked(i);
   struct row own;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (head != NULL)
     return head;
   if (for_arena && row_map(&own, row_length())) {
-    head = row_place(&own, i, /*downwards=*/false);
+    head = row_place_locked(&own, i, /*downwards=*/false);
     if (head == NULL)
       row_unmap(&own);
     return head;
   }
-  if (!spare_row_ensure())
+  if (!spare_row_ensure_locked())
     return NULL;
-  head = row_place(&spare.row, i, /*downwards=*/!for_arena);
+  head = row_place_locked(&spare.row, i, /*downwards=*/!for_arena);
   if (head != NULL)
     spare.row.words = NULL;
   return head;
 }
 
 static struct pagemap_leaf *
-leaf_make(size_t i, bool for_arena)
+leaf_make_locked(size_t i, bool for_arena)
 {
-  struct pagemap_leaf *head = head_ensure(i, for_arena), *leaf;
+  struct pagemap_leaf *head = head_ensure_locked(i, for_arena), *leaf;
   size_t k;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (head == NULL)
     return NULL;
   k = i - (head->window.start >> (LEAF_SHIFT - BLOCK_ALIGN_SHIFT));
@@ -222,9 +229,10 @@ leaf_ensure_locked(uintptr_t address, bool for_arena)
   struct pagemap_leaf *leaf = pagemap_leaf_of(address);
   size_t i = address >> LEAF_SHIFT;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (leaf != NULL || i >= ROOT_LENGTH)
     return leaf;
-  leaf = leaf_make(i, for_arena);
+  leaf = leaf_make_locked(i, for_arena);
   /* Pairs with the acquire in pagemap_leaf_of(). */
   if (leaf != NULL)
     atomic_store_release(&tcmi_pagemap_root[i], leaf);
@@ -236,6 +244,7 @@ leaf_ensure_locked(uintptr_t address, bool for_arena)
 static void
 room_ensure_locked(struct pagemap_leaf *leaf)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   if (leaf->room == NULL && arena_reserved_bytes() >= ARENA_MAX_SIZE)
     leaf->room = map_plane(LEAF_CHUNKS * sizeof(struct pagemap_chunk));
 }
@@ -246,6 +255,7 @@ chunk_ensure_locked(struct pagemap_leaf *leaf, uintptr_t address)
   size_t i = pagemap_chunk_index(address);
   struct pagemap_chunk *chunk = leaf->chunks[i];
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (chunk != NULL)
     return chunk;
   room_ensure_locked(leaf);
@@ -269,6 +279,7 @@ entry_commit_locked(struct pagemap_leaf *leaf, uintptr_t address)
   struct pagemap_chunk *chunk = chunk_ensure_locked(leaf, address);
   uint32_t bit = (uint32_t)1 << pagemap_chunk_index(address);
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (chunk == NULL)
     return false;
   if ((leaf->writable & bit) == 0) {
@@ -283,9 +294,10 @@ entry_commit_locked(struct pagemap_leaf *leaf, uintptr_t address)
 bool
 tcmi_pagemap_prepare_locked(void)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   if (spare.chunk == NULL)
     spare.chunk = map_plane(sizeof *spare.chunk);
-  return spare_row_ensure() && spare.chunk != NULL;
+  return spare_row_ensure_locked() && spare.chunk != NULL;
 }
 
 bool
@@ -294,6 +306,7 @@ tcmi_pagemap_reserve_large_locked(uintptr_t start, size_t size)
   uintptr_t last = start + size - 1;
   struct pagemap_leaf *leaf;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   return last >= start && last >> LEAF_SHIFT < ROOT_LENGTH &&
          (leaf = leaf_ensure_locked(start, /*for_arena=*/false)) != NULL &&
          entry_commit_locked(leaf, start) &&
@@ -310,6 +323,7 @@ reserve_in_chunk_locked(uintptr_t start, size_t size, struct arena *arena)
   size_t npages = size >> PAGE_SHIFT, nhuge = size >> HUGE_PAGE_SHIFT;
   struct pagemap_chunk *chunk;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   if (leaf == NULL || (chunk = chunk_ensure_locked(leaf, start)) == NULL ||
       !plane_commit(&leaf->words[page], npages * sizeof leaf->words[0]) ||
       !plane_commit(&chunk->spans[pagemap_span_index(start)],
@@ -331,6 +345,7 @@ part_before(uintptr_t start, size_t size, size_t unit)
 bool
 tcmi_pagemap_reserve_locked(uintptr_t start, size_t size, struct arena *arena)
 {
+  lock_assert_held(&tcmi_page_heap_lock);
   while (size > 0) {
     size_t part = part_before(start, size, (size_t)1 << CHUNK_SHIFT);
     if (!reserve_in_chunk_locked(start, part, arena))
@@ -346,6 +361,7 @@ tcmi_pagemap_forget_locked(uintptr_t start, size_t size)
 {
   size_t forgotten = 0;
 
+  lock_assert_held(&tcmi_page_heap_lock);
   for (size_t done = 0; done < size; done += HUGE_PAGE_SIZE) {
     struct pagemap_leaf *leaf = pagemap_leaf_of(start + done);
     size_t i = pagemap_page_index(start + done) / HUGE_PAGE_PAGES;

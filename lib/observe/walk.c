@@ -46,6 +46,7 @@ large_size_locked(const struct span *span)
 {
   const struct profile_record *record;
 
+  lock_assert_held(&tcmi_profile_lock);
   if (span->sample == 0)
     return span_bytes(span) - span->offset;
   record = tcmi_profile_record(span->sample);
@@ -56,8 +57,9 @@ large_size_locked(const struct span *span)
  * resize or free it now, without a lock.  Then the size is the old or the new
  * one. */
 __attribute__((no_sanitize("thread"))) static void
-copy_large(const struct span *span, struct span *copy)
+copy_large_locked(const struct span *span, struct span *copy)
 {
+  lock_assert_held(&tcmi_profile_lock);
   copy->start = span->start;
   copy->npages = span->npages;
   copy->sample = span->sample;
@@ -75,9 +77,9 @@ large_blocks(uintptr_t start, struct block_run *run)
 
   lock_acquire(&tcmi_profile_lock);
   lock_acquire(&tcmi_metadata_lock);
-  span = block_run_span(start);
+  span = block_run_span_locked(start);
   if (span != NULL)
-    copy_large(span, &copy);
+    copy_large_locked(span, &copy);
   if (copy.start == start && copy.class_id == 0 && !copy.slab && !copy.held) {
     run->start = span_block(&copy);
     run->end = span_end(&copy);

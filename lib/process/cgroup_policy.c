@@ -17,6 +17,7 @@ tcmi_cgroup_policy_apply_locked(void)
   struct container container;
   uint64_t bytes;
 
+  lock_assert_held(&tcmi_init_lock);
   if (tcmi_option(OPTION_container) == 0)
     return;
   container = tcmi_container_read("");

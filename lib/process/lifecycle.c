@@ -61,6 +61,7 @@ thread_end(void *round)
 static void
 key_create_locked(void)
 {
+  lock_assert_held(&tcmi_init_lock);
   if (!life.key_is_valid)
     life.key_is_valid = pthread_key_create(&life.key, thread_end) == 0;
 }
@@ -148,6 +149,7 @@ warn_of_check(void)
 static void
 process_start_locked(void)
 {
+  lock_assert_held(&tcmi_init_lock);
   tcmi_mark_init();
   tcmi_report_init();
   tcmi_options_init(OPTIONS_FILE);

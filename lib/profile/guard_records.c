@@ -24,27 +24,30 @@ static struct {
 } table;
 
 static size_t
-home_of(uintptr_t block)
+home_of_locked(uintptr_t block)
 {
   uint64_t mixed = (uint64_t)(block >> 3) * 0x9e3779b97f4a7c15u;
 
+  lock_assert_held(&tcmi_guard_lock);
   return (size_t)(mixed >> 20) & (table.length - 1);
 }
 
 static size_t
-slot_after(size_t slot)
+slot_after_locked(size_t slot)
 {
+  lock_assert_held(&tcmi_guard_lock);
   return (slot + 1) & (table.length - 1);
 }
 
 /* The slot of the block's record, or the empty slot where it belongs. */
 static struct guard_record *
-slot_of(uintptr_t block)
+slot_of_locked(uintptr_t block)
 {
-  size_t slot = home_of(block);
+  size_t slot = home_of_locked(block);
 
+  lock_assert_held(&tcmi_guard_lock);
   while (table.slots[slot].block != 0 && table.slots[slot].block != block)
-    slot = slot_after(slot);
+    slot = slot_after_locked(slot);
   return &table.slots[slot];
 }
 
@@ -56,7 +59,7 @@ tcmi_guard_find_locked(uintptr_t block)
   lock_assert_held(&tcmi_guard_lock);
   if (table.length == 0)
     return NULL;
-  record = slot_of(block);
+  record = slot_of_locked(block);
   return record->block == 0 ? NULL : record;
 }
 
@@ -76,12 +79,13 @@ tcmi_guard_is_in_use(uintptr_t block, size_t *size)
 }
 
 static bool
-table_grow(void)
+table_grow_locked(void)
 {
   struct guard_record *old = table.slots, *slots;
   size_t old_length = table.length;
   size_t length = old_length == 0 ? FIRST_SLOTS : 2 * old_length;
 
+  lock_assert_held(&tcmi_guard_lock);
   slots = tcmi_metadata_alloc_zeroed(length * sizeof *slots);
   if (slots == NULL)
     return false;
@@ -89,7 +93,7 @@ table_grow(void)
   table.length = length;
   for (size_t i = 0; i < old_length; i++)
     if (old[i].block != 0)
-      *slot_of(old[i].block) = old[i];
+      *slot_of_locked(old[i].block) = old[i];
   if (old != NULL)
     tcmi_metadata_free(old, old_length * sizeof *old);
   return true;
@@ -101,9 +105,9 @@ tcmi_guard_add_locked(uintptr_t block)
   struct guard_record *record;
 
   lock_assert_held(&tcmi_guard_lock);
-  if (table.count >= table.length / 4 * 3 && !table_grow())
+  if (table.count >= table.length / 4 * 3 && !table_grow_locked())
     return NULL;
-  record = slot_of(block);
+  record = slot_of_locked(block);
   *record = (struct guard_record){.block = block};
   table.count++;
   return record;
@@ -120,10 +124,10 @@ tcmi_guard_remove_locked(struct guard_record *record)
   table.count--;
   for (;;) {
     size_t home;
-    slot = slot_after(slot);
+    slot = slot_after_locked(slot);
     if (table.slots[slot].block == 0)
       break;
-    home = home_of(table.slots[slot].block);
+    home = home_of_locked(table.slots[slot].block);
     if (((slot - home) & (table.length - 1)) <
         ((slot - gap) & (table.length - 1)))
       continue;

@@ -74,6 +74,7 @@ pool_make_locked(void)
   uintptr_t begin, start;
   void *space;
 
+  lock_assert_held(&tcmi_profile_lock);
   tcmi_guarded.slots =
       tcmi_metadata_alloc_zeroed(n * sizeof(struct guarded_slot));
   if (tcmi_guarded.slots == NULL ||
@@ -102,6 +103,7 @@ oldest_locked(void)
 {
   uint32_t number = tcmi_guarded.first;
 
+  lock_assert_held(&tcmi_profile_lock);
   if (number == 0 || tcmi_guarded.waiting <= tcmi_guarded.used / 4)
     return 0;
   tcmi_guarded.first = slot_of(number)->next;
@@ -115,6 +117,7 @@ has_time_locked(void)
 {
   uint64_t now = tcmi_system_milliseconds() / GUARDED_PERIOD_MS;
 
+  lock_assert_held(&tcmi_profile_lock);
   if (tcmi_guarded.period != now) {
     tcmi_guarded.period = now;
     tcmi_guarded.in_period = 0;
@@ -128,6 +131,7 @@ take_locked(void)
 {
   uint32_t number;
 
+  lock_assert_held(&tcmi_profile_lock);
   if (!has_time_locked())
     return 0;
   if (tcmi_guarded.start == 0 && !tcmi_guarded.failed)
@@ -160,6 +164,7 @@ tcmi_guarded_take(void)
 static void
 enqueue_locked(uint32_t number)
 {
+  lock_assert_held(&tcmi_profile_lock);
   slot_of(number)->next = 0;
   if (tcmi_guarded.waiting++ == 0)
     tcmi_guarded.first = number;

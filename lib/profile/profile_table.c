@@ -44,6 +44,7 @@ take_record_locked(void)
   uint32_t number = tcmi_profile.first_free;
   size_t chunk = tcmi_profile.nrecords / PROFILE_RECORDS;
 
+  lock_assert_held(&tcmi_profile_lock);
   if (number != 0) {
     tcmi_profile.first_free = tcmi_profile_record(number)->stack;
     return number;
@@ -92,6 +93,7 @@ new_place_locked(size_t depth)
       tcmi_profile.stack_bytes == 0 ? PROFILE_UNIT : tcmi_profile.stack_bytes;
   size_t chunk;
 
+  lock_assert_held(&tcmi_profile_lock);
   if ((at & (PROFILE_CHUNK - 1)) + size > PROFILE_CHUNK)
     at = round_up((size_t)at, PROFILE_CHUNK);
   chunk = (size_t)(at >> PROFILE_CHUNK_SHIFT);
@@ -111,6 +113,7 @@ find_stack_locked(const uintptr_t *pcs, size_t depth, bool whole)
   struct profile_stack *stack;
   uint64_t place;
 
+  lock_assert_held(&tcmi_profile_lock);
   if (tcmi_profile.buckets == NULL &&
       (tcmi_profile.buckets =
            metadata_locked(PROFILE_BUCKETS * sizeof(uint32_t))) == NULL)
@@ -145,6 +148,7 @@ add_locked(const uintptr_t *pcs, size_t depth, bool whole)
   uint64_t place = find_stack_locked(pcs, depth, whole);
   uint32_t number = place == 0 ? 0 : take_record_locked();
 
+  lock_assert_held(&tcmi_profile_lock);
   if (number != 0)
     tcmi_profile_record(number)->stack = (uint32_t)place;
   return number;
@@ -186,6 +190,7 @@ tcmi_profile_add(const uintptr_t *pcs, size_t depth, bool whole, size_t size,
 static void
 keep_peak_locked(struct profile_stack *stack)
 {
+  lock_assert_held(&tcmi_profile_lock);
   if (stack->peak_number == tcmi_profile.peak_number)
     return;
   stack->peak = stack->allocated - stack->freed;
@@ -198,6 +203,7 @@ count_locked(const struct profile_record *record)
 {
   struct profile_stack *stack = stack_at(record->stack);
 
+  lock_assert_held(&tcmi_profile_lock);
   keep_peak_locked(stack);
   stack->samples++;
   stack->allocated += record->bytes;
@@ -233,6 +239,7 @@ give_back_locked(uint32_t number)
 {
   struct profile_record *record = tcmi_profile_record(number);
 
+  lock_assert_held(&tcmi_profile_lock);
   record->block = 0;
   record->slack = 0;
   record->stack = tcmi_profile.first_free;

@@ -22,6 +22,7 @@ PROSE = dict.fromkeys(["README", "NEWS", "SECURITY", "HACKING"], "tcm\n")
 EMPTY_ALLOW = {"tests/lint/lengths.allow": "# nothing\n"}
 STRUCT = SPDX + "struct s {\n%s};\n"
 FUNCTION = SPDX + "int\nf(void)\n{\n%s  return 0;\n}\n"
+LOCKED = SPDX + "void\nf_locked(void)\n{\n  %s\n}\n"
 THREAD_CACHE = "static __thread void *cache[8] " \
     "__attribute__((tls_model(\"initial-exec\")));\n"
 EXPORT = "__attribute__((visibility(\"default\"))) "
@@ -110,6 +111,13 @@ SOURCE_CASES = [
      {"doc/a.html": "<p>" * 171}, "a.html:1: 513 characters, at most 512"),
     ("lengths", dict(EMPTY_ALLOW, **{"lib/base/a.c": FUNCTION % ""}),
      {"tests/unit/a.c": "/* %s */" % ("-" * 75)}, "81 characters, at most 80"),
+    ("locked_names", {"lib/base/a.c": LOCKED % "lock_assert_held(&l);"},
+     {"lib/base/b.c": LOCKED % "f();"}, "f_locked: no lock_assert_held()"),
+    ("locked_names",
+     {"lib/base/a.c": LOCKED % "lock_assert_held(&l);" +
+      FUNCTION % "  lock_acquire(&l);\n  f_locked();\n"},
+     {"lib/base/b.c": FUNCTION % "  f_locked();\n"},
+     "f: calls f_locked() without a lock"),
     ("headers_alone",
      {"include/tcm.h": "", "build/config.h": "", "lib/base/a.h": "int a;\n"},
      {"lib/base/b.h": "size_t b;\n"}, "base/b.h does not compile alone"),

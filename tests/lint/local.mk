@@ -16,6 +16,7 @@ source_lints = \
 	tests/lint/include_floors.py \
 	tests/lint/lengths.py \
 	tests/lint/licence.py \
+	tests/lint/locked_names.py \
 	tests/lint/man_lint.py \
 	tests/lint/man_symbols.py \
 	tests/lint/misuse_table.py \

@@ -87,15 +87,15 @@ expect_counters(void)
 static void
 take(size_t first, size_t n)
 {
-  must(tcmi_range_is_free(&arena, first, n));
-  tcmi_range_take(&arena, first, n, RUN_LARGE);
+  must(tcmi_range_is_free_locked(&arena, first, n));
+  tcmi_range_take_locked(&arena, first, n, RUN_LARGE);
   memset(used + first, true, n);
 }
 
 static void
 give(size_t first, size_t n, enum residency residency)
 {
-  tcmi_range_give(&arena, first, n, residency);
+  tcmi_range_give_locked(&arena, first, n, residency);
   memset(used + first, false, n);
   if (residency != RESIDENCY_KEPT)
     memset(resident + first, residency == RESIDENCY_FULL, n);
@@ -140,13 +140,13 @@ END_TEST
 
 START_TEST(free_ends_with_the_arena)
 {
-  ck_assert(tcmi_range_is_free(&arena, 0, NPAGES));
-  ck_assert(!tcmi_range_is_free(&arena, 0, NPAGES + 1));
-  ck_assert(!tcmi_range_is_free(&arena, NPAGES, 1));
-  ck_assert(tcmi_range_is_free(&arena, NPAGES, 0));
+  ck_assert(tcmi_range_is_free_locked(&arena, 0, NPAGES));
+  ck_assert(!tcmi_range_is_free_locked(&arena, 0, NPAGES + 1));
+  ck_assert(!tcmi_range_is_free_locked(&arena, NPAGES, 1));
+  ck_assert(tcmi_range_is_free_locked(&arena, NPAGES, 0));
   take(NPAGES - 1, 1);
-  ck_assert(!tcmi_range_is_free(&arena, NPAGES - 600, 600));
-  ck_assert(tcmi_range_is_free(&arena, NPAGES - 600, 599));
+  ck_assert(!tcmi_range_is_free_locked(&arena, NPAGES - 600, 600));
+  ck_assert(tcmi_range_is_free_locked(&arena, NPAGES - 600, 599));
 }
 END_TEST
 
@@ -154,8 +154,8 @@ START_TEST(kind_is_that_of_the_first_run)
 {
   size_t first;
 
-  tcmi_range_take(&arena, 0, 4, RUN_SMALL);
-  tcmi_range_take(&arena, 100, 4, RUN_LARGE);
+  tcmi_range_take_locked(&arena, 0, 4, RUN_SMALL);
+  tcmi_range_take_locked(&arena, 100, 4, RUN_LARGE);
   ck_assert_uint_eq(huge_pages[0].kind, RUN_SMALL);
   ck_assert_ptr_eq(tcmi_filler_find_locked(RUN_SMALL, 1, 1, &first),
                    &huge_pages[0]);
@@ -187,7 +187,7 @@ START_TEST(random_ranges_against_bytes)
     if (unit_below(&state, 4) == 0)
       first = first / HUGE_PAGE_PAGES * HUGE_PAGE_PAGES;
     n = run_length(first, false, most);
-    must(tcmi_range_is_free(&arena, first, most) == (n == most));
+    must(tcmi_range_is_free_locked(&arena, first, most) == (n == most));
     if (n > 0)
       take(first, n);
     else if ((n = run_length(first, true, most)) > 0)
