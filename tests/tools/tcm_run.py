@@ -96,7 +96,7 @@ def sanitizers_are_refused():
         raise Skip("no sanitizers here")
 
 
-def static_and_privileged_programs_are_refused():
+def refuses_static_and_privileged_programs():
     with tempfile.TemporaryDirectory() as folder:
         program = build(folder, "static", "-static")
         if program is not None:
@@ -184,5 +184,5 @@ if not os.path.exists(toolbox.RUN):
 toolbox.main([
     the_program_runs_on_tcm, what_was_preloaded_stays,
     options_reach_the_program, a_report_at_exit, no_program,
-    sanitizers_are_refused, static_and_privileged_programs_are_refused,
+    sanitizers_are_refused, refuses_static_and_privileged_programs,
     help_and_version, completions, completions_of_fish, completions_of_zsh])

@@ -670,7 +670,7 @@ def an_idle_process_returns_what_it_has():
         assert read(target.pid)["page_heap_bytes"] < MIB
 
 
-def a_debugger_does_it_where_there_is_no_thread():
+def a_debugger_instead_of_a_thread():
     """The command is that of the man page."""
     need_json()
     if shutil.which("gdb") is None:
@@ -733,6 +733,6 @@ toolbox.main([
     all_processes, metrics,
     release_when_it_allocates, an_idle_process_is_waited_for,
     an_idle_process_returns_what_it_has,
-    a_debugger_does_it_where_there_is_no_thread, set_an_option, by_name, hints,
+    a_debugger_instead_of_a_thread, set_an_option, by_name, hints,
     options_that_do_not_apply, arguments_in_ps, classes_by_waste,
     growth_by_class, many_at_once])

@@ -314,7 +314,7 @@ END_TEST
 
 /* Pages that could not be returned keep old bytes until a later try succeeds.
  * Meanwhile, the slot may hold smaller blocks. */
-START_TEST(zeroed_after_a_failure_and_a_smaller_block)
+START_TEST(zeroed_after_failure_and_smaller_block)
 {
   unsigned failing = 1u << SYSTEM_WALL | 1u << SYSTEM_DISCARD;
   size_t size = 100000;
@@ -657,7 +657,7 @@ main(void)
   tcase_add_test(tests, numbers);
   tcase_add_test(tests, resized);
   tcase_add_test(tests, zeroed);
-  tcase_add_test(tests, zeroed_after_a_failure_and_a_smaller_block);
+  tcase_add_test(tests, zeroed_after_failure_and_smaller_block);
   tcase_add_test(tests, locked);
   tcase_add_test(tests, wrong_frees);
   tcase_add_test(tests, damaged_edges);

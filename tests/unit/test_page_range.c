@@ -101,7 +101,7 @@ give(size_t first, size_t n, enum residency residency)
     memset(resident + first, residency == RESIDENCY_FULL, n);
 }
 
-START_TEST(whole_huge_pages_keep_their_descriptor_alone)
+START_TEST(whole_huge_page_leaves_its_descriptor)
 {
   take(HUGE_PAGE_PAGES / 2, 3 * HUGE_PAGE_PAGES);
   expect_counters();
@@ -204,7 +204,7 @@ main(void)
   TCase *tests = unit_case("page_range");
 
   tcase_add_checked_fixture(tests, setup, teardown);
-  tcase_add_test(tests, whole_huge_pages_keep_their_descriptor_alone);
+  tcase_add_test(tests, whole_huge_page_leaves_its_descriptor);
   tcase_add_test(tests, residency_of_what_is_given);
   tcase_add_test(tests, free_ends_with_the_arena);
   tcase_add_test(tests, kind_is_that_of_the_first_run);

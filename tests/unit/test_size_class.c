@@ -20,7 +20,7 @@ START_TEST(sizes_ascend_and_end_at_the_largest)
 }
 END_TEST
 
-START_TEST(every_request_gets_the_least_class_that_holds_it)
+START_TEST(each_size_gets_the_smallest_class)
 {
   size_t size;
 
@@ -161,7 +161,7 @@ main(void)
   TCase *tests = unit_case("size_class");
 
   tcase_add_test(tests, sizes_ascend_and_end_at_the_largest);
-  tcase_add_test(tests, every_request_gets_the_least_class_that_holds_it);
+  tcase_add_test(tests, each_size_gets_the_smallest_class);
   tcase_add_test(tests, waste_has_its_bound);
   tcase_add_test(tests, sizes_keep_alignments);
   tcase_add_test(tests, spans_hold_what_they_say);

@@ -306,7 +306,7 @@ START_TEST(two_mappings_do_not_move)
 }
 END_TEST
 
-START_TEST(pages_move_back_unless_the_place_is_taken)
+START_TEST(pages_move_back_unless_place_is_taken)
 {
   size_t size = 64 * page;
   unsigned char *from = reserve_and_commit(2 * size), *to;
@@ -550,7 +550,7 @@ main(void)
   tcase_add_test(tests, pages_move);
   tcase_add_test(tests, refused_move_changes_nothing);
   tcase_add_test(tests, two_mappings_do_not_move);
-  tcase_add_test(tests, pages_move_back_unless_the_place_is_taken);
+  tcase_add_test(tests, pages_move_back_unless_place_is_taken);
   tcase_add_test(tests, advice_is_only_advice);
   tcase_add_test(tests, unaligned_calls_are_caught);
   tcase_add_test(tests, faults_hit_what_they_name);
