@@ -50,7 +50,7 @@ extern "C" {
 #else
 #define TCM_MALLOC TCM_ATTR((__malloc__))
 #endif
-/* A block of a heap is not lost if nobody frees it: its heap does. */
+/* A block that is never freed is not a leak: its heap frees it. */
 #define TCM_HEAP_MALLOC TCM_ATTR((__malloc__))
 /* Two macros, since C89 and C++98 have no variadic ones. */
 #define TCM_ALLOC_SIZE(n) TCM_ATTR((__alloc_size__(n)))
@@ -72,7 +72,7 @@ extern "C" {
 void tcm_free(void *ptr) TCM_NOTHROW;
 
 /**
- * Allocate a block of uninitialised memory.
+ * Allocate a block of uninitialized memory.
  *
  * @size: bytes; 0 gives a unique block that can be freed.
  * Returns: the block, or NULL with errno ENOMEM when memory is exhausted, a
@@ -386,8 +386,8 @@ size_t tcm_heap_bytes(const tcm_heap *heap) TCM_NOTHROW;
  * @heap: a heap that no other thread is using, nor any of its blocks; NULL is
  *       allowed and does nothing.
  * Errors: a heap that is deleted already aborts the process, as above.
- * Cost: a visit of each run of pages that the heap holds, 8 to 128 KiB for
- *       small blocks; none of each block.
+ * Cost: visits each run of pages of the heap, 8 to 128 KiB for small blocks,
+ *       but not each block.
  * Source: lib/front/heaps.c.  Since 0.1.
  */
 void tcm_heap_delete(tcm_heap *heap) TCM_NOTHROW;

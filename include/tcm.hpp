@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tcm.hpp - tcm for C++ containers, beside any other malloc.
+ * tcm.hpp - tcm for C++ containers, whatever malloc is.
  *
  *   std::vector<int, tcm::allocator<int>> numbers;        C++11
  *   std::pmr::vector<int> others(tcm::resource());        C++17

@@ -222,7 +222,7 @@ EXTRA_DIST += \
 	$(tcm_override) \
 	$(tcm_operators)
 
-# ---- The core: the tcm_* names, beside libc's malloc -----------------------
+# ---- The core: only the tcm_* names; malloc is libc's ----------------------
 noinst_LTLIBRARIES += libtcmcore.la
 libtcmcore_la_SOURCES = $(tcm_core)
 

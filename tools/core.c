@@ -75,7 +75,7 @@ core_open(const char *path, enum status *status)
     complain("%s: %s", path, strerror(errno));
     *status = errno == EACCES ? STATUS_NO_PERMISSION : STATUS_FAILED;
   } else if (!core_check(core)) {
-    complain("%s is no core file", path);
+    complain("%s is not a core file", path);
     *status = STATUS_FAILED;
   }
   if (fd >= 0)

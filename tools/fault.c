@@ -307,7 +307,7 @@ show_fault(struct target *target)
   if (settings.address != NULL) {
     found.fault = (struct fault_view){.access = "access"};
     if (!named_fault(settings.address, &found.fault)) {
-      complain("%s is no hexadecimal address", settings.address);
+      complain("%s is not a hexadecimal address", settings.address);
       return STATUS_USAGE;
     }
   } else if (!find_fault(target, &pool, &found.fault)) {

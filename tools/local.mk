@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Programs beside the library.  tcm-stat knows the library's structures from its
+# The programs.  tcm-stat knows the library's structures from its
 # headers, and takes the sums and the table of size classes from its sources; it
 # is not linked with it.
 

@@ -80,7 +80,7 @@ static const struct {
     [FAULTED] = {"tcm_faulted_in_bytes", "bytes", "counter",
                  "Memory handed out that was not resident."},
     [RELEASED] = {"tcm_released_bytes", "bytes", "counter",
-                  "Memory returned to the system."},
+                  "Memory returned to the OS."},
     [RELEASES] = {"tcm_releases", "", "counter",
                   "Times that all free memory was returned."},
     [LIMIT_HITS] = {"tcm_limit_hits", "", "counter",

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char *beside;
+static char *temporary;
 
 bool
 output_begin(const char *path)
@@ -22,10 +22,10 @@ output_begin(const char *path)
   int fd = -1;
 
   umask(mask);
-  beside = malloc(size);
-  if (beside != NULL) {
-    snprintf(beside, size, "%s.XXXXXX", path);
-    fd = mkstemp(beside);
+  temporary = malloc(size);
+  if (temporary != NULL) {
+    snprintf(temporary, size, "%s.XXXXXX", path);
+    fd = mkstemp(temporary);
   }
   if (fd >= 0 && fchmod(fd, 0666 & ~mask) == 0 &&
       dup2(fd, STDOUT_FILENO) >= 0) {
@@ -34,17 +34,17 @@ output_begin(const char *path)
   }
   complain("%s cannot be written: %s", path, strerror(errno));
   if (fd >= 0)
-    unlink(beside);
+    unlink(temporary);
   return false;
 }
 
 bool
 output_end(const char *path, bool keep)
 {
-  if (keep && rename(beside, path) == 0)
+  if (keep && rename(temporary, path) == 0)
     return true;
   if (keep)
     complain("%s cannot be written: %s", path, strerror(errno));
-  unlink(beside);
+  unlink(temporary);
   return false;
 }

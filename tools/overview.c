@@ -42,7 +42,7 @@ put_parts(const struct tcm_stats *s)
   put_part("free, in transfer caches", s->transfer_cache_bytes, whole);
   put_part("free, in central lists", s->central_list_bytes, whole);
   put_part("free, in the page heap", s->page_heap_bytes, whole);
-  put_part("returned to the system, or unused", s->returned_bytes, whole);
+  put_part("returned to the OS, or unused", s->returned_bytes, whole);
   put_part("tcm's own structures", s->metadata_bytes, whole);
   put_part("mapped: the sum", whole, whole);
 }
@@ -80,7 +80,7 @@ put_sundries(const struct view *view)
   put_size("large blocks, of those in use", s->large_bytes, note);
   put_size("mapped at most, ever", s->most_mapped_bytes, "");
   put_size("address space", s->reserved_bytes, "");
-  put_size("ever returned to the system", s->released_total_bytes, "");
+  put_size("ever returned to the OS", s->released_total_bytes, "");
   printf("  %-34s %14" PRIu64 "\n", "spans of small blocks", s->span_count);
   printf("  %-34s %14" PRIu64 "  %" PRIu64 " of threads that ended\n",
          "thread caches", s->thread_cache_count, view->raw.threads.orphans);
@@ -109,7 +109,7 @@ put_counters(const struct view *view)
   put_count("large blocks from the page heap", page->large_mallocs);
   put_count("pages faulted in", view->raw.shared.faulted_pages);
   put_count("releases of all free memory", page->releases);
-  put_count("times the soft limit was met", view->stats.soft_limit_hits);
+  put_count("times the soft limit was reached", view->stats.soft_limit_hits);
   put_count("times the hard limit refused", view->stats.hard_limit_hits);
   put_count("threads started", page->thread_starts);
   put_count("threads ended", page->thread_ends);
@@ -253,7 +253,7 @@ put_overview(const struct target *target, const struct survey *survey)
   put_options(view);
   put_legend();
   if (!view->exact)
-    printf("\nApproximate: the process did not stand still, or is inside "
+    printf("\nApproximate: the process was running, or is inside "
            "a call of tcm.\n");
 }
 

@@ -269,7 +269,7 @@ take_guests(const struct walk *walk, const union whole_span *whole,
   for (i = first; i < walk->nguests && walk->guests[i].at < span_end(s); i++) {
     size_t from = walk->guests[i].at - s->start;
     if (is_place(s, &walk->guests[i]))
-      walk->guests[i].beside = share_of(marks, from, from + size);
+      walk->guests[i].share = share_of(marks, from, from + size);
   }
 }
 
@@ -497,7 +497,7 @@ compare_guests(const void *a, const void *b)
 
 /* The share of a guest alone on its pages, which holds if its span is gone. */
 static double
-beside_alone(const struct guest *guest)
+share_alone(const struct guest *guest)
 {
   struct page_marks marks = {.live = {0}};
   size_t from = guest->at & (PAGE_SIZE - 1);
@@ -517,7 +517,7 @@ pages_read_guests(const struct target *target, const struct heap_view *heap,
   int error;
 
   for (size_t i = 0; i < n; i++)
-    guests[i].beside = beside_alone(&guests[i]);
+    guests[i].share = share_alone(&guests[i]);
   if (n > 0)
     qsort(guests, n, sizeof *guests, compare_guests);
   error = walk_heap(&walk, heap, NULL, NULL);

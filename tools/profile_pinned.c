@@ -120,7 +120,7 @@ profile_pin(const struct target *target, struct profile_view *view)
     error = pages_read_guests(target, &heap, guests.list, guests.n);
   for (size_t i = 0; i < guests.n && error == 0; i++)
     view->stacks[guests.list[i].owner].pinned +=
-        guests.list[i].weight * guests.list[i].beside;
+        guests.list[i].weight * guests.list[i].share;
   for (unsigned c = 1; c < SIZE_CLASS_COUNT && error == 0; c++)
     view->pinned += pages.partly_free[c];
   free(guests.list);

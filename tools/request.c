@@ -152,7 +152,7 @@ static enum status
 check_target(const struct target *target)
 {
   if (target->core != NULL) {
-    complain("%s: a core file can do nothing any more", target->argument);
+    complain("%s: a core file cannot serve requests", target->argument);
     return STATUS_USAGE;
   }
   if (target->page.started && !target->page.takes_requests) {
@@ -226,7 +226,7 @@ request_release(struct target *target)
   char text[32];
 
   if (status == STATUS_OK)
-    printf("%s returned to the system\n", size_text(text, (uint64_t)bytes));
+    printf("%s returned to the OS\n", size_text(text, (uint64_t)bytes));
   return status;
 }
 
@@ -256,9 +256,10 @@ complain_of_option(const char *assignment, size_t length)
 
   snprintf(word, sizeof word, "%.*s", (int)length, assignment);
   found = nearest(word, option_names, OPTION_COUNT);
-  complain("%s is no option with a value%s%s; tcm(7) lists them, and set takes "
-           "NAME=VALUE",
-           word, found == NULL ? "" : ", perhaps ", found == NULL ? "" : found);
+  complain(
+      "%s is not an option with a value%s%s; tcm(7) lists them, and set takes "
+      "NAME=VALUE",
+      word, found == NULL ? "" : ", perhaps ", found == NULL ? "" : found);
   return STATUS_USAGE;
 }
 

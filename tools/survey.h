@@ -75,11 +75,11 @@ struct guest {
   unsigned class_id;
   size_t owner;  /* the caller's */
   double weight; /* the caller's */
-  double beside; /* its share of the unused bytes on its pages: those of each
+  double share;  /* its share of the unused bytes on its pages: those of each
                     page, divided by its objects in use and guests */
 };
 
-/* Sorts the guests by address, sets @beside.  Returns 0 or a negative errno. */
+/* Sorts the guests by address, sets @share.  Returns 0 or a negative errno. */
 int pages_read_guests(const struct target *target, const struct heap_view *heap,
                       struct guest *guests, size_t n);
 
@@ -149,7 +149,7 @@ enum cause {
   CAUSE_GROWTH,
   CAUSE_OUTSIDE,
   CAUSE_CHURN,
-  CAUSE_GOES_BACK,
+  CAUSE_RETURNABLE,
   CAUSE_FRAGMENTED,
   CAUSE_CACHES,
   CAUSE_HUGE_PAGES,

@@ -18,7 +18,7 @@ static void
 put_notice(const struct view *view)
 {
   if (!view->exact)
-    printf("The process did not stand still: approximate.\n");
+    printf("Approximate: the process was running.\n");
 }
 
 /* Sums over all classes. */

@@ -181,8 +181,9 @@ complain_of_permission(pid_t pid)
              "tcm-stat outside of this container, or with CAP_SYS_PTRACE",
              (int)pid);
   else if (read_number(path, "Uid:", -1) != (long)geteuid())
-    complain("no permission to read process %d; it takes its owner, or root",
-             (int)pid);
+    complain(
+        "no permission to read process %d; only its owner and root may read it",
+        (int)pid);
   else if (scope > 0)
     complain("no permission to read process %d: kernel.yama.ptrace_scope is "
              "%ld, which allows only root to; run tcm-stat as root, or set it "

@@ -138,7 +138,7 @@ set_option(const char *assignment)
        strncmp(rows[i].name, assignment, (size_t)(equals - assignment)) != 0))
     i++;
   if (equals == NULL || i == sizeof rows / sizeof *rows)
-    fail(STATUS_FAILED, "%s: no option; tcm(7) lists them, as OPTION=VALUE",
+    fail(STATUS_FAILED, "%s: not an option; tcm(7) lists them, as OPTION=VALUE",
          assignment);
   if (!value_parse(equals + 1, &value) || value < rows[i].min ||
       value > rows[i].max)

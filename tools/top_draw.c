@@ -348,7 +348,7 @@ draw_help(void)
       "  # in use       blocks that the program has not freed",
       "  = cached       freed; a thread keeps them for its next allocations",
       "  + in spans     freed, on pages that other blocks share",
-      "  o free pages   freed whole; they go back to the system by themselves",
+      "  o free pages   freed whole; tcm returns them to the OS",
       "  . returned     takes no memory",
       "Any key goes back.",
   };

@@ -28,7 +28,7 @@
 #define LIMIT_CLOSE 0.9
 
 const char *const cause_names[CAUSES] = {
-    "limit",      "growth", "outside",    "churn",      "goes_back",
+    "limit",      "growth", "outside",    "churn",      "returnable",
     "fragmented", "caches", "huge_pages", "huge_block", "none"};
 
 /* The facts that the sentences use.  All fields: [const] */
@@ -233,8 +233,8 @@ is_churn(const struct facts *f, struct verdict *verdict)
   if (faults < FAULTS_MANY && slow < SLOW_PATHS_MANY)
     return false;
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
-           "Churn: in each second %.0f calls pass the thread caches by, %.0f "
-           "of them for large blocks, and %.0f pages come from the system; the "
+           "Churn: in each second %.0f calls bypass the thread caches, %.0f "
+           "of them for large blocks, and %.0f pages come from the OS; the "
            "heap does not grow.",
            slow + large, large, faults);
   snprintf(verdict->action, sizeof verdict->action,
@@ -250,7 +250,7 @@ is_churn(const struct facts *f, struct verdict *verdict)
 
 /* ---- Free memory --------------------------------------------------------- */
 static void
-say_goes_back(const struct facts *f, struct verdict *verdict)
+say_returnable(const struct facts *f, struct verdict *verdict)
 {
   uint64_t bytes = page_bytes(f, PAGE_IDLE) + page_bytes(f, PAGE_FREE);
   uint64_t gone = plus(f->survey->now.stats.released_total_bytes,
@@ -258,16 +258,15 @@ say_goes_back(const struct facts *f, struct verdict *verdict)
   char a[32], b[32], more[64] = "";
 
   if (f->survey->seconds > 0)
-    snprintf(more, sizeof more, "; %s went back in the last %.1f s",
+    snprintf(more, sizeof more, "; %s was returned in the last %.1f s",
              size_text(b, gone), f->survey->seconds);
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
-           "About to go back: %s is free in whole pages, and nothing keeps "
-           "it%s.",
+           "About to be returned: %s is free in whole pages%s.",
            size_text(a, bytes), more);
   if (f->survey->now.options[OPTION_background].value == 0)
     snprintf(verdict->action, sizeof verdict->action,
-             "The option background is 0, so that only calls of the program "
-             "return it; tcm-stat release %d asks for it.",
+             "The option background is 0, so only calls of the program "
+             "return memory; tcm-stat release %d requests it.",
              (int)f->target->pid);
   else
     snprintf(verdict->action, sizeof verdict->action,
@@ -291,12 +290,12 @@ say_fragmented(const struct facts *f, uint64_t free_bytes,
   tcmi_stats_sum_class(&f->survey->now.raw, most, &s);
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
            "Fragmentation: %s is free but cannot be returned, since blocks in "
-           "use lie on the same pages: %s of it beside %" PRIu64 " %s.",
+           "use lie on the same pages: %s of it next to %" PRIu64 " %s.",
            size_text(a, free_bytes), size_text(b, parts[most]), s.live,
            class_text(f, text, most));
   snprintf(verdict->action, sizeof verdict->action,
-           "Free these long-lived blocks, or allocate them together: side by "
-           "side they would let %s go back.",
+           "Free these long-lived blocks, or allocate them together: then "
+           "tcm could return %s.",
            size_text(a, parts[most] & ~(uint64_t)(PAGE_SIZE - 1)));
 }
 
@@ -344,18 +343,18 @@ static bool
 much_is_free(const struct facts *f, struct verdict *verdict)
 {
   uint64_t back = page_bytes(f, PAGE_IDLE) + page_bytes(f, PAGE_FREE);
-  uint64_t cached = page_bytes(f, PAGE_CACHED), beside = 0;
+  uint64_t cached = page_bytes(f, PAGE_CACHED), partly = 0;
 
   for (unsigned c = 1; c < SIZE_CLASS_COUNT; c++)
-    beside += f->survey->pages.partly_free[c];
-  if (back < f->much && cached < f->much && beside < f->much)
+    partly += f->survey->pages.partly_free[c];
+  if (back < f->much && cached < f->much && partly < f->much)
     return false;
-  if (back >= cached && back >= beside) {
-    verdict->cause = CAUSE_GOES_BACK;
-    say_goes_back(f, verdict);
-  } else if (beside >= cached) {
+  if (back >= cached && back >= partly) {
+    verdict->cause = CAUSE_RETURNABLE;
+    say_returnable(f, verdict);
+  } else if (partly >= cached) {
     verdict->cause = CAUSE_FRAGMENTED;
-    say_fragmented(f, beside, verdict);
+    say_fragmented(f, partly, verdict);
   } else {
     verdict->cause = CAUSE_CACHES;
     say_caches(f, verdict);

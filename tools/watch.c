@@ -53,7 +53,7 @@ put_legend(void)
 {
   printf(
       "MISS/S, FULL/S: calls a second that found a thread cache empty, full.  "
-      "FAULT/S,\nBACK/S: pages a second from and to the system.\n");
+      "FAULT/S,\nBACK/S: pages a second from and to the OS.\n");
 }
 
 static enum status

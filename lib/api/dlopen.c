@@ -22,10 +22,10 @@
 
 #ifdef __clang__
 #define TAIL_CALL __attribute__((musttail)) return
-#define ALWAYS_OPTIMISED
+#define ALWAYS_OPTIMIZED
 #else
 #define TAIL_CALL return
-#define ALWAYS_OPTIMISED __attribute__((optimize("O2")))
+#define ALWAYS_OPTIMIZED __attribute__((optimize("O2")))
 #endif
 
 #ifndef RTLD_DEEPBIND
@@ -46,7 +46,7 @@ find_libc_dlopen(void)
   return found;
 }
 
-EXPORT ALWAYS_OPTIMISED void *
+EXPORT ALWAYS_OPTIMIZED void *
 dlopen(const char *file, int mode)
 {
   dlopen_function *next = atomic_load_relaxed(&libc_dlopen);

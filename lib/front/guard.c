@@ -86,7 +86,7 @@ expect_whole(struct call call, const struct guard_record *record)
 
 /* Checks the block before a small one: an underflow damages its red zone. */
 static void
-expect_neighbour_whole(struct call call, uintptr_t block)
+expect_neighbor_whole(struct call call, uintptr_t block)
 {
   unsigned class_id = tcmi_pattern_class(block);
   struct guard_record *found, record = {.block = 0};
@@ -372,7 +372,7 @@ tcmi_guard_free(struct call call, void *block)
       take_record(call, block, GUARD_FREED, "double free");
 
   expect_whole(call, &record);
-  expect_neighbour_whole(call, record.block);
+  expect_neighbor_whole(call, record.block);
   tcmi_junk_fill(record.block, record.size, JUNK_FREED);
   if (quarantine_push(call.function, &record))
     return;
@@ -425,7 +425,7 @@ take_whole(struct call call, void *block)
       take_record(call, block, GUARD_MOVED, "block is free");
 
   expect_whole(call, &record);
-  expect_neighbour_whole(call, record.block);
+  expect_neighbor_whole(call, record.block);
   return record;
 }
 

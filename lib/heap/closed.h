@@ -42,8 +42,8 @@
 #include "base/params.h"
 #include "heap/page_range.h"
 
-/* From about this size on, filling a block faults so often that this costs more
- * than the three system calls.  So a closed block costs as much as it costs to
+/* From about this size on, the page faults of filling a block cost more than
+ * the three system calls.  So a closed block costs as much as it costs to
  * fill it the first time, whatever its size.  A block that contains a huge page
  * is too much work for one call. */
 #define CLOSED_MIN_SIZE ((size_t)128 << 10)

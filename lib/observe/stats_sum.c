@@ -107,7 +107,7 @@ tcmi_stats_sum(const struct stats_raw *raw, struct tcm_stats *stats)
   stats->page_heap_bytes = shared->idle_pages << PAGE_SHIFT;
   stats->returned_bytes += minus(shared->committed_bytes, pages);
   stats->released_total_bytes = shared->released_bytes;
-  /* What a sample takes beside its block counts as metadata. */
+  /* What a sample takes in addition to its block counts as metadata. */
   stats->metadata_bytes = shared->metadata_bytes + shared->slack_bytes;
   stats->mapped_bytes = shared->committed_bytes + shared->metadata_bytes;
   stats->most_mapped_bytes = max_size(shared->most_bytes, stats->mapped_bytes);

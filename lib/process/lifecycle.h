@@ -23,8 +23,8 @@
 
 #include "base/compiler.h"
 
-/* The call that starts a thread: libc may call calloc and free while it works
- * on thread-specific data, which the start uses too. */
+/* The call that starts a thread.  libc may call calloc and free while it works
+ * on thread-specific data; the start of a thread works on it too. */
 enum start_from { START_MAYBE_TSD, START_OTHER };
 
 /* Starts the process if needed, and then the calling thread if possible. */

@@ -73,7 +73,7 @@ words_for(int error)
   case EDQUOT:
     return "no space left";
   case EFBIG:
-    return "a profile is larger than a file may be";
+    return "a profile exceeds the limit of the file size";
   default:
     return NULL;
   }

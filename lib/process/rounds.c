@@ -20,7 +20,7 @@
 /* What a round does next. */
 enum stage { STAGE_BEGIN, STAGE_ORPHANS, STAGE_PAGES, STAGE_CLASS, STAGE_END };
 
-/* All fields: [lock: claimed] unless labelled otherwise. */
+/* All fields: [lock: claimed] unless labeled otherwise. */
 static struct {
   uint32_t claimed;       /* [atomic: acquire and release] a thread works */
   bool more;              /* [atomic: relaxed] the last round returned

@@ -97,8 +97,8 @@ struct profile_record {
   uint64_t blocks; /* that it represents, in units of 1 / PROFILE_BLOCK */
   uint64_t slack;  /* bytes of the span beyond the usable ones */
   uint64_t time;   /* of allocation: tcmi_system_nanoseconds() in ms */
-  uintptr_t home;  /* where it would be as an object of its size class; 0: it
-                      would be a large block, or the place is not known */
+  uintptr_t home;  /* its address as an object of its size class; 0 if it
+                      would be a large block, or that is not known */
   uint32_t stack;  /* its place, or the next free record's number */
   uint32_t thread; /* id of the thread that allocated it */
 };
@@ -123,7 +123,7 @@ struct profile_stack {
   uintptr_t pcs[]; /* return addresses, the innermost first */
 };
 
-/* All fields: [lock: profile], any thread may read, unless labelled
+/* All fields: [lock: profile], any thread may read, unless labeled
  * otherwise. */
 struct profile {
   uint64_t mean;    /* [atomic: relaxed] bytes from sample to sample, or 0 */

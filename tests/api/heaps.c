@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* tcm_heap_new and its siblings: blocks that are freed alone or with their
- * heap, by any thread, beside the blocks of malloc. */
+ * heap, by any thread, while malloc has blocks too. */
 #include "names.h"
 
 #include "../support/child.h"

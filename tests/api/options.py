@@ -111,7 +111,7 @@ def main():
                           "TCM_CHECK": "maybe", "TCM_ARENA_BYTES": "8M"})
     expect(len(lines) == 3, f"three mistakes: {lines}")
     expect(options["arena_bytes"][:2] == [8 << 20, ENVIRONMENT],
-           "TCM_ARENA_BYTES=8M beside mistakes")
+           "TCM_ARENA_BYTES=8M among mistakes")
     options, lines = run({"TCM_MESSAGES": "0"})
     expect(options["messages"][:2] == [0, ENVIRONMENT], "TCM_MESSAGES=0")
     print(f"{failures} failures")

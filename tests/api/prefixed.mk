@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The families under their tcm_ names, beside libc's malloc: plain programs,
+# The families under their tcm_ names; malloc is libc's: plain programs,
 # which also run with a sanitizer and on another processor.
 EXTRA_DIST += tests/api/names.h
 api_prefixed_tests = \

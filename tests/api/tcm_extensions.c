@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The functions of tcm.h that the standard family lacks.  The same source is
- * linked with the core, beside libc's malloc, and with libtcm, so that Check
+ * linked with the core, where malloc is libc's, and with libtcm, so that Check
  * itself allocates from tcm. */
 #include <check.h>
 #include <pthread.h>

@@ -16,7 +16,7 @@ FIGURES = (
 )
 WIDE, TALL = 380, 200    # of one chart
 LEFT, TOP = 46, 30       # where its scales stand
-ACROSS = 2               # charts beside one another
+ACROSS = 2               # charts in a row
 
 
 def points(result, name, key):

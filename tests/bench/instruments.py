@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The instruments beside bench.py run: each with very little work under every
+"""The instruments other than bench.py run: each with very little work under every
 allocator that is installed, and every cell of its result file filled.
 
 As in quick.py, the times mean nothing.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Single calls of bench-latency.py as a table of text, and as curves with the
-table beside: what a call takes at most, against the part of the calls that
+table next to them: what a call takes at most, against the part of the calls that
 take no longer.
 
 The figures are those of all rounds together: percentiles do not average.
@@ -169,7 +169,7 @@ def svg(result, row, call, clock):
             f'{page.escape(title)}">' + "\n".join(parts) + "</svg>")
 
 
-def beside(result, row, call, clock):
+def table_of(result, row, call, clock):
     """The table that belongs to a chart."""
     text = "<table><tr><th></th>" + "".join(
         f"<th>{page.escape(head)}</th>" for head in heads()) + "</tr>"
@@ -183,8 +183,8 @@ def beside(result, row, call, clock):
 
 
 def charts(result):
-    """The page's part: each chart with its table beside it."""
+    """The page's part: each chart with its table."""
     return "".join(
-        f'<div class="beside">{svg(result, row, call, clock)}'
-        f"{beside(result, row, call, clock)}</div>"
+        f'<div class="pair">{svg(result, row, call, clock)}'
+        f"{table_of(result, row, call, clock)}</div>"
         for row in result["rows"] for call in DRAWN for clock in CLOCKS)

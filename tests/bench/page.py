@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One self-contained HTML page with the time and memory charts.
 
-A row of the chart is a row of the benchmark, a mark an allocator, its place
-the ratio to glibc on a logarithmic scale, left is better.  Colours keep apart
-under the common kinds of colour blindness, and each allocator has a shape of
-its own besides.
+Each row of the chart is a row of the benchmark, and each mark is an allocator.
+Its place is the ratio to glibc on a logarithmic scale; left is better.  The
+colors can be told apart with the common kinds of color blindness, and each
+allocator also has its own shape.
 """
 import html
 import math
@@ -43,8 +43,8 @@ table { border-collapse: collapse; margin: 0.5em 0 }
 td, th { padding: 2px 14px 2px 0; text-align: right; font-weight: normal }
 td:first-child, th:first-child { text-align: left }
 th { color: #555 } tr.subject td { font-weight: 600 }
-.beside { display: flex; flex-wrap: wrap; gap: 1.5em; align-items: center }
-.beside svg { flex: 1 1 26em } .beside table { flex: 0 1 auto }
+.pair { display: flex; flex-wrap: wrap; gap: 1.5em; align-items: center }
+.pair svg { flex: 1 1 26em } .pair table { flex: 0 1 auto }
 pre { font-size: 11px; line-height: 1.35; overflow-x: auto }
 @media (prefers-color-scheme: dark) {
   body { color: #ddd; background: #16181b } .small, th { color: #aaa }
@@ -308,12 +308,12 @@ def page(result, sections=()):
     if rows and chart.layout.others:
         text += ("<h2>Time and memory at once</h2><p>Geometric means over all "
                  "rows; left and down is better.</p>"
-                 + f'<div class="beside">{plane(chart, rows)}'
+                 + f'<div class="pair">{plane(chart, rows)}'
                  + means(chart, rows) + "</div>")
     return broken(
         text + "<h2>Row by row</h2><p>Ratio to "
         f"{escape(chart.layout.base)} on a logarithmic scale; left is "
-        "better.  A name ends with the number of threads.  Marks beside "
+        "better.  A name ends with the number of threads.  Marks next to "
         "the figures: * best of all, - behind the best other allocator, "
         f"! worse than {summary.BAR:.2f} times the best, each beyond the "
         "spread.</p>" + chart.legend() + chart.svg()

@@ -321,8 +321,8 @@ load(const char *path)
   replay.places = (const void *)(replay.ops + replay.head->nops);
 }
 
-/* Maps everything that the run needs besides the objects, and writes to it so
- * that it is resident before the run. */
+/* Maps everything that the run needs in addition to the objects, and writes to
+ * it, so that it is resident before the run. */
 static void
 prepare(void)
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the instruments beside bench.py share: their options, the allocators,
+"""What the instruments other than bench.py share: their options, the allocators,
 a directory for the run, and what a result file says of where it comes from."""
 import argparse
 import contextlib

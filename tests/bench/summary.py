@@ -140,7 +140,7 @@ def verdict(to_best):
 
 
 def summarize(result):
-    """The derived figures that go into the JSON file beside the samples."""
+    """The derived figures that go into the JSON file with the samples."""
     names = list(result["allocators"])
     rows = [row for row in result["rows"] if complete(row, names)]
     derived = {"complete_rows": len(rows), "rows": {}, "means": {}}

@@ -169,7 +169,7 @@ header = lint.output(lint.tool("READELF", "readelf") + ["-h", lint.library()])
 if "X86-64" not in header:
     lint.skip("counts x86-64 instructions only")
 if not re.search(r"-O[23]", os.environ.get("CFLAGS", "-O2")):
-    lint.skip("the library was not built with optimisation")
+    lint.skip("the library was not built with optimization")
 for function, most in LIMITS.items():
     check(lint.library(), function, most)
 check_outside(lint.library())

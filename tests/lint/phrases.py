@@ -14,10 +14,10 @@ PHRASES = ("so many that", "what nobody", "is told of", "are told of",
            "the like", "goes back to", "as little as", "in the midst",
            "had its say", "shut itself in", "is handed on", "are handed on",
            "tells of", "worth while", "stands in a", "is in force",
-           "takes the place of", "writes beside a block", "to and fro",
+           "takes the place of", "beside", "besides", "to and fro",
            "unasked", "no need of", "stands aside", "stands for all",
            "takes a look", "look tells", "pagemap tells", "cannot tell the",
-           "as good as no")
+           "as good as no", "stand still", "going back to the OS", "goes back at once")
 # A limit is a _MAX or a _MIN; a cache is flushed.
 NAMES = re.compile(r"\b(\w*_(?:MOST|LEAST)|(?:MOST|LEAST)_\w*|"
                    r"\w*(?:settl|Settl|SETTLE)\w*)\b")

@@ -64,9 +64,9 @@ say_address(void *pointer)
 static __attribute__((unused)) void *
 get_block(size_t size)
 {
-  void *block = malloc(size), *neighbour = malloc(size);
+  void *block = malloc(size), *neighbor = malloc(size);
 
-  if (block == NULL || hidden(neighbour) == NULL)
+  if (block == NULL || hidden(neighbor) == NULL)
     _exit(99);
   memset(block, 1, size);
   return hidden(block);

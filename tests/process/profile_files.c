@@ -557,7 +557,8 @@ errors(void)
   char path[2 * DIRECTORY_BYTES];
 
   begin();
-  expect_error("short-of-file", "a profile is larger than a file may be: /");
+  expect_error("short-of-file",
+               "a profile exceeds the limit of the file size: /");
   path_of("missing", path);
   setenv("TCM_PROFILE_DIR", path, 1);
   setenv("TCM_PROFILE_STEP_BYTES", "8M", 1);

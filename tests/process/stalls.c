@@ -333,8 +333,8 @@ report(const char *what)
                 worst[i].name, worst[i].system_calls, worst[i].returned >> 10);
 }
 
-/* Whether memory was returned, and the calls kept their limits, if there are
- * any. */
+/* Whether memory was returned, and each call kept its limit, if it has
+ * one. */
 static int
 measure(const char *what)
 {

@@ -207,7 +207,7 @@ def present_programs(options):
 
 def show(demo, chosen, absent, rounds, library, kept):
     lines, mean = table(demo, chosen)
-    print("\n%d programs on tcm, beside glibc's malloc: %.2f of the wall time, "
+    print("\n%d programs on tcm, relative to glibc's: %.2f of the wall time, "
           "%.2f of the peak\nmemory, %.2f of the page faults." % (
               len(chosen), mean["wall s"], mean["peak MiB"],
               mean["page faults"]))

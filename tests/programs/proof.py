@@ -77,11 +77,11 @@ def static_program(bench):
 
 
 def judge(case, found):
-    """Whether a case went as it must; prints a line about it."""
-    name, _, wanted, besides = case
+    """Whether a case had the required result; prints a line about it."""
+    name, _, wanted, words = case
     faults, summary = found
     if wanted is None:
-        good = not faults and besides in summary
+        good = not faults and words in summary
     else:
         good = any(wanted in fault for fault in faults)
     print("%s: %s" % ("ok" if good else "WRONG", name))

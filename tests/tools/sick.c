@@ -6,7 +6,7 @@
  *   large-leak  the same with blocks of 1 MiB
  *   fragmented  frees nine of ten blocks of 500 bytes, and keeps the tenth
  *   caches      200 threads that freed what they had, and wait
- *   goes-back   frees all, and waits
+ *   returnable  frees all, and waits
  *   outside     maps 64 MiB by itself
  *   stacks      threads with 20 MiB of stack in use
  *   limit       is close to its hard limit, which the environment sets
@@ -175,7 +175,7 @@ main(int argc, char **argv)
     fill(40000, 500, 10);
   } else if (strcmp(what, "caches") == 0) {
     start(THREADS, MIB, fill_and_wait);
-  } else if (strcmp(what, "goes-back") == 0) {
+  } else if (strcmp(what, "returnable") == 0) {
     fill(60, MIB, 0);
   } else if (strcmp(what, "outside") == 0) {
     void *room = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE,

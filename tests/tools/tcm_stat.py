@@ -331,7 +331,7 @@ def no_permission():
             done = subprocess.run([copy, str(target.pid)], capture_output=True,
                                   text=True, preexec_fn=be_nobody, check=False)
             assert done.returncode == toolbox.NO_PERMISSION, done
-            assert "it takes its owner, or root" in done.stderr, done.stderr
+            assert "only its owner and root may read it" in done.stderr, done.stderr
 
 
 def why_there_is_no_permission():
@@ -639,7 +639,7 @@ def release_when_it_allocates():
         deadline = time.monotonic() + 30
         while asking.poll() is None and time.monotonic() < deadline:
             target.do("malloc")
-        assert asking.communicate()[0].endswith("returned to the system\n")
+        assert asking.communicate()[0].endswith("returned to the OS\n")
         assert asking.returncode == toolbox.OK
         after = read(target.pid)
         assert after["page_heap_bytes"] < before["page_heap_bytes"] // 5
@@ -700,7 +700,7 @@ def set_an_option():
         expect(toolbox.REFUSED, "a number from", "set", target.pid,
                "thread_cache_bytes=1")
         expect(toolbox.REFUSED, "fixed when", "set", target.pid, "check=1")
-        expect(toolbox.USAGE, "no option", "set", target.pid, "nonsense=1")
+        expect(toolbox.USAGE, "is not an option", "set", target.pid, "nonsense=1")
         expect(toolbox.USAGE, "NAME=VALUE", "set", target.pid, "messages")
 
 

@@ -15,12 +15,12 @@ CASES = [
     ("leak", None, r"^Growth: the program's own use rose by [\d.]+ \w+ in .* "
      r"of it in blocks of \d+ to 1024 bytes\.", "^Do: tcm-stat profile --growth"),
     ("large-leak", None, r"^Growth: .* in large blocks\.", "--seconds=60"),
-    ("fragmented", None, r"^Fragmentation: 1\d\.\d MiB .* beside 40\d\d blocks "
-     r"of 481 to 512 bytes", "would let 1.* go back"),
+    ("fragmented", None, r"^Fragmentation: 1\d\.\d MiB .* next to 40\d\d blocks "
+     r"of 481 to 512 bytes", "could return 1"),
     ("caches", None, r"^Caches: .* in the caches of 201 threads, 20\d of them "
      "idle", r"tcm_thread_idle\(3\)"),
-    ("goes-back", {"TCM_BACKGROUND": "0", "TCM_CLOSE_FREED": "0"},
-     r"^About to go back: 6\d.* MiB is "
+    ("returnable", {"TCM_BACKGROUND": "0", "TCM_CLOSE_FREED": "0"},
+     r"^About to be returned: 6\d.* MiB is "
      "free in whole pages", "tcm-stat release"),
     ("outside", None, r"^Outside of the heap: 6\d.* MiB of mappings of the "
      r"program's own", r"mmap\(2\)"),
@@ -30,7 +30,7 @@ CASES = [
      r"of 32.0 MiB \(9\d %\)", "Raise it"),
     ("huge", None, r"^Huge block: a single block of 64.0 MiB makes up \d+ %",
      "one buffer"),
-    ("churn", None, "^Churn: in each second .* pages come from the system",
+    ("churn", None, "^Churn: in each second .* pages come from the OS",
      "Keep blocks"),
     ("healthy", None, r"^Nothing wrong: of .* the program uses .* rose by 0 B",
      "^Do: Nothing"),

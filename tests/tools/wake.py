@@ -38,7 +38,7 @@ LIMITED_USER = 61234
 # runs several at once allows more.
 PATIENT = "--timeout=20"
 
-# What a waiter prints at the end; it gets a line unless it waits for SIGUSR1.
+# What each waiter prints at the end.  The test sends it a line, or SIGUSR1.
 WAITS = {
     "read": "read 6", "sleep": "nanosleep 0", "epoll": "epoll_wait 1",
     "poll": "poll 1", "poll-limit": "poll 1", "select": "select 1",
@@ -134,7 +134,7 @@ def within_a_second():
     with Waiter("read") as target:
         done = stat("release", target.pid)
         assert done.returncode == toolbox.OK, done
-        assert re.match(r"[34]\.\d MiB returned to the system$", done.stdout)
+        assert re.match(r"[34]\.\d MiB returned to the OS$", done.stdout)
         check_released(target)
         # The thread ends again, and is started again.
         done = stat("release", target.pid)

@@ -418,29 +418,29 @@ END_TEST
 
 START_TEST(misuse_in_checked_mode)
 {
-  char *small, *neighbour;
+  char *small, *neighbor;
 
   setenv("TCM_CHECK", "1", 1);
   small = allocate(100);
-  neighbour = allocate(100);
+  neighbor = allocate(100);
   unit_must_abort(free_twice, small, "double free");
   unit_must_abort(free_and_ask_size, small, "block is free");
   unit_must_abort(free_it, small + 16, "not at the start of a block");
   unit_must_abort(free_it, small + 20 * 112, "double free");
   /* In the bin, but never handed out. */
-  unit_must_abort(free_it, neighbour + 112, "double free");
-  unit_must_abort(ask_size, neighbour + 112, "block is free");
+  unit_must_abort(free_it, neighbor + 112, "double free");
+  unit_must_abort(ask_size, neighbor + 112, "block is free");
   /* Whatever the program has written there. */
   unit_must_abort(free_write_free, small, "double free");
   /* Also on the slow path, and in a thread that has no cache any more. */
   tcmi_thread_cache_divert(tcmi_thread_cache);
   unit_must_abort(free_write_free, small, "double free");
-  unit_must_abort(free_it, neighbour + 112, "double free");
+  unit_must_abort(free_it, neighbor + 112, "double free");
   tcmi_thread_cache_detach(CACHE_GONE);
   unit_must_abort(free_write_free, small, "double free");
-  unit_must_abort(free_it, neighbour + 112, "double free");
+  unit_must_abort(free_it, neighbor + 112, "double free");
   tcmi_free(small);
-  tcmi_free(neighbour);
+  tcmi_free(neighbor);
 }
 END_TEST
 

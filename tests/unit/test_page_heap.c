@@ -312,7 +312,7 @@ START_TEST(extend_in_place)
 }
 END_TEST
 
-START_TEST(extend_stops_at_a_neighbour)
+START_TEST(extend_stops_at_a_neighbor)
 {
   uintptr_t a = alloc(10, 1, RUN_LARGE), b = alloc(10, 1, RUN_LARGE);
   struct arena *arena = pagemap_arena(a);
@@ -694,7 +694,7 @@ add_tests(TCase *tests)
   tcase_add_test(tests, advice_does_not_wear_out);
   tcase_add_test(tests, dirty_bits_survive);
   tcase_add_test(tests, extend_in_place);
-  tcase_add_test(tests, extend_stops_at_a_neighbour);
+  tcase_add_test(tests, extend_stops_at_a_neighbor);
   tcase_add_test(tests, refused_extension_changes_nothing);
   tcase_add_test(tests, parts_are_given_back);
   tcase_add_test(tests, release_returns_what_is_free);

@@ -85,7 +85,7 @@ START_TEST(everything_is_foreign_at_first)
 END_TEST
 
 /* P2, also while there is a heap. */
-START_TEST(foreign_beside_a_heap)
+START_TEST(foreign_next_to_a_heap)
 {
   unsigned char *block = tcm_malloc(100), *large = tcm_malloc(1 << 20);
 
@@ -451,7 +451,7 @@ main(void)
   TCase *tests = unit_case("pagemap");
 
   tcase_add_test(tests, everything_is_foreign_at_first);
-  tcase_add_test(tests, foreign_beside_a_heap);
+  tcase_add_test(tests, foreign_next_to_a_heap);
   tcase_add_test(tests, small_span_names_each_page);
   tcase_add_test(tests, large_span_is_found_from_within);
   tcase_add_test(tests, row_of_leaves_is_one_window);

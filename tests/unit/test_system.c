@@ -101,8 +101,8 @@ START_TEST(larger_pages_are_aligned)
 }
 END_TEST
 
-/* Unmapped pages count as not resident; the pages beside them still count. */
-START_TEST(resident_beside_a_hole)
+/* Unmapped pages count as not resident; the pages next to them still count. */
+START_TEST(resident_next_to_a_hole)
 {
   size_t kernel = (size_t)sysconf(_SC_PAGESIZE), size = 700 * kernel;
   char *start = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -541,7 +541,7 @@ main(void)
   tcase_add_test(tests, page_size_is_the_kernels);
   tcase_add_test(tests, page_size_only_grows);
   tcase_add_test(tests, larger_pages_are_aligned);
-  tcase_add_test(tests, resident_beside_a_hole);
+  tcase_add_test(tests, resident_next_to_a_hole);
   tcase_add_test(tests, life_of_address_space);
   tcase_add_test(tests, access_as_promised);
   tcase_add_test(tests, mapped_memory_is_zero);
