@@ -235,7 +235,8 @@ tally_read(const char *path, enum status *status)
   if (json_is_object(tally->root))
     return tally;
   complain("%s: %s", path,
-           tally->root != NULL ? "no document of tcm-stat --json" : error.text);
+           tally->root != NULL ? "not a document of tcm-stat --json"
+                               : error.text);
   *status = STATUS_FAILED;
   tally_free(tally);
   return NULL;
@@ -261,7 +262,7 @@ tally_read_all(const char *path, tally_sink *add, void *to)
     tally.root = json_loadf(file, JSON_DISABLE_EOF_CHECK, &error);
     if (!json_is_object(tally.root)) {
       complain("%s: %s", path,
-               tally.root != NULL ? "no document of tcm-stat --json"
+               tally.root != NULL ? "not a document of tcm-stat --json"
                                   : error.text);
       json_decref(tally.root);
       fclose(file);

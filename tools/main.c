@@ -116,7 +116,7 @@ static const char usage_text[] =
 static enum status
 usage_error(const char *what, const char *value)
 {
-  complain("%s: %s; tcm-stat --help shows what there is", what, value);
+  complain("%s: %s; see tcm-stat --help", what, value);
   return STATUS_USAGE;
 }
 
@@ -416,8 +416,8 @@ refuse_options(const struct command *command)
 
   for (size_t i = 0; i < sizeof given_names / sizeof *given_names; i++)
     if (wrong >> i & 1) {
-      complain("%s does not take %s; tcm-stat --help shows what there is",
-               command->name, given_names[i]);
+      complain("%s does not take %s; see tcm-stat --help", command->name,
+               given_names[i]);
       return STATUS_USAGE;
     }
   return STATUS_OK;

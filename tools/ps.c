@@ -136,7 +136,7 @@ show_ps(void)
     put_row(&rows[i]);
   fflush(stdout);
   if (barred > 0)
-    complain("processes that could not be looked at: %zu; root may", barred);
+    complain("processes that could not be read: %zu; try as root", barred);
   free(rows);
   return STATUS_OK;
 }

@@ -221,7 +221,7 @@ target_failed(const struct target *target, int error)
   if (error == -EFAULT &&
       (target_read(target, target->page.self, &page, sizeof page) != 0 ||
        !page_is_sound(&page, target->page.self))) {
-    complain("process %d (%s) does not run tcm any more", (int)target->pid,
+    complain("process %d (%s) no longer runs tcm", (int)target->pid,
              target->command);
     return STATUS_NOT_TCM;
   }

@@ -172,8 +172,8 @@ set_preload(const char *library)
   if (strchr(library, '/') != NULL && access(library, R_OK) != 0)
     fail(STATUS_FAILED, "%s: %s", library, strerror(errno));
   if (strpbrk(library, " :") != NULL)
-    fail(STATUS_FAILED, "%s: the loader takes no path with a space or a colon",
-         library);
+    fail(STATUS_FAILED,
+         "%s: the loader accepts no path with a space or a colon", library);
   if (others == NULL || others[0] == '\0') {
     set_variable("LD_PRELOAD", library);
     return;

@@ -171,7 +171,7 @@ use_grows(const struct facts *f, struct verdict *verdict)
   snprintf(
       verdict->action, sizeof verdict->action,
       "tcm-stat profile --growth %d names the code that allocates and does "
-      "not free these; whether it goes on, tcm-stat --seconds=60 %d tells.",
+      "not free these; tcm-stat --seconds=60 %d shows whether it continues.",
       (int)f->target->pid, (int)f->target->pid);
   return true;
 }
@@ -375,7 +375,7 @@ is_in_huge_pages(const struct facts *f, struct verdict *verdict)
     return false;
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
            "Huge pages: %s of the heap is resident although tcm returned it: "
-           "the kernel filled whole huge pages, %s of the heap, for less.",
+           "the kernel uses huge pages for %s of the heap, and fills them.",
            size_text(a, more), size_text(b, heap->huge));
   snprintf(verdict->action, sizeof verdict->action,
            "Start the program with TCM_HUGE_PAGES=0, or without its own advice "
@@ -416,7 +416,7 @@ say_none(const struct facts *f, struct verdict *verdict)
                                f->survey->before.stats.in_use_bytes)));
   else
     snprintf(more, sizeof more,
-             "whether its use grows, a single reading cannot tell");
+             "a single reading cannot show whether its use grows");
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
            "Nothing wrong: of %s that the heap holds, the program uses %s "
            "(%.0f %%); %s.",

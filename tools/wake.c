@@ -359,8 +359,8 @@ seize_main(pid_t pid)
   return false;
 }
 
-/* What a filter of system calls may do is not known: it may kill a process that
- * never started a thread before. */
+/* A filter of system calls may kill a process that never started a thread
+ * before. */
 static bool
 may_be_killed(const struct target *target, const struct stats_wake *wake,
               const struct wake_threads *threads)
@@ -489,8 +489,8 @@ wake_text(unsigned result)
           "it has a filter of system calls, which might end it if "
           "tcm started a thread" DEBUGGER,
       [WAKE_REAL_TIME] =
-          "its threads that wait are real-time, and tcm's thread "
-          "would start as real-time" DEBUGGER,
+          "all its waiting threads are real-time, so tcm's thread would "
+          "start as real-time, too" DEBUGGER,
       [WAKE_FAILED] = "tcm-stat failed to wake it; try again",
   };
 #undef DEBUGGER

@@ -4,7 +4,8 @@
  *
  *     LOCK_PAGE_HEAP:  arenas, huge pages, counts, pagemap rows, mapped blocks
  *
- * Its own header, because modules that do not need each other assert it.
+ * It has its own header, because modules that do not include each other assert
+ * that it is held.
  *
  * Invariants: the order of locks is in lock.h.
  */

@@ -9,8 +9,8 @@
  *     MAPPED_LIBRARIES:
  *     the lines of /proc/self/maps
  *
- * The first numbers are in use, those in brackets were ever allocated.  A line
- * has the return addresses of one stack.
+ * The first numbers count what is in use, those in brackets what was ever
+ * allocated.  A line has the return addresses of one stack.
  *
  * Locking: none; stacks are only ever appended.  Async-signal-safe.
  */

@@ -5,7 +5,7 @@ forced and forbidden.
 
 Forced: a preloaded module advises every mapping of the allocator.  Forbidden:
 the process asks the kernel for none.  The machine's own setting stays as it
-is; where it gives none to anybody, nothing can be forced.
+is; if it forbids huge pages, this cannot force them.
 """
 import copy
 import os
@@ -48,8 +48,8 @@ def variants(allocators, build):
 
 
 def chosen_rows(chosen):
-    """The rows; of those with several numbers of threads that fit, one that
-    has two or more."""
+    """The rows.  If several rows differ only in the number of threads, one
+    with two or more threads."""
     rows = row_table.select(row_table.all_rows(chosen.quick), list(ROWS))
     rows = [row for row in rows
             if not row.name.startswith("stress@")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Single calls of bench-latency.py as a table of text, and as curves with the
-table next to them: what a call takes at most, against the part of the calls that
-take no longer.
+"""The single calls of bench-latency.py as a table of text, and as curves with
+that table.  A curve shows the time of a call against the part of the calls
+that take no longer.
 
 The figures are those of all rounds together: percentiles do not average.
 """

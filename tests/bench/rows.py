@@ -3,8 +3,8 @@
 
 A row does a fixed number of operations whatever the allocator and whatever
 the number of threads.  The numbers are chosen so that a row takes a few tenths
-of a second; where allocators differ a hundredfold, so that the slowest still
-takes less than a few seconds.
+of a second.  Where allocators differ a hundredfold, the slowest takes at most
+a few seconds.
 """
 import fnmatch
 import os

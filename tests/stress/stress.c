@@ -92,8 +92,8 @@ pattern(uint64_t seed, size_t index)
   return (seed + index) * 0x9e3779b97f4a7c15u;
 }
 
-/* Of large blocks, one word in 512 bytes is written and checked, and all words
- * near both ends: all of 8 MiB would leave no time for the rest. */
+/* Of a large block, the test writes and checks one word in 512 bytes, and all
+ * words near both ends.  All of 8 MiB would take too much time. */
 static size_t
 step_after(size_t index, size_t count)
 {
@@ -291,7 +291,7 @@ one_step(struct header **own, uint64_t *state)
   }
 }
 
-/* The life of a thread: some steps; then it leaves some blocks to others. */
+/* A thread takes some steps, and leaves some blocks to others at its end. */
 static void *
 live(void *seed)
 {

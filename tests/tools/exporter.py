@@ -161,7 +161,8 @@ DASHBOARD_SCHEMA = {
 
 
 def check_schema(value, schema, place):
-    """What is used of JSON Schema; the module jsonschema is not everywhere."""
+    """Checks the part of JSON Schema that the tests use: the module jsonschema
+    may be missing."""
     kinds = {"object": dict, "array": list, "string": str, "integer": int}
     if "type" in schema:
         assert isinstance(value, kinds[schema["type"]]), place

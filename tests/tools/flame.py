@@ -77,7 +77,7 @@ def compile_in(folder, source):
 
 
 class Shop:
-    """The program, compiled once: what its stacks hold is known."""
+    """A program with known stacks; compiled once."""
     folder = None
 
     @classmethod

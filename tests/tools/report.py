@@ -103,7 +103,7 @@ def saved_readings_begin_the_time_line():
         fails("No such file", saved + "x")
         with open(saved, "a", encoding="ascii") as file:
             file.write("[1]\n")
-        fails("no document of tcm-stat", saved)
+        fails("not a document of tcm-stat", saved)
         with open(saved, "w", encoding="ascii") as file:
             json.dump({name: value for name, value in first.items()
                        if name != "time"}, file)

@@ -88,7 +88,7 @@ def huge_pages_are_told_apart():
 def one_reading_does_not_tell():
     with Target([SICK, "healthy"]) as target:
         text = stat("--seconds=0", target.pid).stdout
-        assert "a single reading cannot tell" in two_sentences(text)[0], text
+        assert "a single reading cannot show" in two_sentences(text)[0], text
 
 
 def lines_are_narrow():

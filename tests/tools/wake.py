@@ -324,7 +324,7 @@ def kill_at(point):
 
 
 def count_calls():
-    """Of ptrace, in a whole release."""
+    """The number of ptrace calls in a whole release."""
     with Waiter("read") as target, tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "trace")
         done = subprocess.run(
