@@ -273,7 +273,7 @@ window_ensure(struct thread_cache *cache)
   uintptr_t base;
 
   if (likely((cache->window.npages | cache->view.npages) != 0) ||
-      order_is_random())
+      cache->diverted || order_is_random())
     return;
   base = tcmi_page_heap_base();
   if (base == 0 || (leaf = pagemap_leaf_of(base)) == NULL)
@@ -282,6 +282,13 @@ window_ensure(struct thread_cache *cache)
     cache->view = tcmi_pagemap_view(base);
   else
     cache->window = leaf->window;
+}
+
+void
+tcmi_thread_cache_rejoin(struct thread_cache *cache)
+{
+  cache->diverted = false;
+  window_ensure(cache);
 }
 
 /* A thread without a view is diverted. */

@@ -36,11 +36,10 @@
  *       allocated from the class.
  *   T6  while sample_left is not 0, all tags are 0: each malloc takes the slow
  *       path, whose first step, thread_cache_pop_counted(), counts the object.
- *       Another thread may set tags to 0 at any time, but may change nothing
- *       else.  In objects_left, a class has 0 unless the thread takes samples,
- *       does not count, see T8, and has allocated from the class.  Nothing is
- *       written there unless owner_counts_objects().
- *
+ *       Another thread may close tags and view and set diverted at any time,
+ *       but may change nothing else.  In objects_left, a class has 0 unless the
+ *       thread takes samples, does not count, see T8, and has allocated from
+ *       the class.  Nothing is written there unless owner_counts_objects().
  *   T7  in a checked thread, all tags are 0 and the window has no pages.  Each
  *       object leaves and enters the bins with its live bit, see live.h.
  *   T8  while its thread counts, see thread_bytes.h, all tags are 0, the window
@@ -83,6 +82,8 @@ struct thread_cache {
   size_t sample_left;    /* bytes of large blocks until the next sample; 0: no
                             sampling */
   uint32_t sample_epoch; /* epoch of the profile when last checked */
+  bool diverted; /* window and view stay closed; its slow frees ask whether they
+                    still must */
   uint8_t begun; /* one bit per class up to LINE_CLASS_MAX: has allocated */
   struct pagemap_view view; /* of a checked thread: thread_cache_checked.h works
                                on objects there; else no pages */
@@ -134,8 +135,10 @@ unsigned tcmi_thread_cache_flush_class(struct thread_cache *cache,
 /* Whether an object of the class is in any cache or free in its span.  Called
  * for an object that has the mark.  Cost: a search through all caches. */
 bool tcmi_object_is_free(unsigned class_id, void *object);
-/* Makes the next free of the calling thread take the slow path. */
+/* Makes each free of the calling thread take the slow path, until the second
+ * function is called. */
 void tcmi_thread_cache_divert(struct thread_cache *cache);
+void tcmi_thread_cache_rejoin(struct thread_cache *cache);
 /* Moves the view of a checked thread to @object, which it frees. */
 void tcmi_thread_cache_move_view(struct thread_cache *cache,
                                  const void *object);
@@ -149,8 +152,9 @@ void tcmi_thread_cache_close(struct thread_cache *cache);
 void tcmi_thread_cache_reopen(struct thread_cache *cache);
 /* Starts with nothing known in objects_left, or leaves it all 0. */
 void tcmi_thread_cache_count_objects(struct thread_cache *cache, bool on);
-/* Closes the tags of all caches, also those of other threads. */
-void tcmi_thread_cache_close_all_tags(void);
+/* Makes the next malloc of every thread take the slow path; from then on, its
+ * frees too, until it rejoins.  The tags stay closed until they are opened. */
+void tcmi_thread_cache_call_all(void);
 
 /* Flushes one orphaned cache to the transfer caches and deletes it; false if
  * there was none. */

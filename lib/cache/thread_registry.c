@@ -195,19 +195,28 @@ close_for_checks(struct cache_owner *owner)
   tcmi_thread_cache_count_objects(&owner->hot, false);
 }
 
-/* If an owner is writing a tag now, see begin_to_allocate(), the class stays
- * open until that thread takes its next slow path. */
-__attribute__((no_sanitize("thread"))) void
-tcmi_thread_cache_close_all_tags(void)
+/* If the owner is writing a tag now, see begin_to_allocate(), or is moving its
+ * view, that stays open until the thread is called again. */
+static __attribute__((no_sanitize("thread"))) void
+call_owner(struct thread_cache *cache)
+{
+  bool has_view = cache->view.spans != NULL;
+
+  *(volatile bool *)&cache->diverted = true;
+  for (size_t i = 0; i < sizeof cache->tags; i++)
+    *(volatile uint8_t *)&cache->tags[i] = 0;
+  /* The view of a thread that counts stays, see T8. */
+  if (has_view)
+    *(volatile size_t *)&cache->view.npages = 0;
+}
+
+void
+tcmi_thread_cache_call_all(void)
 {
   lock_acquire(&tcmi_registry_lock);
   for (struct list *node = list_first(&tcmi_cache_registry.caches);
-       node != NULL; node = list_after(&tcmi_cache_registry.caches, node)) {
-    struct thread_cache *cache =
-        &list_entry(node, struct cache_owner, link)->hot;
-    for (size_t i = 0; i < sizeof cache->tags; i++)
-      *(volatile uint8_t *)&cache->tags[i] = 0;
-  }
+       node != NULL; node = list_after(&tcmi_cache_registry.caches, node))
+    call_owner(&list_entry(node, struct cache_owner, link)->hot);
   lock_release(&tcmi_registry_lock);
 }
 
@@ -240,6 +249,7 @@ tcmi_thread_cache_divert(struct thread_cache *cache)
 {
   if (thread_counts())
     return;
+  cache->diverted = true;
   cache->window.npages = 0;
   cache->view.npages = 0;
   tcmi_thread_cache_flush_large(cache);

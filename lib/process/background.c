@@ -14,6 +14,7 @@
 #include "process/cgroup_policy.h"
 #include "process/request.h"
 #include "process/rounds.h"
+#include "profile/profile.h"
 
 /* The id of the thread while it is being started. */
 #define CLAIMED UINT32_MAX
@@ -22,6 +23,13 @@
 
 uint32_t tcmi_background_thread;
 __thread unsigned tcmi_background_frees;
+__thread unsigned tcmi_background_skips;
+
+/* Of the calling thread.  All fields: [owner thread] */
+static __thread struct {
+  uint32_t last;  /* when it did the last piece, in clock milliseconds */
+  unsigned skips; /* calls that it let pass before that */
+} pace;
 bool tcmi_background_by_calls;
 bool tcmi_background_was_started;
 size_t tcmi_background_threshold = BACKGROUND_MIN >> PAGE_SHIFT;
@@ -35,6 +43,8 @@ static struct {
   bool has_verdict;    /* [atomic: release by the thread, acquire by all] */
   struct line verdict; /* [init] before has_verdict: the report of an invalid
                           free that the thread found */
+  uint64_t next_call;  /* [atomic: relaxed] when the threads may be called
+                          again, in clock milliseconds */
   size_t seen_idle;    /* [atomic: relaxed] bytes of free objects when the
                           last scan found too few whole pages */
 } background = {.pause_ms = BACKGROUND_PAUSE_MIN_MS};
@@ -197,11 +207,40 @@ try_start(void)
   return false;
 }
 
+/* Makes every thread that calls tcm come here, also those that so far find all
+ * they need in their caches. */
+static void
+call_threads(void)
+{
+  uint64_t now = tcmi_system_milliseconds();
+
+  if (now < atomic_load_relaxed(&background.next_call))
+    return;
+  atomic_store_relaxed(&background.next_call, now + ROUND_PERIOD_MIN_MS);
+  tcmi_profile_call_threads();
+}
+
+/* A thread that calls more than once in a tick of the clock, some milliseconds,
+ * does a piece in fewer of its calls: each one reads the clock three times.
+ * With one in each call, a load that rises and falls took 2.2 times as long. */
+static void
+set_pace(void)
+{
+  uint32_t now = (uint32_t)tcmi_system_milliseconds();
+
+  pace.skips = now == pace.last
+                   ? (unsigned)min_size(2 * pace.skips + 1, BACKGROUND_EVERY)
+                   : 0;
+  pace.last = now;
+  tcmi_background_skips = pace.skips;
+}
+
 /* Does a piece of a round in a call of the program.  Until nothing is left, the
  * thread's next frees come here too. */
 static void
 do_piece(void)
 {
+  set_pace();
   tcmi_rounds_begin();
   if (tcmi_rounds_wait() == 0)
     (void)tcmi_rounds_piece(ROUND_PIECE_PAGES, -1);
@@ -223,8 +262,11 @@ tcmi_background_consider(void)
              !try_start();
   if (by_calls != before)
     atomic_store_relaxed(&tcmi_background_by_calls, by_calls);
-  if (by_calls)
+  if (by_calls) {
+    call_threads();
     do_piece();
+  } else if (tcmi_thread_cache->diverted)
+    tcmi_thread_cache_rejoin(tcmi_thread_cache);
 }
 
 enum wake_result

@@ -5,8 +5,12 @@
  *     a slow free that leaves 8 MiB or more free
  *         |-- a thread may be started --> tcm's own thread: rounds until
  *         |                               nothing is left, then it ends
- *         `-- it may not ---------------> the slow paths of the program: a
- *                                         piece of a round in each call
+ *         `-- it may not ---------------> the calls of the program: a piece
+ *                                         of a round in each
+ *
+ * While the calls of the program have rounds to do, no free takes the fast
+ * path: a program that only uses what its threads cache would never do them.
+ * Other threads are called through their next malloc, once a second.
  *
  * The thread is not started while the option "background" is 0, after the
  * program began a sandbox, if the thread cannot give up its rights, or for a
@@ -43,6 +47,7 @@
 #include "base/compiler.h"
 #include "base/params.h"
 #include "base/wake.h"
+#include "cache/thread_cache.h"
 #include "heap/page_range.h"
 
 /* [atomic: relaxed] the id of the thread; 0: there is none; cleared by the
@@ -50,6 +55,8 @@
 extern uint32_t tcmi_background_thread;
 /* [owner thread] its slow frees */
 extern __thread unsigned tcmi_background_frees;
+/* [owner thread] calls that will do no piece of a round */
+extern __thread unsigned tcmi_background_skips;
 /* [atomic: relaxed] slow paths do the rounds */
 extern bool tcmi_background_by_calls;
 /* [atomic: relaxed] there was a thread before; never reset */
@@ -72,6 +79,15 @@ void tcmi_background_leave(void);
 /* In the child of a fork. */
 void tcmi_background_after_fork(void);
 
+static inline bool
+background_skips(void)
+{
+  if (likely(tcmi_background_skips == 0))
+    return false;
+  tcmi_background_skips--;
+  return true;
+}
+
 /* At the end of a free that took the slow path: acts if enough pages are idle,
  * or if it is time to check the central lists. */
 static inline void
@@ -80,8 +96,9 @@ background_poll(void)
   if ((atomic_load_relaxed(&tcmi_page_counts.idle) >=
            atomic_load_relaxed(&tcmi_background_threshold) ||
        atomic_load_relaxed(&tcmi_background_by_calls) ||
+       tcmi_thread_cache->diverted ||
        tcmi_background_frees++ % BACKGROUND_EVERY == 0) &&
-      atomic_load_relaxed(&tcmi_background_thread) == 0)
+      atomic_load_relaxed(&tcmi_background_thread) == 0 && !background_skips())
     tcmi_background_consider();
 }
 
@@ -89,7 +106,8 @@ background_poll(void)
 static inline void
 background_poll_early(void)
 {
-  if (unlikely(atomic_load_relaxed(&tcmi_background_by_calls)))
+  if (unlikely(atomic_load_relaxed(&tcmi_background_by_calls)) &&
+      !background_skips())
     tcmi_background_consider();
 }
 

@@ -183,24 +183,58 @@ fork_while_memory_returns(void)
 
 /* ---- Without the thread -------------------------------------------------- */
 
+/* A thread's cache always serves these calls. */
+static void
+quiet_calls(int count)
+{
+  for (int i = 0; i < count; i++) {
+    tasks_nap(10);
+    free(malloc(harness_size(100)));
+  }
+}
+
 /* The program continues with a few calls, and these return the memory. */
 static void
 alone_after_a_peak(void)
 {
   long before = memory_resident_bytes(), after;
-  int i;
 
   rise_and_fall();
   CHILD_EXPECT(tasks_count(NULL) == 1);
-  for (i = 0; i < 400; i++) {
-    tasks_nap(10);
-    free(malloc(harness_size(100)));
-    free(malloc(harness_size(MIB)));
-  }
+  quiet_calls(400);
   after = memory_resident_bytes();
   harness_say("  alone, after some calls: %ld KiB", (after - before) / 1024);
   CHILD_EXPECT(after - before < 8 * MIB);
   CHILD_EXPECT(tasks_count(NULL) == 1);
+}
+
+static pthread_barrier_t at_peak;
+
+static void *
+call_quietly(void *unused)
+{
+  quiet_calls(3);
+  pthread_barrier_wait(&at_peak);
+  quiet_calls(400);
+  return unused;
+}
+
+/* Only another thread continues to call, and it has no part in the peak. */
+static void
+another_thread_after_a_peak(void)
+{
+  long before = memory_resident_bytes(), after;
+  pthread_t thread;
+
+  REQUIRE(pthread_barrier_init(&at_peak, NULL, 2) == 0);
+  REQUIRE(pthread_create(&thread, NULL, call_quietly, NULL) == 0);
+  tasks_nap(100);
+  rise_and_fall();
+  pthread_barrier_wait(&at_peak);
+  REQUIRE(pthread_join(thread, NULL) == 0);
+  after = memory_resident_bytes();
+  harness_say("  after another's calls: %ld KiB", (after - before) / 1024);
+  CHILD_EXPECT(after - before < 8 * MIB);
 }
 
 static void
@@ -269,6 +303,7 @@ no_thread_if_forbidden(void)
 {
   setenv("TCM_BACKGROUND", "0", 1);
   EXPECT(child_again("forbidden"));
+  EXPECT(child_again("another"));
   unsetenv("TCM_BACKGROUND");
 }
 
@@ -512,7 +547,10 @@ main(int argc, char **argv)
     return HARNESS_PASS;
   }
   if (argc == 2 && strcmp(argv[0], "again") == 0) {
-    alone_after_a_peak();
+    if (strcmp(argv[1], "another") == 0)
+      another_thread_after_a_peak();
+    else
+      alone_after_a_peak();
     return HARNESS_PASS;
   }
   return harness_main(argc, argv, cases, sizeof cases / sizeof *cases);

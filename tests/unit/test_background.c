@@ -260,6 +260,51 @@ START_TEST(who_only_frees_holds_no_large_block)
 }
 END_TEST
 
+static uint64_t
+slow_frees(void)
+{
+  struct thread_cache_stats stats;
+
+  tcmi_thread_cache_stats(&stats);
+  return stats.traffic.slow_frees;
+}
+
+static uint64_t
+slow_frees_of_pairs(size_t n)
+{
+  uint64_t before = slow_frees();
+  size_t i;
+
+  for (i = 0; i < n; i++)
+    tcmi_free(tcmi_allocate(100));
+  return slow_frees() - before;
+}
+
+/* Without the thread, every free takes the slow path until all is returned, and
+ * no other one does. */
+START_TEST(frees_are_slow_only_meanwhile)
+{
+  int i;
+
+  begin();
+  (void)slow_frees_of_pairs(100);
+  ck_assert_uint_eq(slow_frees_of_pairs(1000), 0);
+  tcmi_background_set_threshold(8 * MIB);
+  for (i = 0; i < 2; i++) {
+    fill(MIB, LARGE);
+    empty(MIB, LARGE, 0);
+    ck_assert_uint_eq(slow_frees_of_pairs(1000), 1000);
+    /* The malloc of another size refills its bin and frees stay slow. */
+    tcmi_free(tcmi_allocate(3000));
+    ck_assert_uint_eq(slow_frees_of_pairs(1000), 1000);
+    (void)tcmi_release_all();
+    /* A thread that calls often does not notice at once. */
+    (void)slow_frees_of_pairs(BACKGROUND_EVERY + 1);
+    ck_assert_uint_eq(slow_frees_of_pairs(1000), 0);
+  }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -273,5 +318,6 @@ main(void)
   tcase_add_test(tests, objects_that_are_needed_again_stay);
   tcase_add_test(tests, a_refused_return_is_no_loss);
   tcase_add_test(tests, who_only_frees_holds_no_large_block);
+  tcase_add_test(tests, frees_are_slow_only_meanwhile);
   return unit_run(tests);
 }
