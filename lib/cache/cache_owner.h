@@ -38,6 +38,9 @@ struct bin_state {
   uint8_t overflows;    /* since it ran empty; at most OVERFLOWS_MAX */
 };
 
+/* What the profile keeps of a thread's last stack walk. */
+#define CACHE_PAST_BYTES (130 * sizeof(uintptr_t))
+
 struct cache_owner {
   struct thread_cache hot; /* [owner thread] must be first, see owner_of() */
   struct bin_state states[SIZE_CLASS_COUNT]; /* [owner thread] */
@@ -55,7 +58,9 @@ struct cache_owner {
   uint64_t sample_mean;  /* [owner thread] mean bytes to the next sample */
   uint64_t *objects;     /* [owner thread] room for hot.objects_left, once the
                             thread took samples; or NULL */
-  bool is_told;          /* [owner thread] see stats_count_slow_malloc() */
+  void *past;   /* [owner thread] CACHE_PAST_BYTES for the profile, once
+                            the thread took samples; or NULL */
+  bool is_told; /* [owner thread] see stats_count_slow_malloc() */
 };
 
 struct cache_registry {

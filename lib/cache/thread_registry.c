@@ -65,6 +65,8 @@ owner_delete(struct cache_owner *owner)
                          slots_bytes(owner->states[c].slots));
   if (owner->objects != NULL)
     tcmi_metadata_free(owner->objects, sizeof no_objects_left);
+  if (owner->past != NULL)
+    tcmi_metadata_free(owner->past, CACHE_PAST_BYTES);
   tcmi_metadata_free(owner, sizeof *owner);
 }
 

@@ -374,7 +374,7 @@ note_free(struct guarded_slot *slot)
 {
   uintptr_t pcs[GUARDED_FRAMES];
   bool whole;
-  size_t depth = tcmi_unwind(pcs, GUARDED_FRAMES, &whole);
+  size_t depth = tcmi_unwind(NULL, pcs, GUARDED_FRAMES, &whole);
 
   note(&slot->freed, pcs, depth);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "base/metadata.h"
 #include "base/options.h"
 #include "base/params.h"
 #include "base/probes.h"
@@ -83,6 +84,8 @@ tcmi_profile_follow(void)
   if (owner->sample_random == 0)
     owner->sample_random = tcmi_random(RANDOM_SAMPLES) +
                            ((uint64_t)lock_self() << 32) + (uintptr_t)owner;
+  if (owner->past == NULL)
+    owner->past = tcmi_metadata_alloc_zeroed(CACHE_PAST_BYTES);
   cache->sample_left = draw_distance(owner);
   tcmi_thread_cache_close_tags(cache);
   /* Cached large blocks would not be counted. */
@@ -129,16 +132,19 @@ is_due(struct cache_owner *owner, unsigned class_id, size_t usable)
                     lock_self();
 }
 
+_Static_assert(sizeof(struct unwind_past) <= CACHE_PAST_BYTES,
+               "a cache has room for it");
+
 /* Returns the number of a record, or 0.  Not inlined, so that callers do not
  * hold the array on their stack. */
 static NOINLINE uint32_t
-add_here(size_t usable, uint64_t mean)
+add_here(struct cache_owner *owner, size_t usable)
 {
   uintptr_t pcs[UNWIND_FRAMES];
   bool whole;
-  size_t depth = tcmi_unwind(pcs, UNWIND_FRAMES, &whole);
+  size_t depth = tcmi_unwind(owner->past, pcs, UNWIND_FRAMES, &whole);
 
-  return tcmi_profile_add(pcs, depth, whole, usable, mean);
+  return tcmi_profile_add(pcs, depth, whole, usable, owner->sample_mean);
 }
 
 /* Completes a sample with the block of the span, which has @usable bytes. */
@@ -155,14 +161,14 @@ place_sample(struct span *span, uint32_t number, uintptr_t home, size_t usable)
 
 /* As add_here(), and stores the stack in the slot. */
 static NOINLINE uint32_t
-add_guarded_here(size_t usable, uint64_t mean, uint32_t slot)
+add_guarded_here(struct cache_owner *owner, size_t usable, uint32_t slot)
 {
   uintptr_t pcs[UNWIND_FRAMES];
   bool whole;
-  size_t depth = tcmi_unwind(pcs, UNWIND_FRAMES, &whole);
+  size_t depth = tcmi_unwind(owner->past, pcs, UNWIND_FRAMES, &whole);
 
   tcmi_guarded_allocated(slot, pcs, depth);
-  return tcmi_profile_add(pcs, depth, whole, usable, mean);
+  return tcmi_profile_add(pcs, depth, whole, usable, owner->sample_mean);
 }
 
 /* A sampled block in a slot; NULL if there is no room.  Not inlined, so that
@@ -177,7 +183,7 @@ allocate_guarded(struct cache_owner *owner, size_t align, size_t size,
 
   if (slot == 0)
     return NULL;
-  number = add_guarded_here(usable, owner->sample_mean, slot);
+  number = add_guarded_here(owner, usable, slot);
   if (number == 0) {
     tcmi_guarded_give_back(slot);
     return NULL;
@@ -210,21 +216,19 @@ void *
 tcmi_profile_allocate(size_t align, size_t size, unsigned class_id, bool zero)
 {
   struct thread_cache *cache = tcmi_thread_cache;
-  uint64_t mean = owner_of(cache)->sample_mean;
+  struct cache_owner *owner = owner_of(cache);
   size_t usable =
       class_id != 0 ? size_class_size(class_id) : tcmi_large_usable(size);
   struct span *span;
   uint32_t number;
   void *block;
 
-  if (!is_due(owner_of(cache), class_id, usable))
+  if (!is_due(owner, class_id, usable))
     return NULL;
-  if (unlikely(
-          tcmi_guarded_wants(align, size, &owner_of(cache)->sample_random)) &&
-      (block = allocate_guarded(owner_of(cache), align, size, usable, zero)) !=
-          NULL)
+  if (unlikely(tcmi_guarded_wants(align, size, &owner->sample_random)) &&
+      (block = allocate_guarded(owner, align, size, usable, zero)) != NULL)
     return block;
-  number = add_here(usable, mean);
+  number = add_here(owner, usable);
   if (number == 0)
     return NULL;
   block = tcmi_large_alloc(max_size(size, usable), max_size(align, PAGE_SIZE),
@@ -250,7 +254,7 @@ tcmi_profile_resized(struct span *span)
     tcmi_profile_freed(span);
   if (!profile_counts() || !is_due(owner, 0, span_bytes(span)))
     return;
-  number = add_here(span_bytes(span), owner->sample_mean);
+  number = add_here(owner, span_bytes(span));
   if (number != 0)
     place_sample(span, number, /*home=*/0, span_bytes(span));
 }

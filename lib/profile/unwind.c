@@ -3,6 +3,9 @@
 
 #include "profile/unwind.h"
 
+#include <string.h>
+
+#include "base/bits.h"
 #include "base/params.h"
 
 /* A larger frame, by its frame pointer, is taken for an invalid one. */
@@ -158,21 +161,121 @@ stripped(uintptr_t pc)
 #endif
 }
 
+/* ---- What has not changed since the last walk ---------------------------- */
+
+/* Elsewhere a return address may be anywhere in its frame. */
+#if defined __x86_64__ && UNWIND_CFI
+#define HAS_PAST 1
+#else
+#define HAS_PAST 0
+#endif
+
+/* A walk in progress.  All fields: [owner thread] */
+struct walk {
+  struct unwind_past *past; /* or NULL */
+  size_t from;              /* frames of the past below this one are gone */
+  size_t tail; /* frames of the past, from there on, that were taken */
+  size_t n;    /* frames walked */
+  uintptr_t cfas[UNWIND_PAST]; /* of the last frames walked, by n modulo */
+  bool plain; /* so far, each return address was right below its CFA */
+};
+
+static void
+note_frame(struct walk *walk, const struct unwind_frame *frame)
+{
+  uintptr_t cfa = frame->regs[UNWIND_SP];
+
+  walk->plain = walk->plain && !frame->exact &&
+                (walk->n == 0 || cfa > walk->cfas[(walk->n - 1) % UNWIND_PAST]);
+  walk->cfas[walk->n++ % UNWIND_PAST] = cfa;
+}
+
+/* Whether the walk is at a frame of the past, and all frames outside of it are
+ * as they were: walk->from and walk->tail then say which.
+ *
+ * A caller's frame follows from the frame that it called, unless the caller has
+ * a frame of variable size.  Then a return address that was there earlier may
+ * be left over at its old place; that is rare, and was a true caller then. */
+static bool
+is_past(struct walk *walk, struct unwind_frame *frame)
+{
+  const struct unwind_past *past = walk->past;
+  uintptr_t cfa = frame->regs[UNWIND_SP], word;
+  size_t n = past->n, i = walk->from;
+
+  while (i < n && past->frames[i].cfa < cfa)
+    i++;
+  walk->from = i;
+  if (i == n || past->frames[i].cfa != cfa || past->frames[i].pc != frame->pc)
+    return false;
+  for (i++; i < n; i++) {
+    if (tcmi_unwind_read(frame, past->frames[i].cfa - WORD, &word) &&
+        word == past->frames[i].pc)
+      continue;
+    walk->from = i;
+    return false;
+  }
+  walk->from++;
+  walk->tail = n - walk->from;
+  return true;
+}
+
+/* The frames walked are now the past, followed by what was taken from it. */
+static void
+keep_past(struct walk *walk, const uintptr_t *pcs)
+{
+  struct unwind_past *past = walk->past;
+  size_t kept = min_size(walk->n, UNWIND_PAST - walk->tail);
+
+  past->n = 0;
+  if (!walk->plain)
+    return;
+  memmove(&past->frames[kept], &past->frames[walk->from],
+          walk->tail * sizeof past->frames[0]);
+  for (size_t i = 0; i < kept; i++) {
+    size_t frame = walk->n - kept + i;
+    past->frames[i].cfa = walk->cfas[frame % UNWIND_PAST];
+    past->frames[i].pc = pcs[frame];
+  }
+  past->n = kept + walk->tail;
+}
+
+/* Takes the rest of the stack from the past; the number of return addresses. */
+static size_t
+take_past(const struct walk *walk, uintptr_t *pcs, size_t most, bool *whole)
+{
+  size_t n = min_size(walk->tail, most);
+
+  for (size_t i = 0; i < n; i++)
+    pcs[i] = walk->past->frames[walk->from + i].pc;
+  *whole = walk->past->whole && n == walk->tail;
+  return n;
+}
+
 NOINLINE size_t
-tcmi_unwind(uintptr_t *pcs, size_t most, bool *whole)
+tcmi_unwind(struct unwind_past *past, uintptr_t *pcs, size_t most, bool *whole)
 {
   struct unwind_code code = {.npairs = 0};
   struct unwind_frame frame = {.page = UNWIND_NO_PAGE};
+  struct walk walk;
   enum unwind_step done = UNWIND_OK;
-  bool own = true;
+  bool own = true, taken = false;
   size_t n = 0;
 
+  walk.past = HAS_PAST ? past : NULL;
+  walk.from = walk.tail = walk.n = 0;
+  walk.plain = true;
   capture(&frame);
-  for (size_t i = 0; n < most && i < (size_t)2 * UNWIND_FRAMES; i++) {
+  for (size_t i = 0; walk.n < most && i < (size_t)2 * UNWIND_FRAMES; i++) {
     enter_code(&code, frame.pc - !frame.exact);
     own = own && (i == 0 || code.object.is_tcm);
-    if (i > 0 && !own)
-      pcs[n++] = frame.pc + frame.exact;
+    if (i > 0 && !own) {
+      pcs[walk.n] = frame.pc + frame.exact;
+      note_frame(&walk, &frame);
+      taken = walk.past != NULL && walk.plain && is_past(&walk, &frame);
+      if (taken)
+        break;
+    }
     done = step(&frame, &code);
     frame.pc = stripped(frame.pc);
     if (done == UNWIND_OK && frame.pc == 0)
@@ -181,5 +284,13 @@ tcmi_unwind(uintptr_t *pcs, size_t most, bool *whole)
       break;
   }
   *whole = done == UNWIND_END;
-  return n;
+  if (taken)
+    n = take_past(&walk, pcs + walk.n, most - walk.n, whole);
+  else if (walk.past != NULL)
+    walk.past->whole = *whole;
+  /* A stack that was cut has no outer frames to keep. */
+  walk.plain = walk.plain && (taken || done != UNWIND_OK);
+  if (walk.past != NULL)
+    keep_past(&walk, pcs);
+  return walk.n + n;
 }

@@ -23,8 +23,9 @@
  * thread's bounds, and nothing knows a coroutine's.
  *
  * No locking.  Cost: 300 instructions for a return address that was seen
- * before, see unwind_cache.c; about 4,000 for another one; and a system call
- * per page of stack.
+ * before, see unwind_cache.c; about 4,000 for another one; 10 for one in the
+ * part of the stack that has not changed since the thread's last walk; and a
+ * system call per page of stack.
  */
 #ifndef TCM_PROFILE_UNWIND_H
 #define TCM_PROFILE_UNWIND_H
@@ -85,11 +86,30 @@ enum unwind_step {
   UNWIND_LOST /* the caller cannot be found */
 };
 
+#define UNWIND_PAST 64
+
+/* All fields: [owner thread] */
+struct unwind_return {
+  uintptr_t cfa; /* the return address is right below it */
+  uintptr_t pc;  /* return address */
+};
+
+/* The outer frames of the last walk of a thread, the innermost first.  A walk
+ * that reaches one of them takes the rest from here, if each return address
+ * still is where it was.  A signal handler that interrupts a walk may walk
+ * itself, so a walk checks all that it finds.  All fields: [owner thread] */
+struct unwind_past {
+  size_t n;
+  bool whole; /* the last frame is the outermost one */
+  struct unwind_return frames[UNWIND_PAST];
+};
+
 /* Stores up to @most return addresses, the innermost first.  Leaves out tcm's
  * own if tcm is a shared library.  For code that a signal interrupted, stores
  * the address of the interrupted instruction plus 1.  *@whole says whether the
- * walk reached the outermost frame. */
-size_t tcmi_unwind(uintptr_t *pcs, size_t most, bool *whole);
+ * walk reached the outermost frame.  @past may be NULL. */
+size_t tcmi_unwind(struct unwind_past *past, uintptr_t *pcs, size_t most,
+                   bool *whole);
 
 /* Makes the cache of rules, if there is none yet.  Returns the bytes of
  * metadata that it takes, or 0. */

@@ -18,18 +18,30 @@ static bool whole;
 static size_t cache_bytes;
 
 /* In the next two functions, no call comes last, or it would be a tail call. */
-/* Walks twice: the second walk takes its rules from the cache.  Only the call
- * here differs. */
+static void
+expect_same(size_t depth_again, bool whole_again)
+{
+  must_for(depth == depth_again && whole == whole_again, "%zu, not %zu",
+           depth_again, depth);
+  if (depth > 1)
+    must(memcmp(pcs + 1, again + 1, (depth - 1) * sizeof *pcs) == 0);
+}
+
+/* The thread's; others have none. */
+static struct unwind_past past;
+
+/* Walks three times: the second walk takes its rules from the cache, the last
+ * what it can from the last stack.  Only the call here differs. */
 static NOINLINE void
 take(void)
 {
   bool whole_again;
-  size_t depth_again = tcmi_unwind(again, UNWIND_FRAMES, &whole_again);
+  size_t depth_again = tcmi_unwind(NULL, again, UNWIND_FRAMES, &whole_again);
 
-  depth = tcmi_unwind(pcs, UNWIND_FRAMES, &whole);
-  must(depth == depth_again && whole == whole_again);
-  if (depth > 1)
-    must(memcmp(pcs + 1, again + 1, (depth - 1) * sizeof *pcs) == 0);
+  depth = tcmi_unwind(NULL, pcs, UNWIND_FRAMES, &whole);
+  expect_same(depth_again, whole_again);
+  depth_again = tcmi_unwind(&past, again, UNWIND_FRAMES, &whole_again);
+  expect_same(depth_again, whole_again);
 }
 
 static NOINLINE void
@@ -76,6 +88,51 @@ START_TEST(from_here_to_the_start)
     return;
   ck_assert_uint_ge(frames_in((void (*)(void))recurse), 21);
   must(whole);
+}
+END_TEST
+
+/* The walks of two recursions share their outer frames. */
+START_TEST(what_changed_is_walked)
+{
+  int i;
+
+  for (i = 0; i < 60; i++) {
+    recurse(i * 7 % 40);
+    if (i % 5 == 0)
+      recurse(i * 11 % 140);
+  }
+  recurse(20);
+  if (!HAS_STACKS)
+    return;
+  ck_assert_uint_ge(frames_in((void (*)(void))recurse), 21);
+#ifdef __x86_64__
+  /* All but the innermost frames, and no more than fit. */
+  ck_assert_uint_ge(past.n, 22);
+  must(past.n <= UNWIND_PAST && past.whole);
+#endif
+}
+END_TEST
+
+/* A return address of the past that is not where it was is not believed. */
+START_TEST(a_changed_past_is_not_believed)
+{
+  size_t i, n;
+
+  recurse(10);
+  n = past.n;
+  for (i = 0; i < n; i++) {
+    past.frames[i].pc ^= 16;
+    recurse(10);
+    past.frames[i % (past.n + 1)].cfa += 16;
+    recurse(10);
+  }
+  past.n = UNWIND_PAST;
+  for (i = 0; i < UNWIND_PAST; i++)
+    past.frames[i].cfa = i * 8;
+  recurse(10);
+  for (i = 0; i < UNWIND_PAST; i++)
+    past.frames[i].cfa = UINTPTR_MAX - i * 8;
+  recurse(10);
 }
 END_TEST
 
@@ -438,6 +495,8 @@ main(void)
 
   cache_bytes = tcmi_unwind_cache_make();
   tcase_add_test(tests, from_here_to_the_start);
+  tcase_add_test(tests, what_changed_is_walked);
+  tcase_add_test(tests, a_changed_past_is_not_believed);
   tcase_add_test(tests, deep_ones_are_cut);
   tcase_add_test(tests, in_a_thread);
   tcase_add_loop_test(tests, in_a_handler, 0, 2);
