@@ -98,7 +98,7 @@ void *tcm_calloc(size_t count, size_t size) TCM_NOTHROW TCM_MALLOC
     TCM_ALLOC_SIZE2(1, 2) TCM_CHECK_RESULT;
 
 /**
- * Change the size of a block, moving it if need be.
+ * Change the size of a block, moving it if necessary.
  *
  * @ptr: a block as for tcm_free(), or NULL, which allocates.
  * @size: the new size in bytes; 0 with a non-NULL @ptr frees the block and
@@ -209,10 +209,10 @@ void tcm_free_aligned_sized(void *ptr, size_t alignment,
  * Make a block larger where it is.
  *
  * @ptr: a block in use, or NULL, which cannot grow.
- * @size: bytes that it must hold.  A smaller one than it holds now is no error
- *       and changes nothing.
+ * @size: bytes that it must hold.  A size that already fits is not an error and
+ *       changes nothing.
  * Returns: the usable size in bytes, at least @size; 0 with errno ENOMEM when
- *       the block cannot grow in place.  The block is unchanged then.
+ *       the block cannot grow in place.  In that case the block is unchanged.
  * Errors: aborts as tcm_free() does.
  * Cost: a block up to 32 KiB never grows.  For a larger one, a lock, and a
  *       system call if the block has its own mapping.
@@ -339,7 +339,7 @@ tcm_heap *tcm_heap_new(void) TCM_NOTHROW TCM_CHECK_RESULT;
  *       with free(), tcm_free() or their siblings.  realloc() leaves it in its
  *       heap.
  * Errors: a deleted heap aborts the process, as a wrong pointer does, unless
- *       its memory was used again.
+ *       its memory has been reused.
  * Threads: any thread may allocate from a heap and free its blocks.
  * Cost: a lock, which threads that use one heap share; about 110 instructions
  *       for a block up to 32 KiB, and 240 for its free.
@@ -495,8 +495,8 @@ int tcm_stats(struct tcm_stats *stats, size_t size) TCM_NOTHROW;
  * @on: 0 to stop; another value to start.
  * Returns: 0, or -1 with errno ENOMEM.
  * Cost: while a thread counts, each of its calls takes the slow path: 225
- *       instructions for a small block and its free instead of 43.  Nothing for
- *       other threads, and nothing after it has stopped.
+ *       instructions for a small block and its free instead of 43.  No cost for
+ *       other threads, or after it has stopped.
  * Source: lib/front/counting.c.  Since 0.1.
  */
 int tcm_count_thread_bytes(int on) TCM_NOTHROW;
@@ -549,15 +549,16 @@ typedef int (*tcm_block_callback)(void *block, size_t size, void *arg);
  * Call a function for each block in use, for tools.
  *
  * @callback: gets the block, its usable size in bytes as of
- *       tcm_malloc_usable_size(), and @arg.  It returns 0 to go on.  It may
+ *       tcm_malloc_usable_size(), and @arg.  It returns 0 to continue.  It may
  *       call any function of this header.  It must return: no exception, no
  *       longjmp(3).
  * Returns: 0 after the last block, or what the callback returned to end the
  *       walk; -1 with errno ENOMEM when there is no memory for the walk itself.
  * Threads: a block that is in use during the whole call is reported once; one
- *       that is allocated, freed or resized meanwhile may be, also at an old
- *       address or size.  If no other thread allocates or frees meanwhile, no
- *       free block is reported.  No lock is held during the callback.
+ *       that is allocated, freed or resized meanwhile may be reported, possibly
+ *       at an old address or size.  If no other thread allocates or frees
+ *       meanwhile, no free block is reported.  No lock is held during the
+ *       callback.
  * Cost: reads the descriptors of all memory in use, never the blocks; 24 to
  *       40 bytes of tcm's own memory for each cached block, until it returns.
  * Source: lib/observe/walk.c.  Since 0.1.

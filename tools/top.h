@@ -8,7 +8,7 @@
  *
  * Invariants
  *   Y1  while curses runs, only curses writes to the terminal; the terminal is
- *       restored afterwards, after a signal too.
+ *       restored afterward, even after a signal.
  *   Y2  no row is wider than the screen, however narrow that is.
  */
 #ifndef TOOLS_TOP_H

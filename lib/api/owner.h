@@ -28,14 +28,14 @@ bool tcmi_owner_is_program(void);
 /* realloc() and free(), tcm's or the program's. */
 void *tcmi_owner_realloc(void *ptr, size_t size);
 void tcmi_owner_free(void *ptr);
-/* Whether malloc_usable_size() knows nothing about the block: it is not tcm's,
- * and may be the program's. */
+/* Whether malloc_usable_size() cannot know the block's size: the block is not
+ * tcm's, and may be the program's. */
 bool tcmi_owner_is_unknown(const void *ptr);
 /* A block that free() accepts, if possible.  Calls the program's own aligned
  * function, or else its malloc(), with a size that makes an aligned block
  * likely.  If that block is not aligned, returns a block of tcm, as glibc
- * always does.  Rejected: to fail then; a program's free() may pass on blocks
- * that are not its own. */
+ * always does.  Rejected: failing in that case; a program's free() may pass on
+ * blocks that are not its own. */
 void *tcmi_owner_allocate_aligned(size_t align, size_t size);
 
 /* tcm's own functions by names that no program replaces; in malloc.c. */

@@ -312,7 +312,8 @@ is_about_messages(const char *variable)
 extern const char tcm_options[] WEAK;
 
 /* The texts of the file and of the program: words, each with a NUL.  Few
- * processes have one, so the lengths are not on the same pages. [init] */
+ * processes have such a text, so the lengths are not on the same pages.
+ * [init] */
 static char texts[2][OPTIONS_FILE_MAX];
 static size_t text_lengths[2]; /* [init] */
 

@@ -42,7 +42,7 @@ enum text_option_id {
 /* Values of the option "check". */
 enum check_level {
   CHECK_NONE,   /* a free is checked by the mark of the block */
-  CHECK_FREES,  /* by a bit per block: each invalid one is detected at once */
+  CHECK_FREES,  /* by a bit per block: each invalid free is detected at once */
   CHECK_BOUNDS, /* also red zones, junk, the sizes of sized frees */
   CHECK_QUARANTINE /* also writes after free */
 };

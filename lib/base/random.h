@@ -9,7 +9,7 @@
  * the sum and knows neither word learns nothing about either.
  *
  * Rejected: getrandom(2).  A seccomp filter may kill the process for this call,
- * and a filter that was installed before exec cannot make allowance for tcm.
+ * and a filter that was installed before exec cannot anticipate tcm.
  *
  * No locking: pure.  Cost: some ten instructions.
  */
@@ -33,7 +33,8 @@ enum random_use {
  * the addresses of the stack and of the library replace them. */
 uint64_t tcmi_random(enum random_use use);
 
-/* Returns the next word of a random sequence; any *@state begins one. */
+/* Returns the next word of a random sequence; *@state may start with any
+ * value. */
 uint64_t tcmi_random_next(uint64_t *state);
 
 #endif /* TCM_BASE_RANDOM_H */

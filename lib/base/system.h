@@ -135,7 +135,7 @@ void tcmi_system_forget_wake(void);
 /* Remembers the processors that the process may use: tcm's own thread will run
  * on these.  Call it once, at start. */
 void tcmi_system_note_start(void);
-/* Makes the thread give way to all other threads of the process. */
+/* Makes the thread yield to all other threads of the process. */
 void tcmi_system_lower_priority(uint32_t id);
 /* The thread's first call: drops all its privileges permanently, and only its
  * own, see system_confine_linux.c.  @path is a file that it must read, or NULL;

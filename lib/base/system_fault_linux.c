@@ -80,7 +80,8 @@ use_default(int signal)
 }
 
 /* Does what the kernel would do without a handler.  A signal that was sent is
- * sent again, for when the handler returns; a fault recurs by itself. */
+ * sent again, and arrives when the handler returns; a fault recurs by
+ * itself. */
 static void
 forward_to_system(int signal, bool sent)
 {

@@ -15,8 +15,8 @@
  *   K1  size is that of this struct.  A change of the struct changes it, or
  *       TCM_STATS_PAGE_VERSION.
  *   K2  busy is not 0 from the time the tool writes it until the thread no
- *       longer needs the rest.  Only the tracer of the main thread writes it:
- *       the kernel allows one.
+ *       longer needs the other fields.  Only the tracer of the main thread
+ *       writes it: the kernel allows one.
  *   K3  the interrupted thread takes no lock and waits for nothing: it may have
  *       been interrupted while it held any lock, even one of tcm's.
  *   K4  it makes only the system calls of a free that starts tcm's thread, and

@@ -13,7 +13,7 @@
  *
  * Locking: filled under the lock of the span's bits and LOCK_METADATA.  A
  * descriptor is freed under LOCK_METADATA after its span left the pagemap, so
- * the descriptor of a span that the pagemap names under that lock is sound.
+ * the descriptor of a span that the pagemap names under that lock is valid.
  */
 #ifndef TCM_CACHE_BLOCK_RUN_H
 #define TCM_CACHE_BLOCK_RUN_H
@@ -30,7 +30,7 @@
 /* All fields: [owner thread] */
 struct block_run {
   uintptr_t start;           /* of the first block */
-  uintptr_t end;             /* where the walk goes on */
+  uintptr_t end;             /* where the walk continues */
   size_t size;               /* bytes of each block */
   unsigned count;            /* blocks; 0: no span begins here */
   uint64_t taken[RUN_WORDS]; /* bit per block */
@@ -47,8 +47,8 @@ block_run_span_locked(uintptr_t page)
   return place == NULL ? NULL : atomic_load_acquire(place);
 }
 
-/* Copies what is taken of a span whose first @fresh blocks were handed out at
- * least once. */
+/* Copies which blocks are taken of a span whose first @fresh blocks were handed
+ * out at least once. */
 static inline void
 block_run_copy_locked(struct block_run *run, const struct span *span,
                       size_t size, unsigned fresh)

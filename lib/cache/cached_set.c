@@ -66,8 +66,8 @@ copy_free(struct copy *copy)
   tcmi_metadata_free(copy->objects, copy->room * sizeof *copy->objects);
 }
 
-/* Copies all, with more room if the first was not enough; false when there is
- * no memory. */
+/* Copies all addresses, with more room if the first array was too small; false
+ * when there is no memory. */
 static bool
 copy_make(struct copy *copy)
 {

@@ -7,8 +7,8 @@
  *                       +--> copy --> hash(address) -> | object | -- | object |
  *     transfer caches --+
  *
- * A span knows which of its objects are free in it; whether another one is in
- * use or cached is known to the caches only.
+ * A span knows which of its objects are free in it; only the caches know
+ * whether another object is in use or cached.
  *
  * Invariants
  *   C1  an object in the set was in a cache while the set was made.

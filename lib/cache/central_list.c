@@ -181,7 +181,7 @@ take_random_locked(struct central_list *list, struct span *span, void **out,
   return taken;
 }
 
-/* No more bytes than are idle now can have stayed idle. */
+/* The bytes that stayed idle cannot exceed the bytes that are idle now. */
 static void
 note_idle_locked(struct central_list *list, unsigned class_id)
 {
@@ -420,8 +420,8 @@ tcmi_span_leave_locked(struct central_list *list, struct span *span)
   note_idle_locked(list, span->class_id);
 }
 
-/* Marks objects as free, from the first one up to one that is not in the span
- * or not in use.  Returns how many.  This is most of the cost of freeing when
+/* Marks objects as free, and stops at the first one that is not in the span or
+ * not in use.  Returns how many.  This is most of the cost of freeing when
  * there are too many blocks for the caches, so it writes only the bits. */
 static unsigned
 mark_free(struct span *span, unsigned class_id, void *const *objects,
@@ -442,7 +442,7 @@ mark_free(struct span *span, unsigned class_id, void *const *objects,
   return done;
 }
 
-/* Frees objects, from the first one up to one of another span.  Returns how
+/* Frees objects, and stops at the first one of another span.  Returns how
  * many; *@emptied is the span if nothing in it is in use any more, or NULL. */
 static unsigned
 insert_locked(struct central_list *list, unsigned class_id,

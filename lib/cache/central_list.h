@@ -65,7 +65,7 @@ extern struct central_list tcmi_central_lists[SIZE_CLASS_COUNT];
  * second takes them from a new span, whose cache lines no other thread uses. */
 unsigned tcmi_central_extract(unsigned class_id, void **out, unsigned n);
 unsigned tcmi_central_extract_new(unsigned class_id, void **out, unsigned n);
-/* Takes one object; *@zero tells whether it is known to be all zero. */
+/* Takes one object; *@zero is set to whether it is known to be all zero. */
 void *tcmi_central_extract_one(unsigned class_id, bool *zero);
 /* Frees @n objects in their spans; takes the lock once per batch. */
 void tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n);
@@ -96,8 +96,8 @@ size_t tcmi_central_unneeded(unsigned class_id);
 /* The bytes of such objects now: approximate, without the lock. */
 size_t tcmi_central_idle_bytes(unsigned class_id);
 
-/* Copies what is in use or cached of the span of the class that begins at
- * @start, if there is one. */
+/* Copies which objects are in use or cached of the span of the class that
+ * begins at @start, if there is one. */
 struct block_run;
 void tcmi_central_blocks(unsigned class_id, uintptr_t start,
                          struct block_run *run);

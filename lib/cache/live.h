@@ -4,7 +4,7 @@
  *
  *                malloc                      free
  *     cached  ---- 0 -> 1 ---->  in use  ---- 1 -> 0 ---->  cached
- *                was 1: broken               was 0: a wrong free
+ *                was 1: broken               was 0: invalid free
  *
  * The bits lie in the descriptor of the span, behind those of the free objects.
  * There is one for each place where a block can begin, so a pointer into an
@@ -20,13 +20,14 @@
  *   V2  a span with live bits stays while one of them is 1.
  *
  * By V2, a free of an object in use finds the span in the pagemap both before
- * and after it clears the bit.  A wrong free may find a span that another
+ * and after it clears the bit.  An invalid free may find a span that another
  * thread is deleting; the second lookup detects that.
  *
  * Rejected: the bits of the central list alone.  They change under its lock, so
  * no object could stay in a thread cache: 800 instructions a pair.
- * Rejected: a bit per object.  It takes less of the descriptor, but the number
- * of the object, and whether one begins there, take a multiplication each.
+ * Rejected: a bit per object.  It takes less of the descriptor, but computing
+ * the number of the object, and checking that one begins there, take a
+ * multiplication each.
  * Rejected: the same bits in a plane of the pagemap.  They save the
  * access to the span, but take 8 MiB of address space per GiB, also where that
  * is limited.

@@ -5,9 +5,10 @@
  *     tcm: free(): double free at 0x7f0c4d202040 (span 0x7f0c4d202000,
  *     2 pages, 64 B class), called from /usr/bin/prog+0x11a5, freed from ...
  *
- * A place in the program is written as addr2line(1) wants it: the loaded file,
- * and the address in it.  The address is one below the return address, so that
- * it has the line of the call.  Without a known file it is the address alone.
+ * A place in the program is written as addr2line(1) expects it: the loaded
+ * file, and the address in it.  The address is one below the return address, so
+ * that it has the line of the call.  If the file is not known, it is the
+ * address alone.
  *
  * Nothing here allocates or takes a lock.  The caller must hold no lock,
  * because the program's SIGABRT handler may allocate.
@@ -38,7 +39,7 @@ call_unknown(const char *function)
 
 /* Two numbers that should be equal, and what was done with the block before. */
 struct misuse_details {
-  bool has_numbers;      /* [const] the two below mean something */
+  bool has_numbers;      /* [const] the two below are valid */
   size_t given, wanted;  /* [const] */
   const char *past;      /* [const] "allocated" or "freed", or NULL */
   const void *past_from; /* [const] return address, or NULL */

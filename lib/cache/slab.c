@@ -21,7 +21,7 @@
  * further one is twice as large, up to the size below which size_class_index()
  * is exact. */
 #define SLAB_PAGES_MAX SPAN_MAX_PAGES
-/* So many slabs leave a deleted heap under one lock pair. */
+/* How many slabs of a deleted heap are removed under one lock pair. */
 #define DELETE_BATCH 8
 
 struct slab_lock tcmi_slab_locks[SLAB_LOCKS] = {
@@ -271,9 +271,9 @@ tcmi_slab_allocate_large(struct tcm_heap *heap, size_t size, size_t align,
   return (void *)span->start;
 }
 
-/* Whether @block is in use; its number, if it is an object.  The slab may be
- * gone since the caller found it, if two threads free one block; then the
- * pagemap no longer has it, see H4. */
+/* Whether @block is in use; its number, if it is an object.  If two threads
+ * free one block, the slab may have been deleted since the caller found it;
+ * then the pagemap no longer has it, see H4. */
 static ALWAYS_INLINE enum block_verdict
 judge_locked(const struct span *span, uintptr_t block, const struct lock *lock,
              unsigned *number)
@@ -308,8 +308,8 @@ tcmi_slab_judge(const struct span *span, uintptr_t block)
 }
 
 /* Frees a block.  True if the slab is empty and left its heap.  An empty one
- * stays if no other slab of its class has a free object, so that an object that
- * comes and goes does not take and give back pages. */
+ * stays if no other slab of its class has a free object, so that repeatedly
+ * allocating and freeing one object does not allocate and free pages. */
 static ALWAYS_INLINE bool
 free_locked(struct span *span, unsigned index)
 {

@@ -10,8 +10,8 @@
  *     its pages:           | 0 | 1 | 2 | ... fresh | ... |   or one large block
  *
  * A slab is a run of pages of one heap, for objects of one size class or for
- * one large block.  Its span has class 0 and the flag slab: to the page heap
- * and to all that reads the heap from outside it is a large block.  So the fast
+ * one large block.  Its span has class 0 and the flag slab: the page heap, and
+ * all that reads the heap from outside, treat it as a large block.  So the fast
  * path does not know it, and free() of its blocks takes the slow path.  There
  * the span leads to the slab, and the slab to the heap.
  *
@@ -23,9 +23,9 @@
  *   H3  bytes is the sum of the bytes of all slabs.
  *   H4  a slab in the list of a heap is named by the pagemap.  It leaves both
  *       under the lock before its pages and its descriptor are free, so a free
- *       that finds it there under the lock finds it whole.
+ *       that finds it there under the lock finds it intact.
  *
- * Locking: LOCK_SLAB, one of a few, found by the address of the heap.  It is
+ * Locking: LOCK_SLAB, one of a few, chosen by the address of the heap.  It is
  * not held while memory is taken from the page heap or given back.  Cost: one
  * lock pair for a block; for a slab, a run of pages and a descriptor.
  *
@@ -52,14 +52,14 @@ extern struct slab_lock tcmi_slab_locks[SLAB_LOCKS];
 
 struct slab_class {
   struct list open; /* [lock: slab] the spans of slabs with a free object */
-  unsigned count;   /* [lock: slab] slabs; any thread reads it without */
+  unsigned count;   /* [lock: slab] slabs; any thread may read it */
 };
 
 struct tcm_heap {
   struct list slabs; /* [lock: slab] all */
-  size_t bytes;      /* [lock: slab] see H3; any thread reads it without */
+  size_t bytes;      /* [lock: slab] see H3; any thread may read it */
   size_t state;      /* [lock: slab] HEAP_ALIVE, or else it was deleted; any
-                        thread reads it without */
+                        thread may read it */
   struct slab_class classes[SIZE_CLASS_COUNT]; /* [lock: slab] */
 };
 
@@ -82,7 +82,7 @@ slab_of(const struct span *span)
   return (struct slab *)(uintptr_t)span - 1;
 }
 
-/* Whether the heap was not deleted.  Its memory may have been reused, so the
+/* Whether the heap still exists.  Its memory may have been reused, so the
  * answer may be wrong. */
 static inline bool
 slab_heap_is_alive(const struct tcm_heap *heap)
@@ -106,7 +106,7 @@ void tcmi_slab_heap_delete(struct tcm_heap *heap);
 
 /* An object from the slabs that the heap has, or NULL. */
 MUST_CHECK void *tcmi_slab_take(struct tcm_heap *heap, unsigned class_id);
-/* The same, from a new slab if need be; NULL when there is no memory. */
+/* The same, from a new slab if necessary; NULL when there is no memory. */
 MUST_CHECK void *tcmi_slab_allocate(struct tcm_heap *heap, unsigned class_id);
 /* A large block; the arguments are those of tcmi_large_alloc(). */
 MUST_CHECK void *tcmi_slab_allocate_large(struct tcm_heap *heap, size_t size,
@@ -120,7 +120,7 @@ enum block_verdict tcmi_slab_free(struct span *span, uintptr_t block,
 /* Call it after a large block that had @npages changed its size. */
 void tcmi_slab_resized(const struct span *span, size_t npages);
 
-/* Copies which blocks are in use of the slab that begins at @start, if there is
+/* Copies which blocks are in use in the slab that begins at @start, if there is
  * one. */
 struct block_run;
 bool tcmi_slab_blocks(uintptr_t start, struct block_run *run);

@@ -39,9 +39,8 @@
 #include "heap/pagemap.h"
 
 #define FIRST_SLOTS 7 /* with the NULL below, one granule */
-/* The largest bin.  SLOTS_MAX holds a burst of a thousand blocks, and is as
- * many as one free may flush twice.  Without BYTES_MAX, crowd@1 caches 48 %
- * more. */
+/* The largest bin.  SLOTS_MAX holds a burst of a thousand blocks; one free
+ * flushes at most half of it.  Without BYTES_MAX, crowd@1 caches 48 % more. */
 #define SLOTS_MAX 2047
 #define BYTES_MAX ((size_t)256 << 10)
 /* Even in a small heap, bins may grow beyond two batches while the capacity of
@@ -178,7 +177,8 @@ bin_halve(struct cache_owner *owner, unsigned c)
 /* Returns @cap, or the present capacity if the budget is used up.  Then the bin
  * first takes capacity from the largest bin, if that has twice what it needs.
  * Without that, at TCM_THREAD_CACHE_BYTES=128K: growth-strings@1 refills 62 %
- * more often; from any larger bin: stress@1 caches 70 % more memory. */
+ * more often.  If it took capacity from any larger bin, stress@1 would cache 70
+ * % more memory. */
 static unsigned
 affordable(struct cache_owner *owner, unsigned c, unsigned cap)
 {

@@ -87,7 +87,8 @@ struct thread_cache {
   uint8_t begun; /* one bit per class up to LINE_CLASS_MAX: has allocated */
   struct pagemap_view view; /* of a checked thread: thread_cache_checked.h works
                                on objects there; else no pages */
-  uint64_t *objects_left;   /* up to and with the next sample, by class; 0: not
+  uint64_t *objects_left;   /* up to and including the next sample, by class; 0:
+                               not
                              known */
 };
 
@@ -150,7 +151,7 @@ void tcmi_thread_cache_open_tags(struct thread_cache *cache);
 /* Establishes and ends T8 for the calling thread. */
 void tcmi_thread_cache_close(struct thread_cache *cache);
 void tcmi_thread_cache_reopen(struct thread_cache *cache);
-/* Starts with nothing known in objects_left, or leaves it all 0. */
+/* Sets objects_left to 0, and starts or stops counting in it. */
 void tcmi_thread_cache_count_objects(struct thread_cache *cache, bool on);
 /* Makes the next malloc of every thread take the slow path; from then on, its
  * frees too, until it rejoins.  The tags stay closed until they are opened. */

@@ -7,8 +7,8 @@
  *
  * The cache of a checked thread is closed, so each call takes the slow path.
  * These are its first steps: they work on the bins, as the fast path does
- * otherwise.  What they refuse goes on, and the rest of the slow path serves it
- * or reports what is wrong with it.
+ * otherwise.  The rest of the slow path serves the calls that they refuse, or
+ * reports what is wrong with them.
  *
  * Invariants: T7 of thread_cache.h; those of live.h.
  *

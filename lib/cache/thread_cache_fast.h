@@ -8,7 +8,7 @@
  *
  * A tag addresses its bin directly: 2 * class * 8 bytes = class * 16, the size
  * of a bin.  free checks an object before it caches it: tcm-internals(7),
- * "A wrong free", explains how and why.
+ * "Invalid frees", explains how and why.
  */
 #ifndef TCM_CACHE_THREAD_CACHE_FAST_H
 #define TCM_CACHE_THREAD_CACHE_FAST_H
@@ -160,7 +160,8 @@ leaf_of_rotated(uintptr_t rotated)
  * moves the window to the object's row.  With a closed window, each free takes
  * the slow path, see tcmi_thread_cache_divert().
  *
- * Rejected: a second window.  Objects in three rows would miss both. */
+ * Rejected: a second window.  Frees that alternate among three rows would miss
+ * both windows. */
 static ALWAYS_INLINE bool
 thread_cache_try_push_outside(void *object)
 {

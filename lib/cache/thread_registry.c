@@ -184,9 +184,9 @@ tcmi_thread_cache_reopen(struct thread_cache *cache)
     tcmi_thread_cache_open_tags(cache);
 }
 
-/* The cache of a checked thread, see T7.  A class counts as begun, so that the
- * thread also allocates what it freed before: thread_cache_pop_checked() has no
- * instruction to spare for that. */
+/* The cache of a checked thread, see T7.  Each class counts as allocated from,
+ * so the thread may also allocate what it freed before its first allocation:
+ * thread_cache_pop_checked() has no instruction to spare for a test. */
 static void
 close_for_checks(struct cache_owner *owner)
 {

@@ -14,7 +14,7 @@
  *   P1  a failed allocation sets errno to ENOMEM and changes nothing else.
  *   P2  a free does not change errno.
  *
- * Locking: none is held between the calls into the layers below.
+ * Locking: no lock is held between the calls into the layers below.
  */
 #ifndef TCM_FRONT_ALLOCATE_H
 #define TCM_FRONT_ALLOCATE_H

@@ -14,7 +14,7 @@
  *       thread has no cache, see mark.h.
  *   C2  a check of a large block, or of one in a slab, is certain.
  *
- * Locking: none is held by the caller; CENTRAL, REGISTRY and SLAB inside.
+ * Locking: the caller holds no lock; CENTRAL, REGISTRY and SLAB inside.
  */
 #ifndef TCM_FRONT_BLOCK_CHECK_H
 #define TCM_FRONT_BLOCK_CHECK_H

@@ -29,10 +29,11 @@ size_t tcmi_counted_bytes(const void *block);
 void tcmi_count_allocated(const void *block);
 void tcmi_count_freed(const void *block);
 /* The first steps of the slow path in a thread that counts, which work on the
- * bins as the fast path does otherwise, and count.  NULL or false: go on. */
+ * bins as the fast path does otherwise, and count.  NULL or false: continue
+ * with the next step. */
 void *tcmi_counting_pop(size_t size);
 bool tcmi_counting_push(void *object);
-/* A block that had @before bytes was resized without a move by copy. */
+/* A block that had @before bytes was resized without being copied. */
 void tcmi_count_resized(size_t before, const void *block);
 
 #endif /* TCM_FRONT_COUNTING_H */

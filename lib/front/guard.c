@@ -65,7 +65,7 @@ damage_of(const struct guard_record *record, uintptr_t *address)
   if (tcmi_pattern_class(record->block) == 0 || at - zone < (end - zone) / 2)
     return "overflow past the end of the block";
   /* The first half of the zone is intact, so the write came from the block
-   * behind the zone. */
+   * after the zone. */
   *address = end;
   return "underflow before the start of the block";
 }
@@ -219,7 +219,7 @@ quarantine_pop(size_t room)
 }
 
 /* Frees the oldest blocks until @room bytes fit; true if it freed any.  Stops
- * after as many as there can be: other threads may add blocks faster. */
+ * after the maximum number of blocks: other threads may add blocks faster. */
 static bool
 quarantine_make_room(const char *function, size_t room)
 {
@@ -417,7 +417,7 @@ resize_in_place(struct call call, const struct guard_record *old, size_t size)
   return resized;
 }
 
-/* The record of the block that is being resized; both red zones are whole. */
+/* The record of the block that is being resized; both red zones are intact. */
 static struct guard_record
 take_whole(struct call call, void *block)
 {

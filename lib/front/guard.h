@@ -9,12 +9,12 @@
  *         those of a heap of the program never come here
  *
  * guard_records.h has the requested size of each block.  tcm checks a red zone
- * when its block, or the block behind it, is freed or resized, when all free
+ * when its block, or the block after it, is freed or resized, when all free
  * memory is released, and when the process exits.  It checks a block in
  * quarantine when the block leaves; the last two events empty the quarantine.
  *
  * Invariants
- *   G1  a red zone starts behind the last requested byte and holds its pattern.
+ *   G1  a red zone starts after the last requested byte and holds its pattern.
  *       It has at least RED_ZONE_MIN bytes, and reaches to the end of a small
  *       object.
  *   G2  the usable size of a block is its requested size.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * guard_pattern.h - what guard.c writes into blocks and behind them.
+ * guard_pattern.h - what guard.c writes into and after blocks.
  *
  *     in use:   | junk at first ... | red zone |
  *     freed:    | junk ............ | red zone |
@@ -22,7 +22,8 @@
 #define JUNK_NEW 0xaa
 #define JUNK_FREED 0xee
 
-/* The class of a block, or 0 for a large one; and the bytes that it has. */
+/* The class of a block, or 0 for a large one; the size of its memory in
+ * bytes. */
 unsigned tcmi_pattern_class(uintptr_t block);
 size_t tcmi_pattern_capacity(uintptr_t block);
 

@@ -14,7 +14,7 @@
  *   W2  before an allocation fails, all caches are flushed and it is tried
  *       once more.
  *
- * Locking: none is held between the calls into the layers below.
+ * Locking: no lock is held between the calls into the layers below.
  */
 #ifndef TCM_FRONT_RAW_H
 #define TCM_FRONT_RAW_H
@@ -27,7 +27,7 @@
 #include "heap/pagemap.h"
 #include "heap/span.h"
 
-/* An object of the class; the second is zeroed, and of a page or more. */
+/* An object of the class; the second function zeroes it, for a page or more. */
 MUST_CHECK void *tcmi_raw_allocate_small(unsigned class_id);
 MUST_CHECK void *tcmi_raw_allocate_zeroed(unsigned class_id);
 MUST_CHECK void *tcmi_raw_allocate_large(size_t size, size_t align, bool zero);

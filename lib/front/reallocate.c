@@ -53,8 +53,8 @@ move_in_heap(void *block, size_t usable, size_t size)
   return moved;
 }
 
-/* A block that changes counts for the heap profile if the profile is on, or if
- * it is a sample. */
+/* A resized block counts in the heap profile if the profile is on, or if the
+ * block is a sample. */
 static bool
 profile_sees(const struct span *span)
 {

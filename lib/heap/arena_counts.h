@@ -30,7 +30,8 @@ extern struct arena_counts tcmi_arena_counts;
 
 /* Counts @bytes more as committed. */
 void tcmi_arena_count_committed_locked(size_t bytes);
-/* Counts @bytes mapped outside the arenas; or unmapped, if not @born. */
+/* Counts @bytes that are mapped outside the arenas, or unmapped there if @born
+ * is false. */
 void tcmi_arena_count_mapped_locked(size_t bytes, bool born);
 
 static inline size_t

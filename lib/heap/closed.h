@@ -10,21 +10,20 @@
  *
  * A read or a write of a closed block faults, as it does under an allocator
  * that unmaps each large block.  The first CLOSED_FIRST blocks of a fitting
- * size that a process frees are closed, and from then on one in so many, at
- * random: see the option close_freed.  A closed block is a free run again when
- * another one needs its place, when the heap has grown, or when memory is
- * short.
+ * size that a process frees are closed, and from then on one in close_freed, at
+ * random, see that option.  A closed block is a free run again when another one
+ * needs its place, when the heap has grown, or when memory is short.
  *
  * Invariants
  *   C1  the pages of a closed block are taken in the arena and set aside, like
  *       those of a hole, see hole.h; they count as returned.
- *   C2  they hold no memory, unless the OS refused first to take it and then to
- *       reopen them.
+ *   C2  they hold no memory, unless the OS refused first to take the memory and
+ *       then to reopen the pages.
  *   C3  at most CLOSED_MAX blocks are closed.  They take at most two mappings
  *       each.
  *   C4  a block that the OS does not reopen stays closed and is tried again.
  *   C5  no part of a closed block is in a huge page that the kernel was asked
- *       for: closing breaks none.
+ *       for: so closing never breaks a huge page.
  *
  * Locking: LOCK_TRIM while a block is closed, so that a fork waits; a thread
  * that finds it taken closes nothing.  LOCK_PAGE_HEAP protects the queue, also
@@ -43,9 +42,9 @@
 #include "heap/page_range.h"
 
 /* From about this size on, the page faults of filling a block cost more than
- * the three system calls.  So a closed block costs as much as it costs to
- * fill it the first time, whatever its size.  A block that contains a huge page
- * is too much work for one call. */
+ * the three system calls.  So closing a block costs as much as filling it for
+ * the first time, whatever its size.  A block that contains a huge page is too
+ * much work for one call. */
 #define CLOSED_MIN_SIZE ((size_t)128 << 10)
 #define CLOSED_END_SIZE HUGE_PAGE_SIZE
 #define CLOSED_MAX 8

@@ -16,13 +16,14 @@
 #include "heap/pagemap.h"
 
 /* In a heap of this size, the free part of a half-filled huge page is 6 %.
- * With 24 MiB no benchmark had a lower peak, and a heap of 55 MiB took half of
- * its page faults instead of a third. */
+ * With 24 MiB no benchmark had a lower peak, and a heap of 55 MiB still took
+ * half of its page faults, instead of a third. */
 #define HEAP_MIN ((size_t)16 << 20)
 /* Each border between advised and other memory splits a mapping; Linux allows a
  * process 65,530 mappings. */
 #define BORDERS_MAX 8192
-/* Idle pages for which a huge page may be broken: an eighth of it. */
+/* The fewest idle pages for which a huge page may be broken: an eighth of
+ * it. */
 #define IDLE_MIN (HUGE_PAGE_PAGES / 8)
 /* How many advised huge pages the policy remembers. */
 #define MEMORY 64

@@ -68,7 +68,7 @@ void tcmi_huge_learn_from(uintptr_t start, size_t npages);
 /* Withdraws from a block what tcm or the program advised. */
 void tcmi_huge_withdraw_from(uintptr_t start, size_t npages);
 
-/* Forgets the advice for huge pages that are mapped anew, or no more. */
+/* Forgets the advice for huge pages that were mapped again or unmapped. */
 void tcmi_huge_forget_locked(struct arena *arena, struct huge_range range);
 
 /* Whether keeping huge page @h unbroken is worth more than the memory of its

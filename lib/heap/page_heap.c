@@ -7,7 +7,7 @@
  * Rejected: placing small objects on idle pages between large blocks, where
  * many are idle, before fresh pages are used.  sqlite's peak falls by 4 %,
  * nginx's grows by 4 %, and a load of mixed sizes gains or loses up to 16 %,
- * depending on which come first.
+ * depending on which sizes come first.
  */
 #include "config.h"
 

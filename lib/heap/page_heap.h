@@ -91,7 +91,8 @@ struct page_walk {
   struct arena *arena; /* [owner thread] NULL: start with the last one */
   size_t h;            /* [owner thread] huge pages below h remain */
   bool past_empty;     /* [owner thread] empty ones are done, others are next */
-  bool keeps_huge;     /* [owner thread] few idle pages break no huge page */
+  bool keeps_huge;     /* [owner thread] do not break a huge page for few idle
+                          pages */
   bool done;           /* [owner thread] nothing left, or arena is gone */
 };
 size_t tcmi_page_heap_release_some(struct page_walk *walk, size_t most,

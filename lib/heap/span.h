@@ -74,7 +74,7 @@ struct span {
   bool held;        /* [lock: central] its pages are being returned, see S5 */
   bool mapped;      /* [lock: central] or as npages: see mapped.h */
   bool slab;        /* [const] of a heap of the program, see slab.h; the page
-                       heap and its readers take it for a large block */
+                       heap and its readers treat it as a large block */
   uint8_t live;     /* [const] index of the first live word, 0: has none */
   uint64_t bits[];  /* [lock: central] bit per object, 1 = free; the live words
                        behind them are [atomic: relaxed] */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * shapes_table.h - the rows of shapes.def as this version has them: for the
- * library, which publishes them, and for the tool, which compares.
+ * shapes_table.h - the rows of shapes.def with the values of this version: the
+ * library publishes them, and the tool compares its own with them.
  */
 #ifndef TCM_OBSERVE_SHAPES_TABLE_H
 #define TCM_OBSERVE_SHAPES_TABLE_H

@@ -7,8 +7,8 @@
  *
  * Invariants
  *   K1  a block that is in use during the whole walk is reported once.
- *   K2  if no other thread allocates or frees during the walk, no other block
- *       is reported but those that the callback allocates.
+ *   K2  if no other thread allocates or frees during the walk, the only other
+ *       blocks reported are those that the callback allocates.
  *   K3  no lock is held during the callback.
  *
  * Locking: those of block_run.h and cached_set.h, and LOCK_PROFILE and
@@ -21,7 +21,7 @@
 
 typedef int walk_callback(void *block, size_t size, void *arg);
 
-/* Calls @callback for each block in use until it returns another value than 0;
+/* Calls @callback for each block in use until it returns a value other than 0;
  * *@result is its last value, or 0.  False when there is no memory. */
 MUST_CHECK bool tcmi_walk_blocks(walk_callback *callback, void *arg,
                                  int *result);

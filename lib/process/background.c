@@ -207,8 +207,8 @@ try_start(void)
   return false;
 }
 
-/* Makes every thread that calls tcm come here, also those that so far find all
- * they need in their caches. */
+/* Makes the next call of every thread come here, even if its cache could serve
+ * the call. */
 static void
 call_threads(void)
 {

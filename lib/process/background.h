@@ -38,7 +38,7 @@
  * pages, 149 MiB.  A thread that only frees keeps small batches, on up to 1,127
  * pages, 4.4 MiB, and no large block.
  *
- * Locking: none held between the steps, see rounds.h.
+ * Locking: no lock is held between the steps, see rounds.h.
  */
 #ifndef TCM_PROCESS_BACKGROUND_H
 #define TCM_PROCESS_BACKGROUND_H

@@ -132,7 +132,7 @@ report_at_exit(void)
     tcmi_stats_print_text(to_messages, NULL);
 }
 
-/* With checks, no call takes the step that counts bytes. */
+/* With checks, no call reaches the step that counts bytes for samples. */
 static void
 warn_of_check(void)
 {
@@ -190,7 +190,7 @@ tcmi_thread_start(enum start_from from)
 {
   tcmi_thread_cache_state = CACHE_STARTING;
   tcmi_process_start();
-  /* Without a key, nothing would hand the cache on when the thread ends. */
+  /* Without a key, nothing would orphan the cache when the thread ends. */
   if (tcmi_option(OPTION_check) > CHECK_FREES || !life.key_is_valid) {
     tcmi_thread_cache_detach(CACHE_CLOSED);
     return;

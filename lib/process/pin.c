@@ -4,7 +4,7 @@
  * linked with its own flags, so it asks the loader at run time.
  *
  * It asks in a constructor, where dlopen() is allowed: the thread holds the
- * loader's lock already, and holds none of tcm's.  Rejected: to ask at the
+ * loader's lock already, and holds none of tcm's.  Rejected: asking at the
  * first allocation, which may come from inside the loader.
  */
 #include "config.h"

@@ -17,7 +17,8 @@
 #include "profile/profile.h"
 #include "profile/profile_write.h"
 
-/* Profiles at signals and steps leave two files to those that come once. */
+/* Profiles at signals and steps leave two files for the profiles that are
+ * written only once. */
 #define OFTEN_MAX (PROFILE_FILES_MAX - 2)
 
 static struct {
@@ -148,7 +149,7 @@ fill(int file)
 }
 
 /* A file left by a killed process has the same temporary name only by chance.
- * PIDs are reused, and in containers a process mostly gets the same one. */
+ * PIDs are reused, and in containers a process usually gets the same one. */
 static int
 write_in(int directory, const char *reason)
 {

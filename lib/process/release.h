@@ -4,7 +4,7 @@
  *
  *     thread cache -> transfer cache -> central list -> page heap -> system
  *
- * Locking: none is held between the steps.
+ * Locking: no lock is held between the steps.
  */
 #ifndef TCM_PROCESS_RELEASE_H
 #define TCM_PROCESS_RELEASE_H
@@ -23,10 +23,10 @@ bool tcmi_flush_all(void);
 void tcmi_flush_if_grown(void);
 /* After a failed allocation: flushes all, and under a hard limit returns all
  * free memory to make room for other uses.  The first time at the limit, it
- * writes a profile.  True if the allocation is worth another try. */
+ * writes a profile.  True if the caller should try the allocation again. */
 bool tcmi_make_room(void);
 /* Flushes all and returns every free page to the OS; the bytes returned.  The
- * second keeps free pages of @keep bytes. */
+ * second function keeps @keep bytes of free pages. */
 size_t tcmi_release_all(void);
 size_t tcmi_release_all_but(size_t keep);
 /* The same, but stops before the bytes would exceed @most. */

@@ -17,27 +17,27 @@
  * faulted in fewer.  It exceeds half of its maximum only while these faults
  * take one percent of a processor's time.
  *
- * Rejected: the maximum for every such load.  A load whose sizes drift needs
- * most of the pages again, but slowly and at other sizes: with 80 MiB live it
- * held 149 MiB instead of 128, with 6 % more faults.  Only the time that the
- * faults take: 123 MiB, but 18 % more faults, and a load that grows and shrinks
- * slowly loses its memory each time.  Idle pages before returned ones in all
- * huge pages of a kind: no fewer faults, and 4 to 10 MiB more, since huge pages
- * drain later.
+ * Rejected: the maximum period for every such load.  A load whose sizes drift
+ * needs most of the pages again, but slowly and at other sizes: with 80 MiB
+ * live it held 149 MiB instead of 128, with 6 % more faults.  A rule that uses
+ * only the time that the faults take: 123 MiB, but 18 % more faults, and a load
+ * that grows and shrinks slowly loses its memory each time.  Allocating idle
+ * pages before returned ones in all huge pages of a kind: no fewer faults, and
+ * 4 to 10 MiB more, since huge pages drain later.
  *
  * tcm's own thread does a round piece by piece.  Where there is no thread, the
  * program's slow paths do it, one piece a call; see background.h.
  *
  * Invariants
  *   O1  one thread at a time does a piece; a second that tries does nothing.
- *   O2  a piece returns at most as many pages as its caller allows, or one run
- *       of pages more, and does a bounded amount of other work.
+ *   O2  a piece returns at most as many pages as its caller allows, plus one
+ *       run of pages, and does a bounded amount of other work.
  *   O3  a round never touches the cache of another live thread: the fast path
  *       has no atomics, so no other thread can tell whether the owner is inside
  *       it.
  *
- * Locking: none is held between the steps of a piece.  Steps that return memory
- * hold TRIM, so that a fork waits for them.
+ * Locking: no lock is held between the steps of a piece.  Steps that return
+ * memory hold TRIM, so that a fork waits for them.
  */
 #ifndef TCM_PROCESS_ROUNDS_H
 #define TCM_PROCESS_ROUNDS_H

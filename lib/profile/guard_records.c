@@ -113,7 +113,8 @@ tcmi_guard_add_locked(uintptr_t block)
   return record;
 }
 
-/* Fills the gap with records that are behind it only because it was taken. */
+/* Moves into the gap the records that come after it only because its slot was
+ * taken. */
 void
 tcmi_guard_remove_locked(struct guard_record *record)
 {

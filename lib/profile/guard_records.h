@@ -41,7 +41,8 @@ extern struct lock tcmi_guard_lock;
 struct guard_record *tcmi_guard_find_locked(uintptr_t block);
 /* Whether the program has the block, by its record; sets its size. */
 bool tcmi_guard_is_in_use(uintptr_t block, size_t *size);
-/* A new record for it, all else zero; NULL if there is no memory. */
+/* A new record for it, with all other fields zero; NULL if there is no
+ * memory. */
 MUST_CHECK struct guard_record *tcmi_guard_add_locked(uintptr_t block);
 void tcmi_guard_remove_locked(struct guard_record *record);
 /* The first record at or after slot *@slot; NULL at the end.  Sets *@slot to

@@ -104,8 +104,8 @@ count_large(struct cache_owner *owner, size_t usable)
   return true;
 }
 
-/* The same for an object.  A distance that is drawn too often does no harm:
- * what is left of one has the same distribution as a new one. */
+/* The same for an object.  Drawing a distance again does no harm: the rest of a
+ * distance has the same distribution as a new one. */
 static bool
 count_object(struct cache_owner *owner, unsigned class_id)
 {
@@ -159,7 +159,7 @@ place_sample(struct span *span, uint32_t number, uintptr_t home, size_t usable)
   probe_sample(span_block(span), record->size, record->bytes);
 }
 
-/* As add_here(), and stores the stack in the slot. */
+/* Like add_here(), but also stores the stack in the slot. */
 static NOINLINE uint32_t
 add_guarded_here(struct cache_owner *owner, size_t usable, uint32_t slot)
 {

@@ -13,8 +13,9 @@
  * While samples are taken, a thread's tags are 0 (T6 of thread_cache.h), so
  * each malloc takes the slow path and counts.  Otherwise nothing changes.
  * Each class has its own distance to the next sample, in objects; the large
- * blocks have one in bytes.  Together they are what one distance would be: what
- * happens at a constant rate in each class does so in all of them.
+ * blocks have one in bytes.  Together they act as one distance would: if
+ * samples begin at a constant rate in each class, they do so in all classes
+ * together.
  * A sampled block is always a large block of at least one page.  Its tag is 0,
  * so its free takes the slow path anyway and finds the record in the span;
  * frees of other blocks are not slowed down.

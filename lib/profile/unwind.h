@@ -67,7 +67,7 @@
 struct unwind_code {
   struct system_object object; /* start and end are equal: none is known */
   const uint8_t *pairs;        /* two 4-byte offsets from the table each */
-  size_t npairs;               /* 0: there is no table, or not such a one */
+  size_t npairs;               /* 0: there is no table of this form */
 };
 
 /* A frame, and the last page that was checked to be readable.  All fields:

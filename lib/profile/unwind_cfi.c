@@ -326,7 +326,7 @@ save(struct unwind_rule *rule, const struct row *row, unsigned reg)
   return true;
 }
 
-/* Makes a rule of the row; false if the row has anything that no rule has. */
+/* Turns the row into a rule; false if a rule cannot express the row. */
 static bool
 summarize(const struct interpreter *in, struct unwind_rule *rule)
 {
