@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A longer list was changed while it was read. */
+/* The maximum length of each list: a longer one was changed while it was
+ * read. */
 #define ARENAS_MAX ((size_t)1 << 18)
 #define REGIONS_MAX ((size_t)1 << 22)
 #define MAPPED_MAX ((size_t)1 << 22)

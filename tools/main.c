@@ -72,7 +72,7 @@ static const char usage_text[] =
     "  report PID -o FILE  a page for a browser: the heap as a map, and more\n"
     "  top [PID]           a live screen; ? shows its keys\n"
     "  profile PID         which code holds the memory, by samples\n"
-    "  fault CORE|PID      the guarded block that a wrong access hit, and the\n"
+    "  fault CORE|PID      the guarded block that a bad access hit, and the\n"
     "                      stacks of its allocation and free; after an "
     "address,\n"
     "                      the block there\n"
@@ -89,7 +89,7 @@ static const char usage_text[] =
     "  -i, --interval=S    watch, top: seconds between rows, 1 by default\n"
     "      --color=WHEN    always, never, or auto (the default)\n"
     "      --json          one JSON document for each reading\n"
-    "      --openmetrics   samples in the format OpenMetrics\n"
+    "      --openmetrics   samples in the OpenMetrics format\n"
     "  -o, --output=FILE   write there, all at once\n"
     "      --pages         spans: page by page\n"
     "      --seconds=S     show, report: how long to look, 1 by default, 0 "
@@ -111,7 +111,7 @@ static const char usage_text[] =
     "\n"
     "Exit status: 0 done, 1 failed, 2 usage, 3 no such process, 4 no\n"
     "permission, 5 it does not run tcm, 6 another version of tcm, 7 the\n"
-    "request waits, 8 the request was refused.\n";
+    "request is pending, 8 the request was refused.\n";
 
 static enum status
 usage_error(const char *what, const char *value)

@@ -58,7 +58,7 @@ static const struct {
     [MAPPED_MAX] = {"tcm_mapped_most_bytes", "bytes", "gauge",
                     "The largest value of tcm_mapped_bytes so far."},
     [RESIDENT] = {"tcm_resident_bytes", "bytes", "gauge",
-                  "Resident part of tcm_mapped_bytes, by the kernel."},
+                  "Resident part of tcm_mapped_bytes, from the kernel."},
     [PROCESS_RESIDENT] = {"tcm_process_resident_bytes", "bytes", "gauge",
                           "Resident memory of the whole process."},
     [HUGE] = {"tcm_huge_page_bytes", "bytes", "gauge",
@@ -78,7 +78,7 @@ static const struct {
     [REFILLS] = {"tcm_refills", "", "counter", "Refills of thread caches."},
     [FLUSHES] = {"tcm_flushes", "", "counter", "Flushes of thread caches."},
     [FAULTED] = {"tcm_faulted_in_bytes", "bytes", "counter",
-                 "Memory handed out that was not resident."},
+                 "Allocated memory that was not resident."},
     [RELEASED] = {"tcm_released_bytes", "bytes", "counter",
                   "Memory returned to the OS."},
     [RELEASES] = {"tcm_releases", "", "counter",
@@ -86,7 +86,7 @@ static const struct {
     [LIMIT_HITS] = {"tcm_limit_hits", "", "counter",
                     "Times that a limit returned or refused memory."},
     [THREADS] = {"tcm_threads", "", "counter",
-                 "Threads that got or gave up a cache."},
+                 "Threads that acquired or gave up a cache."},
     [FORKS] = {"tcm_forks", "", "counter", "Forks."},
 };
 

@@ -133,8 +133,8 @@ static enum status
 nobody(const struct names *names, const char *argument)
 {
   if (names->others > 0)
-    complain("none of the %zu processes named %s runs tcm, or may be read; "
-             "tcm-run starts a program on tcm, and root may read all",
+    complain("none of the %zu processes named %s runs tcm and can be read; "
+             "tcm-run starts a program on tcm, and root can read all",
              names->others, argument);
   else
     complain("there is no process named %s, and no core file; tcm-stat ps "

@@ -56,7 +56,7 @@ put_residency(const struct tcm_stats *s, const struct heap_view *heap)
 
   printf("\n%sWhat the kernel says%s\n", bold(), plain());
   if (!heap->known) {
-    printf("  it does not tell what is resident\n");
+    printf("  it does not report what is resident\n");
     return;
   }
   put_size("resident, of the above", heap->resident, "");
@@ -234,7 +234,7 @@ put_overview(const struct target *target, const struct survey *survey)
   if (target->shapes != NULL) {
     snprintf(fault, sizeof fault,
              "Unknown for this build of tcm, %.15s: which blocks keep free "
-             "memory.  The tcm-stat of its package knows.",
+             "memory.  The tcm-stat of its package shows them.",
              target->page.library);
     put_wrapped(fault);
   }

@@ -114,7 +114,7 @@ reach_verdict(const struct reading *before, const struct reading *after,
   most = profile_worst(&after->profile, symbols, text, sizeof text);
   if (most <= 0) {
     snprintf(verdict, size,
-             "it grows by %s in %.1f s, and no sample says where: longer "
+             "it grows by %s in %.1f s, and no sample shows where: longer "
              "--seconds may",
              size_text(a, (uint64_t)grown), seconds);
     return;

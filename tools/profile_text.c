@@ -276,7 +276,7 @@ profile_pinned(const struct profile_view *view, struct symbols *symbols)
     snprintf(line + length, sizeof line - (size_t)length, "%s", text);
     put_cut(line, width);
   }
-  printf("%10s by the samples; %s counted, free on pages that blocks keep\n",
+  printf("%10s estimated; %s counted: free bytes on pages that blocks keep\n",
          size_text(a, (uint64_t)sum), size_text(b, view->pinned));
   free(rows);
 }

@@ -359,7 +359,7 @@ find_profile(struct target *target, struct page_data *data)
              (int)target->pid, MEAN_ADVISED);
   else
     snprintf(data->no_profile, sizeof data->no_profile,
-             "Samples are taken, and there was none yet.");
+             "Sampling is on, but no sample was taken yet.");
   return STATUS_OK;
 }
 

@@ -164,7 +164,7 @@ check_target(const struct target *target)
   return STATUS_OK;
 }
 
-/* Reports that a request waits, and why the process was not woken. */
+/* Reports that a request is pending, and why the process was not woken. */
 static enum status
 say_waits(struct target *target, const struct waking *waking, bool other)
 {

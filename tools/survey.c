@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reads a target completely: its numbers several times, then once its pages and
- * what is outside of the heap.
+ * Reads a target completely: first its numbers, several times; then its pages
+ * and the memory outside of the heap, once.
  */
 #include "survey.h"
 #include "profile.h"

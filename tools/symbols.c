@@ -191,7 +191,7 @@ tell_missing(const struct symbols *symbols)
                                  strrchr(mapping->path, '/') + 1);
   }
   if (length > 0)
-    complain("%s: no names for code of %s, which %s not here, or of another "
+    complain("%s: no names for code of %s, which %s missing, or from another "
              "build",
              symbols->target->argument, text,
              strchr(text, ',') == NULL ? "is" : "are");

@@ -174,10 +174,10 @@ complain_of_permission(pid_t pid)
   snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
   if (scope > 2)
     complain("no permission to read process %d: kernel.yama.ptrace_scope is "
-             "%ld, which allows nobody to; it changes at the next boot",
+             "%ld, which allows nobody to; it can change only at the next boot",
              (int)pid, scope);
   else if (geteuid() == 0)
-    complain("no permission to read process %d, although root asks: run "
+    complain("no permission to read process %d, even as root: run "
              "tcm-stat outside of this container, or with CAP_SYS_PTRACE",
              (int)pid);
   else if (read_number(path, "Uid:", -1) != (long)geteuid())
@@ -317,8 +317,8 @@ check_version(struct target *target)
              "this tcm-stat reads format %d; use the tcm-stat of its package",
              target->argument, page->version, TCM_STATS_PAGE_VERSION);
   else if (!shapes_attach(target))
-    complain("%s runs another version of tcm, %.15s, which this tcm-stat, %s, "
-             "cannot read; use the tcm-stat of its package",
+    complain("%s runs another version of tcm, %.15s; this tcm-stat, %s, "
+             "cannot read it; use the tcm-stat of its package",
              target->argument, page->library, PACKAGE_VERSION);
   else
     return STATUS_OK;
@@ -330,8 +330,8 @@ target_is_alike(const struct target *target, const char *command)
 {
   if (target->shapes == NULL)
     return true;
-  complain("%s runs another build of tcm, %.15s, of which this tcm-stat, %s, "
-           "reads the statistics only; for %s use the tcm-stat of its package",
+  complain("%s runs another build of tcm, %.15s; this tcm-stat, %s, can read "
+           "only its statistics; for %s use the tcm-stat of its package",
            target->argument, target->page.library, PACKAGE_VERSION, command);
   return false;
 }

@@ -113,8 +113,8 @@ set_text_option(const char *assignment)
         assignment[length] == '\0')
       continue;
     if (*value != '/' || strlen(value) >= OPTION_TEXT_BYTES)
-      fail(STATUS_FAILED, "%s is an absolute path of less than %d bytes", name,
-           OPTION_TEXT_BYTES);
+      fail(STATUS_FAILED, "%s must be an absolute path of less than %d bytes",
+           name, OPTION_TEXT_BYTES);
     set_option_variable(name, value);
     return true;
   }
@@ -181,8 +181,7 @@ set_preload(const char *library)
   if (strstr(others, "libasan") != NULL || strstr(others, "libtsan") != NULL ||
       strstr(others, "libhwasan") != NULL || strstr(others, "libmsan") != NULL)
     fail(STATUS_CANNOT_RUN,
-         "LD_PRELOAD names a sanitizer (%s), which brings an allocator of its "
-         "own",
+         "LD_PRELOAD names a sanitizer (%s), which has its own allocator",
          others);
   if (asprintf(&both, "%s:%s", library, others) < 0)
     fail(STATUS_FAILED, "no memory");
@@ -276,7 +275,7 @@ check_image(const char *file, const struct image *image, mode_t mode)
 
   if (sanitizer != NULL)
     fail(STATUS_CANNOT_RUN,
-         "%s is built with the %s, which brings an allocator of its own", file,
+         "%s is built with the %s, which has its own allocator", file,
          sanitizer);
   if (!image_has(image, PT_INTERP))
     fail(STATUS_CANNOT_RUN, "%s is linked statically: nothing can be preloaded",
@@ -337,7 +336,7 @@ main(int argc, char **argv)
       return STATUS_FAILED;
   }
   if (optind == argc)
-    fail(STATUS_FAILED, "no program was named; tcm-run --help");
+    fail(STATUS_FAILED, "no program was named; see tcm-run --help");
   check_program(argv[optind]);
   set_preload(library);
   execvp(argv[optind], argv + optind);

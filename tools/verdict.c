@@ -37,7 +37,7 @@ struct facts {
   const struct survey *survey;
   const struct tcm_stats *s;
   uint64_t backed; /* bytes of the heap not returned to the OS */
-  uint64_t much;   /* a part of the heap of this size is a cause */
+  uint64_t much;   /* a part of the heap is a cause from this size on */
 };
 
 static uint64_t
@@ -145,7 +145,7 @@ say_culprit(const struct facts *f, char *text, size_t size)
   most = profile_worst(profile, symbols, culprit, sizeof culprit);
   symbols_close(symbols);
   if (most > 0)
-    snprintf(text, size, ", %.0f %% of what samples saw grow from %s",
+    snprintf(text, size, "; %.0f %% of the growth in the samples is from %s",
              100 * (double)most / (double)(sum > most ? sum : most), culprit);
   return text;
 }

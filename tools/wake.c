@@ -33,7 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Of the kernel, not for programs: how an interrupted system call goes on. */
+/* Of the kernel, not for programs: how an interrupted system call continues. */
 #define RESTART_ALWAYS 512
 #define RESTART_NO_SIGNAL 513
 #define RESTART_NO_HANDLER 514
@@ -320,7 +320,7 @@ is_ready(const struct target *target, struct stats_wake *wake)
          wake->busy == 0;
 }
 
-/* Tries one thread; WAKE_NOWHERE if it is not suitable any more. */
+/* Tries one thread; WAKE_NOWHERE if the thread is no longer suitable. */
 static unsigned
 try_thread(pid_t tid, const struct target *target)
 {
@@ -460,20 +460,20 @@ wake_may_succeed(unsigned result)
 const char *
 wake_text(unsigned result)
 {
-#define DEBUGGER "; tcm-stat(1) shows how a debugger does"
+#define DEBUGGER "; tcm-stat(1) explains how a debugger can"
   static const char *const texts[] = {
-      [WAKE_NONE] = "it has no thread of tcm's",
+      [WAKE_NONE] = "it has no thread of tcm",
       [WAKE_STARTED] = "tcm's thread has started but not answered; try again, "
                        "with a longer --timeout",
-      [WAKE_OFF] = "TCM_BACKGROUND=0 allows no thread of tcm's that would "
+      [WAKE_OFF] = "TCM_BACKGROUND=0 allows no thread of tcm, which would "
                    "serve it" DEBUGGER,
-      [WAKE_FORBIDDEN] = "its sandbox allows no thread of tcm's that would "
+      [WAKE_FORBIDDEN] = "its sandbox allows no thread of tcm, which would "
                          "serve it" DEBUGGER,
       [WAKE_LATER] = "tcm's thread had to end, or the kernel refused it, a "
                      "moment ago; try again in a minute",
-      [WAKE_REFUSED] = "the kernel refused it a thread; raise the limit of its "
-                       "processes, RLIMIT_NPROC or pids.max, and try again in "
-                       "a minute",
+      [WAKE_REFUSED] = "the kernel refused to start a thread in it; raise the "
+                       "limit of its processes, RLIMIT_NPROC or pids.max, and "
+                       "try again in a minute",
       [WAKE_UNKNOWN] =
           CAN_WAKE
               ? "tcm-stat cannot wake its build of tcm" DEBUGGER

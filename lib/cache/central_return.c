@@ -108,7 +108,7 @@ release_span_locked(struct central_list *list, struct span *span, size_t *work)
     lock_acquire(&list->lock);
     return (size_t)__builtin_popcount(pages) << PAGE_SHIFT;
   }
-  /* Move it to the tail, behind the spans that were not visited yet. */
+  /* Move it to the tail, after the spans that were not visited yet. */
   tcmi_span_unlink_locked(list, span);
   tcmi_span_relink_locked(list, span);
   list_remove(&span->link);

@@ -6,7 +6,7 @@
  *     cached  ---- 0 -> 1 ---->  in use  ---- 1 -> 0 ---->  cached
  *                was 1: broken               was 0: invalid free
  *
- * The bits lie in the descriptor of the span, behind those of the free objects.
+ * The bits are in the descriptor of the span, after those of the free objects.
  * There is one for each place where a block can begin, so a pointer into an
  * object finds a 0 too, and the number of an object need not be known.  Each
  * change is one atomic operation on a word of the span: of two frees of an

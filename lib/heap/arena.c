@@ -46,7 +46,7 @@ bitmap_bytes(size_t nhuge)
   return (nhuge + 63) / 64 * sizeof(uint64_t);
 }
 
-/* Allocates the structure and, behind it, its tables in one block. */
+/* Allocates the structure and, after it, its tables in one block. */
 static struct arena *
 arena_describe(uintptr_t start, size_t nhuge)
 {

@@ -3,7 +3,7 @@
  * large.h - blocks above the largest size class; each has its own span.
  *
  * The size is rounded up to the system page size.  A block grows into the free
- * pages behind it and shrinks in place.  When a very large block must move, its
+ * pages after it and shrinks in place.  When a very large block must move, its
  * pages are remapped, and no bytes are copied.
  *
  * Invariants

@@ -301,7 +301,7 @@ may_adopt(void)
 
 /* Moves a run out of its arena.  At the end of an arena, the OS may grow the
  * run in place instead.  Then the growth is undone, a reserved page blocks the
- * place behind the run, and the move is tried once more. */
+ * place after the run, and the move is tried once more. */
 static uintptr_t
 move_out(uintptr_t from, size_t old, size_t npages, bool *is_short)
 {

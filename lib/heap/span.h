@@ -77,7 +77,7 @@ struct span {
                        heap and its readers treat it as a large block */
   uint8_t live;     /* [const] index of the first live word, 0: has none */
   uint64_t bits[];  /* [lock: central] bit per object, 1 = free; the live words
-                       behind them are [atomic: relaxed] */
+                       after them are [atomic: relaxed] */
 };
 
 _Static_assert(sizeof(struct span) <= 64, "a span header fits a cache line");

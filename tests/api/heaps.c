@@ -94,7 +94,7 @@ null_heap_is_allowed(void)
   EXPECT(errno == 4711);
 }
 
-/* What free() takes back is zero again, up to the last usable byte. */
+/* A zeroed block in freed memory is zero up to its last usable byte. */
 static void
 calloc_is_zero(void)
 {
@@ -240,8 +240,7 @@ many_size(size_t i)
   return i % 200 == 0 ? 40000 : i * 13 % 1500;
 }
 
-/* Blocks of a heap that is gone come back from malloc.  They lie apart from
- * those of a heap that is not. */
+/* malloc reuses the memory of a deleted heap, but not that of a live one. */
 static void
 deleted_memory_is_used_again(void)
 {

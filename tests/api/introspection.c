@@ -136,7 +136,7 @@ trim_returns_memory(void)
 }
 
 /* mallopt() accepts every parameter of the manual, and others too, as glibc
- * does.  The heap works afterwards. */
+ * does.  The heap still works afterward. */
 static void
 mallopt_accepts_parameters(void)
 {

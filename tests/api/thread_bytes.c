@@ -10,7 +10,8 @@
 
 static struct tcm_thread_bytes last;
 
-/* Expects that since the last call so much was allocated and freed. */
+/* Expects that exactly this much was allocated and freed since the last
+ * call. */
 static void
 expect_counted(const char *what, size_t size, uint64_t allocated,
                uint64_t freed)

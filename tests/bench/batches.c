@@ -4,7 +4,7 @@
  * (the shapes of sh6 and sh8).
  *
  * A thread fills batch after batch and keeps the last PARAM of them.  It frees
- * the oldest one forwards, backwards, in strides or every second block first,
+ * the oldest one forward, backward, in strides or every second block first,
  * in turn.  In the exchanged variant, it first swaps that batch on a board for
  * a batch that another thread gave up.
  */

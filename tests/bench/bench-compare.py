@@ -4,9 +4,9 @@
 second, row by row.
 
 Refuses files of different machines: a ratio between two machines says nothing
-about the allocator.  Between two runs on one machine the machine itself may
-have become slower or faster; the column "to glibc" takes out what glibc's own
-row changed by, unless glibc is what is compared.
+about the allocator.  Even one machine may have become slower or faster between
+two runs; the column "to glibc" removes the change of glibc's own row, unless
+glibc itself is compared.
 """
 import argparse
 import json

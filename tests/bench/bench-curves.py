@@ -15,7 +15,7 @@ import runner  # noqa: E402
 COUNTS = (1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000, 3_162_278,
           10_000_000)
 QUICK_COUNTS = COUNTS[:3]
-# Few objects are made again and again until so many were made.
+# A small number of objects is allocated repeatedly, until this many were.
 OPERATIONS_MIN = 2_000_000
 QUICK_OPERATIONS = 10_000
 

@@ -28,7 +28,7 @@ ROWS = ("random-cold@1", "stress@*", "large", "zeroed-large@1", "start",
 
 
 def in_mode(allocator, mode, module):
-    """`allocator` as one that runs in a mode."""
+    """A copy of `allocator` that runs in the given mode."""
     made = copy.copy(allocator)
     made.name = f"{allocator.name} {mode}"
     if mode == "forbidden":

@@ -64,12 +64,12 @@ def available_mib():
 
 
 def needed_mib(heap_mib):
-    """With other sizes, headers, the table of blocks, and some to spare."""
+    """The heap, plus room for rounding, headers and the table of blocks."""
     return heap_mib * 5 // 4 + 512
 
 
 def heap_of(chosen):
-    """MiB of the fragmented heap; None where memory lacks."""
+    """MiB of the fragmented heap; None if there is too little memory."""
     sizes = ([QUICK_HEAP_MIB] if chosen.quick else
              [chosen.heap] if chosen.heap else HEAPS_MIB)
     fitting = [size for size in sizes if needed_mib(size) <= available_mib()]

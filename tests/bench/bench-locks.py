@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""How often the slow path meets what threads share, by shape of load.
+"""How often the slow path accesses what threads share, by shape of load.
 
 Each shape of the workload program runs with the debug library, which counts
 the locks it takes, the times that another thread had one, and locked additions

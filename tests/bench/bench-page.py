@@ -12,7 +12,7 @@ import curves  # noqa: E402
 import latencies  # noqa: E402
 import page  # noqa: E402
 
-# Which instruments, in the order of the page, under which heading.
+# The instruments in the order of the page, and their headings.
 OTHERS = (
     ("curves", "Cost over size"),
     ("latency", "Single calls"),
@@ -44,7 +44,7 @@ def section(kind, title, result):
 
 
 def compose(directory):
-    """The page of the result files in `directory`."""
+    """Makes the page from the result files in `directory`."""
     sections = []
     for kind, title in OTHERS:
         path = os.path.join(directory, kind + ".json")

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What more threads cost: the shapes of the benchmark with 1 or 2, 8 and 32
+"""The cost of more threads: the shapes of the benchmark with 1 or 2, 8 and 32
 threads, a crowd with up to 4000, under each allocator and with no allocator at
 all.
 
-Each shape is recorded with so many threads, which take turns after a few
-events each, and the trace is played; what the replay loses with planned
-addresses, the threads, the machine and the shape lose, and what an allocator
-loses beyond that is its own.  The throughput counts for each CPU that the
-threads can use at a time.
+Each shape is recorded with that many threads, which take turns after a few
+events each, and the trace is replayed.  The replay with planned addresses shows
+the loss that the threads, the machine and the shape cause; the allocator causes
+any further loss.  The throughput counts for each CPU that the threads can use
+at a time.
 """
 import os
 import sys
@@ -113,7 +113,7 @@ def text_of(result):
     names = list(result["allocators"])
     cpus = result["machine"]["cpus"]
     text = runner.heading(result)
-    text += ("\nper cent of the throughput per CPU that is lost from the "
+    text += ("\npercent of the throughput per CPU that is lost from the "
              "fewest threads of the shape\n(none: no allocator, so the "
              "shape's own loss; then the loss of each beyond that), and\n"
              "million operations a second of all threads\n\n")

@@ -27,7 +27,8 @@ TRACES = (("perl", 10), ("python", 10), ("sqlite", 40), ("gcc", 20),
           ("redis", 10), ("node", 20))
 # The one process of several that is recorded.
 ONLY = {"gcc": "cc1"}
-# Played once, since a program meets new pages once; so in many rounds.
+# A round plays the trace once, because a program touches new pages only once;
+# therefore there are many rounds.
 ROUNDS = 15
 # Threads of a replay may run ahead of one another by an epoch, and what they
 # then hold at once is more than the trace's peak: it has few events.

@@ -3,7 +3,7 @@
  * crowd.c - many threads alive at once, each with a small steady load.
  *
  * A thread allocates 100 blocks of each power of two from 64 B to 4 KiB, frees
- * them, and goes on with the next size.  Between two rounds it has about 800
+ * them, and continues with the next size.  Between two rounds it has about 800
  * KiB of free blocks that it will need again, and a thousand threads take turns
  * on the processors.
  */

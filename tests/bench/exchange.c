@@ -4,7 +4,7 @@
  * (rptest's shape).
  *
  * A thread owns PARAM blocks of 16 B to 16 KiB.  In each turn it replaces some,
- * packs others into a parcel for its neighbour, and frees those sent to it.
+ * packs others into a parcel for its neighbor, and frees those sent to it.
  * The parcel is a block too.  Only a few parcels may wait at a time; otherwise
  * peak memory would depend on how the threads were scheduled.
  */
@@ -49,7 +49,7 @@ inbox_empty(struct inbox *inbox)
   }
 }
 
-/* Waits while the neighbour's inbox is full.  Meanwhile empties the sender's
+/* Waits while the neighbor's inbox is full.  Meanwhile empties the sender's
  * own inbox, since another thread may be waiting for room there. */
 static void
 send_parcel(struct inbox *to, struct inbox *own, struct parcel *parcel)

@@ -198,7 +198,7 @@ def huge_kib(tools, allocator):
 
 
 def check_huge(directory):
-    """In both senses: that pages are huge, and that none is."""
+    """Checks both extremes: that pages are huge, and that none is."""
     result, said = run(directory, "huge")
     if result is None:
         return

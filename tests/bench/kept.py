@@ -2,9 +2,10 @@
 """The figures that are kept in the tree, doc/bench.json, and README's table of
 them.
 
-The file is that of bench.py with only the time and the memory of each sample,
-one row a line, so that git shows which rows changed.  It also has the result files of the other instruments.
-Everything shown is computed from it.
+The file is the result file of bench.py with only the time and the memory of
+each sample, and one row per line, so that git shows which rows changed.  It
+also has the result files of the other instruments.  Everything shown is
+computed from it.
 """
 import json
 import textwrap

@@ -183,7 +183,7 @@ bench-page:
 	$(PYTHON) $(srcdir)/tests/bench/bench-page.py tests/bench \
 	  tests/bench/bench.html
 
-# The same page, kept in the tree, with the data for README's table; afterwards
+# The same page, kept in the tree, with the data for README's table; afterward
 # tests/lint/bench_table.py --print prints the table.
 bench-keep:
 	$(PYTHON) $(srcdir)/tests/bench/bench-keep.py tests/bench \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the benchmark runs on and what it runs: the machine, the allocators.
+"""Describes the machine that runs the benchmark, and finds the allocators.
 
 Two result files may be compared only if machine() was the same for both.
 """
@@ -27,7 +27,7 @@ FAMILY = ("malloc", "free", "calloc", "realloc")
 
 
 class NotServed(Exception):
-    """A process was served by another allocator than it should have been."""
+    """An allocator other than the intended one served a process."""
 
 
 class Allocator:
@@ -44,7 +44,7 @@ class Allocator:
         with open(self.path, "rb") as file:
             digest = hashlib.sha256(file.read()).hexdigest()
         package = package_of(self.path)
-        # Where somebody's build folder stands is nobody's business.
+        # The result must not show the path of anyone's build folder.
         path = self.path if package else os.path.basename(self.path)
         return {"path": path, "package": package, "sha256": digest,
                 "bytes": os.path.getsize(self.path),

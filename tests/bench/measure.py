@@ -176,7 +176,8 @@ class Bench:
             raise Failed(str(problem)) from None
 
     def prove_service(self, row, allocator):
-        """The servers write their accounts as users of their own."""
+        """The servers run as their own users, and must be able to write the
+        accounts."""
         os.mkdir(self.proof)
         os.chmod(self.proof, 0o777)
         os.chmod(self.directory, 0o711)

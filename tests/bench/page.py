@@ -88,10 +88,10 @@ class Panel:
 
 
 class Marks:
-    """Shape and colour of each allocator but the base."""
+    """Shape and color of each allocator but the base."""
 
     def __init__(self, names):
-        # The first look is the subject's, whether it was measured or not.
+        # The subject always has the first look, whether it was measured or not.
         ordered = [summary.SUBJECT] + [name for name in names
                                        if name != summary.SUBJECT]
         self.looks = {name: (SHAPES[i % len(SHAPES)], COLOURS[i % len(COLOURS)])

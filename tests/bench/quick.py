@@ -172,7 +172,8 @@ def check_compare(directory, result):
 
 
 def check_proofs(directory):
-    """What is not served by its allocator is refused, wherever it shows."""
+    """A run that its allocator does not serve is rejected, wherever that
+    shows."""
     done = bench("--rows", "pairs-16", "--add", "absent=/nonexistent/lib.so")
     expect(done.returncode != 0 and "absent cannot be preloaded"
            in done.stdout, "a library that is not there: " + done.stdout)

@@ -39,7 +39,7 @@ class Recorder:
         os.chmod(self.directory, 0o777)
 
     def record(self, run, **variables):
-        """Calls run(allocator); the largest file that it left."""
+        """Calls run(allocator); returns the largest file that it left."""
         self.clear()
         run(self.allocator(**variables))
         files = glob.glob(os.path.join(self.directory, "*.raw"))
@@ -58,7 +58,7 @@ class Recorder:
         return self.record(run, **variables)
 
     def pack(self, raw, epoch_events=None):
-        """(path of the packed file, what it holds); the raw one goes."""
+        """(path of the packed file, what it holds); the raw one is deleted."""
         packed = raw[:-len(".raw")] + ".trace"
         command = [self.pack_tool, raw, packed]
         if epoch_events:

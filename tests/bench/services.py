@@ -98,7 +98,7 @@ class Run(harness.Run):
             child.meter = Meter(child.pid)
             child.meter.start()
             self.server = child
-        # What the server's readiness is asked with is no part of it.
+        # The programs that ask whether the server is ready do not belong to it.
         self.serving = False
         return child
 

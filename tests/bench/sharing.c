@@ -3,11 +3,11 @@
  * sharing.c - false sharing: threads that write to their own small blocks
  * (the shapes of cache-scratch and cache-thrash).
  *
- * active: threads allocate at the same time.  If an allocator gives neighbours
+ * active: threads allocate at the same time.  If an allocator gives neighbors
  *     in one cache line to two threads, they contend for the line.
  * passive: the main thread allocates adjacent blocks, the cards, and deals them
  *     out to the threads in turn.  A thread that frees its cards may get them
- *     back, and then shares cache lines with its neighbours for the rest of the
+ *     back, and then shares cache lines with its neighbors for the rest of the
  *     run.
  *
  * PARAM is the number of writes to each block.

@@ -43,7 +43,7 @@ def median(ordered):
 
 
 def tail(count):
-    """How many of `count` ordered samples lie outside the interval below."""
+    """How many of `count` ordered samples are below the interval."""
     outside = 0
     probability = 0.0
     while True:

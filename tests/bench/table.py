@@ -6,7 +6,7 @@ import summary
 
 LEGEND = """\
 The base in full, the others as a ratio to it: lower is better.  ±N is half the
-interval of the median, in per cent.  "to best": {subject}'s ratio to the best
+interval of the median, in percent.  "to best": {subject}'s ratio to the best
 other allocator of the row, glibc among them, and its interval.  Marks: * best
 beyond the spread; - behind beyond the spread; ! worse than {bar:.2f} times the
 best beyond the spread.
@@ -15,7 +15,7 @@ UNITS = {"time": ("s", 1.0), "memory": ("MiB", 1024.0)}
 
 
 def percent(estimate):
-    """Half the interval in per cent; blank where one round shows none."""
+    """Half the interval in percent; blank where one round shows none."""
     if estimate.low == estimate.high:
         return "   "
     return f"±{min(99, round(100 * estimate.spread())):<2d}"

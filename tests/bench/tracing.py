@@ -83,7 +83,7 @@ def check_replays(tools, packed, facts, allocators, left):
 
 
 def check_workloads(tools, allocators):
-    """Many threads that hand objects on, some short-lived."""
+    """Many threads that pass objects to each other, some short-lived."""
     for arguments, threads, epoch in (
             (("exchange", "40000", "8", "200"), 8, 512),
             (("stress", "40000", "8", "0"), 96, 512),
@@ -105,7 +105,7 @@ def check_workloads(tools, allocators):
 
 
 def check_broken(tools):
-    """What is no trace is refused."""
+    """A file that is not a trace is rejected."""
     raw = record_known(tools)
     with open(raw, "r+b") as file:
         file.truncate(os.path.getsize(raw) - 1)

@@ -253,7 +253,7 @@ def judge_misuse(status, text, err):
 
 
 def judge_access(status, text, err):
-    """The program must end by SIGSEGV at the wrong access, or as above."""
+    """The program must end by SIGSEGV at the invalid access, or as above."""
     # It writes the address once before the access, and once after.
     if status == -signal.SIGSEGV and text.count("address 0x") > 1:
         return Result("wrong", "SIGSEGV after the access")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fuzz.h - a fuzz target reads a list of operations, one a line:
+ * fuzz.h - a fuzz target reads a list of operations, one per line:
  *
  *     # two blocks, the second resized
  *     malloc 0 100

@@ -152,9 +152,9 @@ SOURCE_CASES = [
      "but there is no"),
     ("phrases", PROSE, {"lib/base/a.c": "/* It is told\n * of here. */\n"},
      "lib/base/a.c:1: is told of"),
-    ("licence", {"lib/base/a.c": SPDX}, {"lib/base/b.c": "int a;\n"},
+    ("license", {"lib/base/a.c": SPDX}, {"lib/base/b.c": "int a;\n"},
      "b.c: no line SPDX"),
-    ("licence", {"lib/base/a.c": SPDX},
+    ("license", {"lib/base/a.c": SPDX},
      {"lib/base/b.c": SPDX + "/* /home/" "somebody/x */\n"},
      "a path of one machine"),
 ] + man_cases.SOURCE_CASES

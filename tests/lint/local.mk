@@ -15,7 +15,7 @@ source_lints = \
 	tests/lint/headers_alone.py \
 	tests/lint/include_floors.py \
 	tests/lint/lengths.py \
-	tests/lint/licence.py \
+	tests/lint/license.py \
 	tests/lint/locked_names.py \
 	tests/lint/man_lint.py \
 	tests/lint/man_symbols.py \

@@ -2,7 +2,7 @@
 """The examples of the manual pages work.
 
 The lint takes the text between the marks SRC BEGIN (name) and SRC END out of
-the page.  The name decides how the text is tried:
+the page.  The name determines how the text is tested:
 
   *.c              compiled without a warning, linked with the built library,
                    and run: it must succeed

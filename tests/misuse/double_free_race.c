@@ -41,7 +41,7 @@ race(void *block)
   pthread_join(thread, NULL);
 }
 
-/* Whether the race was noticed.  What the child says goes nowhere. */
+/* Whether the race was noticed.  The output of the child is discarded. */
 static int
 try_in_child(void *block)
 {

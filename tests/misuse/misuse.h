@@ -113,7 +113,7 @@ call_by_name(const char *function, void *pointer)
   call(pointer);
 }
 
-/* Hands @pointer to the function that argv[1] names. */
+/* Passes @pointer to the function that argv[1] names. */
 static void
 misuse(int argc, char **argv, void *pointer)
 {

@@ -86,7 +86,7 @@ def pattern(row, kind, address):
              "{count}": "[1-9][0-9]*",
              "{class}": "80" if kind in LEVEL_2 else "64",
              "{span?}": r"( \(span 0x[0-9a-f]+, [1-9][0-9]* pages\))?"}
-    # Elsewhere the processor does not tell.
+    # Other processors do not report it.
     known.update({"{read}": "read", "{write}": "write"}
                  if platform.machine() == "x86_64" else
                  {"{read}": "access", "{write}": "access"})

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A pointer to the object behind two small blocks, which the program never
+/* A pointer to the object after two small blocks, which the program never
  * allocated. */
 #include "misuse.h"
 

@@ -2,8 +2,8 @@
 /*
  * The central lists, checked against a list of the objects in use: no object is
  * handed out twice, contents survive whatever pages are returned, memory said
- * to be zero is zero, a span without objects in use is gone, and a wrong free
- * is detected.
+ * to be zero is zero, a span without objects in use is gone, and an invalid
+ * free is detected.
  */
 #include "model.h"
 

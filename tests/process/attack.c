@@ -15,9 +15,9 @@
  *
  * The model knows which blocks are in use.  No allocator can detect that a
  * pointer left from an earlier block frees a new block at the same address, so
- * a left pointer is used only while its memory is in no block.
+ * such a pointer is used only while no block contains its memory.
  *
- * Two holes are known and counted (tcm(7), "Wrong pointers"): a block that is
+ * Two gaps are known and counted (tcm(7), "Wrong pointers"): a block that is
  * freed again after the program wrote to it, and two frees within nanoseconds.
  * With TCM_CHECK=1 there are none.
  */
@@ -222,7 +222,7 @@ static void (*const wrongs[])(void) = {free_again,   free_inside,  free_nothing,
                                        corrupt_free, corrupt_free, corrupt_free,
                                        overflow,     overflow};
 
-/* A wrong free that was not detected would show here. */
+/* An invalid free that was not detected would show here. */
 static void
 use_all(void)
 {
@@ -264,7 +264,7 @@ allocate_some(void *size)
   return NULL;
 }
 
-/* Afterwards a third thread adopts the cache of the second one. */
+/* Afterward a third thread adopts the cache of the second one. */
 static void
 run_race(void)
 {

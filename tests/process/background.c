@@ -307,7 +307,7 @@ no_thread_if_forbidden(void)
   unsetenv("TCM_BACKGROUND");
 }
 
-/* ---- A wrong free that the thread detects -------------------------------- */
+/* ---- An invalid free that the thread detects ----------------------------- */
 
 static void *
 free_twice_and_end(void *unused)

@@ -69,7 +69,7 @@ be_child(const char *what, const char *file)
 
 /* Runs the program @what with the file or /dev/null as standard error, or with
  * no open descriptor.  A misspelled option also makes tcm report at start, if
- * it can.  The process must abort.  Returns the size of the file afterwards. */
+ * it can.  The process must abort.  Returns the size of the file afterward. */
 static long
 bytes_written(const char *what, int standard_error_is_file, char *text,
               size_t size)

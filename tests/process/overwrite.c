@@ -3,9 +3,9 @@
  * A program that overwrites the memory around its blocks up to the first
  * inaccessible page: every other block, every free one, every page of the heap
  * that it can reach.  tcm's own structures must be out of reach: tcm still
- * allocates and frees sound blocks, and its heap check finds no error.
+ * allocates and frees valid blocks, and its heap check finds no error.
  *
- * The program uses no stdio, and afterwards no memory of libc in the heap.
+ * The program uses no stdio, and after that no memory of libc in the heap.
  */
 #include "../support/memory.h"
 

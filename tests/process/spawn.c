@@ -61,7 +61,7 @@ vfork_and_exec(void)
 }
 
 /* The child runs in its parent's memory, including the thread cache.  The heap
- * must be sound afterwards. */
+ * must be intact afterward. */
 static int
 allocate_in_shared_memory(void *seed)
 {

@@ -5,8 +5,8 @@ summary, how much freed memory processes keep, tcm-stat's screen of one of them,
 and a table of the programs.
 
 A first round compares the output of both runs of each job and proves that tcm
-served every process.  In the measured rounds, the two take turns at going
-first.  Rounds end when the time is up, but not before the third.
+served every process.  In the measured rounds, the two take turns running first.
+Rounds end when the time is up, but not before the third.
 """
 
 import math

@@ -220,7 +220,7 @@ class Run:
         return path
 
     def scale(self, **sizes):
-        """The amount of work for the size of this run."""
+        """Returns the amount of work for a run of this size."""
         return sizes[self.size]
 
     def preload(self):

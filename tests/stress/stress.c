@@ -317,8 +317,8 @@ live(void *seed)
 /* Small stacks, so that the heap gets most of a limited address space. */
 static pthread_attr_t attributes;
 
-/* Starts a new thread each time the last one has ended.  Without memory for a
- * thread, it tries again. */
+/* Starts a new thread each time the last one has ended.  If there is no memory
+ * for a thread, it tries again. */
 static void *
 keep_alive(void *seed)
 {

@@ -182,7 +182,7 @@ def check_library(library, env, known_options):
         for command in ("classes", "threads"):
             assert stat(command, target.pid).returncode == toolbox.OK, command
         for command in ("spans", "profile", "fault"):
-            refused("reads the statistics only", command, target.pid)
+            refused("only its statistics", command, target.pid)
         rows = stat("ps").stdout
         assert re.search(r"\b%d\b" % target.pid, rows), rows
 
@@ -200,7 +200,7 @@ def earlier_library():
 
 
 def damaged_description():
-    """Numbers that cannot be end in a message, not in a crash."""
+    """Impossible numbers cause a message, not a crash."""
     with Target([toolbox.OTHER, "sound"], preload=False) as target:
         assert stat(target.pid).returncode == toolbox.FAILED
     for what in ("nowhere", "classes", "options", "names", "struct", "member",

@@ -8,7 +8,7 @@ import screens
 import toolbox
 
 DOC = os.path.join(os.environ["TEST_SRCDIR"], "doc/screens")
-# Of this machine: whether there are processes that may not be read.
+# Depends on the machine: whether there are processes that may not be read.
 VARIES = {"process", "processes", "may", "not", "read"}
 
 

@@ -140,7 +140,8 @@ def drawn_page(path, folder, fragment="#test"):
 
 
 def open_page(path, folder, tiles):
-    """Returns the milliseconds; no tile is taken apart until it is looked at."""
+    """Returns the milliseconds; no tile is split into cells until the user
+    looks at it."""
     body = drawn_page(path, folder, "")[1]
     assert 'data-drawn="%d"' % tiles in body, body
     assert 'data-apart="0"' in body, body

@@ -154,7 +154,7 @@ class Screen(Terminal):
         self.rows = len(rows)
 
     def whole_text(self):
-        """A line that fills a row goes on in the next one."""
+        """A line that fills a row continues in the next one."""
         return "".join("".join(row) if row[-1] != " " else
                        "".join(row) + "\n" for row in self.cells)
 

@@ -11,7 +11,7 @@
  *   stacks      threads with 20 MiB of stack in use
  *   limit       is close to its hard limit, which the environment sets
  *   huge        one block of 64 MiB
- *   huge-pages  has the kernel fill with huge pages what it freed
+ *   huge-pages  makes the kernel fill freed memory with huge pages
  *   churn       allocates and frees the same large blocks without end
  *   healthy     keeps blocks, and waits
  */

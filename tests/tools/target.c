@@ -13,7 +13,7 @@
  *   print             prints the statistics as JSON before it answers
  *   hide              lets only root read the process
  *   abort             dies
- *   over SIZE         writes behind a block that ends with a page
+ *   over SIZE         writes past a block that ends with a page
  *   freed SIZE        prints the address of a block that it has freed
  *   after SIZE        reads such a block
  *
@@ -143,7 +143,7 @@ freed_block(size_t size)
   return (volatile char *)address;
 }
 
-/* Executes a line about a wrong access or a freed block; 0 if it is none. */
+/* Executes a line about an invalid access or a freed block; 0 if it is none. */
 static int
 do_wrong(const char *line)
 {

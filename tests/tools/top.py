@@ -88,7 +88,7 @@ def all_sizes():
             screen.resize(rows, columns)
             screen.wait_for("faults/s")
             screen.read(0.3)
-            # Output for the former size that was on its way is no fault.
+            # Pending output for the former size is not an error.
             screen.errors.clear()
             screen.read(0.5)
             assert not screen.errors, screen.errors

@@ -44,7 +44,7 @@ def two_sentences(text):
 
 
 def is_named(target, what, seconds, diagnosis, action, rows=2):
-    """Nobody needs to read more than two rows to know the cause."""
+    """The first two rows are enough to know the cause."""
     done = stat("--seconds=%g" % seconds, target.pid)
     assert done.returncode == toolbox.OK, done
     lines = two_sentences(done.stdout)
@@ -70,7 +70,7 @@ def samples_name_the_code_that_grows():
     toolbox.need_names()
     with Target([SICK, "leak"], env={"TCM_PROFILE_BYTES": "4096"}) as target:
         assert is_named(target, "leak, with samples", 2,
-                        r"^Growth: .* bytes, \d+ % of what samples saw grow "
+                        r"^Growth: .* bytes, \d+ % of the growth in the samples is "
                         r"from leak, through allocate\.", "--growth", rows=3)
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """tcm-stat release and profile on idle processes without tcm's own thread.
 
-The process answers, its interrupted system call goes on, and it ends as it
+The process answers, its interrupted system call continues, and it ends as it
 would have ended.  Where tcm-stat cannot wake the process, it says why.
 """
 import ctypes
@@ -311,7 +311,7 @@ def samples_can_be_switched_on():
 
 # ---- The tool dies -------------------------------------------------------------------
 def kill_at(point):
-    """Kills tcm-stat at one of its ptrace calls.  The process goes on."""
+    """Kills tcm-stat at one of its ptrace calls.  The process continues."""
     with Waiter("registers") as target:
         done = subprocess.run(
             ["strace", "-f", "-o", os.devnull, "-e", "trace=ptrace", "-e",

@@ -31,7 +31,7 @@ new_block(size_t size)
   return block;
 }
 
-/* Returns where the block was. */
+/* Returns the address that the block had. */
 static char *
 free_one(size_t size)
 {

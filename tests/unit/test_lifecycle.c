@@ -142,7 +142,7 @@ START_TEST(threads_hand_their_caches_on)
 }
 END_TEST
 
-/* ---- After the cache was handed on --------------------------------------- */
+/* ---- After the cache was orphaned ---------------------------------------- */
 
 static pthread_key_t late_key;
 static int late_runs;  /* [atomic: relaxed] */
@@ -170,7 +170,7 @@ end_with_destructor(void *unused)
   return unused;
 }
 
-/* Destructors can allocate after the cache was handed on, and get no new
+/* Destructors can allocate after the cache was orphaned, and get no new
  * cache. */
 START_TEST(destructors_may_allocate)
 {

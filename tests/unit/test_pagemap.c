@@ -373,7 +373,7 @@ reader(void *seed)
     must(pagemap_arena(range_start(i) - 1) == NULL);
     if (span == NULL)
       continue;
-    /* A span is in the pagemap before it is handed over. */
+    /* A span is in the pagemap before another thread gets it. */
     must(pagemap_span(span->start) == span);
     must(pagemap_tag(span->start) == 2u * span->class_id);
     must(pagemap_arena(span->start) == &published[i]);

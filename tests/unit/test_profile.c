@@ -318,9 +318,9 @@ has_stacks(uint64_t seed)
   return differ;
 }
 
-/* Ten stacks at once, with blocks from 16 bytes to 64 MiB.  If all is well, 2.7
- * of 1000 estimates are beyond three standard errors, and 1 of 10,000 is beyond
- * 3.9; the mean error of each stack is about 0. */
+/* Ten stacks at once, with blocks from 16 bytes to 64 MiB.  If the estimates
+ * are correct, 2.7 of 1000 are beyond three standard errors, and 1 of 10,000 is
+ * beyond 3.9; the mean error of each stack is about 0. */
 START_TEST(ten_stacks)
 {
   int runs = (int)harness_count(20, 100), far = 0;

@@ -106,7 +106,7 @@ START_TEST(large_stays_in_place_where_it_can)
 }
 END_TEST
 
-/* A block behind it, the wall, makes each block move.  Each move adds a border
+/* A block after it, the wall, makes each block move.  Each move adds a border
  * between two mappings of the kernel, which must not prevent the next move. */
 static void
 grow_and_move(size_t from, size_t to, uint64_t seed)

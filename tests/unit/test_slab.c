@@ -136,8 +136,8 @@ START_TEST(freed_objects_come_again)
 }
 END_TEST
 
-/* Empty slabs go back, except one; a block that comes and goes at the border
- * of a full slab does not take pages each time. */
+/* Empty slabs are freed, except one; repeatedly allocating and freeing a block
+ * at the border of a full slab does not take pages each time. */
 START_TEST(empty_slabs_go_back)
 {
   struct tcm_heap *heap = heap_new();

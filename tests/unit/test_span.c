@@ -30,7 +30,7 @@ START_TEST(new_span_is_empty)
 }
 END_TEST
 
-/* The live bits lie behind the others; both kinds can be deleted together. */
+/* The live bits follow the others; both kinds can be deleted together. */
 START_TEST(span_with_live_bits)
 {
   static const unsigned counts[] = {1, 64, 65, 1024};

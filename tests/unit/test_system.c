@@ -243,7 +243,7 @@ START_TEST(failures_are_negative_errnos)
 }
 END_TEST
 
-/* Grows @from, which has to move: the pages behind it are mapped. */
+/* Grows @from, which has to move: the pages after it are mapped. */
 static unsigned char *
 moved(unsigned char *from, size_t size, size_t new_size)
 {

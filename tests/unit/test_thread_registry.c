@@ -335,7 +335,8 @@ free_and_allocate_large(void *seed)
   return NULL;
 }
 
-/* The numbers, those of large blocks too, are read while the owners work. */
+/* The numbers, including those of large blocks, are read while the owners
+ * work. */
 START_TEST(numbers_are_read_meanwhile)
 {
   pthread_t threads[3], reader;

@@ -210,7 +210,7 @@ coroutine(void)
   __asm__ volatile("");
 }
 
-/* The stack lies between inaccessible pages, and is unmapped afterwards. */
+/* The stack lies between inaccessible pages, and is unmapped afterward. */
 START_TEST(in_a_coroutine)
 {
   size_t size = 64 << 10, page = 64 << 10;

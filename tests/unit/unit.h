@@ -35,7 +35,7 @@
       ck_abort_msg("not true: %s", #condition); \
   } while (0)
 
-/* The same with the values that a loop has come to. */
+/* The same with the current values of a loop. */
 #define must_for(condition, format, ...)                                  \
   do {                                                                    \
     if (!(condition))                                                     \
@@ -193,8 +193,8 @@ unit_case(const char *name)
   return tests;
 }
 
-/* tcm writes only to the file that standard error was at the very start: so
- * the program begins anew with one that it can read again.  UNIT_STDERR names
+/* tcm writes only to the file that standard error was at the very start: so the
+ * program executes itself again with one that it can read.  UNIT_STDERR names
  * the descriptor of the real one. */
 static HARNESS_UNUSED void
 unit_collect_stderr(void)
@@ -210,7 +210,7 @@ unit_collect_stderr(void)
   REQUIRE(!"the program can be started again");
 }
 
-/* Copies what was collected to where it belongs. */
+/* Copies the collected output to the real standard error. */
 static HARNESS_UNUSED void
 unit_show_stderr(void)
 {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""analysis.py TOP BUILD - three static analysers over the library and tools.
+"""analysis.py TOP BUILD - three static analyzers over the library and tools.
 
 A finding is a check, a file and the line of source that it points at, so that
 lines may move.  The findings in analysis.allow pass; an entry there that no

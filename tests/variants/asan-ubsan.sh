@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The core and its tests under the address and undefined behaviour sanitizers.
+# The core and its tests under the address and undefined behavior sanitizers.
 # shellcheck source=build-aux/variant.sh
 . "$(dirname "$0")/../../build-aux/variant.sh"
 

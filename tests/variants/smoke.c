@@ -65,7 +65,7 @@ next_random(uint64_t *state)
   return *state;
 }
 
-/* Mostly small, now and then large. */
+/* Mostly small, occasionally large. */
 static size_t
 random_size(uint64_t *state)
 {

@@ -5,8 +5,8 @@
 . "$(dirname "$0")/../../build-aux/variant.sh"
 
 configure_variant --enable-tsan --disable-shared
-# The sanitizer's runtime of gcc 12 cannot start where the kernel randomises
-# addresses by more than 28 bits; without randomisation it can.
+# The sanitizer's runtime of gcc 12 cannot start where the kernel randomizes
+# addresses by more than 28 bits; without randomization it can.
 prefix=
 echo 'int main(void) { return 0; }' >probe.c
 gcc -fsanitize=thread probe.c -o probe

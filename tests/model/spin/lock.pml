@@ -5,7 +5,7 @@
  *     word = holder + WAITERS; a thread sleeps while the word is what it saw
  *
  * Proved: no two of them are inside at once, no addition is lost, and nobody
- * sleeps for ever.
+ * sleeps forever.
  *
  * mutant TAKE_IN_TWO_STEPS: the lock is looked at and then written
  * mutant RELEASE_RELAXED: what was written inside may arrive after the release

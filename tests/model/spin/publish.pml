@@ -5,7 +5,7 @@
  * regions of lib/base/metadata.c is published in the same way.
  *
  * Proved: a leaf that can be seen can be read; the root changes once; and what
- * a thread entered is found afterwards.
+ * a thread entered is found afterward.
  *
  * mutant PUBLISH_FIRST: the root may be seen before the memory that it names
  * mutant LOOK_BEFORE_LOCK: whether there is a leaf is not asked under the lock

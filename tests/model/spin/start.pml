@@ -2,8 +2,8 @@
 /*
  * lib/process/lifecycle.c, tcmi_process_start(): two threads allocate first.
  *
- * Proved: the process starts once, and whoever goes on sees what the start
- * wrote.
+ * Proved: the process starts once, and each thread that continues sees what the
+ * start wrote.
  *
  * mutant LOOK_ONCE: the flag is not looked at again under the lock
  * mutant STORE_RELAXED: the flag may be seen before the options are

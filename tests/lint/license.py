@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Each file names its licence in one of its first three lines, and contains no
+"""Each file names its license in one of its first three lines, and contains no
 path of its author's machine."""
 import re
 
@@ -17,7 +17,7 @@ for path in paths:
     if path not in NO_COMMENT and not path.endswith(NO_COMMENT_SUFFIX) and \
             not any(LINE in line for line in text.splitlines()[:3]):
         lint.complain("%s: no line %s" % (path, LINE))
-    match = None if path == "tests/lint/licence.py" else LOCAL.search(text)
+    match = None if path == "tests/lint/license.py" else LOCAL.search(text)
     if match:
         lint.complain("%s:%d: a path of one machine: %s"
                       % (path, text.count("\n", 0, match.start()) + 1,
