@@ -86,7 +86,7 @@ void *tcm_malloc(size_t size) TCM_NOTHROW TCM_MALLOC
 /**
  * Allocate a zeroed array of @count elements of @size bytes each.
  *
- * Returns: the block, or NULL with errno ENOMEM, also when the product
+ * Returns: the block, or NULL with errno ENOMEM, including when the product
  *       overflows.  Memory that the kernel still guarantees to be zero is not
  *       touched.
  * Cost: that of tcm_malloc(), and of clearing memory that was in use before.

@@ -205,7 +205,7 @@ put_mapped(const struct heap_view *heap)
   for (size_t i = 0; i < heap->nmapped; i++)
     bytes += span_bytes(&heap->mapped[i]);
   if (heap->nmapped > 0)
-    printf("%zu large blocks have mappings to themselves: %s.\n", heap->nmapped,
+    printf("%zu large blocks have their own mappings: %s.\n", heap->nmapped,
            size_text(a, bytes));
 }
 

@@ -12,7 +12,8 @@
 
 /* Readings after the first, to see whether use ever fell. */
 #define STEPS 5
-/* survey_watch() reads ten times a second, but at most this often in all. */
+/* survey_watch() reads ten times a second, but at most this many times in
+ * total. */
 #define STEPS_MAX 120
 
 double

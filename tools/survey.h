@@ -6,7 +6,7 @@
  *     pages.c     each page of the heap: what keeps it
  *     outside.c   memory and limits outside of tcm
  *     profile.h   if samples are taken, which code holds the memory
- *     survey.c    reads all of it twice, some seconds apart
+ *     survey.c    reads all of it twice, a few seconds apart
  *     verdict.c   one sentence of diagnosis, one of action
  *
  * Invariants

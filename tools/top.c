@@ -373,7 +373,7 @@ show_top(const char *pid)
   if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
     screen = newterm(NULL, stdout, stdin);
   if (screen == NULL) {
-    complain("top needs a terminal that TERM names; watch writes rows to a "
+    complain("top needs a terminal, named by TERM; watch writes rows to a "
              "file");
     return STATUS_USAGE;
   }

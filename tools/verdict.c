@@ -145,7 +145,7 @@ say_culprit(const struct facts *f, char *text, size_t size)
   most = profile_worst(profile, symbols, culprit, sizeof culprit);
   symbols_close(symbols);
   if (most > 0)
-    snprintf(text, size, "; %.0f %% of the growth in the samples is from %s",
+    snprintf(text, size, ", %.0f %% of the growth in the samples is from %s",
              100 * (double)most / (double)(sum > most ? sum : most), culprit);
   return text;
 }
@@ -183,7 +183,7 @@ is_outside(const struct facts *f, struct verdict *verdict)
   const struct outside_view *now = &f->survey->outside;
   const struct outside_view *before = &f->survey->outside_before;
   uint64_t grown = 0, heap = f->survey->heap.resident;
-  char a[32], b[32], c[32], more[96] = ", unknown whether it grows";
+  char a[32], b[32], c[32], more[96] = " (whether it grows is unknown)";
   int kind = OUTSIDE_ANONYMOUS;
 
   if (!now->known)
@@ -270,8 +270,8 @@ say_returnable(const struct facts *f, struct verdict *verdict)
              (int)f->target->pid);
   else
     snprintf(verdict->action, sizeof verdict->action,
-             "Nothing: tcm returns what stays unused for some seconds, down to "
-             "8 MiB; tcm-stat release %d does so now.",
+             "Nothing: tcm returns what stays unused for a few seconds, down "
+             "to 8 MiB; tcm-stat release %d does so now.",
              (int)f->target->pid);
 }
 

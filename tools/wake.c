@@ -305,7 +305,7 @@ call(pid_t tid, const struct target *target, const struct stats_wake *wake,
 }
 
 /* Whether it is still the program that was opened, and no other tool's frame is
- * in use.  The thread is stopped, so it cannot change any more. */
+ * in use.  The thread is stopped, so it cannot change anymore. */
 static bool
 is_ready(const struct target *target, struct stats_wake *wake)
 {
@@ -465,9 +465,9 @@ wake_text(unsigned result)
       [WAKE_NONE] = "it has no thread of tcm",
       [WAKE_STARTED] = "tcm's thread has started but not answered; try again, "
                        "with a longer --timeout",
-      [WAKE_OFF] = "TCM_BACKGROUND=0 allows no thread of tcm, which would "
+      [WAKE_OFF] = "TCM_BACKGROUND=0 forbids tcm's thread, which would "
                    "serve it" DEBUGGER,
-      [WAKE_FORBIDDEN] = "its sandbox allows no thread of tcm, which would "
+      [WAKE_FORBIDDEN] = "its sandbox forbids tcm's thread, which would "
                          "serve it" DEBUGGER,
       [WAKE_LATER] = "tcm's thread had to end, or the kernel refused it, a "
                      "moment ago; try again in a minute",

@@ -36,7 +36,7 @@ enum wake_obstacle {
 };
 
 /* Returns WAKE_STARTED, another enum wake_result, or an enum wake_obstacle.
- * Takes at most some hundred milliseconds. */
+ * Takes at most a few hundred milliseconds. */
 unsigned wake_process(const struct target *target);
 /* Whether another try may have another result. */
 bool wake_may_succeed(unsigned result);

@@ -308,7 +308,7 @@ is_about_messages(const char *variable)
   return strncmp(variable, "TCM_MESSAGES=", 13) == 0;
 }
 
-/* Defined by a program that has options of its own, see tcm.h. */
+/* Defined by a program that has its own options, see tcm.h. */
 extern const char tcm_options[] WEAK;
 
 /* The texts of the file and of the program: words, each with a NUL.  Few

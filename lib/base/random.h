@@ -11,7 +11,7 @@
  * Rejected: getrandom(2).  A seccomp filter may kill the process for this call,
  * and a filter that was installed before exec cannot anticipate tcm.
  *
- * No locking: pure.  Cost: some ten instructions.
+ * No locking: pure.  Cost: about ten instructions.
  */
 #ifndef TCM_BASE_RANDOM_H
 #define TCM_BASE_RANDOM_H
@@ -28,7 +28,7 @@ enum random_use {
   RANDOM_CLOSED
 };
 
-/* Returns 64 random bits: the same for the life of the process, also after a
+/* Returns 64 random bits: the same for the life of the process, even after a
  * fork, and different for each @use.  If the kernel provides no random bytes,
  * the addresses of the stack and of the library replace them. */
 uint64_t tcmi_random(enum random_use use);

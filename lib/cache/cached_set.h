@@ -20,7 +20,7 @@
  * Rejected: a search of the caches for each object: a heap has millions, and a
  * process thousands of caches.
  *
- * Locking: LOCK_REGISTRY for the copy of one thread cache, some microseconds,
+ * Locking: LOCK_REGISTRY for the copy of one thread cache, a few microseconds,
  * and LOCK_TRANSFER for that of one class; none while the set is made.  Cost:
  * 24 to 40 bytes of metadata for a cached object, of which 16 to 32 stay.
  */

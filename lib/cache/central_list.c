@@ -443,7 +443,7 @@ mark_free(struct span *span, unsigned class_id, void *const *objects,
 }
 
 /* Frees objects, and stops at the first one of another span.  Returns how
- * many; *@emptied is the span if nothing in it is in use any more, or NULL. */
+ * many; *@emptied is the span if nothing in it is in use anymore, or NULL. */
 static unsigned
 insert_locked(struct central_list *list, unsigned class_id,
               void *const *objects, unsigned n, struct span **emptied)

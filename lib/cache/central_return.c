@@ -37,7 +37,7 @@ idle_pages(const struct span *span)
   return idle;
 }
 
-/* The system pages whose resident pages are all in @pages. */
+/* The whole system pages of which @pages contains every resident page. */
 static uint32_t
 whole_system_pages(const struct span *span, uint32_t pages)
 {

@@ -29,7 +29,7 @@
  * the number of the object, and checking that one begins there, take a
  * multiplication each.
  * Rejected: the same bits in a plane of the pagemap.  They save the
- * access to the span, but take 8 MiB of address space per GiB, also where that
+ * access to the span, but take 8 MiB of address space per GiB, even where that
  * is limited.
  *
  * No locking.  Cost: one locked instruction for each malloc and each free.

@@ -29,8 +29,8 @@ size_t tcmi_counted_bytes(const void *block);
 void tcmi_count_allocated(const void *block);
 void tcmi_count_freed(const void *block);
 /* The first steps of the slow path in a thread that counts, which work on the
- * bins as the fast path does otherwise, and count.  NULL or false: continue
- * with the next step. */
+ * bins instead of the fast path, and count.  NULL or false: continue with the
+ * next step. */
 void *tcmi_counting_pop(size_t size);
 bool tcmi_counting_push(void *object);
 /* A block that had @before bytes was resized without being copied. */

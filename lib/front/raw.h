@@ -31,7 +31,7 @@
 MUST_CHECK void *tcmi_raw_allocate_small(unsigned class_id);
 MUST_CHECK void *tcmi_raw_allocate_zeroed(unsigned class_id);
 MUST_CHECK void *tcmi_raw_allocate_large(size_t size, size_t align, bool zero);
-/* The same for any size; a zeroed block has a page or more. */
+/* The same for any size; @zero is only for blocks of a page or more. */
 MUST_CHECK void *tcmi_raw_allocate(size_t align, size_t size, bool zero);
 
 /* A block of a heap of the program, or of the whole heap if that is NULL. */

@@ -23,7 +23,7 @@ struct arena_counts {
   size_t committed_bytes;   /* accessible, in all arenas */
   size_t reserved_bytes;    /* address space of all arenas */
   size_t most_mapped_bytes; /* committed and metadata: high-water mark */
-  bool commit_refused;      /* the last commit; do not commit ahead then */
+  bool commit_refused;      /* the last commit failed: do not commit ahead */
 };
 
 extern struct arena_counts tcmi_arena_counts;

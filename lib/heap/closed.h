@@ -26,7 +26,7 @@
  *       for: so closing never breaks a huge page.
  *
  * Locking: LOCK_TRIM while a block is closed, so that a fork waits; a thread
- * that finds it taken closes nothing.  LOCK_PAGE_HEAP protects the queue, also
+ * that finds it taken closes nothing.  LOCK_PAGE_HEAP protects the queue, even
  * while a block is reopened: the call finds no pages there and takes a few
  * microseconds.
  *

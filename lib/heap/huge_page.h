@@ -52,7 +52,7 @@ size_t tcmi_huge_page_find(const struct huge_page *huge, size_t n,
 void tcmi_huge_page_take(struct huge_page *huge, size_t first, size_t n);
 void tcmi_huge_page_give(struct huge_page *huge, size_t first, size_t n);
 
-/* Pages of the longest free run, counted anew. */
+/* Pages of the longest free run, counted again. */
 size_t tcmi_huge_page_longest(const struct huge_page *huge);
 
 /* Free pages that are resident. */

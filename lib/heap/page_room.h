@@ -7,7 +7,7 @@
  *
  * Invariants: those of arena.h.
  *
- * Locking: LOCK_PAGE_HEAP, also while the memory is unmapped: no other thread
+ * Locking: LOCK_PAGE_HEAP, even while the memory is unmapped: no other thread
  * may take the address space meanwhile.
  */
 #ifndef TCM_HEAP_PAGE_ROOM_H

@@ -55,8 +55,8 @@ struct span {
   size_t npages;    /* [lock: central], or the large block's user */
   union {
     uint32_t dirty;  /* [lock: central] bit per page, see S3 */
-    uint32_t sample; /* [lock: central] or as npages: of a large block, the
-                        number of its heap profile record, or 0 */
+    uint32_t sample; /* [lock: central] or as npages: the number of a large
+                        block's heap profile record, or 0 */
   };
   uint16_t nobjs; /* [const] objects, 0 for a large block outside the heaps of
                      the program */

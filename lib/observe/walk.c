@@ -53,7 +53,7 @@ large_size_locked(const struct span *span)
   return record->block == span_block(span) ? record->size : span_bytes(span);
 }
 
-/* Copies the descriptor of a large block.  The thread that has the block may
+/* Copies the descriptor of a large block.  The thread that owns the block may
  * resize or free it now, without a lock.  Then the size is the old or the new
  * one. */
 __attribute__((no_sanitize("thread"))) static void

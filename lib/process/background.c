@@ -220,9 +220,10 @@ call_threads(void)
   tcmi_profile_call_threads();
 }
 
-/* A thread that calls more than once in a tick of the clock, some milliseconds,
- * does a piece in fewer of its calls: each one reads the clock three times.
- * With one in each call, a load that rises and falls took 2.2 times as long. */
+/* A thread that calls more than once in a tick of the clock, a few
+ * milliseconds, does a piece in fewer of its calls: each one reads the clock
+ * three times.  With one in each call, a load that rises and falls took 2.2
+ * times as long. */
 static void
 set_pace(void)
 {

@@ -7,7 +7,7 @@
  * tcm's code runs at the end of each thread that allocated, at a fork, and in
  * the thread that returns memory.  A module may be closed long before that.
  *
- * Cost: a walk over some thirty entries; for a module also three calls of
+ * Cost: a walk over about thirty entries; for a module also three calls of
  * the loader.
  */
 #ifndef TCM_PROCESS_PIN_H

@@ -75,7 +75,7 @@
 #define PROFILE_CHUNK ((size_t)1 << PROFILE_CHUNK_SHIFT)
 /* 16 MiB: 262,000 sampled blocks. */
 #define PROFILE_CHUNKS 256
-/* 24 MiB: some 60,000 stacks. */
+/* 24 MiB: about 60,000 stacks. */
 #define PROFILE_STACK_CHUNKS 384
 #define PROFILE_BUCKETS 8192
 

@@ -7,7 +7,7 @@
  *     check == mix(pc, rule, bytes of the FDE, bytes of its CIE)
  *
  * A rule depends on nothing but those bytes.  They are read again each time,
- * and if the check differs, the rule is computed anew.  So an entry is never
+ * and if the check differs, the rule is computed again.  So an entry is never
  * stale, whatever object was unloaded and loaded at its place, and never torn,
  * whoever writes it meanwhile: another thread, a signal handler, or a thread
  * that did not survive a fork.
@@ -30,7 +30,7 @@
 
 #define WORD sizeof(uintptr_t)
 
-/* Programs allocate in some hundred places, gcc in some thousand. */
+/* Programs allocate in several hundred places, gcc in several thousand. */
 #define ENTRIES_SHIFT 10
 #define ENTRIES ((size_t)1 << ENTRIES_SHIFT)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* calloc: zeroes, also in reused memory; overflow; fresh memory of the kernel
+/* calloc: zeroes, even in reused memory; overflow; fresh memory of the kernel
  * is not touched. */
 #include "names.h"
 

@@ -100,7 +100,7 @@ drop_all(void)
 
 /* ---- Walks --------------------------------------------------------------- */
 
-/* Counts the blocks that the test does not have: those of libc, which may lie
+/* Counts the blocks that the test does not own: those of libc, which may lie
  * where the test had one. */
 static int
 see_at_rest(void *block, size_t size, void *others)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""malloc and free of a small block take few instructions, and no lock, also
+"""malloc and free of a small block take few instructions, and no lock, even
 with TCM_CHECK=1.
 
 The instructions are counted as in bench-instructions.py, from the first one of

@@ -52,7 +52,7 @@ def reduced(result):
 
 
 def text_of(kept):
-    """JSON with each row on a line of its own."""
+    """JSON with each row on its own line."""
     parts = [f"{json.dumps(name)}: {json.dumps(value)}"
              for name, value in kept.items() if name != "rows"]
     rows = ",\n".join(json.dumps(row) for row in kept["rows"])

@@ -43,7 +43,7 @@ def end_group(process):
 
 
 class Bench:
-    """The built programs, and a directory of its own for all runs."""
+    """The built programs, and its own directory for all runs."""
 
     def __init__(self, build_directory, directory):
         self.workload = os.path.join(build_directory, "workload")
@@ -150,7 +150,7 @@ class Bench:
 
     def run_redis(self, row, allocator):
         """The seconds are the server's CPU time: its wall time is that of
-        the client.  Its binary may name an allocator of its own among the
+        the client.  Its binary may name its own allocator among the
         libraries that it needs; libc is then preloaded to come before it."""
         redis = self.command_of(row.name, row.work)
         process = self.start(allocator, allocator.preload or self.libc.path,

@@ -142,7 +142,7 @@ def command(name, work, directory):
 
 
 class Redis:
-    """A server with a socket of its own in `directory`, and its client."""
+    """A server with its own socket in `directory`, and its client."""
 
     def __init__(self, directory):
         self.server = tool("redis-server")

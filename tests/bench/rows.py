@@ -146,7 +146,7 @@ def all_rows(quick=False, cpus=None):
 
 def fits(name, patterns):
     """Whether a row's name, or its name without the number of threads, fits
-    one of the patterns; no patterns fit everything."""
+    one of the patterns; an empty list fits every row."""
     return not patterns or any(
         fnmatch.fnmatchcase(name, pattern)
         or fnmatch.fnmatchcase(name.split("@")[0], pattern)

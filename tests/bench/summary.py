@@ -14,7 +14,7 @@ COVERAGE = 0.93
 ENOUGH_ROUNDS = 5
 BASE = "glibc"
 SUBJECT = "tcm"
-# Slower or larger than the best of the others by more than this loses.
+# A row loses if it takes more than this times what the best other one takes.
 BAR = 1.10
 MEASURES = {"time": "seconds", "memory": "rss_kib"}
 

@@ -7,9 +7,9 @@ import summary
 LEGEND = """\
 The base in full, the others as a ratio to it: lower is better.  ±N is half the
 interval of the median, in percent.  "to best": {subject}'s ratio to the best
-other allocator of the row, glibc among them, and its interval.  Marks: * best
-beyond the spread; - behind beyond the spread; ! worse than {bar:.2f} times the
-best beyond the spread.
+other allocator of the row, glibc among them, and its interval.  Marks: * best;
+- behind the best; ! worse than {bar:.2f} times the best: each by more than the
+spread.
 """
 UNITS = {"time": ("s", 1.0), "memory": ("MiB", 1024.0)}
 

@@ -55,7 +55,8 @@ def check_known(tools):
 
 
 def check_crossing(tools, allocators):
-    """Freed by another thread: the replay has two, and waits."""
+    """Another thread frees the blocks: the replay has two threads, and one
+    waits."""
     packed, facts = tools.pack(record_known(tools, "threads"),
                                epoch_events=100)
     expect(facts["threads"] == 2, f"{facts['threads']} threads")

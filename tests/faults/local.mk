@@ -43,7 +43,7 @@ fault_long_tests = \
 	tests/faults/long-sampling.sh
 LONG_TESTS += $(fault_long_tests)
 
-# Runs the rows on every allocator.  It takes some twenty minutes, because some
+# Runs the rows on every allocator.  It takes about twenty minutes, because some
 # allocators hang.  Before it, once: sh build-aux/install-packages bench
 fault-table: all $(check_PROGRAMS) $(check_DATA)
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/faults/faults.py \

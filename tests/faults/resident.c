@@ -39,7 +39,7 @@ sparse_16_gib(void)
              (after - before) >> 20);
 }
 
-/* Only the first touch of a page may take memory, also after calloc(). */
+/* Only the first touch of a page may take memory, even after calloc(). */
 static void
 zeroed_4_gib(void)
 {
@@ -128,7 +128,7 @@ peak_of_one_size_after_another(void)
   }
   peak = memory_proc_field("/proc/self/status", "\nVmHWM:") * 1024;
   harness_say("  peak %ld MiB", peak >> 20);
-  /* The array of pointers itself is some 19 MiB. */
+  /* The array of pointers itself is about 19 MiB. */
   EXPECT_FOR(peak < (long)(220 * MIB), "%ld MiB", peak >> 20);
 }
 

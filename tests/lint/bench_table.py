@@ -36,7 +36,7 @@ elif wanted:
                       "there:\n  python3 tests/lint/bench_table.py --print"
                       % kept.PATH)
     if readme[start + len(wanted):start + len(wanted) + 1] not in ([], [""]):
-        lint.complain("README's table goes on behind what %s says"
+        lint.complain("README's table continues after what %s says"
                       % kept.PATH)
 if not wanted:
     print("no figures are kept in " + kept.PATH)

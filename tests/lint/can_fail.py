@@ -146,7 +146,7 @@ SOURCE_CASES = [
      {"README": TABLE["README"].replace("0.50", "0.49")}, "differs from"),
     ("bench_table", TABLE,
      {"README": TABLE["README"].replace("\n\nNext", "\n  more\n\nNext")},
-     "goes on behind"),
+     "continues after"),
     ("bench_table", TABLE, {"README": "tcm\n"}, "README has no section"),
     ("bench_table", {"README": "tcm\n"}, {"README": TABLE["README"]},
      "but there is no"),

@@ -49,7 +49,7 @@ def check(path):
 
 
 def headers_of(path, includes, modules, seen):
-    """The modules that path includes, also through headers without a source."""
+    """The modules that path includes, even through headers without a source."""
     found = set()
     for header in includes.get(path, ()):
         if header in modules:

@@ -17,7 +17,10 @@ PHRASES = ("so many that", "what nobody", "is told of", "are told of",
            "takes the place of", "beside", "besides", "to and fro",
            "unasked", "no need of", "stands aside", "stands for all",
            "takes a look", "look tells", "pagemap tells", "cannot tell the",
-           "as good as no", "stand still", "going back to the OS", "goes back at once")
+           "as good as no", "stand still", "going back to the OS", "goes back at once",
+           "goes on", "wrong free", "wrong frees", "for ever", "if need be",
+           "none is held", "any more", "handed on", "hands on", "to themselves",
+           "made anew", "computed anew", "by now")
 # A limit is a _MAX or a _MIN; a cache is flushed.
 NAMES = re.compile(r"\b(\w*_(?:MOST|LEAST)|(?:MOST|LEAST)_\w*|"
                    r"\w*(?:settl|Settl|SETTLE)\w*)\b")

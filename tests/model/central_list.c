@@ -238,7 +238,7 @@ do_step(void)
     model.action = "release";
     do_release(out);
   } else {
-    model.action = "wrong free";
+    model.action = "invalid free";
     do_wrong_free(out);
   }
   if (model.step % 8 == 0)

@@ -62,8 +62,8 @@ run() {
   fi
 }
 
-# One profile, at 15/16 of the limit: 222 MiB of blocks, and the pages that the
-# samples have to themselves.  15,000 samples estimate this to half a percent.
+# One profile, at 15/16 of the limit: 222 MiB of blocks, and the pages of the
+# samples.  15,000 samples estimate this to half a percent.
 expect_profile() {
   set -- "$profiles"/tcm.*
   in_use=$(sed -n '1s/^heap profile: *[0-9]*: *\([0-9]*\) .*/\1/p' "$1")

@@ -126,7 +126,7 @@ formats(void)
   close(bad);
 }
 
-/* malloc_stats() writes to descriptor 2, wherever that leads now. */
+/* malloc_stats() writes to descriptor 2, whatever file that is now. */
 static int
 report_into_another_file(void)
 {

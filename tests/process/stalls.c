@@ -392,7 +392,7 @@ no_call_stalls(const char *background)
   }
   if (background != NULL)
     setenv("TCM_BACKGROUND", background, 1);
-  /* Each run has a limit of its own; that of the test is for one. */
+  /* Each run has its own limit; that of the test is for one. */
   alarm(RUNS * RUN_LIMIT);
   for (run = 0; run < RUNS && !good; run++)
     good = child_again("measure");

@@ -544,8 +544,9 @@ def differences(expected, actual):
 
 
 def check_proof(program, run, stand_in, judged=True):
-    """Complaints about the proof of one run.  Without @judged, they leave out
-    the program's own demands, which fit the tests' amount of work."""
+    """Complaints about the proof of one run.  Without @judged, they omit the
+    program's own demands, which hold only for the amount of work of the
+    tests."""
     report = run.report
     if not run.allocator.is_tcm:
         return ["libtcm was in a run without it: " + p.describe()

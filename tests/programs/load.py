@@ -121,8 +121,8 @@ class Load:
         self.faults = []
 
     def next_file(self):
-        """The next file to ask for; beyond the ordered number of requests, only
-        until a response has the awaited generation."""
+        """The next file to request.  After the ordered number of requests,
+        there are more only until a response has the expected generation."""
         with self.lock:
             if self.faults:
                 return None

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# The stress test for an hour, or for SOAK_SECONDS, with a heap of some hundred
-# MiB: on the release core and, in parallel, on the debug core, where system
-# calls fail all the time and the whole heap is checked each second.  The seed
-# is the date, or SOAK_SEED.  The figures are printed at the end.
+# The stress test for an hour, or for SOAK_SECONDS, with a heap of several
+# hundred MiB: on the release core and, in parallel, on the debug core, where
+# system calls fail all the time and the whole heap is checked each second.  The
+# seed is the date, or SOAK_SEED.  The figures are printed at the end.
 set -u
 
 build=${TEST_BUILDDIR:?}

@@ -70,7 +70,7 @@ def samples_and_frees_pass():
             live.discard(event[1])
     truth = count * 1024
     print("%d events, %d bytes of %d" % (len(events), weights, truth))
-    # Three standard errors of some 1800 samples are 7 percent.
+    # Three standard errors of about 1800 samples are 7 percent.
     assert abs(weights - truth) < 0.1 * truth
     assert not live, live
 

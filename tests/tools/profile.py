@@ -234,7 +234,8 @@ int main(void)
 
 
 def pinned():
-    """The function that keeps pages is named, not the one with most blocks."""
+    """The function that keeps pages is named, not the one with the most
+    blocks."""
     need_names()
     with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, "pinned")
@@ -253,7 +254,7 @@ def pinned():
         return sum(s[what] for s in shown["stacks"] if name in s["frames"])
     keeper, all_of_it = of("keeper", "pinned_bytes"), shown["pinned_bytes"]
     print("pinned: %d of %d" % (keeper, all_of_it))
-    # 6,250 pages of 4 KiB; some 380 samples, each with its own error.
+    # 6,250 pages of 4 KiB; about 380 samples, each with its own error.
     assert all_of_it > 20e6 and abs(keeper / all_of_it - 1) < 0.3
     assert of("passenger", "pinned_bytes") + of("dense", "pinned_bytes") < \
         0.02 * all_of_it

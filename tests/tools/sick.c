@@ -2,7 +2,7 @@
 /*
  * Processes with one problem each, for the verdict of tcm-stat.
  *
- *   leak        keeps each block of 1,000 bytes, some megabytes a second
+ *   leak        keeps each block of 1,000 bytes, a few megabytes a second
  *   large-leak  the same with blocks of 1 MiB
  *   fragmented  frees nine of ten blocks of 500 bytes, and keeps the tenth
  *   caches      200 threads that freed what they had, and wait

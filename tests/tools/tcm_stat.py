@@ -681,7 +681,7 @@ def a_debugger_instead_of_a_thread():
     with Target(env={"TCM_BACKGROUND": "0"}) as target:
         target.do("fill 20000 2000")
         target.do("empty")
-        expect(toolbox.WAITS, "no thread of tcm.*how a debugger can",
+        expect(toolbox.WAITS, "forbids tcm's thread.*how a debugger can",
                "release", target.pid, "--timeout=0.2")
         subprocess.run(command.replace("\\-", "-").replace(
             "PID", str(target.pid)), shell=True, check=True, timeout=60,

@@ -14,7 +14,7 @@ from toolbox import PROGRAM, Target, stat
 
 READS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 SEED = 20251
-# A reading takes some milliseconds; longer than this is a hang.
+# A reading takes a few milliseconds; longer than this is a hang.
 SECONDS = 20
 
 LAWFUL = {toolbox.OK, toolbox.NO_PROCESS, toolbox.NOT_TCM}

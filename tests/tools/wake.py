@@ -151,7 +151,7 @@ def a_time_limit_of_epoll():
 
 
 def no_signal_is_lost():
-    """A handler runs, and the call ends with EINTR, also while the thread is
+    """A handler runs, and the call ends with EINTR, even while the thread is
     interrupted."""
     with Waiter("signals") as target:
         tools = [subprocess.Popen(
@@ -217,7 +217,7 @@ def a_thread_is_not_wanted():
         waits(target, "TCM_BACKGROUND=0.*debugger")
         target.finish()
     with Waiter("sandbox") as target:
-        waits(target, "its sandbox allows no thread.*debugger")
+        waits(target, "its sandbox forbids tcm's thread.*debugger")
         target.finish()
     with Waiter("filter") as target:
         waits(target, "a filter of system calls.*debugger")

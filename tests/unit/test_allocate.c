@@ -337,7 +337,7 @@ START_TEST(checked_mode_has_a_closed_cache)
 }
 END_TEST
 
-/* Also where a thread has no cache any more, or no view of the heap. */
+/* Also where a thread no longer has a cache, or has no view of the heap. */
 START_TEST(checked_mode_everywhere)
 {
   static const enum cache_state states[] = {CACHE_STARTING, CACHE_GONE};
@@ -432,7 +432,7 @@ START_TEST(misuse_in_checked_mode)
   unit_must_abort(ask_size, neighbor + 112, "block is free");
   /* Whatever the program has written there. */
   unit_must_abort(free_write_free, small, "double free");
-  /* Also on the slow path, and in a thread that has no cache any more. */
+  /* Also on the slow path, and in a thread that no longer has a cache. */
   tcmi_thread_cache_divert(tcmi_thread_cache);
   unit_must_abort(free_write_free, small, "double free");
   unit_must_abort(free_it, neighbor + 112, "double free");

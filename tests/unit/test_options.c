@@ -244,8 +244,8 @@ START_TEST(mistyped_names_are_told)
 }
 END_TEST
 
-/* Names that other software may have, with the same prefix; also an empty and
- * a very long one. */
+/* Names that other software may have, with the same prefix; in addition an
+ * empty and a very long one. */
 START_TEST(other_names_are_not_told)
 {
   static const char *const names[] = {

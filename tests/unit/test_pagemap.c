@@ -84,7 +84,7 @@ START_TEST(everything_is_foreign_at_first)
 }
 END_TEST
 
-/* P2, also while there is a heap. */
+/* P2, even while there is a heap. */
 START_TEST(foreign_next_to_a_heap)
 {
   unsigned char *block = tcm_malloc(100), *large = tcm_malloc(1 << 20);

@@ -254,7 +254,7 @@ START_TEST(fast_push_takes_only_what_it_may)
     ck_assert_uint_eq(thread_cache_tag_of(object + inside), 0);
   }
   ck_assert(thread_cache_try_push(object));
-  /* A second free is left to the slow path, also after frees of others. */
+  /* A second free is left to the slow path, even after frees of others. */
   ck_assert(!thread_cache_try_push(object));
   ck_assert(thread_cache_try_push(other));
   ck_assert(!thread_cache_try_push(object));

@@ -4,7 +4,7 @@
  * links the debug core, so that assertions, lock ranks and fault injection are
  * at hand, and keeps libc's malloc for itself.
  *
- * Check runs every test in a child of its own.  The parent never allocates from
+ * Check runs every test in its own child.  The parent never allocates from
  * tcm, so each test begins with a heap that was not started yet.
  */
 #ifndef TCM_TESTS_UNIT_UNIT_H
@@ -28,7 +28,8 @@
 #include "base/report.h"
 #include "base/system.h"
 
-/* For loops: ck_assert() writes a record each time, also when all is well. */
+/* For loops: ck_assert() writes a record each time, even when the check
+ * passes. */
 #define must(condition)                         \
   do {                                          \
     if (!(condition))                           \

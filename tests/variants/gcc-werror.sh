@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # gcc has no warnings about the library, the debug library or any test.  Usually
-# the main build has shown that; a build that a person configured differently
-# has not.
+# the main build has already shown that, but not if the user configured it
+# differently.
 # shellcheck source=build-aux/variant.sh
 . "$(dirname "$0")/../../build-aux/variant.sh"
 

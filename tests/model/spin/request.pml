@@ -21,7 +21,7 @@ bool result[3] = false; /* the answer to it is stored */
 
 proctype tool(byte self)
 {
-  /* wait_for_turn(), in vain if nobody looks any more; two tools may find their
+  /* wait_for_turn(), in vain if nobody looks anymore; two tools may find their
    * turn together */
 end:
   id == 0;
