@@ -22,6 +22,9 @@
 /* Orphaned caches that are kept for new threads; slow paths flush the rest. */
 #define ORPHANS_MAX 4
 
+/* Caches that one call diverts, under the lock. */
+#define DIVERT_STEP 32
+
 /* After this many overflows without a miss, a bin keeps only a few objects: the
  * thread has stopped allocating this class.  High enough that freeing one large
  * structure does not trigger it.  A new bin starts in this state. */
@@ -66,6 +69,8 @@ struct cache_owner {
 struct cache_registry {
   struct list caches;          /* [lock: registry] all, orphaned ones too */
   struct cache_owner *orphans; /* [lock: registry] newest first */
+  struct list *divert_next;    /* [lock: registry] see
+                                  tcmi_thread_cache_divert_some(); or NULL */
   size_t ncaches;              /* [lock: registry] */
   size_t norphans;             /* [atomic: relaxed] written under the lock */
   size_t sharers;              /* [atomic: relaxed] caches that have a share,

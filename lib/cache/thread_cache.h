@@ -36,7 +36,7 @@
  *       allocated from the class.
  *   T6  while sample_left is not 0, all tags are 0: each malloc takes the slow
  *       path, whose first step, thread_cache_pop_counted(), counts the object.
- *       Another thread may close tags and view and set diverted at any time,
+ *       Another thread may close tags, window and view, and set diverted,
  *       but may change nothing else.  In objects_left, a class has 0 unless the
  *       thread takes samples, does not count, see T8, and has allocated from
  *       the class.  Nothing is written there unless owner_counts_objects().
@@ -153,9 +153,11 @@ void tcmi_thread_cache_close(struct thread_cache *cache);
 void tcmi_thread_cache_reopen(struct thread_cache *cache);
 /* Sets objects_left to 0, and starts or stops counting in it. */
 void tcmi_thread_cache_count_objects(struct thread_cache *cache, bool on);
-/* Makes the next malloc of every thread take the slow path; from then on, its
- * frees too, until it rejoins.  The tags stay closed until they are opened. */
-void tcmi_thread_cache_call_all(void);
+/* Closes the tags of all caches, also those of other threads. */
+void tcmi_thread_cache_close_all_tags(void);
+/* Diverts some of the threads, and the next ones in the next call; false if
+ * those were the last. */
+bool tcmi_thread_cache_divert_some(void);
 
 /* Flushes one orphaned cache to the transfer caches and deletes it; false if
  * there was none. */

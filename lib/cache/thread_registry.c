@@ -52,6 +52,9 @@ static void
 owner_delete(struct cache_owner *owner)
 {
   lock_acquire(&tcmi_registry_lock);
+  if (tcmi_cache_registry.divert_next == &owner->link)
+    tcmi_cache_registry.divert_next =
+        list_after(&tcmi_cache_registry.caches, &owner->link);
   list_remove(&owner->link);
   tcmi_cache_registry.ncaches--;
   atomic_store_relaxed(&tcmi_cache_registry.sharers,
@@ -197,29 +200,52 @@ close_for_checks(struct cache_owner *owner)
   tcmi_thread_cache_count_objects(&owner->hot, false);
 }
 
-/* If the owner is writing a tag now, see begin_to_allocate(), or is moving its
- * view, that stays open until the thread is called again. */
+/* If an owner is writing a tag now, see begin_to_allocate(), the class stays
+ * open until that thread takes its next slow path. */
+__attribute__((no_sanitize("thread"))) void
+tcmi_thread_cache_close_all_tags(void)
+{
+  lock_acquire(&tcmi_registry_lock);
+  for (struct list *node = list_first(&tcmi_cache_registry.caches);
+       node != NULL; node = list_after(&tcmi_cache_registry.caches, node)) {
+    struct thread_cache *cache =
+        &list_entry(node, struct cache_owner, link)->hot;
+    for (size_t i = 0; i < sizeof cache->tags; i++)
+      *(volatile uint8_t *)&cache->tags[i] = 0;
+  }
+  lock_release(&tcmi_registry_lock);
+}
+
+/* If the owner is moving its window or view now, that stays open until the
+ * thread is diverted again. */
 static __attribute__((no_sanitize("thread"))) void
-call_owner(struct thread_cache *cache)
+divert_other(struct thread_cache *cache)
 {
   bool has_view = cache->view.spans != NULL;
 
   *(volatile bool *)&cache->diverted = true;
-  for (size_t i = 0; i < sizeof cache->tags; i++)
-    *(volatile uint8_t *)&cache->tags[i] = 0;
+  *(volatile size_t *)&cache->window.npages = 0;
   /* The view of a thread that counts stays, see T8. */
   if (has_view)
     *(volatile size_t *)&cache->view.npages = 0;
 }
 
-void
-tcmi_thread_cache_call_all(void)
+bool
+tcmi_thread_cache_divert_some(void)
 {
+  struct list *node;
+
   lock_acquire(&tcmi_registry_lock);
-  for (struct list *node = list_first(&tcmi_cache_registry.caches);
-       node != NULL; node = list_after(&tcmi_cache_registry.caches, node))
-    call_owner(&list_entry(node, struct cache_owner, link)->hot);
+  node = tcmi_cache_registry.divert_next;
+  if (node == NULL)
+    node = list_first(&tcmi_cache_registry.caches);
+  for (unsigned i = 0; i < DIVERT_STEP && node != NULL; i++) {
+    divert_other(&list_entry(node, struct cache_owner, link)->hot);
+    node = list_after(&tcmi_cache_registry.caches, node);
+  }
+  tcmi_cache_registry.divert_next = node;
   lock_release(&tcmi_registry_lock);
+  return node != NULL;
 }
 
 bool

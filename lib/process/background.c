@@ -14,7 +14,6 @@
 #include "process/cgroup_policy.h"
 #include "process/request.h"
 #include "process/rounds.h"
-#include "profile/profile.h"
 
 /* The id of the thread while it is being started. */
 #define CLAIMED UINT32_MAX
@@ -35,17 +34,17 @@ bool tcmi_background_was_started;
 size_t tcmi_background_threshold = BACKGROUND_MIN >> PAGE_SHIFT;
 
 static struct {
-  uint32_t leave;      /* [atomic: relaxed] 1: the thread must end; it waits
+  uint32_t leave;       /* [atomic: relaxed] 1: the thread must end; it waits
                           on this word */
-  bool forbidden;      /* [atomic: relaxed] never reset */
-  uint32_t pause_ms;   /* [atomic: relaxed] delay after the next refusal */
-  uint64_t next_start; /* [atomic: relaxed] earliest, in clock milliseconds */
-  bool has_verdict;    /* [atomic: release by the thread, acquire by all] */
-  struct line verdict; /* [init] before has_verdict: the report of an invalid
+  bool forbidden;       /* [atomic: relaxed] never reset */
+  uint32_t pause_ms;    /* [atomic: relaxed] delay after the next refusal */
+  uint64_t next_start;  /* [atomic: relaxed] earliest, in clock milliseconds */
+  bool has_verdict;     /* [atomic: release by the thread, acquire by all] */
+  struct line verdict;  /* [init] before has_verdict: the report of an invalid
                           free that the thread found */
-  uint64_t next_call;  /* [atomic: relaxed] when the threads may be called
+  uint64_t next_divert; /* [atomic: relaxed] when the threads may be diverted
                           again, in clock milliseconds */
-  size_t seen_idle;    /* [atomic: relaxed] bytes of free objects when the
+  size_t seen_idle;     /* [atomic: relaxed] bytes of free objects when the
                           last scan found too few whole pages */
 } background = {.pause_ms = BACKGROUND_PAUSE_MIN_MS};
 
@@ -207,17 +206,17 @@ try_start(void)
   return false;
 }
 
-/* Makes the next call of every thread come here, even if its cache could serve
- * the call. */
+/* Makes the next free of every thread come here, also of those that so far find
+ * all they need in their caches: some threads in each call, and again a period
+ * after the last ones. */
 static void
-call_threads(void)
+divert_others(void)
 {
   uint64_t now = tcmi_system_milliseconds();
 
-  if (now < atomic_load_relaxed(&background.next_call))
-    return;
-  atomic_store_relaxed(&background.next_call, now + ROUND_PERIOD_MIN_MS);
-  tcmi_profile_call_threads();
+  if (now >= atomic_load_relaxed(&background.next_divert) &&
+      !tcmi_thread_cache_divert_some())
+    atomic_store_relaxed(&background.next_divert, now + ROUND_PERIOD_MIN_MS);
 }
 
 /* A thread that calls more than once in a tick of the clock, a few
@@ -264,7 +263,7 @@ tcmi_background_consider(void)
   if (by_calls != before)
     atomic_store_relaxed(&tcmi_background_by_calls, by_calls);
   if (by_calls) {
-    call_threads();
+    divert_others();
     do_piece();
   } else if (tcmi_thread_cache->diverted)
     tcmi_thread_cache_rejoin(tcmi_thread_cache);

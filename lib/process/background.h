@@ -10,7 +10,7 @@
  *
  * While the calls of the program have rounds to do, no free takes the fast
  * path: a program that only uses what its threads cache would never do them.
- * Other threads are called through their next malloc, once a second.
+ * Other threads are diverted, too, once a second.
  *
  * The thread is not started while the option "background" is 0, after the
  * program began a sandbox, if the thread cannot give up its rights, or for a

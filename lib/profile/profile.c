@@ -40,20 +40,11 @@ tcmi_profile_apply(void)
     tcmi_profile.metadata_bytes += tcmi_unwind_cache_make();
   atomic_store_relaxed(&mean_in_force, mean);
   atomic_store_relaxed(&tcmi_profile.mean, mean);
-  if (mean == 0)
-    /* Threads that take samples notice by themselves when sampling stops. */
-    atomic_add_relaxed(&tcmi_profile_epoch, 1);
-  lock_release(&tcmi_profile_lock);
-  if (mean != 0)
-    tcmi_profile_call_threads();
-}
-
-/* With the new epoch, a thread opens its tags again unless it takes samples. */
-void
-tcmi_profile_call_threads(void)
-{
   atomic_add_relaxed(&tcmi_profile_epoch, 1);
-  tcmi_thread_cache_call_all();
+  lock_release(&tcmi_profile_lock);
+  /* Threads that take samples notice by themselves when sampling stops. */
+  if (mean != 0)
+    tcmi_thread_cache_close_all_tags();
 }
 
 static size_t

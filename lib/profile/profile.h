@@ -147,8 +147,7 @@ struct profile {
 /* All zero and kept away from small variables, so that no page of it is
  * resident in a process that takes no samples. */
 extern struct profile tcmi_profile;
-/* Incremented with each change of mean, and to call the threads.
- * [atomic: relaxed] */
+/* Incremented with each change of mean. [atomic: relaxed] */
 extern uint32_t tcmi_profile_epoch;
 
 /* ---- The tables: profile_table.c ----------------------------------------- */
@@ -175,8 +174,6 @@ const struct profile_stack *tcmi_profile_next_stack(uint64_t *place);
 void tcmi_profile_apply(void);
 /* Applies a change of mean to the calling thread. */
 COLD void tcmi_profile_follow(void);
-/* Makes the next malloc of every thread take the slow path. */
-void tcmi_profile_call_threads(void);
 /* Returns a sampled block, or NULL if this allocation is not sampled.  The
  * block has as many bytes as an object of the size class, or as a large block
  * if @class_id is 0. */

@@ -384,6 +384,70 @@ START_TEST(orphans_do_not_pile_up)
 }
 END_TEST
 
+#define CACHES (2 * DIVERT_STEP + 5)
+
+/* Makes caches as if each was another thread's, and uses a block in each. */
+static void
+open_caches(struct thread_cache **caches)
+{
+  size_t i;
+
+  for (i = 0; i < CACHES; i++) {
+    tcmi_thread_cache_detach(CACHE_NONE);
+    ck_assert(tcmi_thread_cache_open());
+    caches[i] = tcmi_thread_cache;
+    use(10, 40);
+    must(caches[i]->window.npages != 0 && !caches[i]->diverted);
+  }
+}
+
+START_TEST(all_are_diverted_in_steps)
+{
+  static struct thread_cache *caches[CACHES];
+  size_t i;
+
+  open_caches(caches);
+  ck_assert(tcmi_thread_cache_divert_some());
+  ck_assert(tcmi_thread_cache_divert_some());
+  ck_assert(!tcmi_thread_cache_divert_some());
+  for (i = 0; i < CACHES; i++)
+    must(caches[i]->diverted && caches[i]->window.npages == 0);
+  /* No refill or overflow changes that. */
+  use(12, 60);
+  ck_assert(tcmi_thread_cache->diverted);
+  ck_assert_uint_eq(tcmi_thread_cache->window.npages, 0);
+  tcmi_thread_cache_rejoin(tcmi_thread_cache);
+  ck_assert_uint_ne(tcmi_thread_cache->window.npages, 0);
+  /* The next pass begins with the first. */
+  ck_assert(tcmi_thread_cache_divert_some());
+}
+END_TEST
+
+/* The cache at which the next step would begin is deleted. */
+START_TEST(the_next_to_divert_ends)
+{
+  static struct thread_cache *caches[CACHES];
+  size_t i, rest = 0;
+
+  open_caches(caches);
+  ck_assert(tcmi_thread_cache_divert_some());
+  for (i = 0; i < CACHES; i++)
+    if (&owner_of(caches[i])->link == registry->divert_next)
+      break;
+  must(i < CACHES);
+  tcmi_thread_cache = caches[i];
+  tcmi_thread_cache_state = CACHE_OPEN;
+  tcmi_thread_cache_orphan();
+  ck_assert(tcmi_thread_cache_flush_orphan());
+  caches[i] = NULL;
+  while (tcmi_thread_cache_divert_some())
+    rest++;
+  ck_assert_uint_eq(rest, 1);
+  for (i = 0; i < CACHES; i++)
+    must(caches[i] == NULL || caches[i]->diverted);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -400,5 +464,7 @@ main(void)
   tcase_add_test(tests, generations_of_threads);
   tcase_add_test(tests, numbers_are_read_meanwhile);
   tcase_add_test(tests, orphans_do_not_pile_up);
+  tcase_add_test(tests, all_are_diverted_in_steps);
+  tcase_add_test(tests, the_next_to_divert_ends);
   return unit_run(tests);
 }
