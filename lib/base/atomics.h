@@ -96,4 +96,8 @@ cpu_relax(void)
 #endif
 }
 
+/* Keeps the compiler from reordering what a signal handler may read or write,
+ * and from reusing what it read before. */
+#define SIGNAL_FENCE() __asm__ volatile("" ::: "memory")
+
 #endif /* TCM_BASE_ATOMICS_H */

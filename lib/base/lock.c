@@ -107,10 +107,19 @@ tcmi_lock_release_slow(struct lock *lock)
   tcmi_system_wake(&lock->word, 1);
 }
 
+/* A signal handler may fork in between; then both values are the child's. */
 bool
 tcmi_lock_is_held(const struct lock *lock)
 {
-  return (atomic_load_relaxed(&lock->word) & ~WAITERS) == lock_self();
+  uint32_t self, holder;
+
+  do {
+    self = lock_self();
+    SIGNAL_FENCE();
+    holder = atomic_load_relaxed(&lock->word) & ~WAITERS;
+    SIGNAL_FENCE();
+  } while (unlikely(self != lock_self()));
+  return holder == self;
 }
 
 void

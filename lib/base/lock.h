@@ -110,6 +110,15 @@ lock_self(void)
   return likely(self != 0) ? self : tcmi_lock_self_slow();
 }
 
+/* A signal handler may have forked after the caller read @self and before it
+ * took the lock: the thread of the child has another id. */
+static inline void
+lock_confirm(struct lock *lock, uint32_t self)
+{
+  if (unlikely(tcmi_lock_self != self))
+    tcmi_lock_inherit(lock);
+}
+
 static inline void
 lock_acquire(struct lock *lock)
 {
@@ -117,6 +126,7 @@ lock_acquire(struct lock *lock)
 
   if (unlikely(!atomic_cas_acquire(&lock->word, &free_word, self)))
     tcmi_lock_acquire_slow(lock, self);
+  lock_confirm(lock, self);
   if (config_debug)
     tcmi_lock_debug_acquired(lock);
 }
@@ -125,10 +135,11 @@ lock_acquire(struct lock *lock)
 static inline bool
 lock_try_acquire(struct lock *lock)
 {
-  uint32_t free_word = 0;
+  uint32_t self = lock_self(), free_word = 0;
 
-  if (!atomic_cas_acquire(&lock->word, &free_word, lock_self()))
+  if (!atomic_cas_acquire(&lock->word, &free_word, self))
     return false;
+  lock_confirm(lock, self);
   if (config_debug)
     tcmi_lock_debug_acquired(lock);
   return true;

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "base/atomics.h"
 #include "base/bits.h"
 #include "base/lock.h"
 #include "base/metadata.h"
@@ -31,9 +32,6 @@ extern void _IO_list_resetlock(void) WEAK;
 extern char __libc_single_threaded WEAK;
 
 #define NLOCKS (2 * (SIZE_CLASS_COUNT - 1) + SLAB_LOCKS + 7)
-
-/* Keeps the compiler from reordering what a signal handler may read. */
-#define SIGNAL_FENCE() __asm__ volatile("" ::: "memory")
 
 /* Nested forks: a signal handler may fork while its thread forks.  Deeper ones
  * find every lock held and take none. */

@@ -206,7 +206,7 @@ def damaged_description():
     for what in ("nowhere", "classes", "options", "names", "struct", "member",
                  "constant"):
         with Target([toolbox.OTHER, what], preload=False) as target:
-            refused("9.8.7, which this tcm-stat", target.pid)
+            refused("9.8.7; this tcm-stat", target.pid)
 
 
 def stored_cores():
