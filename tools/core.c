@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A core file: it is mapped, and its segments are looked up by address.
+ * Maps a core file and looks up its segments by address.
  */
 #include "fault.h"
 

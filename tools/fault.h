@@ -18,7 +18,7 @@ struct fault_view {
   uintptr_t pc;       /* of the instruction; 0 if unknown */
 };
 
-/* The access that ended the process, if one did. */
+/* The access that ended the process, if any. */
 bool core_fault(const struct core *core, struct fault_view *fault);
 
 /* Writes a sentence if a core file's process died at an access to a guarded

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The programs.  tcm-stat knows the library's structures from its
-# headers, and takes the sums and the table of size classes from its sources; it
-# is not linked with it.
+# The programs.  tcm-stat includes the library's headers for its structures, and
+# compiles its sources for the sums and the size classes; it is not linked with
+# the library.
 
 tcm_tool_cflags = -std=gnu11 -Wall -Wextra -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wpointer-arith -Wwrite-strings

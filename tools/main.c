@@ -326,7 +326,7 @@ struct command {
   int arguments;                             /* after the command */
   unsigned takes;                            /* options */
   bool each; /* if several processes have the name, run on each in turn */
-  bool deep; /* it reads what only a library of equal layout has */
+  bool deep; /* needs a library with the same layout */
 };
 
 static const struct command commands[] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reads which files a target has mapped where: of a process from
- * /proc/PID/maps, of a core file from the kernel's note.
+ * Reads which files a target has mapped, and where: for a process from
+ * /proc/PID/maps, for a core file from the kernel's note.
  *
  * Build-ids are read from the memory of the target, near the header of each
  * file.  So they belong to the code that runs, even if the file at the path was

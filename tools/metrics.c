@@ -7,12 +7,12 @@
  *     OpenMetrics   # TYPE tcm_forks counter          tcm_forks_total{...} 1
  *     Prometheus    # TYPE tcm_forks_total counter    tcm_forks_total{...} 1
  *
- * A parser of one format takes the counters of the other for samples without a
+ * A parser of one format treats the counters of the other as samples without a
  * type.
  *
  * A family has one description, before its first sample, and all its samples
- * must be consecutive.  So with several targets (ps) they are kept until the
- * end.
+ * must be consecutive.  Therefore the samples of several targets (ps) are kept
+ * until the end.
  */
 #include "tcm-stat.h"
 

@@ -14,7 +14,7 @@ struct names {
   size_t others; /* of that name, not running tcm or not readable */
 };
 
-/* Finds all processes but this one; complains if there is no /proc. */
+/* Finds all processes except this one; complains if there is no /proc. */
 bool names_all(struct names *names);
 /* Finds the processes of a name that run tcm.  If @argument is a number or a
  * file, finds none and returns STATUS_OK. */

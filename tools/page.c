@@ -40,7 +40,7 @@ page_check_output(const char *command)
   return STATUS_USAGE;
 }
 
-/* The part whose mark @text begins with; NPARTS if there is none. */
+/* The part whose mark is at the start of @text; NPARTS if there is none. */
 static size_t
 find_part(const char *text)
 {

@@ -406,7 +406,8 @@ take_spans(struct walk *walk, uintptr_t huge, const uintptr_t *names)
   fill_large(walk, huge, done, HUGE_PAGE_PAGES);
 }
 
-/* Sets the cells to what the page heap says; the spans then refine them. */
+/* Sets the cells from the state of the page heap; the spans then refine
+ * them. */
 static void
 begin_cells(struct walk *walk, const struct tables *t, size_t h)
 {
@@ -495,7 +496,8 @@ compare_guests(const void *a, const void *b)
   return (x->at > y->at) - (x->at < y->at);
 }
 
-/* The share of a guest alone on its pages, which holds if its span is gone. */
+/* The share of a guest that is alone on its pages.  It applies if the span is
+ * gone. */
 static double
 share_alone(const struct guest *guest)
 {

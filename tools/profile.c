@@ -178,7 +178,8 @@ wants_text(void)
          settings.pprof == NULL;
 }
 
-/* One line for other programs, so that the first line names the function. */
+/* If the output is not a terminal, prints the note on one line for other
+ * programs. */
 static void
 put_note(const char *note)
 {

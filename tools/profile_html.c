@@ -23,7 +23,7 @@
 
 struct flame {
   const struct frame *root;
-  uint64_t share; /* like SHARE, at most that */
+  uint64_t share; /* like SHARE, at most SHARE */
 };
 
 static bool

@@ -12,7 +12,7 @@
  * it would have had among other objects, and it counts as in use there.  The
  * free bytes on each page of the home are divided by the objects in use on the
  * page.  Their sum, times the number of blocks represented, is what all these
- * blocks pin.  Summed over all samples, that is all pinned memory.
+ * blocks pin.  The total over all samples is all pinned memory.
  *
  * If the span of the home is gone, the sample would have been its last object.
  * The blocks that it represents then count as alone on their pages.

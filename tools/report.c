@@ -55,7 +55,7 @@ struct readings {
   struct reading list[SAMPLES_MAX];
   size_t n;
   size_t saved;  /* documents read from --readings */
-  size_t stride; /* one of so many is kept */
+  size_t stride; /* keep one reading of @stride */
   double first;  /* time of the first, in seconds since 1970; 0: none */
   double since;  /* from then to the first reading of this report */
   pid_t pid;     /* of the target */
@@ -203,7 +203,8 @@ thin_out(struct readings *readings)
   readings->stride *= 2;
 }
 
-/* Takes a saved reading.  Half of the room is for those of this report. */
+/* Adds a saved reading.  Half of the list is reserved for the readings of this
+ * report. */
 static bool
 add_saved(void *to, const struct tally *tally)
 {

@@ -26,7 +26,7 @@
 
 struct waking {
   double at;       /* when to try */
-  unsigned result; /* WAKE_NONE before the first try, or of the last one */
+  unsigned result; /* of the last try; at first WAKE_NONE */
 };
 
 /* Returns a unique number for a request; never 0. */
@@ -62,7 +62,7 @@ request_write(const struct target *target, const struct stats_request *request,
              : target_write(target, shape_request(target), &id, sizeof id);
 }
 
-/* Whether the process allows no thread of tcm's: it is then not interrupted. */
+/* Whether the process forbids tcm's thread; it is then not interrupted. */
 static bool
 is_off(struct target *target)
 {
@@ -119,7 +119,7 @@ request_wait(struct target *target, uint64_t id, int64_t *result,
   }
 }
 
-/* Do not overwrite another tool's pending request, nor anything else if the
+/* Do not overwrite another tool's pending request.  Write nothing if the
  * process now runs another program. */
 static int
 wait_for_turn(struct target *target, struct waking *waking)

@@ -3,8 +3,8 @@
  * Reads the structures of a library with another layout: member by member, from
  * the places that it publishes in lib/observe/shapes.h.
  *
- * A structure of the target becomes the one of this tool.  A member that the
- * target does not have reads as 0.
+ * Each structure of the target is converted to the layout of this tool.  A
+ * member that the target does not have reads as 0.
  */
 #include "shapes.h"
 
@@ -14,7 +14,7 @@
 
 #include "observe/shapes_table.h"
 
-/* A larger structure is not one of tcm's, nor one that is read. */
+/* No structure that this tool reads is larger. */
 #define STRUCT_MAX ((size_t)1 << 28)
 #define PART_MAX ((size_t)16 << 20)
 /* Parts read at once. */
@@ -55,7 +55,7 @@ static const bool is_constant[SHAPE_COUNT] = {
 
 /* What another library publishes. */
 struct shapes {
-  struct stats_shape at[SHAPE_COUNT]; /* a row that it lacks has size 0 */
+  struct stats_shape at[SHAPE_COUNT]; /* size 0: the library lacks it */
   struct size_class sizes[SIZE_CLASS_COUNT];
   unsigned nclasses;
   int options[OPTION_COUNT]; /* its number of each option, or -1 */
@@ -121,7 +121,7 @@ options_find(const struct target *target, struct shapes *shapes, uintptr_t from,
   return error;
 }
 
-/* The page of the target has more or fewer places than this tool knows. */
+/* The page of the target may have more or fewer places than this tool's. */
 static int
 page_translate(struct target *target, const struct stats_shapes *head)
 {

@@ -3,8 +3,8 @@
  * shapes.h - reads tcm's structures from a target whose library may have
  * another layout than this tool.
  *
- *     equal layout      target_read(), as it is
- *     another layout    member by member, as the library describes itself in
+ *     equal layout      target_read(), unchanged another layout    member by
+ *     member, as the library describes itself in
  *                       lib/observe/shapes.h
  *
  * No locking: plain values.
@@ -35,10 +35,10 @@ int shape_read(const struct target *target, enum shape_id type, uintptr_t from,
                void *to);
 int shape_read_parts(const struct target *target,
                      const struct shape_part *parts, size_t n);
-/* Where a member lies in its struct, and its size or that of a struct. */
+/* The offset and size of a member, or the size of a struct. */
 size_t shape_offset(const struct target *target, enum shape_id member);
 size_t shape_size(const struct target *target, enum shape_id id);
-/* The size classes of the target; the first is none. */
+/* The size classes of the target; index 0 is unused. */
 const struct size_class *shape_classes(const struct target *target,
                                        unsigned *count);
 /* The target's number of an option; -1 if it does not have it. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Finds names for addresses.  elfutils' libdw reads them from the files of the
- * target; it knows inlined functions, separate debug files, and debuginfod if
- * the system has it.  Without libdw, or if a file has no names, the result is
- * the file and an offset.
+ * target; it handles inlined functions and separate debug files, and uses
+ * debuginfod if the system has it.  Without libdw, or if a file has no names,
+ * the result is the file and an offset.
  */
 #include "profile.h"
 
@@ -245,7 +245,8 @@ add_name(struct symbols *symbols, struct names *names, const char *name)
     names->name[names->count++] = readable_name(symbols, name);
 }
 
-/* The linkage name of a function if it has one: that has the argument types. */
+/* The linkage name of a function, if any, since it includes the argument
+ * types. */
 static const char *
 die_name(Dwarf_Die *die)
 {

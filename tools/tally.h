@@ -14,10 +14,10 @@
 struct tally;
 struct tally *tally_read(const char *path, enum status *status);
 /* Calls @add with each document of a file, until it returns false.  Complains
- * if the file cannot be read, or holds something else. */
+ * if the file cannot be read or has other contents. */
 typedef bool tally_sink(void *to, const struct tally *tally);
 enum status tally_read_all(const char *path, tally_sink *add, void *to);
-/* When it was written, in seconds since 1970; 0 if it does not say. */
+/* When it was written, in seconds since 1970; 0 if that is missing. */
 double tally_time(const struct tally *tally);
 uint64_t tally_get(const struct tally *tally, const char *name, bool *there);
 /* Copies its classes, at most SIZE_CLASS_COUNT; returns how many. */

@@ -72,7 +72,7 @@ target_write(const struct target *target, uintptr_t to, const void *from,
 }
 
 /* ---- /proc -------------------------------------------------------------- */
-/* Of the kernel's flags of a task: its memory is going, or gone. */
+/* The kernel's PF_EXITING: the task's memory is being freed or was freed. */
 #define FLAG_EXITING 4
 
 struct process_stat {
@@ -164,7 +164,7 @@ read_number(const char *path, const char *before, long otherwise)
   return number;
 }
 
-/* Says why the kernel refused, and who may. */
+/* Reports why the kernel refused access, and which user has access. */
 static void
 complain_of_permission(pid_t pid)
 {
@@ -305,8 +305,8 @@ search_process(struct target *target)
   return target->page.self != 0 ? 0 : error;
 }
 
-/* A library with another layout is read by what it says of itself; complains if
- * that is not possible. */
+/* Reads a library with another layout through the description that it
+ * publishes; complains if that is not possible. */
 static enum status
 check_version(struct target *target)
 {

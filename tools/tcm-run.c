@@ -247,8 +247,8 @@ image_has(const struct image *image, uint32_t type)
   return false;
 }
 
-/* The sanitizer whose entry point the image names, as needed from a library or
- * linked in; NULL if there is none. */
+/* The sanitizer whose entry point the image imports or defines; NULL if there
+ * is none. */
 static const char *
 image_sanitizer(const struct image *image)
 {

@@ -100,7 +100,7 @@ int target_write(const struct target *target, uintptr_t to, const void *from,
 /* Whether it is still the process that was opened. */
 bool target_is_same(const struct target *target);
 /* Whether the layout of its library is this tool's; complains if not.  @command
- * is what needs it. */
+ * is the command that needs it. */
 bool target_is_alike(const struct target *target, const char *command);
 /* Reports why reading failed with -@error. */
 enum status target_failed(const struct target *target, int error);
@@ -213,7 +213,7 @@ char *json_text(const struct target *target, const struct view *view,
                 const struct heap_view *heap);
 enum status metrics_write(const struct target *target, const struct view *view,
                           const struct heap_view *heap);
-/* Ends the samples of all targets. */
+/* Writes the end of the samples, after all targets. */
 void metrics_end(void);
 
 /* Redirects standard output to a file that output_end() puts in place or drops;

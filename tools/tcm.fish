@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Completion for tcm-stat and tcm-run; fish reads it once for either.
+# Completion for tcm-stat and tcm-run; fish reads it once for both.
 
 # The long options that the help of a command names.
 function __tcm_options

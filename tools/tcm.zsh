@@ -47,7 +47,7 @@ _tcm_run()
     esac
   done
   if (( i < CURRENT )); then
-    # As if the program stood at the start of the line.
+    # Complete as if the program were at the start of the line.
     shift $(( i - 1 )) words
     (( CURRENT -= i - 1 ))
     _normal

@@ -10,7 +10,8 @@
 
 #define PROFILE_SECONDS 5
 
-/* Inserts the stack into the sorted list of the heaviest, if it is one. */
+/* Inserts the stack into the sorted list of the heaviest, if it is one of
+ * them. */
 static void
 insert(const struct stack_view *most[STACKS], const struct stack_view *stack)
 {

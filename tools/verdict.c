@@ -362,8 +362,8 @@ much_is_free(const struct facts *f, struct verdict *verdict)
   return true;
 }
 
-/* Whether much is resident that tcm has returned: the kernel fills whole huge
- * pages. */
+/* Whether much memory that tcm returned is resident: the kernel populates whole
+ * huge pages. */
 static bool
 is_in_huge_pages(const struct facts *f, struct verdict *verdict)
 {

@@ -33,14 +33,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Of the kernel, not for programs: how an interrupted system call continues. */
+/* Results inside the kernel: how an interrupted system call continues. */
 #define RESTART_ALWAYS 512
 #define RESTART_NO_SIGNAL 513
 #define RESTART_NO_HANDLER 514
 #define RESTART_BLOCK 516
 
 #define USER_CODE 0x33 /* the code segment of 64-bit programs */
-/* Flags that a function must not find set: trap, direction, alignment check. */
+/* Flags to clear before a function runs: trap, direction, alignment check. */
 #define FLAGS_CLEARED 0x40500ul
 #define SIGNALS_SIZE 8
 #define PAUSE_NS 100000
@@ -48,13 +48,13 @@
 #define STOP_PAUSES 1000
 /* The tracer ends after this time, whatever happens. */
 #define TRACER_SECONDS 2
-/* Pauses while another tool traces; threads that are tried. */
+/* Maximum numbers of pauses while another tool traces, and of threads tried. */
 #define SEIZE_PAUSES 1000
 #define THREADS_TRIED 4
 /* System calls of the function, each of which stops it twice. */
 #define STOPS_MAX 200
-/* Extended registers: more than any processor has without AMX, and enough for
- * that. */
+/* Bytes for the extended registers: enough for every processor, with AMX
+ * too. */
 #define EXTENDED_MAX 16384
 
 /* The state of a thread. */
@@ -347,7 +347,7 @@ seize(pid_t tid)
   return trace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD) == 0;
 }
 
-/* Becomes the tracer of the main thread; another tool may be at it. */
+/* Becomes the tracer of the main thread; another tool may be tracing it. */
 static bool
 seize_main(pid_t pid)
 {
@@ -409,7 +409,7 @@ trace_process(const struct target *target)
     result = try_thread(tid, target);
     if (result != WAKE_NOWHERE)
       break;
-    /* It was the lock. */
+    /* The main thread was traced only as the lock. */
     if (tid == target->pid && !seize(tid))
       break;
   }
@@ -426,7 +426,8 @@ wake_process(const struct target *target)
   fflush(NULL);
   child = fork();
   if (child == 0) {
-    /* Nothing but SIGKILL ends the tracer at an inopportune time. */
+    /* No signal but SIGKILL, or SIGALRM after the time limit, ends the
+     * tracer. */
     sigfillset(&signals);
     sigdelset(&signals, SIGALRM);
     sigprocmask(SIG_SETMASK, &signals, NULL);

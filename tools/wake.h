@@ -38,9 +38,9 @@ enum wake_obstacle {
 /* Returns WAKE_STARTED, another enum wake_result, or an enum wake_obstacle.
  * Takes at most a few hundred milliseconds. */
 unsigned wake_process(const struct target *target);
-/* Whether another try may have another result. */
+/* Whether another try may have a different result. */
 bool wake_may_succeed(unsigned result);
-/* Says it, as a part of a sentence, with the remedy. */
+/* The obstacle as part of a sentence, with the remedy. */
 const char *wake_text(unsigned result);
 
 #endif /* TOOLS_WAKE_H */

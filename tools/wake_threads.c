@@ -141,8 +141,8 @@ is_real_time(pid_t tid)
          policy != SCHED_BATCH && policy != SCHED_IDLE;
 }
 
-/* A thread with more than the @least number of filters may not start threads;
- * tcm's own may not either. */
+/* A thread with more than @least filters may be forbidden to start threads, and
+ * tcm's thread would inherit that. */
 static void
 exclude(struct wake_threads *threads, struct wake_thread *thread,
         unsigned least)
