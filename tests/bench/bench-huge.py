@@ -48,8 +48,8 @@ def variants(allocators, build):
 
 
 def chosen_rows(chosen):
-    """The rows.  If several rows differ only in the number of threads, one
-    with two or more threads."""
+    """The rows.  Of several rows that differ only in the number of threads,
+    takes one with two or more threads."""
     rows = row_table.select(row_table.all_rows(chosen.quick), list(ROWS))
     rows = [row for row in rows
             if not row.name.startswith("stress@")

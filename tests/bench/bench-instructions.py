@@ -7,7 +7,7 @@ from.  Each loop is run with N and with 2N operations, and the difference is
 divided by N: start-up and warming drop out, and the count is exact.  In
 glibc's case the object is the whole C library, so that a memset which calloc
 calls counts too; for the others it does not.  An allocator without heaps
-serves the loops of heaps with malloc and free.  Callgrind knows no object for
+serves the loops of heaps with malloc and free.  Callgrind reports no object for
 code in sections other than .text, where gperftools has its fast paths; such
 code counts as the allocator's, since nothing else of the kind runs in a loop.
 """
@@ -41,8 +41,8 @@ NAME = re.compile(r"(c?ob)=\((\d+)\)(?: (.*))?$")
 
 
 def self_cost(path, wanted):
-    """The instructions executed in the object `wanted` itself or in none that
-    is known, from the callgrind file `path`."""
+    """The instructions executed in the object `wanted` itself or in no known
+    object, from the callgrind file `path`."""
     names = {}
     inside = False
     skip = False   # the line after "calls=" is the cost of what was called

@@ -24,7 +24,7 @@ QUICK_HEAP_MIB = 64
 # Every call reads clocks, and a heap of 8 GiB takes minutes where calls stall.
 TIMEOUT_SECONDS = 900
 # Name, shape, operations, parameter, seconds to spread them over; the heap's
-# size comes later.  Freed memory returns within about eight seconds.
+# size is determined later.  Freed memory returns within about eight seconds.
 SHAPES = (
     ("request", "request", 100_000, 0, 0),
     ("mixed", "mixed", 5_000_000, 20_000, 0),

@@ -2,17 +2,17 @@
 """How often the slow path accesses what threads share, by shape of load.
 
 Each shape of the workload program runs with the debug library, which counts
-the locks it takes, the times that another thread had one, and locked additions
-to words that threads share.  The table has them per 1000 operations.  Counts
-of locks taken hardly depend on the machine; waits do.
+the locks it takes, the times that it had to wait for one, and locked additions
+to words that threads share.  The table has them per 1000 operations.  Counts of
+locks taken hardly depend on the machine; waits do.
 """
 import argparse
 import os
 import subprocess
 import sys
 
-# Shape, operations, parameter, least threads: each operation is at least one
-# malloc and its free.
+# Shape, operations, parameter, minimum of threads: each operation is at least
+# one malloc and its free.
 SHAPES = (
     ("random", 400_000, 2000, 1),
     ("server", 400_000, 2000, 1),

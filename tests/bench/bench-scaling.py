@@ -88,7 +88,7 @@ def losses(row, cell, name, cpus):
 
 def beyond(row, cell, name, cpus):
     """The loss beyond that of no allocator, with its interval; a shape that
-    gains from more threads does not raise what is asked of an allocator."""
+    gains from more threads does not raise the bar for an allocator."""
     return summary.estimate([
         a - max(b, 0) for a, b in zip(losses(row, cell, name, cpus),
                               losses(row, cell, NULL, cpus))])
@@ -99,7 +99,7 @@ def percent(value):
 
 
 def losing(result):
-    """Rows on which the subject loses more than the bar for certain."""
+    """Rows on which the subject certainly loses more than the bar."""
     cpus = result["machine"]["cpus"]
     for row in result["rows"]:
         for cell in row["cells"][1:]:

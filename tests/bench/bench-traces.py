@@ -5,8 +5,8 @@ above the limit their time and memory are.
 
 The limit of the memory is what is live at the peak, each object rounded up to
 16 bytes.  The limit of the time is the replay with planned addresses: no
-allocator, and no page that is new.  What a process of the replayer holds
-without any object is taken off; what an allocator needs to start is not.
+allocator, and no page that is new.  The memory of a replayer without any object
+is subtracted; the memory that an allocator needs to start is not.
 """
 import os
 import sys
@@ -30,8 +30,8 @@ ONLY = {"gcc": "cc1"}
 # A round plays the trace once, because a program touches new pages only once;
 # therefore there are many rounds.
 ROUNDS = 15
-# Threads of a replay may run ahead of one another by an epoch, and what they
-# then hold at once is more than the trace's peak: it has few events.
+# Threads of a replay may run ahead of one another by an epoch, and then hold
+# more than the trace's peak, so an epoch has few events.
 EPOCH_EVENTS = 512
 
 

@@ -4,7 +4,7 @@
 
 Each round runs every row under every allocator, one right after the other, in
 an order that is rotated from round to round.  All raw samples go to a JSON
-file, from which table.py and page.py make what people read.
+file, from which table.py and page.py make the table and the page.
 """
 import argparse
 import glob
@@ -42,7 +42,7 @@ def added_allocator(text):
 
 
 def own_peers():
-    """What the person has built: (name, path, variables) of each lib*.so in
+    """The peers that the user built: (name, path, variables) of each lib*.so in
     the folder that BENCH_PEERS names."""
     folder = os.environ.get("BENCH_PEERS")
     if not folder:
@@ -114,8 +114,8 @@ def choose_allocators(chosen, bench):
 
 
 def prove_rows(bench, rows, allocators):
-    """The rows that can run here, and why the others cannot; every program
-    is proven to be served under each allocator."""
+    """The rows that can run here, and why the others cannot; first proves that
+    each allocator serves every program."""
     runnable, absent = [], {}
     for row in rows:
         try:

@@ -15,7 +15,7 @@ FIGURES = (
     ("aged_bytes", "the same after as many replacements", "B"),
 )
 WIDE, TALL = 380, 200    # of one chart
-LEFT, TOP = 46, 30       # where its scales stand
+LEFT, TOP = 46, 30       # of the plot area in it
 ACROSS = 2               # charts in a row
 
 
@@ -40,8 +40,8 @@ def table(result):
 
 
 class Chart:
-    """One figure: the number of objects on a logarithmic scale, and the
-    figure on one too, between powers of two."""
+    """One figure against the number of objects.  Both scales are logarithmic;
+    that of the figure ends at powers of two."""
 
     def __init__(self, result, key, left, top):
         names = list(result["allocators"])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The instruments other than bench.py run: each with very little work under every
-allocator that is installed, and every cell of its result file filled.
+"""The instruments other than bench.py run: each with very little work under
+every allocator that is installed.  Every cell of its result file must be
+filled.
 
 As in quick.py, the times mean nothing.
 """
@@ -143,7 +144,7 @@ def check_known_calls():
 
 
 def check_idle(directory):
-    """And that a peer which somebody has built is measured, too."""
+    """Also checks that a peer built by the user is measured."""
     peers = os.path.join(directory, "peers")
     os.mkdir(peers)
     os.symlink(os.environ["TEST_DEBUG_SO"], os.path.join(peers, "libown.so"))

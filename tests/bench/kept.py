@@ -84,7 +84,7 @@ def peer_line(rows, peer):
 
 
 def losing(rows, names, key):
-    """The rows that are behind beyond their spread, the worst first."""
+    """The rows that are behind by more than their spread, the worst first."""
     found = []
     for row in rows:
         ratio = ratio_to_best(row, names, key)[1]
@@ -94,7 +94,7 @@ def losing(rows, names, key):
 
 
 def sentences(rows, names):
-    """What is lost, in words."""
+    """The losses, in words."""
     slow, large = (losing(rows, names, key) for key in SAMPLE)
     heavy = [row for row in rows
              if summary.cell(row, summary.BASE, SAMPLE[1]).value > 30 * 1024]

@@ -16,7 +16,7 @@ DRAWN = ("malloc", "free")
 CLOCKS = ("wall", "cpu")
 CLOCK_NAMES = {"wall": "wall time", "cpu": "processor time"}
 PARTS = (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999))
-STEPS = 4      # points of a curve to a tenfold
+STEPS = 4      # points of a curve per factor of ten
 
 LEGEND = """\
 nanoseconds of single calls, all rounds together.  "empty" is the measurement
@@ -49,7 +49,7 @@ class Calls:
         self.over = sum(item["over_1ms"] for item in found)
 
     def at(self, part):
-        """What `part` of the calls takes at most."""
+        """The time that `part` of the calls does not exceed."""
         below = 0
         for ns, count in self.histogram:
             below += count
@@ -61,8 +61,8 @@ class Calls:
         return [self.at(part) for _name, part in PARTS] + [self.worst]
 
     def curve(self):
-        """(tenfolds of rareness, ns): 2 is the call that one in a hundred
-        exceeds; the last point is the worst call."""
+        """(power of ten, ns) pairs: at 2, one call in a hundred takes longer;
+        the last point is the worst call."""
         last = math.log10(self.count)
         steps = [step / STEPS for step in range(int(last * STEPS) + 1)]
         return ([(x, self.at(1 - 10 ** -x)) for x in steps]
@@ -99,7 +99,7 @@ def table(result):
 
 
 class Chart(curves.Chart):
-    """Time against rareness, both on logarithmic scales."""
+    """Time against rarity, both on logarithmic scales."""
 
     def __init__(self, lines):
         # Not that of curves.Chart, which makes its lines from a result.

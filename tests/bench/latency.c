@@ -86,7 +86,7 @@ struct ring {
 struct timer {
   uint64_t mark_ns;     /* wall time when the processor time was read */
   uint64_t mark_cpu_ns; /* the processor time then */
-  /* The one of CLOCK_CPU holds only the slow calls until the end. */
+  /* Until the end, that of CLOCK_CPU holds only the slow calls. */
   struct histogram histograms[CALLS][CLOCKS];
 };
 

@@ -11,8 +11,8 @@ import platform
 import re
 import subprocess
 
-# The peers that Debian packages, by the sonames of their packages' releases,
-# the newest name last; the dynamic linker finds them.
+# The peers that Debian packages, by the soname of each release, the newest
+# last; the dynamic linker finds them.
 PEERS = {
     "gperftools": ("libtcmalloc_minimal.so.4",),
     "jemalloc": ("libjemalloc.so.2",),
@@ -139,8 +139,8 @@ def machine():
 
 
 def commit(source_directory):
-    """The commit that the tree stands at, with "+" if it was changed;
-    "unknown" in a tarball."""
+    """The commit that is checked out, with "+" if it was changed; "unknown" in
+    a tarball."""
     revision = output_of("git", "-C", source_directory, "rev-parse", "HEAD")
     if not revision:
         return "unknown"
@@ -197,9 +197,9 @@ BINDING = re.compile(r"binding file (\S+) \[\d+\] to (\S+) \[\d+\]: "
 
 
 def check_bindings(text, path):
-    """Whether the dynamic linker's account `text` of one process image shows
-    that `path` serves it: every object but the allocator itself binds malloc
-    and its family there, or to a stub in the program that is bound there.
+    """Whether the dynamic linker's log `text` of one process image shows that
+    `path` serves it: every object but the allocator itself binds malloc and its
+    family to `path`, or to a stub in the program that is bound to `path`.
     Raises NotServed otherwise."""
     bindings = [(os.path.realpath(user), os.path.realpath(target), symbol)
                 for user, target, symbol in BINDING.findall(text)
@@ -215,14 +215,14 @@ def check_bindings(text, path):
 
 
 def proof_environment(directory):
-    """Variables that make the dynamic linker write its account into files
-    named bindings.PID in `directory`."""
+    """Variables that make the dynamic linker write its log into files named
+    bindings.PID in `directory`."""
     return {"LD_DEBUG": "bindings", "LD_BIND_NOW": "1",
             "LD_DEBUG_OUTPUT": os.path.join(directory, "bindings")}
 
 
 def check_proof(directory, path):
-    """check_bindings() of every process image that left an account."""
+    """check_bindings() of every process image that wrote a log."""
     accounts = glob.glob(os.path.join(directory, "bindings.*"))
     if not accounts:
         raise NotServed("the dynamic linker left no account")

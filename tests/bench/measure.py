@@ -5,8 +5,8 @@ The launcher takes CPU time, page faults and peak memory of the process.  The
 workload program takes its own seconds and its own peak memory, which is more
 exact, and names in each run the object that malloc came from.  A real program
 cannot be asked: its peak is the launcher's, and who serves it is proven by a
-run beforehand with the dynamic linker's account of every binding; the timed
-runs have the same command and environment.
+run beforehand with the dynamic linker's log of every binding; the timed runs
+have the same command and environment.
 """
 import os
 import shutil
@@ -23,7 +23,7 @@ WHOLE = ("minor_faults", "major_faults", "waits", "preemptions", "rss_kib")
 
 
 class Failed(Exception):
-    """A run that ended badly or was not served by its allocator."""
+    """A run that failed or was not served by its allocator."""
 
 
 def expect_served(said, allocator):
@@ -34,7 +34,7 @@ def expect_served(said, allocator):
 
 
 def end_group(process):
-    """End a process that was started here, with what it started."""
+    """End a process that was started here, and its descendants."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -52,7 +52,7 @@ class Bench:
         self.directory = directory
         self.report = os.path.join(directory, "report")
         self.proof = os.path.join(directory, "proof")
-        self.libc = None        # Allocator of libc, once it is known
+        self.libc = None        # Allocator of libc, set at the first use
         self.commands = {}      # of the programs, by row name
         self.host = None        # of the services, once one is run
 
@@ -149,9 +149,9 @@ class Bench:
         return sample
 
     def run_redis(self, row, allocator):
-        """The seconds are the server's CPU time: its wall time is that of
-        the client.  Its binary may name its own allocator among the
-        libraries that it needs; libc is then preloaded to come before it."""
+        """The seconds are the server's CPU time, since its wall time depends on
+        the client.  Its binary may name its own allocator among the libraries
+        that it needs; libc is then preloaded to come before it."""
         redis = self.command_of(row.name, row.work)
         process = self.start(allocator, allocator.preload or self.libc.path,
                              redis.server_command())
@@ -177,7 +177,7 @@ class Bench:
 
     def prove_service(self, row, allocator):
         """The servers run as their own users, and must be able to write the
-        accounts."""
+        logs."""
         os.mkdir(self.proof)
         os.chmod(self.proof, 0o777)
         os.chmod(self.directory, 0o711)
@@ -188,7 +188,7 @@ class Bench:
 
     def proof_command(self, name, allocator):
         """(redis or None, argv, environment, input file) of the program with
-        little work and the dynamic linker's account switched on."""
+        little work and the dynamic linker's log enabled."""
         command = self.command_of(name, PROOF_WORK)
         preload = allocator.preload
         redis = None

@@ -20,9 +20,9 @@ TICKS = ((1 / 16, "1/16"), (1 / 8, "1/8"), (1 / 4, "1/4"), (1 / 2, "1/2"),
          (1, "1"), (2, "2"), (4, "4"), (8, "8"), (16, "16"))
 LABELS = 156     # width of the row names
 PANEL = 350      # width of one chart
-GAP = 62         # between the charts: the subject's figures stand there
+GAP = 62         # between the charts, for the subject's figures
 LINE = 17        # height of a row
-# lintian and diff tools take a file with a line above 512 for a compiled one.
+# lintian and diff tools treat a file with a line above 512 as a compiled one.
 LONGEST = 500    # characters of a line of the page
 WIDTH = LABELS + 2 * (PANEL + GAP)
 
@@ -91,7 +91,8 @@ class Marks:
     """Shape and color of each allocator but the base."""
 
     def __init__(self, names):
-        # The subject always has the first look, whether it was measured or not.
+        # The first shape and color are the subject's, even if it was not
+        # measured.
         ordered = [summary.SUBJECT] + [name for name in names
                                        if name != summary.SUBJECT]
         self.looks = {name: (SHAPES[i % len(SHAPES)], COLOURS[i % len(COLOURS)])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The benchmark runs: every row under every allocator that is installed, every
-cell of the result file filled, and nothing measured that was not served by the
-allocator that it is booked under.
+cell of the result file filled, and no run measured that another allocator
+served than the one that it is recorded for.
 
 Very little work is done, so the times mean nothing; what is tested is the
 instrument.
@@ -172,8 +172,8 @@ def check_compare(directory, result):
 
 
 def check_proofs(directory):
-    """A run that its allocator does not serve is rejected, wherever that
-    shows."""
+    """A run that its allocator does not serve is rejected, whatever check
+    detects that."""
     done = bench("--rows", "pairs-16", "--add", "absent=/nonexistent/lib.so")
     expect(done.returncode != 0 and "absent cannot be preloaded"
            in done.stdout, "a library that is not there: " + done.stdout)

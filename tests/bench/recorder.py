@@ -27,8 +27,8 @@ class Recorder:
         self.directory = os.path.join(bench.directory, "traces")
 
     def allocator(self, **variables):
-        """The tracer as an allocator: what bench.run() takes.  It is libc's
-        malloc that serves, whatever library the program itself names."""
+        """The tracer as an allocator: what bench.run() takes.  libc's malloc
+        serves, even if the program is linked with another one."""
         return machine.Allocator(
             "tracer", f"{self.tracer} {self.bench.libc.path}",
             {"TRACE_DIR": self.directory, **variables})
@@ -39,7 +39,7 @@ class Recorder:
         os.chmod(self.directory, 0o777)
 
     def record(self, run, **variables):
-        """Calls run(allocator); returns the largest file that it left."""
+        """Calls run(allocator); returns the largest file that it wrote."""
         self.clear()
         run(self.allocator(**variables))
         files = glob.glob(os.path.join(self.directory, "*.raw"))
@@ -48,7 +48,7 @@ class Recorder:
         return max(files, key=os.path.getsize)
 
     def record_workload(self, arguments, yield_after=0):
-        """The workload program, its threads taking turns after a few events
+        """The workload program, whose threads take turns after a few events
         each if asked to."""
         def run(allocator):
             self.bench.wait_for(self.bench.start(
@@ -73,7 +73,8 @@ class Recorder:
         return packed, facts
 
     def replay(self, packed, allocator, **options):
-        """One sample of a replay; the allocator None is that of the plan."""
+        """One sample of a replay; the allocator None uses the planned
+        addresses."""
         words = [f"{name}={value}" for name, value in options.items()]
         if allocator is None:
             words.append("mode=null")

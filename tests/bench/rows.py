@@ -116,7 +116,7 @@ def cpu_count():
 
 
 def thread_counts(kinds, cpus):
-    """The numbers of threads that `kinds` stand for, each once, ascending."""
+    """The numbers of threads for `kinds`, each once, ascending."""
     least = 2 if "1" not in kinds else 1
     counts = {"n": max(cpus, least), "4n": 4 * cpus}
     return sorted({counts.get(kind) or int(kind) for kind in kinds})

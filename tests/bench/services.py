@@ -2,8 +2,8 @@
 """Servers of several processes as rows: the jobs of tests/programs, with one
 allocator under the server alone.
 
-The seconds are the CPU time of all the server's processes: its wall time is
-that of its clients.  The memory is the greatest sum of what its processes
+The seconds are the CPU time of all the server's processes, since its wall time
+depends on its clients.  The memory is the greatest sum of what its processes
 hold at one time, each page counted once, however many of them share it.
 """
 import ctypes
@@ -27,7 +27,7 @@ base_dir = harness.base_dir
 
 
 def held_kib(pid):
-    """What one process holds, its part of what it shares with others."""
+    """The memory of one process, with its part of the pages that it shares."""
     text = witness.read_bytes(f"/proc/{pid}/smaps_rollup").decode()
     for line in text.splitlines():
         if line.startswith("Pss:"):
@@ -36,7 +36,7 @@ def held_kib(pid):
 
 
 class Meter(threading.Thread):
-    """Looks at a process and its descendants until it is told to stop."""
+    """Measures a process and its descendants repeatedly until it is stopped."""
 
     def __init__(self, pid):
         super().__init__(daemon=True)
@@ -54,8 +54,8 @@ class Meter(threading.Thread):
 
 
 class Server(harness.Child):
-    """The server itself, with a meter; before it ends it is looked at once
-    more, so that the shortest run has a figure too."""
+    """The server itself, with a meter; a last reading before it ends ensures
+    that the shortest run has a figure too."""
 
     meter = None
 
@@ -141,7 +141,7 @@ class Host:
         return os.path.join(self.dir, *names)
 
     def exclude(self, pid):
-        """Nothing is watched here."""
+        """Nothing is sampled here."""
 
     def library(self, allocator):
         """The path of the copy of what is preloaded, or None."""

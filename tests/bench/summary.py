@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the samples say: medians with their intervals, ratios, means.
+"""Evaluates the samples: medians with their intervals, ratios, means.
 
 A ratio is taken round by round, between runs that lie seconds apart, and then
 the median of the rounds' ratios: a machine that slows down for a minute slows
@@ -93,7 +93,7 @@ def ratio(row, upper, lower, key):
 
 
 def best_other(row, names, key, subject=SUBJECT):
-    """Which of the other allocators has the least median on this row."""
+    """The other allocator with the lowest median on this row."""
     others = [name for name in names
               if name != subject and complete(row, (name,))]
     if not others:
@@ -127,8 +127,8 @@ def mean_to_best(rows, names, subject, key):
 def verdict(to_best):
     """How the subject fares against the best other on one row.
 
-    "worse": beyond the bar whatever the spread; "slower": behind, and the
-    spread does not explain it; "even": the spread explains it; "best".
+    "worse": loses by more than the bar, whatever the spread; "slower": behind,
+    and the spread does not explain it; "even": the spread explains it; "best".
     """
     if to_best is None:
         return "none"

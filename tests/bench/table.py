@@ -15,7 +15,7 @@ UNITS = {"time": ("s", 1.0), "memory": ("MiB", 1024.0)}
 
 
 def percent(estimate):
-    """Half the interval in percent; blank where one round shows none."""
+    """Half the interval in percent; blank if it is empty, as with one round."""
     if estimate.low == estimate.high:
         return "   "
     return f"±{min(99, round(100 * estimate.spread())):<2d}"
@@ -49,7 +49,7 @@ def mark(verdict):
 
 
 class Layout:
-    """Which allocators stand in which columns."""
+    """Which allocators are in which columns."""
 
     def __init__(self, result):
         self.names = list(result["allocators"])

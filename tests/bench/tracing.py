@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The tracer, the packer and the replayer: the trace of a program whose
-allocations can be counted on paper has those counts and that peak, and plays
+allocations can be counted on paper has the expected counts and peak, and plays
 to its end under every allocator, in one thread and across threads."""
 import os
 import shutil
