@@ -178,7 +178,7 @@ resize(void *block, size_t size, size_t wanted, uint64_t seed)
   return moved;
 }
 
-/* A block that realloc moves stays in its heap: it is gone with the heap. */
+/* A block that realloc moves stays in its heap: it is freed with the heap. */
 static void
 realloc_stays_in_the_heap(void)
 {
@@ -375,7 +375,8 @@ hammer(void *number)
   return NULL;
 }
 
-/* One thread works; the others do too, or hammer until they are stopped. */
+/* One thread works; the others do too, or repeat the work until they are
+ * stopped. */
 static void
 start_threads(pthread_t *threads, void *(*others)(void *))
 {
@@ -389,7 +390,7 @@ start_threads(pthread_t *threads, void *(*others)(void *))
                            (void *)(i + 1)) == 0);
 }
 
-/* Frees the blocks of malloc; those of the heaps are freed at once. */
+/* Frees the blocks of malloc; those of the heaps are freed with their heap. */
 static void
 end_threads(pthread_t *threads)
 {

@@ -386,7 +386,7 @@ threads_work(void)
     REQUIRE(pthread_create(&threads[i], NULL, churn, (void *)i) == 0);
   for (n = harness_count(20, 2000); n > 0; n--)
     walk_at_work();
-  /* The other threads' caches are copied in the middle of something. */
+  /* The other threads' caches are copied in the middle of an operation. */
   EXPECT(child_run(walk_at_work));
   __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
   for (i = 0; i < THREADS; i++)

@@ -52,7 +52,7 @@ check_allocator()
   expect(tcm::allocator<int>() == tcm::allocator<char>(), "not equal");
   expect(!(tcm::allocator<int>() != tcm::allocator<char>()), "different");
 
-  /* A compiler that knew these sizes would refuse them. */
+  /* A compiler that saw these sizes would reject them. */
   volatile std::size_t most = static_cast<std::size_t>(-1);
   bool thrown = false;
   try {

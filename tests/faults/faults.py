@@ -4,7 +4,7 @@
 
   faults.py                 tcm, and the debug library on the programs that only
                             the catalogue uses; each row must be ok
-  faults.py ALLOCATOR...    what these do: tcm, debug, glibc, tcmalloc,
+  faults.py ALLOCATOR...    the results of these: tcm, debug, glibc, tcmalloc,
                             jemalloc, mimalloc; always succeeds
   faults.py --table FILE    all of them, written to FILE
   faults.py --row NAME      with any of the above: only this row, or these, if

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Each lint in Python finds its fault, and nothing in a tree without it.
+"""Each lint in Python finds its fault, and passes a tree without it.
 
 Each case writes a small tree, first without the fault, then with it.
 """
@@ -274,7 +274,8 @@ def become_lint(name, root, output):
 
 
 def run_lint(name, root):
-    """A fork of this process: to start Python takes longer than a lint."""
+    """Runs in a fork of this process: starting Python takes longer than a
+    lint."""
     with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as output:
         sys.stdout.flush()
         child = os.fork()

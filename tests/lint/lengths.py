@@ -4,8 +4,8 @@
 A function has at most 60 lines, a source file 600, a header 250.
 tests/lint/lengths.allow lists the exceptions, one "path[:function] reason" per
 line.  A line of C has at most 80 columns; clang-format breaks code, but not
-comments.  Any other line has at most 512 characters: lintian takes a file with
-a longer line for a compiled file whose source is missing.
+comments.  Any other line has at most 512 characters: lintian treats a file with
+a longer line as compiled, with its source missing.
 """
 import re
 

@@ -8,7 +8,7 @@ import sys
 
 import lint
 
-# Kind of error, and how the names of its programs begin, a heap_ aside.
+# Kind of error, and the prefixes of its programs' names, without heap_.
 KINDS = (
     ("second free", ("double_free",)),
     ("pointer to no block", ("deleted", "foreign", "interior", "never",

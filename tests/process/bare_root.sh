@@ -44,7 +44,8 @@ linker=$(ldd "$build/tests/api/malloc" |
   sed -n 's/^[[:space:]]*\(\/[^ ]*ld[^ ]*\) .*/\1/p')
 [ -n "$linker" ]
 
-# run PROGRAM CASE... - the dynamic linker's option preloads; no variable does.
+# run PROGRAM CASE... - preloads with the dynamic linker's option, not with a
+# variable.
 run() {
   echo "== $*"
   program=$1

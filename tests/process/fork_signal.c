@@ -47,7 +47,7 @@ send_signals(pid_t parent)
     sig_atomic_t before = *handled;
     int waits;
     kill(parent, SIGUSR1);
-    /* The first signal may come before the handler has its turn. */
+    /* The first signal may come before the handler is ready. */
     for (waits = 0; *handled == before && waits < 1000; waits++)
       usleep(50);
     usleep((useconds_t)(harness_random(&state) % 400));

@@ -106,7 +106,8 @@ try_shared() {
       run "$name"
     fi
   done
-  # The calls of malloc in C, or of the operators in C++, keep the library.
+  # Since the program calls malloc, or the operators in C++, the library is
+  # kept.
   if build "as_needed_$language" "$compiler" "$@" -Wl,--as-needed "$rpath" \
     $libs -ldl; then
     run "as_needed_$language"

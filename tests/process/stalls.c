@@ -109,7 +109,7 @@ static __thread struct {
   long calls;
   size_t returned;
 } inside;
-static int is_judged; /* the debug library is only to return the memory */
+static int is_judged; /* the debug library has no limit */
 static long replaced; /* calls that came here during any measured call */
 static char *scratch; /* mapped, what the controls return */
 
@@ -160,7 +160,7 @@ now(void)
   return moment;
 }
 
-/* Makes as many system calls that return as much memory, without tcm. */
+/* Returns as much memory with as many system calls, without tcm. */
 static void
 return_scratch(long calls, size_t size)
 {
@@ -392,7 +392,7 @@ no_call_stalls(const char *background)
   }
   if (background != NULL)
     setenv("TCM_BACKGROUND", background, 1);
-  /* Each run has its own limit; that of the test is for one. */
+  /* Each run has its own limit; the test's own limit is for one run. */
   alarm(RUNS * RUN_LIMIT);
   for (run = 0; run < RUNS && !good; run++)
     good = child_again("measure");

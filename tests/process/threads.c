@@ -294,8 +294,8 @@ run_crowd(int count, int rounds)
   harness_say("  %d threads: %.1f %% of mallocs are slow, asleep they hold "
               "%ld KiB each",
               count, share, held / 1024 / count);
-  /* It is 3 to 6 %, depending on the order in which they run.  It was 48 % with
-   * 400 threads when all caches shared one budget. */
+  /* The share is 3 to 6 %, depending on the order in which the threads run.  It
+   * was 48 % with 400 threads when all caches shared one budget. */
   EXPECT_FOR(share < 10, "%.1f %%", share);
   /* The bound in tcm(7): a share per thread, the common pool, and per thread a
    * kilobyte or one block of each of these sizes. */

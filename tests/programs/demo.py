@@ -33,8 +33,8 @@ import redis  # noqa: E402
 import sqlite  # noqa: E402
 
 FEWEST_ROUNDS = 3
-# A slow sampler disturbs nothing; the lines that each process writes at its end
-# still prove every run.
+# A slow sampler does not disturb the programs; the lines that each process
+# writes at its end still prove every run.
 MEASURED_INTERVAL = 0.5
 
 MEASURES = [
@@ -171,7 +171,7 @@ def table(demo, chosen):
 
 
 def notes(chosen):
-    """What a reader must know about single rows."""
+    """What a reader must know about individual rows."""
     for program in chosen:
         if isinstance(program, redis.Redis):
             done = subprocess.run(["ldd", program.server()], check=False,
@@ -192,7 +192,7 @@ def machine():
 
 
 def present_programs(options):
-    """Those that are installed; the others are named."""
+    """The programs that are installed; prints the names of the others."""
     chosen, absent = [], []
     for program in programs():
         if options.only and program.name not in options.only:

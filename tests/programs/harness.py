@@ -140,7 +140,7 @@ class Child:
         return True
 
     def stop(self, signum=signal.SIGTERM, timeout=20, expect=(0,)):
-        """End a server as its manual says, and insist on a clean end."""
+        """End a server as its manual says, and fail unless it ends cleanly."""
         if self.alive():
             os.kill(self.pid, signum)
         code = self.wait(timeout)

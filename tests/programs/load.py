@@ -121,7 +121,7 @@ class Load:
         self.faults = []
 
     def next_file(self):
-        """The next file to request.  After the ordered number of requests,
+        """The next file to request.  After the requested number of requests,
         there are more only until a response has the expected generation."""
         with self.lock:
             if self.faults:

@@ -54,7 +54,8 @@ class Line:
 
 
 def complaints(bench, allocator, line):
-    """All that the tests would say of this job, and the summary."""
+    """All complaints that the tests would have about this job, and the
+    summary."""
     program = Line(line)
     plain = bench.execute(program, harness.Allocator("libc"), "small")
     tried = bench.execute(program, allocator, "small")

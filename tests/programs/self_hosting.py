@@ -22,7 +22,7 @@ FEW_TESTS = ["tests/unit/test_" + name for name in (
 
 
 def all_tests():
-    """All unit tests; of the build, each needs only the debug core."""
+    """All unit tests; each needs only the debug core from the build."""
     return [os.path.splitext(os.path.relpath(path, SOURCE))[0] for path in
             sorted(glob.glob(os.path.join(SOURCE, "tests/unit/test_*.c")))]
 

@@ -318,8 +318,8 @@ class Watcher(threading.Thread):
         except OSError:
             return
         title = title_of(pid)
-        # A child between fork and exec still runs this program, for long if the
-        # machine is busy.
+        # A child between fork and exec still runs this program, for a long time
+        # if the machine is busy.
         if exe == self.own_exe and title == self.own_title:
             return
         image = Image(exe, now)
@@ -386,7 +386,7 @@ class Watcher(threading.Thread):
         return True
 
     def question(self, pid, image):
-        """Ask why an image lacks the library."""
+        """Find out why an image lacks the library."""
         image.barred = takes_no_preload(pid)
         try:
             with open("/proc/%d/environ" % pid, "rb") as file:

@@ -2,7 +2,7 @@
 /*
  * harness.h - a harness for test programs that must not allocate by itself.
  *
- * A program lists its cases and hands them to harness_main():
+ * A program lists its cases and passes them to harness_main():
  *
  *     program              runs every case in turn
  *     program CASE...      runs those cases

@@ -118,7 +118,8 @@ def fetch(address):
 
 # ---- The dashboard -----------------------------------------------------------------
 
-# Of Grafana's classic dashboard model, what it needs to load and to draw.
+# The fields of Grafana's classic dashboard model that Grafana needs to load and
+# draw.
 NUMBER, TEXT = {"type": "integer"}, {"type": "string", "minLength": 1}
 SOURCE = {"type": "object", "required": ["type", "uid"], "properties": {
     "type": {"const": "prometheus"}, "uid": {"const": "${source}"}}}
@@ -188,7 +189,7 @@ def check_schema(value, schema, place):
 
 
 def check_query(text, samples, names):
-    """Each series that it asks for exists, with these labels."""
+    """Each series that the dashboard queries exists, with these labels."""
     assert text.count("(") == text.count(")"), text
     metrics = re.findall(r"\b(tcm_\w+)(\{[^}]*\})?", text)
     # The exporter omits resident bytes that the kernel does not report.

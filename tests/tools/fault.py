@@ -65,7 +65,7 @@ def a_closed_block():
 
 
 def the_handler_knows_more():
-    """The handler writes the same and the kind of access."""
+    """The handler writes the same, and also the kind of access."""
     kind = "read" if os.uname().machine == "x86_64" else "access"
     written = check_core(
         "after 64", dict(GUARDS, TCM_GUARD_REPORT="1"), kind + " after free",

@@ -274,7 +274,8 @@ def report_of(target, folder):
 
 
 def the_report_has_it():
-    """If samples are taken; otherwise it says how to take them, which works."""
+    """The page has a flame graph if samples are taken; otherwise it says how to
+    take them, and that works."""
     with Target() as target, tempfile.TemporaryDirectory() as folder:
         target.do("fill 100 1000")
         off = profile_of(report_of(target, folder))

@@ -43,7 +43,7 @@ store-core: all tests/tools/target
 	$(AM_TESTS_ENVIRONMENT) \
 	$(PYTHON) $(srcdir)/tests/tools/other_layout.py --store
 
-# The pictures of doc/screens; look at them before they are committed.
+# The pictures of doc/screens; check them by eye before each commit.
 phony += screens
 screens: all tests/tools/sick tests/tools/target
 	$(AM_TESTS_ENVIRONMENT) \

@@ -3,10 +3,10 @@
 """tcm-stat reads libraries of other versions.
 
 The library is built again from changed sources: structures with more members in
-another order, other options, other size classes, more rows and places that this
-tool does not know ("later"), or fewer rows ("earlier").  What tcm-stat reads
-must be what the process itself prints.  Core files of earlier versions, which
-are kept in the tree, must read as they did.
+another order, other options, other size classes, additional rows and places
+that this tool does not have ("later"), or fewer rows ("earlier").  What
+tcm-stat reads must be what the process itself prints.  Core files of earlier
+versions, which are kept in the tree, must read as they did.
 """
 import json
 import lzma
@@ -24,14 +24,15 @@ from toolbox import Skip, Target, stat
 SOURCE = os.environ["TEST_SRCDIR"]
 CORES = os.path.join(SOURCE, "tests/tools/cores")
 COMPILER = shlex.split(os.environ.get("CC") or "cc")
-# What differs from call to call, or is only known inside or outside.
+# The members that must be equal.  Others differ from call to call, or only one
+# of the two documents has them.
 SAME = ["mapped_bytes", "in_use_bytes", "thread_cache_bytes",
         "transfer_cache_bytes", "central_list_bytes", "page_heap_bytes",
         "returned_bytes", "metadata_bytes", "large_bytes", "large_count",
         "thread_cache_count", "span_count", "reserved_bytes",
         "most_mapped_bytes", "released_total_bytes"]
 
-# (file, what, what it becomes)
+# (file, old text, new text)
 COMMON = [
     ("lib/cache/central_list.h", "struct central_list {\n",
      "struct central_list {\n  uint64_t spare[5];\n"),
@@ -229,7 +230,7 @@ def stored_cores():
 
 def store_core():
     """Writes the core file of this version.  The program, its environment and
-    their paths are in it, so that they are neutral."""
+    their paths are in it, so these are neutral."""
     version = stat("--version").stdout.split()[-1]
     with tempfile.TemporaryDirectory() as folder:
         program, library = folder + "/program", folder + "/libtcm.so.0"

@@ -69,8 +69,8 @@ def document(pid, *arguments):
 
 
 def a_leak_is_named():
-    """In the first line, although samples were off before; then they are off
-    again."""
+    """The first line names the function, although samples were off before and
+    are off again afterward."""
     need_names()
     with Target([Leak.path()]) as target:
         text = profile(target.pid, "--growth", "--seconds=2")
@@ -153,7 +153,7 @@ def estimates_are_near():
 
 
 def the_peak():
-    """It has blocks that were freed since, and none that came later."""
+    """It includes blocks that were freed since, and no later ones."""
     with Target(env={"TCM_PROFILE_BYTES": "4096"}) as target:
         target.do("fill 8000 1000")
         before = document(target.pid)
@@ -402,8 +402,8 @@ def a_profile_for_pprof():
 
 
 def a_core_file():
-    """It gives names and mappings as long as the program exists; after that,
-    offsets in files, and one line on standard error."""
+    """The output has names and mappings as long as the program exists; after
+    that, offsets in files, and one line on standard error."""
     need_names()
     with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, "program")
@@ -421,7 +421,7 @@ def a_core_file():
         written.check_build_ids(program)
         os.rename(program, program + ".moved")
         missing(core)
-        # Another file in its place has other names.
+        # If another file is in its place, its names are not used.
         shutil.copy(toolbox.PROGRAM, program)
         missing(core)
         os.rename(program + ".moved", program)

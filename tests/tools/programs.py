@@ -52,7 +52,7 @@ def command_of(name, folder):
 
 
 def family(pid):
-    """A process and what it started."""
+    """A process and its descendants."""
     found = [pid]
     for one in found:
         try:

@@ -88,7 +88,7 @@ def saved_readings_begin_the_time_line():
             first = json.loads(file.readline())
         times = [sample["seconds"] for sample in samples]
         print(len(times), times[0], times[-7], times[-1])
-        # One of four of the 150, then those of this report.
+        # One in four of the 150 saved readings, then those of this report.
         assert len(samples) == 38 + 6, len(samples)
         assert times == sorted(times) and times[0] == 0, times
         assert samples[0]["bytes"][0] == first["in_use_bytes"]
@@ -123,7 +123,7 @@ def ways_to_fail():
 
 # ---- In a browser ------------------------------------------------------------------
 def drawn_page(path, folder, fragment="#test"):
-    """What a browser makes of it, and its <body>."""
+    """The document as the browser renders it, and its <body>."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
         raise Skip("no chromium here")
@@ -151,12 +151,12 @@ def open_page(path, folder, tiles):
 
 
 def opens_within_a_second(path, folder, tiles):
-    """On a machine with other work, at one of a few times."""
+    """On a busy machine, one of several attempts must be fast enough."""
     assert any(open_page(path, folder, tiles) < 1000 for _ in range(5))
 
 
 def the_widest_page_opens(check=open_page):
-    """That of 16 GiB, with as many cells as tcm-stat writes."""
+    """The page of a 16 GiB heap, with as many cells as tcm-stat writes."""
     source = os.path.join(os.environ["TEST_SRCDIR"], "tools/report.c")
     with open(source, encoding="utf-8") as file:
         text = re.search(r"#define CELLS_MAX \(\(size_t\)(\d+) << 20\)",

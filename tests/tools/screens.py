@@ -36,14 +36,14 @@ LINES = {"q": "─", "x": "│", "l": "┌", "k": "┐", "m": "└", "j": "┘",
 
 
 def words_of(text):
-    """Without numbers, units and names of only capitals."""
+    """The words of a text, without numbers, units and all-capital names."""
     return sorted(word for word in
                   set(re.findall(r"\b[A-Za-z][a-z]{2,}\b", text))
                   if set(word) - set("to"))  # letters of the bars
 
 
 def words_in(path):
-    """Those that a picture carries."""
+    """The words that a picture carries."""
     with open(path, "rb") as file:
         data = file.read()
     found = re.search(rb"<desc>([^<]*)</desc>|tEXtComment\0([^.]*)\.", data)
@@ -51,7 +51,7 @@ def words_in(path):
 
 
 class Screen(Terminal):
-    """A terminal that also keeps the colors, and knows what xterm adds."""
+    """A terminal that also keeps the colors, and supports what xterm adds."""
 
     def __init__(self, command, rows, columns=80, wraps=False):
         self.wraps = wraps
@@ -212,7 +212,7 @@ def write(folder, name, text):
 
 
 def draw_output(folder, name, title, *arguments, rows=70, seconds=4):
-    """What a command prints."""
+    """A picture of what a command prints."""
     screen = Screen([STAT, "--color=always"] + [str(a) for a in arguments],
                     rows, wraps=True)
     screen.read(seconds)
@@ -221,7 +221,7 @@ def draw_output(folder, name, title, *arguments, rows=70, seconds=4):
 
 
 def draw_ps(folder):
-    """Without the other processes of the machine."""
+    """The screen without the other processes of the machine."""
     screen = Screen([STAT, "--color=always", "ps"], 70)
     screen.read(4)
     screen.end()
@@ -251,7 +251,7 @@ def browse(path, *options):
 
 
 def page_words(path):
-    """Of the page as the browser makes it, without its scripts."""
+    """The words of the page as the browser renders it, without its scripts."""
     page = re.sub(r"<(script|style|title).*?</\1>", " ",
                   browse(path, "--dump-dom"), flags=re.S)
     return words_of(html.unescape(re.sub("<[^>]*>", " ", page)))
@@ -264,7 +264,7 @@ def draw_page(folder, name, path, size):
     text = b"tEXtComment\0%s." % " ".join(page_words(path)).encode()
     with open(picture, "rb") as file:
         data = file.read()
-    # After the signature and the header.
+    # The text goes after the signature and the header.
     with open(picture, "wb") as file:
         file.write(data[:33] + struct.pack(">I", len(text) - 4) + text +
                    struct.pack(">I", zlib.crc32(text)) + data[33:])
@@ -278,7 +278,7 @@ def draw_fault(folder):
 
 
 def draw_difference(folder, target, patience):
-    """Of two saved readings."""
+    """The difference between two saved readings."""
     with tempfile.TemporaryDirectory() as place:
         saved = [os.path.join(place, name) for name in ("before", "after")]
         for path in saved:
@@ -341,7 +341,7 @@ def report_page(seconds):
 
 @contextlib.contextmanager
 def flame_page():
-    """What is below 0.1 %, as the buffer of stdout, has no name there."""
+    """Anything below 0.1 %, such as the buffer of stdout, has no name there."""
     with Target(["shop"], env={"TCM_PROFILE_BYTES": "16K"},
                 executable=toolbox.PROGRAM) as target, \
             tempfile.TemporaryDirectory() as folder:

@@ -123,7 +123,7 @@ start(unsigned n, size_t stack, void *(*run)(void *))
 #define MADV_COLLAPSE 25
 #endif
 
-/* As programs that advise huge pages on their own blocks. */
+/* Like programs that advise huge pages for their own blocks. */
 static void
 fill_huge_pages(void)
 {

@@ -54,7 +54,7 @@ def options_reach_the_program():
 
 
 def a_report_at_exit():
-    done = run("-s", "sort", "/dev/null")  # it closes its standard error
+    done = run("-s", "sort", "/dev/null")  # sort closes its standard error
     assert done.returncode == 0, done
     assert "Bytes in use by application" in done.stderr, done.stderr
     assert done.stdout == "", done.stdout

@@ -288,7 +288,7 @@ def a_zombie():
 
 
 def a_process_that_is_exiting():
-    """To tear down its memory takes the kernel a while."""
+    """The kernel takes a while to tear down its memory."""
     seen = set()
     for _ in range(10):
         with Target() as target:
@@ -457,7 +457,8 @@ def watch_ends_with_the_target():
 
 
 def a_program_that_asks_another_allocator():
-    """tcm(7) on Debian's redis: jemalloc's figures say nothing on the heap."""
+    """tcm(7) on Debian's redis: jemalloc's figures say nothing about the
+    heap."""
     need_json()
     server, client = map(shutil.which, ["redis-server", "redis-cli"])
     if server is None or client is None or "libjemalloc" not in \
@@ -705,7 +706,7 @@ def set_an_option():
 
 
 def many_at_once():
-    """Each of several tools is served, or told that it was not."""
+    """Each of several tools is served or gets an error."""
     with Target() as target:
         target.do("threads 2")
         tools = [subprocess.Popen([toolbox.STAT, "release", str(target.pid),

@@ -59,7 +59,7 @@ class Terminal:
         os.write(self.master, text.encode())
 
     def read(self, seconds):
-        """Shows what the program writes in that time."""
+        """Reads and shows the program's output for that time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             ready, _, _ = select.select([self.master], [], [], 0.05)

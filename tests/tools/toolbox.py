@@ -73,7 +73,7 @@ class Target:
         self.child.stdout.close()
 
 
-# With them, each block is in a guarded slot while there is one.
+# With these options, each block gets a guarded slot while one is free.
 GUARDS = {"TCM_PROFILE_BYTES": "1", "TCM_GUARD_SAMPLES": "1"}
 
 
@@ -83,7 +83,7 @@ def allow_core():
 
 
 def die(folder, line, env):
-    """The core file of a target that one line ends, and what it wrote."""
+    """The core file of a target that dies at one input line, and its output."""
     try:
         target = Target(cwd=folder, preexec_fn=allow_core, env=env,
                         stderr=subprocess.PIPE)

@@ -9,8 +9,8 @@ from toolbox import BUILD, Skip, Target, stat
 SICK = os.path.join(BUILD, "tests/tools/sick")
 LIMIT = {"TCM_HARD_LIMIT_BYTES": "32M"}
 
-# For each process: its environment, how the diagnosis begins and what it names,
-# and what the action does.
+# For each process: its environment, the start of the diagnosis, words in it,
+# and words in the action.
 CASES = [
     ("leak", None, r"^Growth: the program's own use rose by [\d.]+ \w+ in .* "
      r"of it in blocks of \d+ to 1024 bytes\.", "^Do: tcm-stat profile --growth"),

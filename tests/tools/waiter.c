@@ -60,7 +60,7 @@ block(int number)
   sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* Prints the result of a call, which is to be @expected. */
+/* Prints the result of a call, which must be @expected. */
 static int
 report(const char *call, long result, long expected)
 {
@@ -287,7 +287,7 @@ wait_for_signals(void)
   return report("read", got, 6);
 }
 
-/* Never in a system call. */
+/* Loops and makes no system calls. */
 static void *
 never_wait(void *unused)
 {
@@ -334,7 +334,7 @@ wait_in_filter(void)
   return install_filter() || wait_in_read();
 }
 
-/* The other thread is without the filter, and does not wait. */
+/* The other thread has no filter and does not wait. */
 static int
 wait_in_own_filter(void)
 {

@@ -24,7 +24,7 @@ import toolbox
 from toolbox import MIB, STAT, Skip, Target, read, stat
 
 WAITER = os.path.join(toolbox.BUILD, "tests/tools/waiter")
-# Of the kernel.
+# Constants of the kernel's interface.
 SYS_RESTART_SYSCALL = 219
 SYS_PTRACE = 101
 PTRACE_SEIZE = 0x4206
@@ -34,8 +34,8 @@ SECCOMP_RET_ERRNO = 0x50000
 SECCOMP_RET_ALLOW = 0x7FFF0000
 # No other process runs as this user.
 LIMITED_USER = 61234
-# A process answers within a second, of the default of --timeout; a test that
-# runs several at once allows more.
+# A process answers within a second, the default of --timeout; a test that runs
+# several at once allows more.
 PATIENT = "--timeout=20"
 
 # What each waiter prints at the end.  The test sends it a line, or SIGUSR1.
@@ -136,7 +136,7 @@ def within_a_second():
         assert done.returncode == toolbox.OK, done
         assert re.match(r"[34]\.\d MiB returned to the OS$", done.stdout)
         check_released(target)
-        # The thread ends again, and is started again.
+        # tcm's thread ends, and can be started again.
         done = stat("release", target.pid)
         assert done.returncode == toolbox.OK, done
         target.finish()
@@ -160,7 +160,7 @@ def no_signal_is_lost():
             stdout=subprocess.DEVNULL) for _ in range(2)]
         count = 0
         while any(tool.poll() is None for tool in tools):
-            # A signal before the call would not end it.
+            # Retries, since a signal before the call would not end it.
             if target.system_call_and_file() != ["0", "0x0"]:
                 continue
             os.kill(target.pid, signal.SIGUSR1)
@@ -194,7 +194,7 @@ def a_traced_process():
 
 
 def a_busy_process_is_not_traced():
-    """It is traced already, and answers."""
+    """The process is traced, but answers because it is busy."""
     with Target() as target:
         target.do("threads 1")
         seize(target.pid)
@@ -252,7 +252,7 @@ def real_time_threads():
 
 
 def become(user):
-    """For a child; a limit on processes does not apply to root."""
+    """Runs in a child: a limit on processes does not apply to root."""
     if os.geteuid() == 0:
         os.setgid(user)
         os.setuid(user)

@@ -89,7 +89,7 @@ shares_a_line(const void *block)
 }
 
 /* Frees a quarter of the cards.  Then allocates blocks, none of which may share
- * a line with a card that is left. */
+ * a line with a card that was not freed. */
 static void *
 play(void *unused)
 {

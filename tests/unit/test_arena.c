@@ -195,7 +195,8 @@ START_TEST(refused_commit_changes_nothing)
 }
 END_TEST
 
-/* Near its limit, a process gets the pages it needs, if not a whole step. */
+/* Near its limit, a process gets the pages it needs, even if a whole step does
+ * not fit. */
 START_TEST(exact_commit_when_the_step_is_refused)
 {
   struct arena *arena = make(SIZE);

@@ -117,7 +117,7 @@ pressure_file(void)
   return file;
 }
 
-/* Under pressure all idle memory is returned, and each call does a piece. */
+/* Under pressure all idle memory is returned, a piece by each call. */
 START_TEST(pressure_returns_all_in_pieces)
 {
   int file = pressure_file();
@@ -280,8 +280,8 @@ slow_frees_of_pairs(size_t n)
   return slow_frees() - before;
 }
 
-/* Without the thread, every free takes the slow path until all is returned, and
- * no other one does. */
+/* Without the thread, every free takes the slow path until all memory is
+ * returned; frees before and after that do not. */
 START_TEST(frees_are_slow_only_meanwhile)
 {
   int i;
@@ -294,11 +294,11 @@ START_TEST(frees_are_slow_only_meanwhile)
     fill(MIB, LARGE);
     empty(MIB, LARGE, 0);
     ck_assert_uint_eq(slow_frees_of_pairs(1000), 1000);
-    /* The malloc of another size refills its bin and frees stay slow. */
+    /* A malloc of another size refills its bin, but frees stay slow. */
     tcmi_free(tcmi_allocate(3000));
     ck_assert_uint_eq(slow_frees_of_pairs(1000), 1000);
     (void)tcmi_release_all();
-    /* A thread that calls often does not notice at once. */
+    /* A thread that calls often does not see at once that all is returned. */
     (void)slow_frees_of_pairs(BACKGROUND_EVERY + 1);
     ck_assert_uint_eq(slow_frees_of_pairs(1000), 0);
   }

@@ -190,10 +190,10 @@ START_TEST(the_oldest_is_reused)
   size_t i;
 
   start("8");
-  /* The block that start() freed has one slot, which is waiting. */
+  /* The block that start() freed still occupies one of the slots. */
   for (i = 0; i < 7; i++)
     must(is_guarded(blocks[i] = tcmi_allocate(64)));
-  /* A quarter of the slots is always waiting. */
+  /* A quarter of the slots is always kept back. */
   must(!is_guarded(tcmi_allocate(64)));
   for (i = 0; i < 7; i++)
     tcmi_free(blocks[i]);

@@ -473,7 +473,7 @@ use_and_free(struct span *span, size_t step)
   (void)tcmi_page_heap_release(SIZE_MAX);
 }
 
-/* A heap of 40 MiB; a quarter of it is the most that credit allows. */
+/* A heap of 40 MiB; credit allows at most a quarter of that. */
 START_TEST(huge_pages_on_credit)
 {
   struct span *other = alloc(20 * MIB, 1, false), *span;

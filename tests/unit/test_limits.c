@@ -130,7 +130,7 @@ START_TEST(soft_limit_returns_memory)
   ck_assert_uint_gt(after.soft_limit_hits, 0);
   ck_assert_uint_gt(after.released_total_bytes, before.released_total_bytes);
   ck_assert_uint_le(after.page_heap_bytes, 4 * MIB);
-  /* Few hits for each of the 128 blocks. */
+  /* On average, each of the 128 blocks causes fewer than three hits. */
   ck_assert_uint_le(after.soft_limit_hits, 300);
   empty(256);
   tcmi_heap_check();

@@ -136,7 +136,7 @@ START_TEST(mistakes_are_told)
 }
 END_TEST
 
-/* A text that does not fit is not read in part. */
+/* A file that is too long is ignored as a whole. */
 START_TEST(long_files_are_refused)
 {
   static char text[OPTIONS_FILE_MAX + 1];

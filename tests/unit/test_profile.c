@@ -778,7 +778,7 @@ refused(int fd, int error)
   ck_assert_int_eq(errno, error);
 }
 
-/* Any part may fail to be written: the head, a stack, or the mappings. */
+/* The write of any part may fail: the head, a stack, or the mappings. */
 START_TEST(what_cannot_be_written)
 {
   char text[4096];

@@ -82,7 +82,8 @@ START_TEST(replaced_descriptor_is_left_alone)
 }
 END_TEST
 
-/* Starts the program again without a standard error; it opens one too late. */
+/* Starts the program again without a standard error; the program opens one too
+ * late. */
 static void
 begin_without_stderr(void *unused)
 {

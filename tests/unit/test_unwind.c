@@ -17,7 +17,7 @@ static bool whole;
 /* What tcmi_unwind_cache_make() returned. */
 static size_t cache_bytes;
 
-/* In the next two functions, no call comes last, or it would be a tail call. */
+/* The next two functions do not end with a call, which would be a tail call. */
 static void
 expect_same(size_t depth_again, bool whole_again)
 {
@@ -27,11 +27,11 @@ expect_same(size_t depth_again, bool whole_again)
     must(memcmp(pcs + 1, again + 1, (depth - 1) * sizeof *pcs) == 0);
 }
 
-/* The thread's; others have none. */
+/* Of the main thread; other threads have none. */
 static struct unwind_past past;
 
-/* Walks three times: the second walk takes its rules from the cache, the last
- * what it can from the last stack.  Only the call here differs. */
+/* Walks three times: the second walk takes its rules from the cache, the third
+ * takes what it can from the previous stack.  Only the call here differs. */
 static NOINLINE void
 take(void)
 {
@@ -113,7 +113,7 @@ START_TEST(what_changed_is_walked)
 }
 END_TEST
 
-/* A return address of the past that is not where it was is not believed. */
+/* A remembered return address is not used if the stack no longer holds it. */
 START_TEST(a_changed_past_is_not_believed)
 {
   size_t i, n;
@@ -373,7 +373,7 @@ load_object(void)
 }
 
 /* Goes one step up from the code at @offset.  Returns the number of the word of
- * the stack that holds the return address; 0 if the walk is lost. */
+ * the stack that holds the return address; 0 if the walk fails. */
 static uintptr_t
 step_from(const struct unwind_code *code, size_t offset)
 {
@@ -389,8 +389,8 @@ step_from(const struct unwind_code *code, size_t offset)
   return tcmi_unwind_by_cfi(&frame, code) == UNWIND_OK ? frame.pc : 0;
 }
 
-/* Whatever byte of an object changes, a rule of the old one is not used: here,
- * another object is loaded in the same place, at each step. */
+/* If any byte of an object changes, no rule of the old object is used.  At each
+ * step, another object is loaded in the same place. */
 START_TEST(another_object_in_its_place)
 {
   struct unwind_code code = load_object();
