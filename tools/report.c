@@ -55,7 +55,7 @@ struct readings {
   struct reading list[SAMPLES_MAX];
   size_t n;
   size_t saved;  /* documents read from --readings */
-  size_t stride; /* keep one reading of @stride */
+  size_t stride; /* keep one of @stride readings */
   double first;  /* time of the first, in seconds since 1970; 0: none */
   double since;  /* from then to the first reading of this report */
   pid_t pid;     /* of the target */

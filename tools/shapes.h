@@ -3,8 +3,8 @@
  * shapes.h - reads tcm's structures from a target whose library may have
  * another layout than this tool.
  *
- *     equal layout      target_read(), unchanged another layout    member by
- *     member, as the library describes itself in
+ *     equal layout      target_read(), unchanged
+ *     another layout    member by member, as the library describes itself in
  *                       lib/observe/shapes.h
  *
  * No locking: plain values.

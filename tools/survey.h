@@ -10,7 +10,7 @@
  *     verdict.c   one sentence of diagnosis, one of action
  *
  * Invariants
- *   V1 a sentence reports only counted bytes.  What a single reading cannot
+ *   V1  a sentence reports only counted bytes.  What a single reading cannot
  *       show, above all growth, it reports as unknown.
  *
  * No locking: plain values.

@@ -46,7 +46,7 @@ extern uint64_t tcmi_shared_additions; /* [atomic: relaxed] */
 #define counter_sub(p, v) \
   atomic_store_relaxed((p), atomic_load_relaxed(p) - (v))
 
-/* Set and clear bit @i of a bitmap, and tell whether it was 1 before.  On
+/* Set and clear bit @i of a bitmap, and return whether it was 1 before.  On
  * x86-64 the instruction finds the word by itself; gcc generates four more for
  * that. */
 static inline bool

@@ -368,7 +368,8 @@ read_sources(bool secure, bool about_messages)
     read_environment(about_messages);
 }
 
-/* Reads the texts; returns which is too long, or SOURCE_DEFAULT. */
+/* Reads the texts; returns the source of one that is too long, or
+ * SOURCE_DEFAULT. */
 static enum option_source
 fill_texts(const char *file)
 {

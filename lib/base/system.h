@@ -129,7 +129,8 @@ MUST_CHECK bool tcmi_system_start_thread(void (*run)(void), uint32_t *id,
  * whether a thread was started before. */
 const struct stats_wake *
 tcmi_system_offer_wake(enum wake_result (*to_start)(void), const bool *before);
-/* In the child of a fork: the thread that a tool interrupted is not here. */
+/* In the child of a fork: the thread that a tool interrupted does not exist
+ * here. */
 void tcmi_system_forget_wake(void);
 
 /* Remembers the processors that the process may use: tcm's own thread will run

@@ -4,8 +4,8 @@
  *
  * If the program calls setuid(2) or capset(2), or installs Landlock rules or a
  * seccomp filter, the thread is not affected: libc and the kernel apply these
- * only to the threads that they know.  So the thread first of all drops its own
- * privileges:
+ * only to the threads that they track.  So the thread first of all drops its
+ * own privileges:
  *
  *     scheduling     that of the process at its start, and never real-time
  *     capabilities   none

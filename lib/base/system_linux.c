@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The calls go through libc's wrappers, which know each architecture's
+ * The calls go through libc's wrappers, which handle each architecture's
  * calling convention.  The wrappers set errno, so each function restores it.
  */
 #include "config.h"

@@ -14,8 +14,9 @@
  * So it can use tcm's variables, errno, and the libc functions that only make a
  * system call.
  *
- * No thread is started with the sanitizers, whose runtime must know each
- * thread, or on an architecture whose thread pointer this file does not know.
+ * No thread is started with the sanitizers, whose runtime must track each
+ * thread, or on an architecture whose thread pointer this file does not
+ * support.
  */
 #include "config.h"
 

@@ -47,8 +47,8 @@ block_run_span_locked(uintptr_t page)
   return place == NULL ? NULL : atomic_load_acquire(place);
 }
 
-/* Copies which blocks are taken of a span whose first @fresh blocks were handed
- * out at least once. */
+/* Copies which blocks of a span are taken.  Its first @fresh blocks were
+ * allocated at least once. */
 static inline void
 block_run_copy_locked(struct block_run *run, const struct span *span,
                       size_t size, unsigned fresh)

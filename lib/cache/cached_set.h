@@ -7,7 +7,7 @@
  *                       +--> copy --> hash(address) -> | object | -- | object |
  *     transfer caches --+
  *
- * A span knows which of its objects are free in it; only the caches know
+ * A span records which of its objects are free in it; only the caches show
  * whether another object is in use or cached.
  *
  * Invariants

@@ -256,8 +256,8 @@ span_create(unsigned class_id)
   return span;
 }
 
-/* Returns the spans that a batch emptied, under one lock of the page heap and
- * one of the metadata. */
+/* Returns the spans that a batch emptied; takes the page heap lock and the
+ * metadata lock once each. */
 static void
 spans_destroy(struct span *const *spans, unsigned n)
 {

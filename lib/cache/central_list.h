@@ -96,8 +96,8 @@ size_t tcmi_central_unneeded(unsigned class_id);
 /* The bytes of such objects now: approximate, without the lock. */
 size_t tcmi_central_idle_bytes(unsigned class_id);
 
-/* Copies which objects are in use or cached of the span of the class that
- * begins at @start, if there is one. */
+/* If a span of the class begins at @start, copies which of its objects are in
+ * use or cached. */
 struct block_run;
 void tcmi_central_blocks(unsigned class_id, uintptr_t start,
                          struct block_run *run);

@@ -13,7 +13,8 @@ tcmi_size_class_aligned(size_t size, size_t align)
   unsigned class_id = size_class_of(size < align ? align : size);
 
   /* Spans begin at a page, so all blocks are aligned if the size is a multiple
-   * of @align.  The next power of two, which is one, is never far. */
+   * of @align.  Each larger power of two is such a size, so the loop is
+   * short. */
   while (class_id < SIZE_CLASS_COUNT &&
          (size_class_size(class_id) & (align - 1)) != 0)
     class_id++;

@@ -12,7 +12,7 @@
  * A slab is a run of pages of one heap, for objects of one size class or for
  * one large block.  Its span has class 0 and the flag slab: the page heap, and
  * all that reads the heap from outside, treat it as a large block.  So the fast
- * path does not know it, and free() of its blocks takes the slow path.  There
+ * path does not handle it, and free() of its blocks takes the slow path.  There
  * the span leads to the slab, and the slab to the heap.
  *
  * Invariants
@@ -120,8 +120,7 @@ enum block_verdict tcmi_slab_free(struct span *span, uintptr_t block,
 /* Call it after a large block that had @npages changed its size. */
 void tcmi_slab_resized(const struct span *span, size_t npages);
 
-/* Copies which blocks are in use in the slab that begins at @start, if there is
- * one. */
+/* If a slab begins at @start, copies which of its blocks are in use. */
 struct block_run;
 bool tcmi_slab_blocks(uintptr_t start, struct block_run *run);
 

@@ -82,8 +82,8 @@ struct thread_cache {
   size_t sample_left;    /* bytes of large blocks until the next sample; 0: no
                             sampling */
   uint32_t sample_epoch; /* epoch of the profile when last checked */
-  bool diverted; /* window and view stay closed; its slow frees ask whether they
-                    still must */
+  bool diverted; /* window and view stay closed; its slow frees check whether
+                    they still must */
   uint8_t begun; /* one bit per class up to LINE_CLASS_MAX: has allocated */
   struct pagemap_view view; /* of a checked thread: thread_cache_checked.h works
                                on objects there; else no pages */

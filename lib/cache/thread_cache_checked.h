@@ -66,8 +66,8 @@ thread_cache_pop_checked(struct thread_cache *cache, size_t tag)
   return object;
 }
 
-/* Caches a small block that is in use; false: it is not, or there is no room.
- * A large block is of class 0, whose bin has no room. */
+/* Caches a small block that is in use; false if it is not in use or there is no
+ * room.  A large block is of class 0, whose bin has no room. */
 static ALWAYS_INLINE bool
 thread_cache_push_checked(void *block)
 {

@@ -433,7 +433,7 @@ copy_bin(struct cache_owner *owner, unsigned c, uintptr_t *out, size_t room)
   return n;
 }
 
-/* The cache that @i older ones precede, or NULL. */
+/* The cache with exactly @i older ones, or NULL. */
 static struct cache_owner *
 owner_at_locked(size_t i)
 {

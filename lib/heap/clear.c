@@ -26,7 +26,7 @@
 /* The kind of a block is the power of two of its size. */
 #define KINDS 48
 
-/* What is known of blocks of one kind.  All fields: [atomic: relaxed] */
+/* What was learned about blocks of one kind.  All fields: [atomic: relaxed] */
 struct kind {
   uintptr_t probed; /* start of the pages that a probe set, or 0 */
   uint16_t left;    /* blocks until the next probe */

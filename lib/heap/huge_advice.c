@@ -29,15 +29,15 @@
 #define MEMORY 64
 /* Spans of objects larger than this may stay mostly untouched. */
 #define OBJECT_MAX (2 * PAGE_SIZE)
-/* How many pages of spans it remembers: the smallest heap that asks. */
+/* How many pages of spans it remembers: the smallest heap that tcm advises. */
 #define RECENT_PAGES 4096
 /* A block of this many pages contains a whole huge page wherever it begins. */
 #define BLOCK_MIN (2 * HUGE_PAGE_PAGES)
 /* How many places of a block show whether it was filled. */
 #define PLACES 16
-/* If a program stops filling its blocks, the heap grows by at most this part
- * of it until tcm sees that.  With an eighth, blocks of 5 to 25 MiB take 42,900
- * page faults instead of 38,300; 72,700 without huge pages. */
+/* If a program stops filling its blocks, the heap grows by at most this
+ * fraction until tcm detects it.  With an eighth, blocks of 5 to 25 MiB take
+ * 42,900 page faults instead of 38,300; 72,700 without huge pages. */
 #define CREDIT_SHARE 4
 
 /* All fields: [lock: page heap] */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * huge_advice.h - tells the kernel which huge pages of the arenas to back with
- * one page of 2 MiB.
+ * huge_advice.h - advises the kernel which huge pages of the arenas to back
+ * with one page of 2 MiB.
  *
  *     arena:     | small pages | advised | advised | small pages | advised | ..
  *     filled by    a small heap  spans     spans     large blocks  spans
@@ -16,7 +16,8 @@
  * A program may touch only a few pages of a large block, and often uses
  * calloc(3) for such blocks.  So tcm advises only as many bytes of blocks as it
  * has credit for.  A block that was filled adds twice its size, since a block
- * that grows by a copy is filled and then freed; a block with a gap takes all.
+ * that grows by a copy is filled and then freed; a block with a gap resets the
+ * credit to 0.
  *
  * Returning memory breaks a huge page.  From then on its memory is in small
  * pages, so that the kernel does not fill it again.  If too many break before

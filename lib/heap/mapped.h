@@ -16,7 +16,7 @@
  *   N2  its pages count as used, committed and reserved, from before they are
  *       mapped until they are unmapped: they count toward the limits.
  *   N3  memory that is mapped for a block is zero until its user writes it.
- *   N4  no call maps over an address that is not tcm's.
+ *   N4  no call replaces a mapping that is not tcm's.
  *
  * Locking: the functions take LOCK_PAGE_HEAP for the accounting.  The only
  * system calls made under it prepare the pagemap.

@@ -11,7 +11,7 @@
  *   N1  used pages are those of runs in the arenas and of mapped blocks.
  *   N2  held stays below the hard limit, unless the limit was lowered below it.
  *
- * Locking: the functions take LOCK_PAGE_HEAP, but for those that only read.
+ * Locking: the functions take LOCK_PAGE_HEAP, except those that only read.
  */
 #ifndef TCM_HEAP_PAGE_ACCOUNT_H
 #define TCM_HEAP_PAGE_ACCOUNT_H

@@ -97,7 +97,7 @@ static struct {
 } spare;
 
 /* Maps a row of @n leaves.  In a large heap, it includes room for all chunks,
- * so that each chunk does not become a mapping.  A small heap may be short of
+ * so that not every chunk becomes a mapping.  A small heap may be short of
  * address space, or locked: then all that is mapped becomes resident. */
 static bool
 row_map(struct row *row, size_t n)

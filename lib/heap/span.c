@@ -48,8 +48,8 @@ tcmi_span_new_live(unsigned nobjs, unsigned npages)
   return span;
 }
 
-/* All have live bits or none has, except for spans that were made before the
- * options were read. */
+/* Either all have live bits or none do, except for spans that were made before
+ * the options were read. */
 void
 tcmi_span_delete_all(struct span *const *spans, unsigned n)
 {

@@ -11,9 +11,9 @@
  * The library and the tool have the numbers of shapes.def in common, and the
  * library fills in its own places.  So a tool reads the statistics of each
  * library that has the table: of older ones, which lack some rows, and of newer
- * ones, whose further rows it does not know.  A command that needs more than
- * the rows of the table, for example the map of the pages, needs equal layouts,
- * see layout.h.
+ * ones, whose additional rows it ignores.  A command that needs more than the
+ * rows of the table, for example the map of the pages, needs equal layouts, see
+ * layout.h.
  *
  * Invariants
  *   D1  a row of shapes.def never changes its number; neither the counts nor

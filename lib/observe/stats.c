@@ -29,7 +29,8 @@
 
 #define PLACE(object) ((uintptr_t) & (object))
 
-/* Aligned to the smallest page, so that a reader knows where to look. */
+/* Aligned to the smallest page, so that a reader must look only at page
+ * boundaries. */
 struct stats_page tcmi_stats_page __attribute__((aligned(4096))) = {
     .magic = TCM_STATS_PAGE_MAGIC,
     .version = TCM_STATS_PAGE_VERSION,

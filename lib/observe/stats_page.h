@@ -70,7 +70,7 @@ struct stats_places {
   uintptr_t profile;         /* [const] tcmi_profile */
   uintptr_t guarded;         /* [const] tcmi_guarded */
   uintptr_t wake;   /* [atomic: relaxed] struct stats_wake; 0 until the heap is
-                     up, and where it is not supported */
+                     up, or if that is not supported */
   uintptr_t closed; /* [const] tcmi_closed */
 };
 

@@ -26,8 +26,8 @@ __thread unsigned tcmi_background_skips;
 
 /* Of the calling thread.  All fields: [owner thread] */
 static __thread struct {
-  uint32_t last;  /* when it did the last piece, in clock milliseconds */
-  unsigned skips; /* calls that it let pass before that */
+  uint32_t last;  /* time of its last piece, in clock milliseconds */
+  unsigned skips; /* calls skipped before that */
 } pace;
 bool tcmi_background_by_calls;
 bool tcmi_background_was_started;
@@ -206,9 +206,9 @@ try_start(void)
   return false;
 }
 
-/* Makes the next free of every thread come here, also of those that so far find
- * all they need in their caches: some threads in each call, and again a period
- * after the last ones. */
+/* Makes the next free of every thread come here, also of threads that so far
+ * use only the fast path: some threads in each call, and again a period after
+ * the last ones. */
 static void
 divert_others(void)
 {

@@ -55,7 +55,7 @@
 extern uint32_t tcmi_background_thread;
 /* [owner thread] its slow frees */
 extern __thread unsigned tcmi_background_frees;
-/* [owner thread] calls that will do no piece of a round */
+/* [owner thread] calls to skip before the next piece */
 extern __thread unsigned tcmi_background_skips;
 /* [atomic: relaxed] slow paths do the rounds */
 extern bool tcmi_background_by_calls;

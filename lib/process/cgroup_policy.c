@@ -24,7 +24,7 @@ tcmi_cgroup_policy_apply_locked(void)
   bytes = container.memory_bytes;
   if (bytes > 0)
     total = min_size(total, bytes / 16);
-  /* The limit counts more than the heap. */
+  /* The limit covers more memory than the heap. */
   tcmi_option_suggest(OPTION_soft_limit_bytes, bytes - bytes / 16);
   tcmi_option_suggest(OPTION_cache_total_bytes, total);
 }

@@ -143,7 +143,8 @@ fork_child(void)
   tcmi_thread_cache_after_fork();
   tcmi_background_after_fork();
   tcmi_profile_files_after_fork();
-  /* libc has already done this if it saw threads; twice does no harm. */
+  /* libc has already done this if it saw threads; doing it twice does no
+   * harm. */
   if (depth <= DEPTH_MAX && level->streams)
     _IO_list_resetlock();
   SIGNAL_FENCE();

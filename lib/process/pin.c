@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * libtcm.so is linked with -z nodelete.  A module with the archive in it is
- * linked with its own flags, so it asks the loader at run time.
+ * linked with its own flags, so it asks the loader at run time to keep it
+ * mapped.
  *
  * It asks in a constructor, where dlopen() is allowed: the thread holds the
  * loader's lock already, and holds none of tcm's.  Rejected: asking at the

@@ -75,9 +75,9 @@ return_growth(size_t limit)
 }
 
 /* Like Go's memory limit: near it, tcm returns memory sooner and the program
- * runs slower, but nothing fails.  A call returns what the heap grew beyond the
- * limit.  Well above it, where the kernel might kill the process, a call
- * returns all. */
+ * runs slower, but nothing fails.  A call returns as much as the heap grew
+ * beyond the limit.  Well above it, where the kernel might kill the process, a
+ * call returns all. */
 static void
 apply_soft_limit(size_t limit)
 {

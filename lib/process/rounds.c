@@ -14,7 +14,7 @@
 #include "observe/stats.h"
 #include "process/cgroup_policy.h"
 
-/* A round that returned fewer pages says nothing about the load. */
+/* A round that returned fewer pages does not affect the period. */
 #define LESSON_PAGES 256
 
 /* What a round does next. */
@@ -70,8 +70,8 @@ unclaim(void)
   atomic_store_release(&rounds.claimed, 0);
 }
 
-/* The next period, from how many of the pages that the round before returned
- * the load faulted in again, and whether that costs time. */
+/* The next period.  Depends on how many of the pages returned by the previous
+ * round the load faulted in again, and whether that costs time. */
 static unsigned
 next_period(void)
 {
@@ -190,7 +190,7 @@ step(struct piece *piece)
   }
 }
 
-/* After a pause, the minimum that was free during it says nothing. */
+/* After a pause, ignore the minimum that was free during it. */
 void
 tcmi_rounds_begin(void)
 {

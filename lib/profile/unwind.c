@@ -195,7 +195,8 @@ note_frame(struct walk *walk, const struct unwind_frame *frame)
  *
  * A caller's frame follows from the frame that it called, unless the caller has
  * a frame of variable size.  Then a return address that was there earlier may
- * be left over at its old place; that is rare, and was a true caller then. */
+ * be left over at its old place; that is rare, and was a real caller at that
+ * time. */
 static bool
 is_past(struct walk *walk, struct unwind_frame *frame)
 {

@@ -59,7 +59,7 @@
 
 #define UNWIND_NO_PAGE UINTPTR_MAX
 
-/* Sanitizers do not know what a walk may read. */
+/* Sanitizers would report valid reads of a walk. */
 #define UNWIND_READS __attribute__((no_sanitize("address", "thread")))
 
 /* The loaded object that a walk is in, and the pairs of its .eh_frame_hdr.

@@ -6,16 +6,17 @@
 #
 # PROGRAM is a path below the build folder.  The ways:
 #
-#   preload   libtcm before libc, in a program that is not linked with it debug
-#   the same with the library that checks its own invariants linked    the
-#   program DIR/linked_NAME, linked with libtcm checked   preload, with the
-#   option that checks every free at once bounds    preload, with red zones and
-#   the sizes of sized frees checked too quarantine  the same, with freed blocks
-#   kept back and checked sampled   debug, with each block a sample of the heap
-#   profile guarded   the same, with as many blocks guarded as there are slots
-#   page16 page64   preload, behaving as on a kernel with such pages long
-#   preload, in the long form of the test glibc tcmalloc jemalloc mimalloc other
-#   allocators, for comparison
+#   preload   libtcm before libc, in a program that is not linked with it
+#   debug     the same with the library that checks its own invariants
+#   linked    the program DIR/linked_NAME, linked with libtcm
+#   checked   preload, with the option that checks every free at once
+#   bounds    preload, with red zones and the sizes of sized frees checked too
+#   quarantine  the same, with freed blocks kept back and checked
+#   sampled   debug, with each block a sample of the heap profile
+#   guarded   the same, with as many blocks guarded as there are slots
+#   page16 page64   preload, behaving as on a kernel with such pages
+#   long      preload, in the long form of the test
+#   glibc tcmalloc jemalloc mimalloc   other allocators, for comparison
 set -eu
 
 way=$1
