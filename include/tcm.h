@@ -506,7 +506,7 @@ int tcm_count_thread_bytes(int on) TCM_NOTHROW;
  * New fields are only appended. */
 struct tcm_thread_bytes {
   uint64_t allocated; /* also by realloc: the new size of a resized block */
-  uint64_t freed;     /* whichever thread allocated it; or the old size */
+  uint64_t freed;     /* blocks of any thread; by realloc, the old size */
 };
 
 /**

@@ -73,7 +73,7 @@ tcmi_huge_is_fresh_locked(const struct arena *arena, size_t first, size_t n)
          !bit_get(arena->busy, h) && !bit_get(arena->warm, h);
 }
 
-/* Whether tcm may advise at all; *@always: wherever possible. */
+/* Whether tcm may advise at all; sets *@always if it may wherever possible. */
 static bool
 is_allowed_locked(bool *always)
 {

@@ -391,7 +391,7 @@ page_store(uintptr_t address, struct span *span, unsigned word)
                        (uint16_t)word);
 }
 
-/* Stores @span as the name of a span of class 0. */
+/* Enters @span for each page that names the class 0 span @at. */
 static void
 names_store(const struct span *at, struct span *span)
 {

@@ -39,7 +39,7 @@ extern struct lock tcmi_guard_lock;
 
 /* The record of the block at @block, or NULL. */
 struct guard_record *tcmi_guard_find_locked(uintptr_t block);
-/* Whether the program has the block, by its record; sets its size. */
+/* Whether the record of the block says that it is in use; sets *@size. */
 bool tcmi_guard_is_in_use(uintptr_t block, size_t *size);
 /* A new record for it, with all other fields zero; NULL if there is no
  * memory. */

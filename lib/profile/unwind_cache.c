@@ -34,7 +34,7 @@
 #define ENTRIES_SHIFT 10
 #define ENTRIES ((size_t)1 << ENTRIES_SHIFT)
 
-/* Longer FDEs and CIEs are of functions with many rows. */
+/* Longer FDEs and CIEs belong to functions with many rows. */
 #define SOURCE_MAX 512
 
 #define RULE_WORDS (sizeof(struct unwind_rule) / sizeof(uint64_t))

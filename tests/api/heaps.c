@@ -270,7 +270,7 @@ deleted_memory_is_used_again(void)
   heap_delete(kept);
 }
 
-/* A heap whose blocks were all freed one by one holds little. */
+/* A heap whose blocks were all freed one by one holds little memory. */
 static void
 freed_memory_leaves_the_heap(void)
 {

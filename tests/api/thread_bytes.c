@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* tcm_thread_bytes: what a thread allocated and freed while it counted, to the
- * byte, by whichever function. */
+/* tcm_thread_bytes: exact sums of what a thread allocated and freed while it
+ * counted, by any function. */
 #define TEST_DIRECT 1
 #include "names.h"
 

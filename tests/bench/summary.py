@@ -118,7 +118,7 @@ def mean_ratio(rows, upper, lower, key):
 
 
 def mean_to_best(rows, names, subject, key):
-    """Of `subject` to the best of the others of each row."""
+    """The mean ratio of `subject` to the best other allocator of each row."""
     return mean_of([ratios(row, subject,
                            best_other(row, names, key, subject), key)
                     for row in rows])

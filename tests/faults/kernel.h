@@ -37,7 +37,7 @@ static const char *const kernel_names[KERNEL_NCALLS] = {
 static struct {
   unsigned mask;                /* calls that may fail */
   unsigned first, count;        /* which of them do fail */
-  unsigned met;                 /* how many of them, since armed */
+  unsigned met;                 /* calls in the mask, since armed */
   unsigned failed;              /* since armed */
   unsigned seen[KERNEL_NCALLS]; /* ever */
   unsigned breaks;              /* calls of sbrk, ever */

@@ -81,7 +81,8 @@ set_filter(unsigned action)
          prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
 }
 
-/* The kernel would end the process without a message; this says why. */
+/* The kernel would end the process without a message; this handler prints the
+ * reason. */
 static void
 report_call(int number, siginfo_t *info, void *context)
 {

@@ -59,7 +59,7 @@ expect_sound_heap(size_t size)
   EXPECT(memory_is_zero(victim, sizeof victim));
 }
 
-/* Beyond the end of a block into the next one, which is in use. */
+/* Writes beyond the end of a block into the next one, which is in use. */
 static void
 overflow_into_a_block(void)
 {
@@ -132,7 +132,7 @@ write_after_free_middle(void)
   write_after_free_of(3000);
 }
 
-/* Past the end of a block in use, into the free block after it. */
+/* Writes past the end of a block in use, into the free block after it. */
 static void
 overflow_into_free_blocks(void)
 {

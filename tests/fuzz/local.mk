@@ -2,7 +2,7 @@
 # Fuzz targets that read lists of operations as text.  As tests they run the
 # stored corpus and variants of it; fuzz_api also runs with all checks.  In a
 # build configured with --enable-fuzzing CC=clang, "make fuzz" lets libFuzzer
-# look for more; in another, it makes many variants.
+# search for failures; in another build, it runs many variants.
 fuzz_programs = \
 	tests/fuzz/fuzz_api \
 	tests/fuzz/fuzz_central_list \
@@ -42,7 +42,7 @@ tests_fuzz_fuzz_pagemap_CPPFLAGS = $(fuzz_cppflags)
 tests_fuzz_fuzz_pagemap_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_pagemap_LDADD = libtcmdebugcore.la
 
-# Seconds for each target; tests/fuzz/found keeps what is found.
+# Seconds for each target; failing inputs are stored in tests/fuzz/found.
 FUZZ_SECONDS = 60
 
 fuzz: all $(fuzz_programs)

@@ -181,7 +181,7 @@ append_changed(const struct text_line *line)
   append(line->start + i, line->length - i);
 }
 
-/* Makes a changed copy of @from the text. */
+/* Makes a changed copy of @from in the text. */
 static void
 vary(const char *from)
 {

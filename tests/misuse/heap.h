@@ -3,7 +3,7 @@
  * heap.h - blocks of a heap of the program, for the programs of misuse.h.
  *
  * Another allocator has no such heaps: the program then exits with 99, as for
- * any function that is not there.
+ * any missing function.
  */
 #ifndef TCM_TESTS_MISUSE_HEAP_H
 #define TCM_TESTS_MISUSE_HEAP_H

@@ -52,7 +52,7 @@ def run(way, program, function):
 def places(program, kind):
     """The regular expression for each placeholder of a code address."""
     path = re.escape(os.path.join(BUILD, "tests/misuse", program))
-    # The loader of an older libc cannot find the file.
+    # With an older libc, the file of an address is not known.
     place = " from (?:" + path + r"\+)?0x[0-9a-f]+"
     freed = ", freed" + place
     frames = r"\n" "tcm:     " + path + r"\+0x[0-9a-f]+(\n" "tcm:     .+)*"
@@ -86,7 +86,7 @@ def pattern(row, kind, address):
              "{count}": "[1-9][0-9]*",
              "{class}": "80" if kind in LEVEL_2 else "64",
              "{span?}": r"( \(span 0x[0-9a-f]+, [1-9][0-9]* pages\))?"}
-    # Other processors do not report it.
+    # Other processors do not report whether an access was a read or a write.
     known.update({"{read}": "read", "{write}": "write"}
                  if platform.machine() == "x86_64" else
                  {"{read}": "access", "{write}": "access"})

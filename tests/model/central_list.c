@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The central lists, checked against a list of the objects in use: no object is
- * handed out twice, contents survive whatever pages are returned, memory said
- * to be zero is zero, a span without objects in use is gone, and an invalid
- * free is detected.
+ * handed out twice, contents survive the return of pages, memory reported as
+ * zero is zero, a span without objects in use is gone, and an invalid free is
+ * detected.
  */
 #include "model.h"
 

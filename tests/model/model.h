@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * model.h - random operations on the real thing and on a naive model of it,
+ * model.h - random operations on the real module and on a naive model of it,
  * which must agree after every step.
  *
  * A run has a seed and its own child process, so it begins with a heap that is
@@ -62,7 +62,7 @@ model_arm_faults(size_t one_of)
                            1 + (unsigned)below(4), 1 + (unsigned)below(3));
 }
 
-/* Stops that, and returns the number of calls that failed. */
+/* Ends the failures, and returns the number of calls that failed. */
 static HARNESS_UNUSED unsigned
 model_disarm_faults(void)
 {

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Walks every state of the models of the lock-free pieces, tests/model/spin.
 
-Each model must hold; and with each of the mutants that its head names, a step
-left out or two of them exchanged, it must not: so the model can fail.
+Each model must hold.  Its head names mutants, which leave out a step or
+exchange two; with each of them it must fail, which proves that the model can
+fail.
 """
 
 import glob

@@ -146,7 +146,7 @@ use_blocks(size_t step)
 }
 
 /* The first blocks are filled in small pages, the next in huge ones, until one
- * has gaps.  Spans of small objects may have one huge page meanwhile. */
+ * has gaps.  Meanwhile, spans of small objects may take one huge page. */
 static void
 learn_blocks(void)
 {

@@ -16,7 +16,7 @@ TESTS += tests/stress/stress_limited.sh
 endif
 EXTRA_DIST += tests/stress/stress_limited.sh
 
-# Runs the same on both cores at once, for an hour or for SOAK_SECONDS.
+# Runs the stress test on both cores at once, for an hour or for SOAK_SECONDS.
 soak: tests/stress/stress tests/stress/stress_debug
 	$(AM_TESTS_ENVIRONMENT) $(SHELL) $(srcdir)/tests/stress/soak.sh
 EXTRA_DIST += tests/stress/soak.sh

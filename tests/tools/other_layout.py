@@ -229,8 +229,8 @@ def stored_cores():
 
 
 def store_core():
-    """Writes the core file of this version.  The program, its environment and
-    their paths are in it, so these are neutral."""
+    """Writes the core file of this version.  The file contains the program, its
+    environment and their paths, so none of these may reveal this machine."""
     version = stat("--version").stdout.split()[-1]
     with tempfile.TemporaryDirectory() as folder:
         program, library = folder + "/program", folder + "/libtcm.so.0"

@@ -195,7 +195,8 @@ def lifetimes():
     assert sum(s["freed_bytes"] for s in shown["stacks"]) > 2.5e6
     assert sum(later) == 0, later
     row = text.splitlines()[1].split()
-    # FREED and its unit, SAMPLES, two times and their units, four shares.
+    # The columns of a row: FREED and its unit, SAMPLES, two times and their
+    # units, four shares.
     assert row[4] == row[6] == "s" and int(row[3]) <= int(row[5]), text
     assert float(row[7]) < 10 and abs(sum(map(float, row[7:11])) - 100) < 0.3
     assert all(len(line) <= 80 for line in text.splitlines()), text

@@ -194,7 +194,7 @@ def main(tests):
         except Skip as reason:
             skipped += 1
             print("skip: %s: %s" % (test.__name__, reason))
-        except Exception:  # whatever it was, the others are run too
+        except Exception:  # the other tests still run
             failed += 1
             print("FAIL", test.__name__)
             traceback.print_exc(file=sys.stdout)

@@ -169,8 +169,8 @@ START_TEST(grows_in_place_where_it_can)
 }
 END_TEST
 
-/* The pages of a freed block stay for the next block of its size, however
- * large. */
+/* The pages of a freed block of any size are kept for the next block of that
+ * size. */
 START_TEST(very_large_stays_for_the_next)
 {
   struct span *span = alloc(VERY_LARGE, 1, false);

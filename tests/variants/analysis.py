@@ -59,7 +59,7 @@ def source_line(name, number):
 
 
 def run(command):
-    """The findings of one command, and what it said if it failed."""
+    """The findings of one command, and its output if it failed."""
     tool, arguments = command
     done = subprocess.run(arguments, cwd=TOP, capture_output=True, text=True,
                           check=False)
