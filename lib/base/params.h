@@ -121,8 +121,8 @@
  * long before it tries again; each failure doubles the time. */
 #define BACKGROUND_PAUSE_MIN_MS 1000
 #define BACKGROUND_PAUSE_MAX_MS 64000
-/* How long a call that needs a process without that thread waits for it to
- * end. */
+/* The longest time that a call which needs a process without that thread waits
+ * for the thread to end. */
 #define BACKGROUND_LEAVE_MAX_MS 10
 /* How often the thread, while it exists, checks for a request: tcm-stat(1)
  * should not wait for a second.  Four wake-ups a second, for the few seconds

@@ -33,7 +33,8 @@ void tcmi_zone_draw(uintptr_t block, size_t size);
 uintptr_t tcmi_zone_end(uintptr_t block, size_t size);
 uintptr_t tcmi_zone_damage(uintptr_t block, size_t size);
 
-/* Fills the block with @junk; whether it still holds JUNK_FREED. */
+/* The first fills the block with @junk; the second returns whether it still
+ * holds JUNK_FREED. */
 void tcmi_junk_fill(uintptr_t block, size_t size, int junk);
 MUST_CHECK bool tcmi_junk_holds(uintptr_t block, size_t size);
 

@@ -3,10 +3,10 @@
 
 A ratio is taken round by round, between runs that lie seconds apart, and then
 the median of the rounds' ratios: a machine that slows down for a minute slows
-both sides.  An interval is that of the median by order statistics, with at
-least 93 % coverage: of five rounds the least and the greatest.  Fewer rounds
-cannot reach that; their interval is also from the least to the
-greatest, which is too narrow.
+both sides.  An interval is the confidence interval of the median by order
+statistics, with at least 93 % coverage: with five rounds, from the least sample
+to the greatest.  Fewer rounds cannot reach that; their interval is also from
+the least to the greatest, which is too narrow.
 """
 import math
 

@@ -23,7 +23,7 @@
 
 #define MOST 200
 
-/* Every third call where a child takes several times as long. */
+/* Tries only every third call if a child takes several times as long. */
 #ifdef TCM_EMULATED
 #define STEP 3
 #else

@@ -238,7 +238,8 @@ unit_run(TCase *tests)
   if (getenv("UNIT_STDERR") == NULL)
     unit_collect_stderr();
   unit_clear_environment();
-  /* Where the part of the library that is linked has no constructor. */
+  /* For a test that is linked only with a part of the library without the
+   * constructor. */
   tcmi_report_init();
   suite_add_tcase(suite, tests);
   runner = srunner_create(suite);
