@@ -115,12 +115,15 @@ def readme(kept):
     rows = kept["rows"]
     machine = kept["machine"]
     lines = INTRODUCTION.splitlines() + [""]
-    lines += [f"  commit {kept['commit'][:12]}, {kept['date'][:10]}, "
-              f"{kept['rounds']} rounds",
-              f"  {machine['cpu']}; {machine['cpus']} CPUs, "
-              f"{machine['memory_mib'] // 1024} GiB",
-              f"  kernel {machine['kernel']}, {machine['libc']}, huge pages: "
-              f"{machine['thp'].get('enabled', 'absent')}"]
+    about = [f"commit {kept['commit'][:12]}, {kept['date'][:10]}, "
+             f"{kept['rounds']} rounds",
+             f"{machine['cpu']}; {machine['cpus']} CPUs, "
+             f"{machine['memory_mib'] // 1024} GiB",
+             f"kernel {machine['kernel']}, {machine['libc']}, huge pages: "
+             f"{machine['thp'].get('enabled', 'absent')}"]
+    for line in about:
+        lines += textwrap.wrap(line, WIDTH, initial_indent="  ",
+                               subsequent_indent="    ")
     lines += [f"  {name}: {item['package'] or item['path']}"
               for name, item in kept["allocators"].items()
               if name not in (summary.SUBJECT, summary.BASE)]

@@ -671,11 +671,26 @@ def an_idle_process_returns_what_it_has():
         assert read(target.pid)["page_heap_bytes"] < MIB
 
 
+def need_gdb():
+    """gdb can call functions in a process.  An old gdb cannot on a processor
+    whose registers it does not know."""
+    if shutil.which("gdb") is None:
+        raise Skip("no gdb here")
+    with subprocess.Popen(["sleep", "60"]) as plain:
+        done = subprocess.run(
+            ["gdb", "-p", str(plain.pid), "-batch", "-ex",
+             "call (int) getpid()"], timeout=60, check=False,
+            capture_output=True, text=True)
+        plain.kill()
+    if done.returncode != 0:
+        raise Skip("gdb cannot call a function here: "
+                   + done.stderr.strip().splitlines()[-1])
+
+
 def a_debugger_instead_of_a_thread():
     """The command is that of the man page."""
     need_json()
-    if shutil.which("gdb") is None:
-        raise Skip("no gdb here")
+    need_gdb()
     with open(os.path.join(os.environ["TEST_SRCDIR"], "man/tcm-stat.1"),
               encoding="utf-8") as page:
         command = re.search(r"^gdb .*$", page.read(), re.M).group(0)
