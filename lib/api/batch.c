@@ -8,10 +8,10 @@
 #include <errno.h>
 
 #include "base/bits.h"
-#include "cache/mark.h"
 #include "cache/thread_bytes.h"
 #include "cache/transfer_cache.h"
 #include "front/allocate.h"
+#include "front/raw.h"
 #include "profile/profile.h"
 #include "tcm.h"
 
@@ -32,7 +32,7 @@ tcm_malloc_batch(size_t size, void **ptrs, size_t count) TCM_NOTHROW
     if (got == 0)
       break;
     for (unsigned i = 0; i < got; i++)
-      mark_clear(ptrs[n + i]);
+      tcmi_raw_begin_use(ptrs[n + i]);
     n += got;
   }
   while (n < count && (ptrs[n] = tcmi_allocate(size)) != NULL)

@@ -14,6 +14,7 @@
 #ifndef TCM_CACHE_CACHE_OWNER_H
 #define TCM_CACHE_CACHE_OWNER_H
 
+#include "base/atomics.h"
 #include "base/compiler.h"
 #include "base/list.h"
 #include "cache/thread_cache.h"
@@ -34,7 +35,7 @@
 struct bin_state {
   void **base;          /* first slot; other threads read it for statistics */
   uint16_t cap;         /* usable slots */
-  uint16_t slots;       /* allocated slots, without the NULL below */
+  uint16_t slots;       /* allocated slots, without the one below */
   uint16_t seen;        /* objects at the last idle check */
   uint16_t seen_shared; /* objects in the transfer cache at that check */
   uint16_t inherited;   /* objects left from the previous owner */
@@ -116,7 +117,18 @@ bin_count(struct cache_owner *owner, unsigned c)
   return (unsigned)(owner->hot.bins[c].top - owner->states[c].base);
 }
 
-/* Bytes of an array of @slots slots and the NULL below them. */
+static inline void
+traffic_add(struct cache_traffic *sum, const struct cache_traffic *more)
+{
+  sum->refills += atomic_load_relaxed(&more->refills);
+  sum->objects += atomic_load_relaxed(&more->objects);
+  sum->flushes += atomic_load_relaxed(&more->flushes);
+  sum->slow_mallocs += atomic_load_relaxed(&more->slow_mallocs);
+  sum->slow_frees += atomic_load_relaxed(&more->slow_frees);
+  sum->large_mallocs += atomic_load_relaxed(&more->large_mallocs);
+}
+
+/* Bytes of an array of @slots slots and the one below them. */
 static inline size_t
 slots_bytes(unsigned slots)
 {

@@ -23,6 +23,7 @@
 #include "cache/block_run.h"
 #include "cache/central_span.h"
 #include "cache/live.h"
+#include "cache/mark.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
@@ -195,6 +196,7 @@ take_from_span_locked(struct central_list *list, struct span *span, void **out,
                       unsigned n)
 {
   unsigned clean = span_clean_pages(span), taken;
+  bool unmarked = span->unmarked || span->nfree == 0;
 
   lock_assert_held(&list->lock);
   if (unlikely(tcmi_option(OPTION_random_order) != 0)) {
@@ -210,6 +212,8 @@ take_from_span_locked(struct central_list *list, struct span *span, void **out,
   }
   if (taken == 0)
     taken = take_fresh(span, out, n);
+  if (unmarked)
+    tcmi_mark_later(out, taken);
   counter_sub(&list->clean_pages, clean - span_clean_pages(span));
   counter_sub(&list->free_objects, taken);
   note_idle_locked(list, span->class_id);
@@ -251,6 +255,7 @@ span_create(unsigned class_id)
   if (unlikely(tcmi_option(OPTION_random_order) != 0)) {
     bits_set_range(span->bits, 0, span->nobjs);
     span->nfree = span->fresh = span->nobjs;
+    span->unmarked = true;
   }
   tcmi_pagemap_set(span);
   return span;
@@ -311,7 +316,10 @@ tcmi_central_extract(unsigned class_id, void **out, unsigned n)
       break;
   }
   lock_release(&list->lock);
-  return taken > 0 ? taken : central_grow(list, class_id, out, n, &zero);
+  if (taken == 0)
+    taken = central_grow(list, class_id, out, n, &zero);
+  tcmi_mark_now(out, taken);
+  return taken;
 }
 
 unsigned
@@ -319,7 +327,9 @@ tcmi_central_extract_new(unsigned class_id, void **out, unsigned n)
 {
   bool zero;
 
-  return central_grow(&tcmi_central_lists[class_id], class_id, out, n, &zero);
+  n = central_grow(&tcmi_central_lists[class_id], class_id, out, n, &zero);
+  tcmi_mark_now(out, n);
+  return n;
 }
 
 void *
@@ -340,6 +350,7 @@ tcmi_central_extract_one(unsigned class_id, bool *zero)
   lock_release(&list->lock);
   if (object == NULL)
     (void)central_grow(list, class_id, &object, 1, zero);
+  (void)mark_is_due(&object);
   return object;
 }
 

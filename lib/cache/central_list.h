@@ -61,11 +61,13 @@ struct central_list {
 extern struct central_list tcmi_central_lists[SIZE_CLASS_COUNT];
 
 /* Takes up to @n objects of the class into @out, in ascending order within a
- * span.  Returns how many: fewer, down to 0, when the OS gives no memory.  The
- * second takes them from a new span, whose cache lines no other thread uses. */
+ * span, all with a mark, see mark.h.  Returns how many: fewer, down to 0, when
+ * the OS gives no memory.  The second takes them from a new span, whose cache
+ * lines no other thread uses. */
 unsigned tcmi_central_extract(unsigned class_id, void **out, unsigned n);
 unsigned tcmi_central_extract_new(unsigned class_id, void **out, unsigned n);
-/* Takes one object; *@zero is set to whether it is known to be all zero. */
+/* Takes one object, which may have no mark; *@zero is set to whether it is
+ * known to be all zero. */
 void *tcmi_central_extract_one(unsigned class_id, bool *zero);
 /* Frees @n objects in their spans; takes the lock once per batch. */
 void tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n);

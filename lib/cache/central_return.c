@@ -97,6 +97,7 @@ release_span_locked(struct central_list *list, struct span *span, size_t *work)
     list_remove(&span->link);
     before = span_clean_pages(span);
     span->dirty &= ~pages;
+    span->unmarked |= pages != 0;
     counter_add(&list->clean_pages, span_clean_pages(span) - before);
     span->held = false;
   }

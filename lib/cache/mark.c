@@ -7,11 +7,30 @@
 
 uintptr_t tcmi_free_mark;
 
-/* Never 0, because fresh memory is 0. */
+const uintptr_t tcmi_no_object[2] = {0, 2};
+
+/* Odd: neither 0, as fresh memory, nor what NO_OBJECT has. */
 void
 tcmi_mark_init(void)
 {
   if (atomic_load_relaxed(&tcmi_free_mark) == 0)
     atomic_store_relaxed(&tcmi_free_mark,
                          (uintptr_t)tcmi_random(RANDOM_MARKS) | 1);
+}
+
+void
+tcmi_mark_later(void **objects, unsigned n)
+{
+  for (unsigned i = 0; i < n; i++)
+    objects[i] = (char *)objects[i] + 1;
+}
+
+void
+tcmi_mark_now(void **objects, unsigned n)
+{
+  uintptr_t mark = atomic_load_relaxed(&tcmi_free_mark);
+
+  for (unsigned i = 0; i < n; i++)
+    if (mark_is_due(&objects[i]))
+      mark_write(objects[i], mark);
 }

@@ -33,12 +33,13 @@
 #include "base/report.h"
 #include "cache/cache_owner.h"
 #include "cache/central_list.h"
+#include "cache/mark.h"
 #include "cache/thread_bytes.h"
 #include "cache/transfer_cache.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
-#define FIRST_SLOTS 7 /* with the NULL below, one granule */
+#define FIRST_SLOTS 7 /* with the one below, one granule */
 /* The largest bin.  SLOTS_MAX holds a burst of a thousand blocks; one free
  * flushes at most half of it.  Without BYTES_MAX, crowd@1 caches 48 % more. */
 #define SLOTS_MAX 2047
@@ -82,7 +83,7 @@ bin_move(struct cache_owner *owner, unsigned c, unsigned slots)
 
   if (array == NULL)
     return false;
-  array[0] = NULL;
+  array[0] = NO_OBJECT;
   if (count > 0)
     memcpy(array + 1, state->base, count * sizeof *array);
   if (state->base != NULL)
@@ -412,7 +413,7 @@ refill(struct thread_cache *cache, unsigned c)
 
   if (unlikely(!thread_cache_has_allocated(cache, c))) {
     begin_to_allocate(owner, c);
-    if (bin->top[-1] != NULL) {
+    if (!bin_is_empty(bin)) {
       atomic_store_relaxed(&bin->top, bin->top - 1);
       return *bin->top;
     }
@@ -431,10 +432,13 @@ refill(struct thread_cache *cache, unsigned c)
   if (n == 0)
     return NULL;
   /* Pushed from the highest address down, so that they are handed out in
-   * ascending order. */
+   * ascending order.  Without the prefetch, pipeline@2 takes 8 % more time:
+   * malloc reads the mark of objects that another processor wrote last. */
   top = bin->top;
-  for (unsigned i = n; i-- > 1;)
+  for (unsigned i = n; i-- > 1;) {
+    prefetch_to_write(batch[i]);
     *top++ = batch[i];
+  }
   atomic_store_relaxed(&bin->top, top);
   window_ensure(cache);
   return batch[0];

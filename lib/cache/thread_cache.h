@@ -6,14 +6,14 @@
  * upward:
  *
  *     base[-1]  base[0]                     top           lim
- *     | NULL  | object | object | ... | object |    |    |
+ *     | none  | object | object | ... | object |    |    |
  *                                        ^ next to be allocated
  *
- * malloc pops and free pushes; both write the object's mark, see mark.h.
- * Popping an empty bin yields the NULL below it, so that "empty" needs no extra
- * test.  Bin 0 is empty and full at once.  Class 0 (memory outside the heap, a
- * large block, or a closed cache) leads there, and takes the slow path without
- * an extra test.
+ * malloc pops and free pushes; both check and write the object's mark, see
+ * mark.h.  Below an empty bin is NO_OBJECT, which never has the mark, so that
+ * "empty" needs no extra test.  Bin 0 is empty and full at once.  Class 0
+ * (memory outside the heap, a large block, or a closed cache) leads there, and
+ * takes the slow path without an extra test.
  *
  * The window is a row of pagemap leaves: first that of the first arena, later
  * that of the last object freed outside the window.  free() looks up a page
@@ -23,9 +23,10 @@
  *     (rotate(address, 4) - rotate(window, 4)) / (PAGE_SIZE / 16) < pages
  *
  * Invariants
- *   T1  base[-1] == NULL; base <= top <= lim; lim - base == cap.
- *   T2  an object in bin c is a free object of class c, and in no other bin:
- *       free() checks that an object begins there and is not marked as free.
+ *   T1  base[-1] == NO_OBJECT; base <= top <= lim; lim - base == cap.
+ *   T2  an object in bin c is a free object of class c with the mark, and in no
+ *       other bin: free() checks that an object begins there and has no mark.
+ *       A program can break this, but then malloc() finds no mark.
  *   T3  the capacity of a bin is at most bin_most(c); the sum of capacity
  *       times size is at most the option thread_cache_bytes, and so is the
  *       size of the held large block; both together are at most the share of
@@ -61,6 +62,7 @@
 #include "base/compiler.h"
 #include "base/list.h"
 #include "base/lock.h"
+#include "cache/mark.h"
 #include "cache/size_class.h"
 #include "heap/pagemap.h"
 #include "heap/span.h"
@@ -178,17 +180,6 @@ struct cache_traffic {
   uint64_t large_mallocs;
 };
 
-static inline void
-traffic_add(struct cache_traffic *sum, const struct cache_traffic *more)
-{
-  sum->refills += atomic_load_relaxed(&more->refills);
-  sum->objects += atomic_load_relaxed(&more->objects);
-  sum->flushes += atomic_load_relaxed(&more->flushes);
-  sum->slow_mallocs += atomic_load_relaxed(&more->slow_mallocs);
-  sum->slow_frees += atomic_load_relaxed(&more->slow_frees);
-  sum->large_mallocs += atomic_load_relaxed(&more->large_mallocs);
-}
-
 struct thread_cache_stats {
   uint64_t bytes;               /* [const] in all caches */
   uint64_t caches;              /* [const] */
@@ -224,6 +215,12 @@ static inline bool
 thread_cache_has_allocated(const struct thread_cache *cache, unsigned class_id)
 {
   return class_id > LINE_CLASS_MAX || (cache->begun >> class_id & 1) != 0;
+}
+
+static inline bool
+bin_is_empty(const struct bin *bin)
+{
+  return bin->top[-1] == NO_OBJECT;
 }
 
 static inline bool

@@ -49,7 +49,8 @@ view_holds(const struct pagemap_view *view, uintptr_t address, size_t *page)
   return likely(*page < view->npages);
 }
 
-/* A free object of the class with that tag, or NULL. */
+/* A free object of the class with that tag, or NULL.  The view of an unchecked
+ * thread has no pages. */
 static ALWAYS_INLINE void *
 thread_cache_pop_checked(struct thread_cache *cache, size_t tag)
 {
@@ -57,10 +58,13 @@ thread_cache_pop_checked(struct thread_cache *cache, size_t tag)
   void *object = bin->top[-1];
   size_t page;
 
-  if (object == NULL || !view_holds(&cache->view, (uintptr_t)object, &page) ||
+  OPAQUE_RESULT(object);
+  if (!mark_is_set(object, cache->mark) ||
+      !view_holds(&cache->view, (uintptr_t)object, &page) ||
       !live_begin(atomic_load_relaxed(&cache->view.spans[page]),
                   (uintptr_t)object))
     return NULL;
+  mark_clear(object);
   bin->top--;
   owner_of(cache)->traffic.slow_mallocs++;
   return object;
@@ -88,6 +92,7 @@ thread_cache_push_checked(void *block)
   top = bin->top;
   if (top >= bin->lim || !live_end(place, span, (uintptr_t)block))
     return false;
+  mark_write(block, cache->mark);
   *top = block;
   bin->top = top + 1;
   return true;

@@ -23,8 +23,9 @@
 #include "cache/transfer_cache.h"
 #include "heap/pagemap.h"
 
-/* Bin 0 points here.  It is empty, because the slot below its top is NULL. */
-static void *const nowhere[2];
+/* Bin 0 points here, and so do all bins of a closed cache.  Such a bin is
+ * empty, because NO_OBJECT is below its top. */
+static void *const nowhere[2] = {NO_OBJECT};
 #define NO_BIN                                                       \
   {                                                                  \
     (void **)(uintptr_t)&nowhere[1], (void **)(uintptr_t)&nowhere[1] \
@@ -35,7 +36,7 @@ static const uint64_t no_objects_left[SIZE_CLASS_COUNT];
 #define NO_OBJECTS_LEFT ((uint64_t *)(uintptr_t)no_objects_left)
 
 static const struct thread_cache closed_cache = {
-    .bins = {NO_BIN},
+    .bins = {[0 ... SIZE_CLASS_COUNT - 1] = NO_BIN},
     .objects_left = NO_OBJECTS_LEFT,
 };
 
@@ -520,7 +521,7 @@ verify_bin(struct cache_owner *owner, unsigned c)
   if (state->base == NULL)
     return;
   count = bin_count(owner, c);
-  CHECK(state->base[-1] == NULL);
+  CHECK(state->base[-1] == NO_OBJECT);
   CHECK(count <= state->cap && state->cap <= state->slots);
   CHECK(owner->hot.bins[c].lim == state->base + state->cap);
   for (unsigned i = 0; i < count; i++) {

@@ -98,11 +98,11 @@ static NOINLINE void *
 allocate_uncounted(size_t size, struct thread_cache *cache, size_t index)
 {
   size_t tag = tcmi_tags[index];
-  void *block = NULL;
+  void *block;
 
   if (tag == 0)
     block = thread_cache_pop_large(size);
-  else if (cache->view.npages != 0)
+  else
     block = thread_cache_pop_checked(cache, tag);
   return likely(block != NULL)
              ? block

@@ -75,10 +75,10 @@ tcmi_counting_pop(size_t size)
   tag = size_tag_of(size);
   bin = thread_cache_bin(cache, tag);
   object = bin->top[-1];
-  if (object == NULL || !thread_cache_has_allocated(cache, (unsigned)tag >> 1))
+  if (!thread_cache_has_allocated(cache, (unsigned)tag >> 1) ||
+      !mark_take(object, cache->mark))
     return NULL;
   bin->top--;
-  mark_clear(object);
   tcmi_thread_bytes.allocated += thread_cache_tag_size(tag);
   return object;
 }

@@ -26,17 +26,6 @@
 #include "profile/guarded.h"
 #include "profile/profile.h"
 
-static void *
-object_get(unsigned class_id)
-{
-  bool zero;
-
-  stats_count_slow_malloc();
-  if (likely(thread_has_cache()))
-    return tcmi_thread_cache_refill(tcmi_thread_cache, class_id);
-  return tcmi_central_extract_one(class_id, &zero);
-}
-
 /* Sets the live bit of an object that the program gets, at TCM_CHECK=1. */
 static void
 begin_live(void *object)
@@ -47,13 +36,42 @@ begin_live(void *object)
     CHECK(live_begin(span, (uintptr_t)object));
 }
 
-static void
-begin_use(void *object)
+void
+tcmi_raw_begin_use(void *object)
 {
+  if (unlikely(!mark_take(object, atomic_load_relaxed(&tcmi_free_mark))))
+    tcmi_misuse(call_unknown("malloc"), "free block was changed",
+                (uintptr_t)object);
   if (unlikely(live_is_on()))
     begin_live(object);
-  else
-    mark_clear(object);
+}
+
+/* For an object out of its span. */
+static void
+begin_new_use(void *object)
+{
+  mark_clear(object);
+  if (unlikely(live_is_on()))
+    begin_live(object);
+}
+
+static void *
+object_get(unsigned class_id)
+{
+  void *object;
+  bool zero;
+
+  stats_count_slow_malloc();
+  if (unlikely(!thread_has_cache())) {
+    object = tcmi_central_extract_one(class_id, &zero);
+    if (likely(object != NULL))
+      begin_new_use(object);
+    return object;
+  }
+  object = tcmi_thread_cache_refill(tcmi_thread_cache, class_id);
+  if (likely(object != NULL))
+    tcmi_raw_begin_use(object);
+  return object;
 }
 
 /* False if the object is not in use. */
@@ -71,6 +89,7 @@ end_use(unsigned class_id, void *object)
     return false;
   if (span->live != 0 && !live_end(place, span, (uintptr_t)object))
     return false;
+  mark_write(object, atomic_load_relaxed(&tcmi_free_mark));
   tcmi_thread_cache_move_view(tcmi_thread_cache, object);
   return true;
 }
@@ -81,17 +100,15 @@ tcmi_raw_allocate_small(unsigned class_id)
   struct bin *bin = thread_cache_bin(tcmi_thread_cache, 2 * (size_t)class_id);
   void *object;
 
-  if (thread_has_cache() && (object = bin->top[-1]) != NULL &&
+  if (thread_has_cache() && !bin_is_empty(bin) &&
       thread_cache_has_allocated(tcmi_thread_cache, class_id)) {
-    bin->top--;
-    begin_use(object);
+    object = *--bin->top;
+    tcmi_raw_begin_use(object);
     return object;
   }
   object = object_get(class_id);
   if (unlikely(object == NULL) && tcmi_make_room())
     object = object_get(class_id);
-  if (likely(object != NULL))
-    begin_use(object);
   return object;
 }
 
@@ -136,12 +153,14 @@ tcmi_raw_allocate_zeroed(unsigned class_id)
   bool zero = false;
   void *object = NULL;
 
-  if (!thread_has_cache() || bin->top[-1] == NULL) {
+  if (!thread_has_cache() || bin_is_empty(bin)) {
     stats_count_slow_malloc();
     object = tcmi_central_extract_one(class_id, &zero);
   }
   if (object == NULL)
     object = tcmi_raw_allocate_small(class_id);
+  else if (!zero)
+    begin_new_use(object);
   else if (live_is_on())
     begin_live(object);
   return object == NULL || zero ? object

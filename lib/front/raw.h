@@ -42,6 +42,10 @@ MUST_CHECK void *tcmi_raw_allocate_in(struct tcm_heap *heap, size_t align,
 MUST_CHECK bool tcmi_raw_resize_large(struct span *span, size_t size);
 MUST_CHECK bool tcmi_raw_move_large(struct span *span, size_t size);
 
+/* The program gets an object that was in a thread cache or transfer cache.
+ * Aborts if the object does not have the mark of a free one. */
+void tcmi_raw_begin_use(void *object);
+
 /* Frees a block; aborts if it is free. */
 void tcmi_raw_free_small(struct call call, unsigned class_id, void *object);
 /* If two threads free a block at once, only the first continues. */

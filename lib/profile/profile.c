@@ -193,13 +193,14 @@ allocate_guarded(struct cache_owner *owner, size_t align, size_t size,
 static uintptr_t
 place_of_next(struct thread_cache *cache, unsigned class_id)
 {
-  void *object = cache->bins[class_id].top[-1];
+  const struct bin *bin = &cache->bins[class_id];
+  void *object;
 
-  if (object == NULL) {
-    object = tcmi_thread_cache_refill(cache, class_id);
-    if (object != NULL)
-      tcmi_thread_cache_push(cache, class_id, object);
-  }
+  if (!bin_is_empty(bin))
+    return (uintptr_t)bin->top[-1];
+  object = tcmi_thread_cache_refill(cache, class_id);
+  if (object != NULL)
+    tcmi_thread_cache_push(cache, class_id, object);
   return (uintptr_t)object;
 }
 

@@ -24,7 +24,7 @@ instructions = importlib.import_module("bench-instructions")
 BUILD = os.path.join(os.environ.get("TEST_BUILDDIR", "."), "tests", "bench")
 OPERATIONS = 4000
 # TCM_CHECK, size in bytes, the most instructions
-PAIRS = ((0, 16, 43), (1, 16, 99), (1, 1000, 99), (1, 8000, 99))
+PAIRS = ((0, 16, 44), (1, 16, 99), (1, 1000, 99), (1, 8000, 99))
 # How much the starts of two processes may differ.
 LOCKS_OF_START = 3
 LOCK = re.compile(r"^LOCK: (\w+) +(\d+) +\d+$", re.M)

@@ -16,7 +16,7 @@ import re
 
 import lint
 
-LIMITS = {"malloc": 15, "free": 28}
+LIMITS = {"malloc": 16, "free": 28}
 OUTSIDE, OUTSIDE_LIMIT = "tcmi_free_slow", 53
 TAKEN_MAX = 1
 OUTSIDE_TAKEN_MAX = 2

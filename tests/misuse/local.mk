@@ -24,6 +24,7 @@ misuse_programs = \
 	tests/misuse/interior_large_first_page \
 	tests/misuse/interior_small \
 	tests/misuse/never_allocated \
+	tests/misuse/never_used \
 	tests/misuse/overflow_1 \
 	tests/misuse/overflow_8 \
 	tests/misuse/overflow_large \
@@ -43,7 +44,8 @@ misuse_programs = \
 	tests/misuse/underflow_8 \
 	tests/misuse/wild_pointer \
 	tests/misuse/write_after_free \
-	tests/misuse/write_after_free_large
+	tests/misuse/write_after_free_large \
+	tests/misuse/write_after_free_reused
 check_PROGRAMS += $(misuse_programs)
 
 TESTS += tests/misuse/misuse.py

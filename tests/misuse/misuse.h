@@ -113,7 +113,23 @@ call_by_name(const char *function, void *pointer)
   call(pointer);
 }
 
-/* Passes @pointer to the function that argv[1] names. */
+/* Allocates two blocks, of which the first may be one that was freed. */
+static __attribute__((unused)) void
+reuse(void)
+{
+  (void)!hidden(malloc(SMALL_SIZE));
+  (void)!hidden(malloc(SMALL_SIZE));
+  say("after the call\n");
+}
+
+static int
+names_malloc(int argc, char **argv)
+{
+  return argc > 1 && strcmp(argv[1], "malloc") == 0;
+}
+
+/* Passes @pointer to the function that argv[1] names.  If that is malloc, frees
+ * it and then allocates blocks of its size. */
 static void
 misuse(int argc, char **argv, void *pointer)
 {
@@ -121,6 +137,11 @@ misuse(int argc, char **argv, void *pointer)
 
   say_address(pointer);
   pointer = hidden(pointer);
+  if (names_malloc(argc, argv)) {
+    free(pointer);
+    reuse();
+    return;
+  }
   if (strcmp(function, "free") == 0)
     free(pointer);
   else if (strcmp(function, "realloc") == 0)
@@ -153,12 +174,18 @@ misuse_sized(int argc, char **argv, void *pointer, size_t size, size_t align)
 }
 
 /* Makes a block that was freed earlier leave quarantine: frees many others, or
- * calls the function that argv[1] names. */
+ * calls the function that argv[1] names.  If that is malloc, allocates blocks
+ * of its size. */
 static __attribute__((unused)) void
 misuse_late(int argc, char **argv, void *pointer)
 {
   int i;
 
+  if (names_malloc(argc, argv)) {
+    say_address(pointer);
+    reuse();
+    return;
+  }
   if (argc > 1 && strcmp(argv[1], "free") != 0) {
     misuse(argc, argv, pointer);
     return;

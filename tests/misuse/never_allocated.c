@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A pointer to the object after two small blocks, which the program never
- * allocated. */
+ * allocated, but which is in its thread cache. */
 #include "misuse.h"
 
 int

@@ -41,7 +41,7 @@ expect_sound(void)
     const struct bin_state *state = &owner->states[c];
     if (state->base == NULL) {
       must(state->cap == 0);
-      must(cache->bins[c].top[-1] == NULL);
+      must(bin_is_empty(&cache->bins[c]));
       must(cache->bins[c].top >= cache->bins[c].lim);
       continue;
     }
@@ -68,18 +68,20 @@ get(unsigned c)
 {
   void *object = thread_cache_pop(size_class_size(c));
 
-  if (object == NULL)
+  if (object == NULL) {
     object = tcmi_thread_cache_refill(cache, c);
-  must(object != NULL);
-  mark_clear(object);
+    must(object != NULL && mark_take(object, cache->mark));
+  }
   return object;
 }
 
 static void
 put(unsigned c, void *object)
 {
-  if (!thread_cache_try_push(object))
-    tcmi_thread_cache_push(cache, c, object);
+  if (thread_cache_try_push(object))
+    return;
+  must(mark_set(object, cache->mark));
+  tcmi_thread_cache_push(cache, c, object);
 }
 
 static void
@@ -144,6 +146,40 @@ START_TEST(last_freed_is_first_taken)
   put(c, b);
   ck_assert_ptr_eq(get(c), b);
   ck_assert_ptr_eq(get(c), a);
+}
+END_TEST
+
+/* Whatever the bins hold, an object is popped only while it is free. */
+START_TEST(changed_object_stays_in_its_bin)
+{
+  unsigned c = size_class_of(64);
+  size_t size = size_class_size(c);
+  void *object = get(c), **top;
+
+  put(c, object);
+  top = cache->bins[c].top;
+  ((word_of_block *)object)[0] = 1;
+  ck_assert_ptr_eq(thread_cache_pop(size), object);
+  /* Freed twice, because the program wrote to it in between. */
+  ck_assert(thread_cache_try_push(object));
+  mark_clear(object);
+  ck_assert(thread_cache_try_push(object));
+  ck_assert_ptr_eq(thread_cache_pop(size), object);
+  ck_assert_ptr_null(thread_cache_pop(size));
+  ck_assert_ptr_eq(cache->bins[c].top, top);
+  mark_write(object, cache->mark + 1);
+  ck_assert_ptr_null(thread_cache_pop(size));
+  mark_write(object, cache->mark);
+  ck_assert_ptr_eq(thread_cache_pop(size), object);
+}
+END_TEST
+
+/* An empty bin, and that of a closed cache, with any mark. */
+START_TEST(empty_bin_never_has_the_mark)
+{
+  ck_assert(!mark_is_set(NO_OBJECT, 0));
+  ck_assert(!mark_is_set(NO_OBJECT, tcmi_free_mark));
+  ck_assert_uint_eq(tcmi_free_mark % 2, 1);
 }
 END_TEST
 
@@ -787,6 +823,8 @@ add_tests(TCase *tests)
   tcase_add_test(tests, every_class_is_filled_and_emptied);
   tcase_add_test(tests, fresh_objects_come_in_ascending_order);
   tcase_add_test(tests, last_freed_is_first_taken);
+  tcase_add_test(tests, changed_object_stays_in_its_bin);
+  tcase_add_test(tests, empty_bin_never_has_the_mark);
   tcase_add_test(tests, window_reaches_beyond_the_first_leaf);
   tcase_add_test(tests, window_moves_to_what_lies_outside);
   tcase_add_test(tests, closed_cache_takes_nothing_from_outside);

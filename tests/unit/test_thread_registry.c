@@ -18,17 +18,20 @@ get(unsigned c)
 {
   void *object = thread_cache_pop(size_class_size(c));
 
-  if (object == NULL)
+  if (object == NULL) {
     object = tcmi_thread_cache_refill(tcmi_thread_cache, c);
-  must(object != NULL);
+    must(object != NULL && mark_take(object, tcmi_free_mark));
+  }
   return object;
 }
 
 static void
 put(unsigned c, void *object)
 {
-  if (!thread_cache_try_push(object))
-    tcmi_thread_cache_push(tcmi_thread_cache, c, object);
+  if (thread_cache_try_push(object))
+    return;
+  must(mark_set(object, tcmi_free_mark));
+  tcmi_thread_cache_push(tcmi_thread_cache, c, object);
 }
 
 static void
