@@ -431,12 +431,12 @@ tcmi_span_leave_locked(struct central_list *list, struct span *span)
   note_idle_locked(list, span->class_id);
 }
 
-/* Marks objects as free, and stops at the first one that is not in the span or
+/* Sets the bits of free objects, and stops at the first one not in the span or
  * not in use.  Returns how many.  This is most of the cost of freeing when
  * there are too many blocks for the caches, so it writes only the bits. */
 static unsigned
-mark_free(struct span *span, unsigned class_id, void *const *objects,
-          unsigned n)
+set_free_bits(struct span *span, unsigned class_id, void *const *objects,
+              unsigned n)
 {
   uintptr_t start = span->start, bytes = span_bytes(span);
   size_t size = size_class_size(class_id);
@@ -465,7 +465,7 @@ insert_locked(struct central_list *list, unsigned class_id,
   lock_assert_held(&list->lock);
   if (unlikely(span == NULL || span->class_id != class_id))
     reject_locked(list, BLOCK_FREE, (uintptr_t)objects[0]);
-  done = mark_free(span, class_id, objects, n);
+  done = set_free_bits(span, class_id, objects, n);
   span->nfree = (uint16_t)(span->nfree + done);
   counter_add(&list->free_objects, done);
   if (unlikely(done < n && span_holds(span, objects[done])))
