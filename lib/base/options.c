@@ -199,10 +199,9 @@ warn_value(const char *variable, enum option_id id, enum option_source source)
   if (id == OPTION_page_size)
     tcmi_line_text(&line, " and a power of two");
   tcmi_line_text(&line, tcmi_option_source(id) == SOURCE_DEFAULT
-                            ? "; the default "
-                            : "; the value ");
+                            ? "; tcm uses the default, "
+                            : "; tcm uses ");
   tcmi_line_decimal(&line, tcmi_option(id));
-  tcmi_line_text(&line, " holds");
   tcmi_report_warn(&line);
 }
 

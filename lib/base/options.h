@@ -83,8 +83,8 @@ extern const struct option_row tcmi_option_table[OPTION_COUNT];
 #define OPTIONS_FILE "/etc/tcm.conf"
 #define OPTIONS_FILE_MAX 4096
 
-/* Reads @file, unless it is NULL, tcm_options and the environment.  Call it
- * once, at start, before any other thread exists. */
+/* Reads @file (unless it is NULL), then tcm_options, then the environment.
+ * Call it once, at start, before any other thread exists. */
 void tcmi_options_init(const char *file);
 /* Makes the fixed options read-only. */
 void tcmi_options_seal(void);

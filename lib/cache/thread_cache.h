@@ -132,7 +132,7 @@ void tcmi_thread_cache_push(struct thread_cache *cache, unsigned class_id,
 /* Flushes all objects of the cache to the transfer caches, and those that do
  * not fit there to the central lists. */
 void tcmi_thread_cache_flush(struct thread_cache *cache);
-/* The same for one class; returns how many objects. */
+/* Flushes only the objects of one class; returns how many there were. */
 unsigned tcmi_thread_cache_flush_class(struct thread_cache *cache,
                                        unsigned class_id);
 /* Whether an object of the class is in any cache or free in its span.  Called

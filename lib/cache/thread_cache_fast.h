@@ -220,9 +220,9 @@ thread_cache_tag_of(const void *object)
   return tag;
 }
 
-/* The first step of the slow path in a thread that takes samples: pops like
- * thread_cache_pop(), but with a tag of the table, and counts the object.
- * NULL if the next sample may be due, and in any other thread. */
+/* The first step of the slow path: pops like thread_cache_pop(), but with a tag
+ * of the table, and counts the object.  NULL if the next sample may be due, or
+ * if the thread takes no samples. */
 static ALWAYS_INLINE void *
 thread_cache_pop_counted(struct thread_cache *cache, size_t tag)
 {

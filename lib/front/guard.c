@@ -417,7 +417,8 @@ resize_in_place(struct call call, const struct guard_record *old, size_t size)
   return resized;
 }
 
-/* The record of the block that is being resized; both red zones are intact. */
+/* Takes the record of the block to resize, after it checks that both red zones
+ * are intact. */
 static struct guard_record
 take_whole(struct call call, void *block)
 {
@@ -548,7 +549,8 @@ tcmi_guard_forget_heap(struct call call, const struct tcm_heap *heap)
   while ((found = tcmi_guard_next_locked(&slot)) != NULL) {
     if (raw_heap((void *)found->block) != heap)
       continue;
-    /* In the child of a fork, another thread may have been freeing a block. */
+    /* In the child of a fork, a block may be half freed: another thread of the
+     * parent may have been freeing it. */
     if (record.block == 0 && found->state == GUARD_LIVE &&
         damage_of(found, &address) != NULL)
       record = *found;

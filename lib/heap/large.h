@@ -53,8 +53,8 @@ MUST_CHECK bool tcmi_large_resize(struct span *span, size_t size);
  * nothing changed. */
 MUST_CHECK bool tcmi_large_move(struct span *span, size_t size);
 
-/* Makes a block of the caller's own memory, which lies in no arena: @npages
- * from @start on; the block begins at @offset.  Returns its span, or NULL when
+/* Makes a block out of memory of the caller that lies in no arena: @npages from
+ * @start on; the block begins at @offset.  Returns its span, or NULL when
  * there is no memory.  The block is never resized; the second function removes
  * it. */
 MUST_CHECK struct span *tcmi_large_enter(uintptr_t start, size_t npages,

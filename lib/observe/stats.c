@@ -61,8 +61,9 @@ struct stats_page tcmi_stats_page __attribute__((aligned(4096))) = {
 _Static_assert(sizeof(struct stats_page) <= 4096, "a page holds it");
 
 /* Other threads write meanwhile, under their locks: each number was true a
- * moment ago.  The loads are volatile, because clang's thread sanitizer reports
- * atomic ones against plain stores even here. */
+ * moment ago.  The loads are volatile, not atomic: clang's thread sanitizer
+ * reports an atomic load that races with a plain store even in a function that
+ * it must not check. */
 #define SEEN(object) (*(const volatile __typeof__(object) *)&(object))
 
 __attribute__((no_sanitize("thread"))) static void

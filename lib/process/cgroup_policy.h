@@ -25,8 +25,8 @@ void tcmi_cgroup_policy_apply_again(void);
 /* The file that reports how long tasks wait for memory, or NULL if the option
  * pressure is 0. */
 const char *tcmi_pressure_file(void);
-/* Whether tasks wait for memory at least as long as the option pressure says.
- * @file is a descriptor of that file, or -1. */
+/* Whether tasks wait for memory at least the percentage of time in the option
+ * pressure.  @file is a descriptor of that file, or -1. */
 bool tcmi_pressure_is_high(int file);
 
 #endif /* TCM_PROCESS_CGROUP_POLICY_H */

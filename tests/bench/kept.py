@@ -19,10 +19,10 @@ HEADING = "Compared with other allocators"
 PATH = "doc/bench.json"
 
 INTRODUCTION = """\
-Each number is a geometric mean over all rows of "make bench" of one kind.  The
-mean is of the ratio of tcm to glibc's malloc, or to the best other allocator of
-each row, in time or in peak memory.  Below 1, tcm is better.  doc/bench.txt has
-every row with its spread; doc/bench.html adds charts.
+Each number is the geometric mean, over the rows of one kind in "make bench", of
+tcm's time or peak memory divided by that of glibc's malloc, or of the best
+other allocator in that row.  Below 1, tcm is better.  doc/bench.txt has every
+row with its spread; doc/bench.html adds charts.
 """
 WIDTH = 78
 
@@ -100,12 +100,12 @@ def sentences(rows, names):
              if summary.cell(row, summary.BASE, SAMPLE[1]).value > 30 * 1024]
     named = ", ".join(f"{name} ({table.number(value).strip()})"
                       for name, value in slow)
-    text = (f"Behind the best other allocator by more than the spread in time "
-            f"on {len(slow)} of {len(rows)} rows")
+    text = (f"In time, tcm is behind the best other allocator by more than the "
+            f"spread on {len(slow)} of {len(rows)} rows")
     text += f": {named}.  " if slow else ".  "
     lost = len(losing(heavy, names, SAMPLE[1]))
-    text += (f"In memory on {len(large)} rows, {lost} of them among the "
-             f"{len(heavy)} that need more than 30 MiB.")
+    text += (f"In memory, it is behind on {len(large)} rows; {lost} of these are "
+             f"among the {len(heavy)} rows that need more than 30 MiB.")
     return textwrap.wrap(text, WIDTH)
 
 

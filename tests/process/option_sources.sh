@@ -109,7 +109,7 @@ expect "the environment overrides both" "2 2097152" \
   in_etc env TCM_CHECK=2 TCM_SOFT_LIMIT_BYTES=2M "$work/linked"
 echo "TCM_CHECK=yes" >"$work/tcm.conf"
 expect "a mistake in the file" "tcm: /etc/tcm.conf: TCM_CHECK=yes is not a number\
- from 0 to 3; the default 0 holds
+ from 0 to 3; tcm uses the default, 0
 0 1048576" in_etc "$work/linked"
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
   chmod 755 "$work"

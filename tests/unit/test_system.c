@@ -93,7 +93,7 @@ START_TEST(larger_pages_are_aligned)
     ck_assert_int_eq(tcmi_system_commit(readable, size), 0);
     memset(readable, 1, size);
     ck_assert_int_eq(tcmi_system_release(reserved, size), 0);
-    /* Maps one kernel page, so that the next mapping cannot just follow. */
+    /* Maps one kernel page, so that the next mapping cannot be adjacent. */
     ck_assert_ptr_ne(
         mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
         MAP_FAILED);
