@@ -80,6 +80,7 @@ tcm_cache = \
 	lib/cache/central_list.h \
 	lib/cache/central_return.c \
 	lib/cache/central_span.h \
+	lib/cache/central_take.c \
 	lib/cache/live.h \
 	lib/cache/mark.c \
 	lib/cache/mark.h \

@@ -27,8 +27,6 @@
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
-#define RANDOM_TRIES 8
-
 struct central_list tcmi_central_lists[SIZE_CLASS_COUNT] = {
     [0 ... SIZE_CLASS_COUNT - 1] = {.lock = LOCK_INITIALIZER(LOCK_CENTRAL)}};
 
@@ -60,165 +58,6 @@ tcmi_span_relink_locked(struct central_list *list, struct span *span)
   counter_add(&list->lengths[bucket], 1);
   list->nonempty |= 1u << bucket;
   span->bucket = (uint8_t)bucket;
-}
-
-static uint32_t
-object_pages(const struct span *span, unsigned index)
-{
-  size_t size = size_class_size(span->class_id);
-
-  return span_page_mask(index * size, size);
-}
-
-/* The pages under the objects that were ever handed out. */
-static uint32_t
-carved_pages(const struct span *span)
-{
-  return span->fresh == 0
-             ? 0
-             : span_page_mask(0, span->fresh * size_class_size(span->class_id));
-}
-
-/* Whether pages that were in use have since been returned to the OS. */
-static bool
-has_returned_pages(const struct span *span)
-{
-  return (carved_pages(span) & ~span->dirty) != 0;
-}
-
-static void *
-object_address(const struct span *span, unsigned index)
-{
-  return (void *)(span->start + index * size_class_size(span->class_id));
-}
-
-/* Takes free objects of a span whose pages are all resident. */
-static unsigned
-take_bits(struct span *span, void **out, unsigned n)
-{
-  unsigned taken = 0;
-
-  for (unsigned w = 0; taken < n && taken < span->nfree; w++) {
-    while (span->bits[w] != 0 && taken < n) {
-      unsigned bit = lowest_bit(span->bits[w]);
-      span->bits[w] &= span->bits[w] - 1;
-      out[taken++] = object_address(span, w * 64 + bit);
-    }
-  }
-  span->nfree = (uint16_t)(span->nfree - taken);
-  return taken;
-}
-
-/* Takes free objects on resident pages; with @refault, also objects whose pages
- * this makes resident. */
-static unsigned
-take_bits_by_page(struct span *span, void **out, unsigned n, bool refault)
-{
-  unsigned taken = 0;
-
-  for (unsigned i = 0; i < span->fresh && taken < n; i++) {
-    uint32_t pages = object_pages(span, i);
-    if (!bit_get(span->bits, i) || (!refault && (pages & ~span->dirty)))
-      continue;
-    bit_clear(span->bits, i);
-    span->dirty |= pages;
-    out[taken++] = object_address(span, i);
-  }
-  span->nfree = (uint16_t)(span->nfree - taken);
-  return taken;
-}
-
-/* Hands out objects for the first time: at most a system page of them, so that
- * a small process does not touch memory that it may never need. */
-static unsigned
-take_fresh(struct span *span, void **out, unsigned n)
-{
-  size_t size = size_class_size(span->class_id);
-  size_t most = max_size(tcmi_system_page_size() / size, 1);
-  unsigned count =
-      (unsigned)min_size(min_size(n, span->nobjs - (size_t)span->fresh), most);
-
-  for (unsigned i = 0; i < count; i++) {
-    span->dirty |= object_pages(span, span->fresh);
-    out[i] = object_address(span, span->fresh++);
-  }
-  return count;
-}
-
-/* The index of a random free object.  If few are free, it is often the next one
- * after a random index. */
-static unsigned
-any_free_locked(struct central_list *list, const struct span *span)
-{
-  size_t i = 0;
-
-  lock_assert_held(&list->lock);
-  for (int tries = 0; tries < RANDOM_TRIES; tries++) {
-    i = (size_t)tcmi_random_next(&list->random) % span->nobjs;
-    if (bit_get(span->bits, i))
-      return (unsigned)i;
-  }
-  i = bits_find(span->bits, i, span->nobjs, true);
-  return (unsigned)(i < span->nobjs ? i : bits_find(span->bits, 0, i, true));
-}
-
-/* Takes free objects in random order; their pages may become resident. */
-static unsigned
-take_random_locked(struct central_list *list, struct span *span, void **out,
-                   unsigned n)
-{
-  unsigned taken;
-
-  lock_assert_held(&list->lock);
-  if (list->random == 0)
-    list->random = tcmi_random(RANDOM_ORDER) ^ (uintptr_t)list;
-  for (taken = 0; taken < n && span->nfree > 0; taken++) {
-    unsigned i = any_free_locked(list, span);
-    bit_clear(span->bits, i);
-    span->nfree--;
-    span->dirty |= object_pages(span, i);
-    out[taken] = object_address(span, i);
-  }
-  return taken;
-}
-
-/* The bytes that stayed idle cannot exceed the bytes that are idle now. */
-static void
-note_idle_locked(struct central_list *list, unsigned class_id)
-{
-  lock_assert_held(&list->lock);
-  list->least_idle =
-      min_size(list->least_idle, central_idle_bytes(list, class_id));
-}
-
-static unsigned
-take_from_span_locked(struct central_list *list, struct span *span, void **out,
-                      unsigned n)
-{
-  unsigned clean = span_clean_pages(span), taken;
-  bool unmarked = span->unmarked || span->nfree == 0;
-
-  lock_assert_held(&list->lock);
-  if (unlikely(tcmi_option(OPTION_random_order) != 0)) {
-    taken = take_random_locked(list, span, out, n);
-  } else if (likely(!has_returned_pages(span))) {
-    taken = take_bits(span, out, n);
-  } else {
-    taken = take_bits_by_page(span, out, n, /*refault=*/false);
-    if (taken == 0) {
-      taken = take_bits_by_page(span, out, n, /*refault=*/true);
-      tcmi_page_heap_count_faulted(clean - span_clean_pages(span));
-    }
-  }
-  if (taken == 0)
-    taken = take_fresh(span, out, n);
-  if (unmarked)
-    tcmi_mark_later(out, taken);
-  counter_sub(&list->clean_pages, clean - span_clean_pages(span));
-  counter_sub(&list->free_objects, taken);
-  note_idle_locked(list, span->class_id);
-  tcmi_span_relink_locked(list, span);
-  return taken;
 }
 
 /* A span of the highest nonempty bucket, or NULL. */
@@ -255,7 +94,7 @@ span_create(unsigned class_id)
   if (unlikely(tcmi_option(OPTION_random_order) != 0)) {
     bits_set_range(span->bits, 0, span->nobjs);
     span->nfree = span->fresh = span->nobjs;
-    span->unmarked = true;
+    tcmi_span_mark_pages(span, span->dirty);
   }
   tcmi_pagemap_set(span);
   return span;
@@ -278,79 +117,95 @@ tcmi_span_destroy(struct span *span)
   spans_destroy(&span, 1);
 }
 
+/* What is known of objects that leave a span. */
+struct state_of_objects {
+  bool fresh; /* [owner thread] never used: they have no mark */
+  bool zero;  /* [owner thread] the first one is all zero */
+};
+
 /* Gets a span from the page heap and takes objects from it at once.  If the
  * caller came back for them later, it might find objects in other spans first,
  * and the new span would stay in its list with none in use.  0: no memory. */
 static unsigned
 central_grow(struct central_list *list, unsigned class_id, void **out,
-             unsigned n, bool *zero)
+             unsigned n, struct state_of_objects *state)
 {
   struct span *span = span_create(class_id);
   unsigned taken;
 
   if (span == NULL)
     return 0;
-  *zero = span->nfree == 0 && (object_pages(span, 0) & span->dirty) == 0;
+  state->zero =
+      span->nfree == 0 && (span_object_pages(span, 0) & span->dirty) == 0;
   lock_acquire(&list->lock);
   counter_add(&list->spans, 1);
   counter_add(&list->free_objects, span->nobjs);
   counter_add(&list->clean_pages, span_clean_pages(span));
-  taken = take_from_span_locked(list, span, out, n);
+  taken = tcmi_span_take_locked(list, span, out, n, &state->fresh);
   lock_release(&list->lock);
   return taken;
+}
+
+static unsigned
+extract_new(struct central_list *list, unsigned class_id, void **out,
+            unsigned n)
+{
+  struct state_of_objects state;
+
+  n = central_grow(list, class_id, out, n, &state);
+  if (n > 0 && state.fresh)
+    tcmi_mark_objects(out, n);
+  return n;
 }
 
 unsigned
 tcmi_central_extract(unsigned class_id, void **out, unsigned n)
 {
   struct central_list *list = &tcmi_central_lists[class_id];
+  unsigned taken = 0, marked = 0;
+  bool fresh = false;
   struct span *span;
-  unsigned taken = 0;
-  bool zero;
 
   lock_acquire(&list->lock);
-  while (taken < n && (span = fullest_span_locked(list)) != NULL) {
-    bool fresh = span->nfree == 0;
-    taken += take_from_span_locked(list, span, out + taken, n - taken);
-    if (fresh)
-      break;
+  while (taken < n && !fresh && (span = fullest_span_locked(list)) != NULL) {
+    marked = taken;
+    taken += tcmi_span_take_locked(list, span, out + taken, n - taken, &fresh);
   }
   lock_release(&list->lock);
   if (taken == 0)
-    taken = central_grow(list, class_id, out, n, &zero);
-  tcmi_mark_now(out, taken);
+    return extract_new(list, class_id, out, n);
+  if (fresh)
+    tcmi_mark_objects(out + marked, taken - marked);
   return taken;
 }
 
 unsigned
 tcmi_central_extract_new(unsigned class_id, void **out, unsigned n)
 {
-  bool zero;
-
-  n = central_grow(&tcmi_central_lists[class_id], class_id, out, n, &zero);
-  tcmi_mark_now(out, n);
-  return n;
+  return extract_new(&tcmi_central_lists[class_id], class_id, out, n);
 }
 
 void *
 tcmi_central_extract_one(unsigned class_id, bool *zero)
 {
   struct central_list *list = &tcmi_central_lists[class_id];
+  struct state_of_objects state = {.fresh = false};
   void *object = NULL;
   struct span *span;
 
-  *zero = false;
   lock_acquire(&list->lock);
   span = fullest_span_locked(list);
   if (span != NULL) {
     if (span->nfree == 0)
-      *zero = (object_pages(span, span->fresh) & span->dirty) == 0;
-    (void)take_from_span_locked(list, span, &object, 1);
+      state.zero = (span_object_pages(span, span->fresh) & span->dirty) == 0;
+    (void)tcmi_span_take_locked(list, span, &object, 1, &state.fresh);
   }
   lock_release(&list->lock);
   if (object == NULL)
-    (void)central_grow(list, class_id, &object, 1, zero);
-  (void)mark_is_due(&object);
+    (void)central_grow(list, class_id, &object, 1, &state);
+  *zero = state.zero;
+  if (object != NULL && !state.fresh)
+    tcmi_mark_take(object);
   return object;
 }
 
@@ -368,7 +223,7 @@ judge_locked(const struct span *span, uintptr_t object)
   unsigned index = size_class_index(span->class_id, object - span->start);
 
   lock_assert_held(&tcmi_central_lists[span->class_id].lock);
-  if ((uintptr_t)object_address(span, index) != object)
+  if ((uintptr_t)span_object(span, index) != object)
     return BLOCK_INTERIOR;
   if (index >= span->fresh || bit_get(span->bits, index))
     return BLOCK_FREE;
@@ -428,7 +283,7 @@ tcmi_span_leave_locked(struct central_list *list, struct span *span)
   counter_sub(&list->spans, 1);
   counter_sub(&list->free_objects, span->nobjs);
   counter_sub(&list->clean_pages, span_clean_pages(span));
-  note_idle_locked(list, span->class_id);
+  central_note_idle_locked(list, span->class_id);
 }
 
 /* Sets the bits of free objects, and stops at the first one not in the span or
@@ -498,6 +353,19 @@ prefetch_spans(void *const *objects, unsigned n)
   }
 }
 
+/* If a program frees an object twice, the central list must not count it as
+ * free while it is in use again. */
+static void
+check_marks(void *const *objects, unsigned n)
+{
+  uintptr_t mark = atomic_load_relaxed(&tcmi_free_mark);
+
+  for (unsigned i = 0; i < n; i++)
+    if (unlikely(!mark_is_set(objects[i], mark)))
+      tcmi_misuse(call_unknown("free"), "free block was changed",
+                  (uintptr_t)objects[i]);
+}
+
 static void
 insert_batch(unsigned class_id, void *const *objects, unsigned n)
 {
@@ -505,6 +373,7 @@ insert_batch(unsigned class_id, void *const *objects, unsigned n)
   struct span *emptied[SIZE_CLASS_BATCH_MAX];
   unsigned nemptied = 0;
 
+  check_marks(objects, n);
   prefetch_spans(objects, n);
   lock_acquire(&list->lock);
   for (unsigned i = 0; i < n;) {
@@ -568,7 +437,7 @@ verify_span_locked(unsigned class_id, unsigned bucket, const struct span *span)
   CHECK(pagemap_tag(span->start) == 2 * class_id);
   for (unsigned i = 0; i < span->fresh; i++)
     CHECK(bit_get(span->bits, i) ||
-          (object_pages(span, i) & ~span->dirty) == 0);
+          (span_object_pages(span, i) & ~span->dirty) == 0);
   verify_live_locked(span);
 }
 

@@ -83,6 +83,7 @@ static size_t
 release_span_locked(struct central_list *list, struct span *span, size_t *work)
 {
   uint32_t pages = whole_system_pages(span, idle_pages(span));
+  uint32_t tried = pages;
   unsigned before;
   bool empty;
 
@@ -97,7 +98,8 @@ release_span_locked(struct central_list *list, struct span *span, size_t *work)
     list_remove(&span->link);
     before = span_clean_pages(span);
     span->dirty &= ~pages;
-    span->unmarked |= pages != 0;
+    /* The kernel may have taken a part of them before it refused. */
+    tcmi_span_mark_pages(span, tried & ~pages);
     counter_add(&list->clean_pages, span_clean_pages(span) - before);
     span->held = false;
   }

@@ -2,7 +2,8 @@
 /*
  * central_span.h - what the files of the central lists share.
  *
- *     central_list.c     takes objects and gives them back
+ *     central_list.c     creates and deletes spans, and frees their objects
+ *     central_take.c     takes objects out of spans
  *     central_return.c   returns pages without a live object to the OS
  *
  * Invariants: those of central_list.h and span.h.
@@ -28,6 +29,13 @@ void tcmi_span_leave_locked(struct central_list *list, struct span *span);
 /* Gives its pages to the page heap and deletes it. */
 void tcmi_span_destroy(struct span *span);
 
+/* Takes up to @n free objects of the span; sets *@fresh to whether they were
+ * never used, so that they have no mark. */
+unsigned tcmi_span_take_locked(struct central_list *list, struct span *span,
+                               void **out, unsigned n, bool *fresh);
+/* Marks the free objects that begin on @pages, see M2 of mark.h. */
+void tcmi_span_mark_pages(const struct span *span, uint32_t pages);
+
 /* The bucket that a span belongs in, 0 for none. */
 static inline unsigned
 span_bucket(const struct span *span)
@@ -43,6 +51,20 @@ span_page_mask(size_t offset, size_t size)
   size_t last = (offset + size - 1) >> PAGE_SHIFT;
 
   return (uint32_t)(((uint64_t)2 << last) - ((uint64_t)1 << first));
+}
+
+static inline uint32_t
+span_object_pages(const struct span *span, unsigned index)
+{
+  size_t size = size_class_size(span->class_id);
+
+  return span_page_mask(index * size, size);
+}
+
+static inline void *
+span_object(const struct span *span, unsigned index)
+{
+  return (void *)(span->start + index * size_class_size(span->class_id));
 }
 
 /* Pages that hold no memory. */
@@ -61,6 +83,15 @@ central_idle_bytes(const struct central_list *list, unsigned class_id)
   size_t clean = (size_t)atomic_load_relaxed(&list->clean_pages) << PAGE_SHIFT;
 
   return free_bytes > clean ? free_bytes - clean : 0;
+}
+
+/* The bytes that stayed idle cannot exceed the bytes that are idle now. */
+static inline void
+central_note_idle_locked(struct central_list *list, unsigned class_id)
+{
+  lock_assert_held(&list->lock);
+  list->least_idle =
+      min_size(list->least_idle, central_idle_bytes(list, class_id));
 }
 
 #endif /* TCM_CACHE_CENTRAL_SPAN_H */

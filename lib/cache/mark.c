@@ -4,6 +4,7 @@
 #include "cache/mark.h"
 
 #include "base/random.h"
+#include "cache/misuse.h"
 
 uintptr_t tcmi_free_mark;
 
@@ -19,18 +20,18 @@ tcmi_mark_init(void)
 }
 
 void
-tcmi_mark_later(void **objects, unsigned n)
-{
-  for (unsigned i = 0; i < n; i++)
-    objects[i] = (char *)objects[i] + 1;
-}
-
-void
-tcmi_mark_now(void **objects, unsigned n)
+tcmi_mark_objects(void *const *objects, unsigned n)
 {
   uintptr_t mark = atomic_load_relaxed(&tcmi_free_mark);
 
   for (unsigned i = 0; i < n; i++)
-    if (mark_is_due(&objects[i]))
-      mark_write(objects[i], mark);
+    mark_write(objects[i], mark);
+}
+
+void
+tcmi_mark_take(void *object)
+{
+  if (unlikely(!mark_take(object, atomic_load_relaxed(&tcmi_free_mark))))
+    tcmi_misuse(call_unknown("malloc"), "free block was changed",
+                (uintptr_t)object);
 }

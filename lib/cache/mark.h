@@ -19,9 +19,9 @@
  *   M1  an object that malloc() returns does not have the mark.
  *   M2  an object in a thread cache or transfer cache has the mark, unless the
  *       program has written to it.  So has a free object in a span, unless it
- *       was never used, or pages of the span were returned to the OS
- *       (unmarked); the central list marks such an object when it hands it
- *       out.
+ *       was never used or its page was returned to the OS.  The central list
+ *       marks those: the first when it hands them out, and all free objects
+ *       that begin on a page when it uses the page again.
  *
  * In free(), the mark alone proves nothing: a program that copied out of a free
  * object may have written it to a block in use.  When free() finds it,
@@ -42,7 +42,6 @@
 
 #include "base/atomics.h"
 #include "base/compiler.h"
-#include "base/params.h"
 
 /* [atomic: relaxed] 0 before tcmi_mark_init(), then constant. */
 extern uintptr_t tcmi_free_mark;
@@ -55,22 +54,12 @@ typedef uintptr_t __attribute__((may_alias)) word_of_block;
 extern const uintptr_t tcmi_no_object[2];
 #define NO_OBJECT ((void *)(uintptr_t)tcmi_no_object)
 
-/* The central list decides under its lock which objects need a mark, and writes
- * it after that, because their pages may not be resident.  In between, the
- * lowest bit of their addresses is set. */
-void tcmi_mark_later(void **objects, unsigned n);
-/* Marks those of @n objects for which a mark is due. */
-void tcmi_mark_now(void **objects, unsigned n);
-
-/* Whether a mark is due; clears the bit. */
-static inline bool
-mark_is_due(void **object)
-{
-  bool due = (uintptr_t)*object % BLOCK_ALIGN != 0;
-
-  *object = (char *)*object - due;
-  return due;
-}
+/* Marks objects as free.  Their pages may not be resident, so the caller holds
+ * no lock. */
+void tcmi_mark_objects(void *const *objects, unsigned n);
+/* Clears the mark of a free object that the program gets; aborts if the object
+ * has none. */
+void tcmi_mark_take(void *object);
 
 /* Call it before the first free; several threads may do so at once. */
 void tcmi_mark_init(void);

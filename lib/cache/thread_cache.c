@@ -124,24 +124,49 @@ bin_resize(struct cache_owner *owner, unsigned c, unsigned cap)
   return true;
 }
 
+static void
+reverse(void **slots, unsigned n)
+{
+  for (unsigned i = 0; i < n / 2; i++) {
+    void *object = slots[i];
+    slots[i] = slots[n - 1 - i];
+    slots[n - 1 - i] = object;
+  }
+}
+
+/* Moves the @n objects at the bottom of a bin above those that stay, and then
+ * out of the bin: another thread that can get an object must not find it in
+ * this bin, see tcmi_object_is_free().  Returns the first one. */
+static void **
+bin_cut(struct cache_owner *owner, unsigned c, unsigned n)
+{
+  void **base = owner->states[c].base;
+  unsigned left = bin_count(owner, c) - n;
+
+  if (left > 0) {
+    reverse(base, n);
+    reverse(base + n, left);
+    reverse(base, n + left);
+  }
+  atomic_store_relaxed(&owner->hot.bins[c].top, base + left);
+  return base + left;
+}
+
 /* Flushes the @n coldest objects, those at the bottom of a bin, to the transfer
  * cache. */
 static void
 bin_flush(struct cache_owner *owner, unsigned c, unsigned n)
 {
   struct bin_state *state = &owner->states[c];
-  struct bin *bin = &owner->hot.bins[c];
-  unsigned left = bin_count(owner, c) - n;
+  void **cut = bin_cut(owner, c, n);
 
   for (unsigned done = 0; done < n;) {
     unsigned part = (unsigned)min_size(n - done, SIZE_CLASS_BATCH_MAX);
-    tcmi_transfer_insert(c, state->base + done, part);
+    tcmi_transfer_insert(c, cut + done, part);
     done += part;
   }
   counter_add(&owner->traffic.flushes, 1);
   state->inherited -= (uint16_t)min_size(state->inherited, n);
-  memmove(state->base, state->base + n, left * sizeof *state->base);
-  atomic_store_relaxed(&bin->top, state->base + left);
 }
 
 /* The bin with the largest capacity in bytes; 0 if no bin has more than its
@@ -216,8 +241,8 @@ bin_to_central(struct cache_owner *owner, unsigned c, unsigned keep)
   unsigned left = bin_count(owner, c) - keep;
 
   counter_add(&owner->traffic.flushes, 1);
-  tcmi_central_insert(c, kept, left);
   atomic_store_relaxed(&owner->hot.bins[c].top, kept);
+  tcmi_central_insert(c, kept, left);
 }
 
 /* Flushes all objects of a bin to the central list, where they can empty whole

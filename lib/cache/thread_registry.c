@@ -381,16 +381,21 @@ count_seen_from_outside(struct cache_owner *owner, unsigned c)
 }
 
 /* Whether the bin holds @object, read in the same way.  An array that was just
- * replaced is still readable, and its objects were free a moment ago. */
+ * replaced is still readable; then the new one is read, too. */
 __attribute__((no_sanitize("thread"))) static bool
 is_seen_from_outside(struct cache_owner *owner, unsigned c, const void *object)
 {
-  void *volatile *base = *(void **volatile *)&owner->states[c].base;
-  unsigned count = count_seen_from_outside(owner, c);
-  bool found = false;
+  void **volatile *place = (void **volatile *)&owner->states[c].base;
+  void *volatile *base;
+  bool found;
 
-  for (unsigned i = 0; i < count && !found; i++)
-    found = base[i] == object;
+  do {
+    unsigned count = count_seen_from_outside(owner, c);
+    base = *place;
+    found = false;
+    for (unsigned i = 0; i < count && !found; i++)
+      found = base[i] == object;
+  } while (base != *place);
   return found;
 }
 

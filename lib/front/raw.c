@@ -39,9 +39,7 @@ begin_live(void *object)
 void
 tcmi_raw_begin_use(void *object)
 {
-  if (unlikely(!mark_take(object, atomic_load_relaxed(&tcmi_free_mark))))
-    tcmi_misuse(call_unknown("malloc"), "free block was changed",
-                (uintptr_t)object);
+  tcmi_mark_take(object);
   if (unlikely(live_is_on()))
     begin_live(object);
 }

@@ -69,16 +69,14 @@ struct span {
     uint16_t slot;  /* [const] of a large block, the number of its guarded
                        slot, see guarded.h; or 0 */
   };
-  uint8_t class_id;  /* [const] size class, 0 for a large block */
-  uint8_t bucket;    /* [lock: central] the list it is in, 0 for none */
-  bool held : 1;     /* [lock: central] its pages are being returned, see S5 */
-  bool unmarked : 1; /* [lock: central] some of its free objects may have no
-                        mark, see M2 of mark.h */
-  bool mapped;       /* [lock: central] or as npages: see mapped.h */
-  bool slab;         /* [const] of a heap of the program, see slab.h; the page
+  uint8_t class_id; /* [const] size class, 0 for a large block */
+  uint8_t bucket;   /* [lock: central] the list it is in, 0 for none */
+  bool held;        /* [lock: central] its pages are being returned, see S5 */
+  bool mapped;      /* [lock: central] or as npages: see mapped.h */
+  bool slab;        /* [const] of a heap of the program, see slab.h; the page
                        heap and its readers treat it as a large block */
-  uint8_t live;      /* [const] index of the first live word, 0: has none */
-  uint64_t bits[];   /* [lock: central] bit per object, 1 = free; the live words
+  uint8_t live;     /* [const] index of the first live word, 0: has none */
+  uint64_t bits[];  /* [lock: central] bit per object, 1 = free; the live words
                        after them are [atomic: relaxed] */
 };
 

@@ -14,6 +14,7 @@
 
 #include "base/params.h"
 #include "cache/central_list.h"
+#include "cache/mark.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
@@ -68,8 +69,10 @@ take(unsigned class_id, size_t n)
     return;
   got = tcmi_central_extract(class_id, batch, (unsigned)n);
   FUZZ_MUST(got <= n);
-  for (i = 0; i < got; i++)
+  for (i = 0; i < got; i++) {
+    FUZZ_MUST(mark_is_set(batch[i], tcmi_free_mark));
     enter(batch[i], class_id);
+  }
 }
 
 static void
@@ -104,6 +107,7 @@ give(size_t first, size_t count)
       batch[n++] = leave(i);
     else
       i++;
+  tcmi_mark_objects(batch, n);
   tcmi_central_insert(class_id, batch, n);
 }
 
@@ -159,6 +163,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   struct fuzz_op op;
   unsigned i, c;
 
+  tcmi_mark_init();
   for (i = 0; fuzz_next(&text, &op); i++) {
     do_op(&op);
     if (i % 128 == 0)

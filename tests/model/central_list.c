@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "base/params.h"
 #include "cache/central_list.h"
+#include "cache/mark.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
@@ -110,8 +111,10 @@ do_extract(struct out *out)
   got = tcmi_central_extract(out->class_id, batch, n);
   MUST(model_disarm_faults() > 0 || got > 0);
   MUST(got <= n);
-  for (i = 0; i < got; i++)
+  for (i = 0; i < got; i++) {
+    MUST(mark_is_set(batch[i], tcmi_free_mark));
     add(out, batch[i]);
+  }
 }
 
 static void
@@ -151,6 +154,7 @@ do_insert(struct out *out)
 
   for (i = 0; i < n; i++)
     batch[i] = remove_random(out);
+  tcmi_mark_objects(batch, n);
   tcmi_central_insert(out->class_id, batch, n);
 }
 
@@ -209,6 +213,7 @@ do_wrong_free(struct out *out)
   void *object = remove_random(out);
   struct span *span = pagemap_span((uintptr_t)object);
 
+  tcmi_mark_objects(&object, 1);
   tcmi_central_insert(out->class_id, &object, 1);
   MUST(is_refused(out->class_id, object));
   if (pagemap_span((uintptr_t)object) == span)
@@ -264,6 +269,7 @@ run_steps(long steps)
 {
   unsigned i;
 
+  tcmi_mark_init();
   choose_classes();
   for (model.step = 0; model.step < steps; model.step++) {
     do_step();

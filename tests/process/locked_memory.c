@@ -4,6 +4,7 @@
 #include "../support/child.h"
 #include "../support/memory.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 static const long mebibyte = 1 << 20;
@@ -56,6 +57,32 @@ lock_and_use(void)
   use_heap_locked();
 }
 
+/* The kernel discards unlocked pages, then refuses the locked ones after them.
+ * tcm must not take the free blocks on the former for changed ones. */
+static void
+lock_all_but_one_page(void)
+{
+  enum { COUNT = 8, SIZE = 2000 };
+  char *block[COUNT];
+  int i, round;
+
+  for (i = 0; i < COUNT; i++) {
+    block[i] = harness_pointer(malloc(SIZE));
+    CHILD_EXPECT(block[i] != NULL);
+    memset(block[i], 1, SIZE);
+  }
+  if (mlockall(MCL_CURRENT) != 0)
+    _exit(HARNESS_ERROR);
+  CHILD_EXPECT(munlock(block[COUNT / 4], 4096) == 0);
+  for (round = 0; round < 3; round++) {
+    for (i = 1; i < COUNT; i++)
+      free(block[i]);
+    malloc_trim(0);
+    for (i = 1; i < COUNT; i++)
+      CHILD_EXPECT((block[i] = harness_pointer(malloc(SIZE))) != NULL);
+  }
+}
+
 static int
 may_lock(void)
 {
@@ -68,12 +95,18 @@ may_lock(void)
 }
 
 static void
-in_a_running_process(void)
+run_if_allowed(void (*work)(void))
 {
   if (!may_lock())
     harness_skip("no permission to lock memory");
   else
-    EXPECT(child_run(lock_and_use));
+    EXPECT(child_run(work));
+}
+
+static void
+in_a_running_process(void)
+{
+  run_if_allowed(lock_and_use);
 }
 
 static void
@@ -88,9 +121,16 @@ from_the_start(void)
   unsetenv(LOCK_EARLY);
 }
 
+static void
+partly_unlocked(void)
+{
+  run_if_allowed(lock_all_but_one_page);
+}
+
 static const struct harness_case cases[] = {
     {"in-a-running-process", in_a_running_process},
     {"from-the-start", from_the_start},
+    {"partly-unlocked", partly_unlocked},
 };
 
 int

@@ -7,6 +7,7 @@
 #include "base/lock.h"
 #include "base/params.h"
 #include "cache/central_list.h"
+#include "cache/mark.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
 
@@ -26,7 +27,16 @@ expect_sound(unsigned c)
   must(list->clean_pages <= list->spans * tcmi_size_classes[c].pages);
 }
 
-/* Extracts @n objects; fills each with a pattern that depends on its index. */
+/* Frees objects as free() does, with marks. */
+static void
+give_back(unsigned c, void *const *freed, unsigned n)
+{
+  tcmi_mark_objects(freed, n);
+  tcmi_central_insert(c, freed, n);
+}
+
+/* Extracts @n objects, which must have marks; fills each with a pattern that
+ * depends on its index. */
 static void
 extract(unsigned c, unsigned n)
 {
@@ -38,6 +48,7 @@ extract(unsigned c, unsigned n)
     must(got > 0);
     for (; got > 0; got--, count++) {
       must(objects[count] != NULL);
+      must(mark_is_set(objects[count], tcmi_free_mark));
       must(pagemap_tag((uintptr_t)objects[count]) == 2 * c);
       memory_fill(objects[count], size, count);
     }
@@ -47,7 +58,7 @@ extract(unsigned c, unsigned n)
 static void
 insert_one(unsigned c, unsigned i)
 {
-  tcmi_central_insert(c, (void *const *)&objects[i], 1);
+  give_back(c, (void *const *)&objects[i], 1);
   objects[i] = NULL;
 }
 
@@ -133,7 +144,7 @@ START_TEST(fresh_objects_ascend_and_touch_little)
   ck_assert_uint_eq(n, min_size(tcmi_system_page_size() / 512, 16));
   for (i = 1; i < n; i++)
     ck_assert_ptr_eq(batch[i], (char *)batch[i - 1] + 512);
-  tcmi_central_insert(c, batch, n);
+  give_back(c, batch, n);
   expect_empty(c);
 }
 END_TEST
@@ -172,7 +183,7 @@ START_TEST(spans_go_back_together)
   ck_assert_uint_gt(spans, 2);
   heap = taken(LOCK_PAGE_HEAP);
   metadata = taken(LOCK_METADATA);
-  tcmi_central_insert(c, (void *const *)objects, n);
+  give_back(c, (void *const *)objects, n);
   count = 0;
   ck_assert_uint_eq(tcmi_central_lists[c].spans, 0);
   ck_assert_uint_eq(taken(LOCK_PAGE_HEAP), heap + 1);
@@ -327,6 +338,8 @@ START_TEST(refills_prefer_resident_pages)
   ck_assert_uint_eq(tcmi_page_counts.faulted, faulted + 1);
   ck_assert_uint_eq((uintptr_t)batch[0], span->start + 4096);
   ck_assert_uint_eq((uintptr_t)batch[1], span->start);
+  for (i = 1; i < 5; i++)
+    mark_clear(batch[i]);
   ck_assert(memory_is_zero(batch[1], 4096));
   expect_sound(c);
 }
@@ -408,7 +421,7 @@ START_TEST(zero_is_zero)
       case 3:
         if (count > 0 && (i = (unsigned)unit_below(&state, count)) < count) {
           memory_fill(objects[i], size_class_size(c), i);
-          tcmi_central_insert(c, (void *const *)&objects[i], 1);
+          give_back(c, (void *const *)&objects[i], 1);
           objects[i] = objects[--count];
           objects[count] = NULL;
         }
@@ -435,9 +448,72 @@ START_TEST(fresh_page_is_known_to_be_zero)
   ck_assert(zero);
   /* Once the pages were used, they are not known to be zero. */
   memset(object, 1, 8192);
-  tcmi_central_insert(c, &object, 1);
+  give_back(c, &object, 1);
   object = tcmi_central_extract_one(c, &zero);
   ck_assert(!zero);
+}
+END_TEST
+
+/* ---- Marks --------------------------------------------------------------- */
+
+static void
+take_one(void *class_id)
+{
+  bool zero;
+
+  (void)tcmi_central_extract_one(*(unsigned *)class_id, &zero);
+}
+
+static void
+flush_one(void *object)
+{
+  tcmi_central_insert(size_class_of(1024), &object, 1);
+}
+
+/* If the program freed an object twice, a cache may flush it while it is in use
+ * again, or the program may get it while the central list has it, too. */
+START_TEST(object_in_use_is_not_free)
+{
+  unsigned c = size_class_of(1024), i;
+  void *batch[8];
+
+  extract(c, 8);
+  mark_clear(objects[6]);
+  unit_must_abort(flush_one, objects[6], "free(): free block was changed");
+  give_back(c, (void *const *)&objects[6], 1);
+  mark_clear(objects[6]);
+  for (i = 0; i < 4; i++)
+    insert_one(c, i);
+  ck_assert_uint_eq(tcmi_central_release(c, SIZE_MAX), PAGE_SIZE);
+  ck_assert_uint_eq(tcmi_central_extract(c, batch, 5), 5);
+  ck_assert_ptr_eq(batch[0], objects[6]);
+  ck_assert(!mark_is_set(batch[0], tcmi_free_mark));
+  for (i = 1; i < 5; i++)
+    ck_assert(mark_is_set(batch[i], tcmi_free_mark));
+  give_back(c, (void *const *)&objects[6], 1);
+  mark_clear(objects[6]);
+  unit_must_abort(take_one, &c, "malloc(): free block was changed");
+}
+END_TEST
+
+/* As if the kernel had discarded a part of the pages before it refused. */
+START_TEST(refused_return_keeps_the_marks)
+{
+  unsigned c = size_class_of(1024), i;
+  void *batch[8];
+
+  extract(c, 8);
+  for (i = 0; i < 5; i++) {
+    give_back(c, (void *const *)&objects[i], 1);
+    mark_clear(objects[i]);
+  }
+  mark_write(objects[4], tcmi_free_mark);
+  unit_fail_all(1u << SYSTEM_DISCARD);
+  ck_assert_uint_eq(tcmi_central_release(c, SIZE_MAX), 0);
+  ck_assert_uint_eq(unit_fail_none(), 1);
+  ck_assert_uint_eq(tcmi_central_extract(c, batch, 5), 5);
+  for (i = 0; i < 5; i++)
+    ck_assert(mark_is_set(batch[i], tcmi_free_mark));
 }
 END_TEST
 
@@ -446,13 +522,13 @@ END_TEST
 static void
 insert(void *object)
 {
-  tcmi_central_insert(size_class_of(64), &object, 1);
+  give_back(size_class_of(64), &object, 1);
 }
 
 static void
 insert_as_another_class(void *object)
 {
-  tcmi_central_insert(size_class_of(80), &object, 1);
+  give_back(size_class_of(80), &object, 1);
 }
 
 static void
@@ -460,7 +536,7 @@ insert_pair(void *object)
 {
   void *pair[2] = {object, object};
 
-  tcmi_central_insert(size_class_of(64), pair, 2);
+  give_back(size_class_of(64), pair, 2);
 }
 
 START_TEST(misuse_is_told)
@@ -519,7 +595,7 @@ extract_with_nth_refused(void *nth)
   hit = unit_fail_none() > 0;
   must(got == 1 || hit);
   expect_sound(c);
-  tcmi_central_insert(c, &object, got);
+  give_back(c, &object, got);
   expect_empty(c);
   extract(c, 10);
   insert_all(c);
@@ -586,10 +662,10 @@ churn(void *seed)
       for (i = n - want; i < n; i++)
         must(memory_holds(own[i], 640, (uintptr_t)own[i]));
       n -= want;
-      tcmi_central_insert(c, own + n, want);
+      give_back(c, own + n, want);
     }
   }
-  tcmi_central_insert(c, own, n);
+  give_back(c, own, n);
   return NULL;
 }
 
@@ -635,7 +711,7 @@ take_one_at_once(void *unused)
     pthread_barrier_wait(&barrier);
     /* The main thread checks the list here. */
     pthread_barrier_wait(&barrier);
-    tcmi_central_insert(c, &object, 1);
+    give_back(c, &object, 1);
   }
   return unused;
 }
@@ -722,6 +798,7 @@ main(void)
 {
   TCase *tests = unit_case("central_list");
 
+  tcmi_mark_init();
   tcase_add_test(tests, each_object_once_in_every_class);
   tcase_add_test(tests, fresh_objects_ascend_and_touch_little);
   tcase_add_test(tests, empty_span_goes_back_at_once);
@@ -733,6 +810,8 @@ main(void)
   tcase_add_test(tests, larger_system_pages);
   tcase_add_test(tests, zero_is_zero);
   tcase_add_test(tests, fresh_page_is_known_to_be_zero);
+  tcase_add_test(tests, object_in_use_is_not_free);
+  tcase_add_test(tests, refused_return_keeps_the_marks);
   tcase_add_test(tests, misuse_is_told);
   tcase_add_test(tests, verdicts);
   tcase_add_test(tests, each_refused_call);

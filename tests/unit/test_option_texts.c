@@ -119,8 +119,8 @@ END_TEST
 START_TEST(mistakes_are_told)
 {
   expect("TCM_CHECK=9\n", 0, nothing_of_the_file,
-         "tcm: /etc/tcm.conf: TCM_CHECK=9 is not a number from 0 to 3; the "
-         "default 0 holds");
+         "tcm: /etc/tcm.conf: TCM_CHECK=9 is not a number from 0 to 3; "
+         "tcm uses the default, 0");
   expect("TCM_SOFT_LIMIT_BYTES=x", 0, nothing_of_the_file,
          "TCM_SOFT_LIMIT_BYTES=x is not a number from 0 to ");
   expect("TCM_CHECKS_IT_ALL=1", 0, nothing_of_the_file,

@@ -676,6 +676,7 @@ use_without_bins(void *object)
     must(own != NULL && own != object);
     tcmi_thread_cache_push(tcmi_thread_cache, c, own);
   }
+  must(mark_set(object, tcmi_free_mark));
   tcmi_thread_cache_push(tcmi_thread_cache, c, object);
   must(owner_of(tcmi_thread_cache)->states[c].base == NULL);
   must(unit_fail_none() > 0);

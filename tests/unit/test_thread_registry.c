@@ -101,6 +101,43 @@ START_TEST(life_of_a_cache)
 }
 END_TEST
 
+static volatile int flush_step;
+
+static void *
+flush_when_told(void *unused)
+{
+  (void)unused;
+  must(tcmi_thread_cache_open());
+  use(9, 20);
+  flush_step = 1;
+  while (flush_step < 2)
+    usleep(1000);
+  tcmi_thread_cache_flush(tcmi_thread_cache);
+  tcmi_thread_cache_orphan();
+  return NULL;
+}
+
+/* Another thread can get an object as soon as the transfer cache has it.  It
+ * must not be in the bin then, or a free of it looks like a second one. */
+START_TEST(flushed_objects_leave_the_bin_first)
+{
+  pthread_t thread;
+  int i;
+
+  unit_thread(&thread, flush_when_told, NULL);
+  while (flush_step < 1)
+    usleep(1000);
+  ck_assert_uint_gt(tcmi_thread_cache_objects(9), 0);
+  lock_acquire(&tcmi_transfer_caches[9].lock);
+  flush_step = 2;
+  for (i = 0; i < 10000 && tcmi_thread_cache_objects(9) > 0; i++)
+    usleep(1000);
+  ck_assert_uint_eq(tcmi_thread_cache_objects(9), 0);
+  lock_release(&tcmi_transfer_caches[9].lock);
+  unit_join(thread);
+}
+END_TEST
+
 /* No cache has a share: all its capacity is charged to the pool. */
 static void
 charge_all(void)
@@ -467,6 +504,7 @@ main(void)
   tcase_add_test(tests, generations_of_threads);
   tcase_add_test(tests, numbers_are_read_meanwhile);
   tcase_add_test(tests, orphans_do_not_pile_up);
+  tcase_add_test(tests, flushed_objects_leave_the_bin_first);
   tcase_add_test(tests, all_are_diverted_in_steps);
   tcase_add_test(tests, the_next_to_divert_ends);
   return unit_run(tests);

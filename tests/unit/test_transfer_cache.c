@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "cache/central_list.h"
+#include "cache/mark.h"
 #include "cache/transfer_cache.h"
 #include "heap/page_heap.h"
 #include "heap/pagemap.h"
@@ -186,6 +187,7 @@ pass_on(void *seed)
       must(memory_holds(batch[i], 512, (uintptr_t)seed ^ i));
       own(batch[i], -1);
     }
+    tcmi_mark_objects(batch, n);
     tcmi_transfer_insert(class_id, batch, n);
     if (unit_below(&state, 200) == 0)
       tcmi_transfer_flush(class_id);
