@@ -7,22 +7,20 @@
  *     --growth, --seconds:        read, wait, read, compare
  */
 #include "page.h"
+#include "survey.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Bytes between samples; small, since sampling is on for a few seconds only. */
 #define MEAN_DEFAULT 65536
 #define SECONDS_DEFAULT 5
 
-/* Growth below this fraction of the bytes in use, or below this size, does not
- * count. */
+/* Growth below this fraction of the bytes in use may be temporary. */
 #define GROWTH_SHARE 200
-#define GROWTH_BYTES_MIN ((int64_t)256 << 10)
 
 static volatile sig_atomic_t interrupted;
 
@@ -33,99 +31,156 @@ on_interrupt(int signal)
   interrupted = 1;
 }
 
-/* Waits; returns the seconds that passed, fewer if the user interrupts or the
- * process ends. */
-static double
-wait_seconds(const struct target *target, double seconds)
+/* Waits for a time; less if the user interrupts or the process ends. */
+static void
+wait_until(const struct target *target, double end)
 {
-  struct sigaction action = {.sa_handler = on_interrupt}, before;
-  struct timespec step = {.tv_nsec = 50000000}, start, now;
-  double passed = 0;
+  double left;
 
-  sigaction(SIGINT, &action, &before);
-  clock_gettime(CLOCK_MONOTONIC, &start);
-  while (passed < seconds && !interrupted && target_is_same(target)) {
-    if (seconds - passed < 0.05)
-      step.tv_nsec = (long)((seconds - passed) * 1e9) + 1000;
-    nanosleep(&step, NULL);
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    passed = (double)(now.tv_sec - start.tv_sec) +
-             (double)(now.tv_nsec - start.tv_nsec) / 1e9;
+  while (!interrupted && target_is_same(target)) {
+    left = end - seconds_now();
+    if (left <= 0)
+      return;
+    sleep_seconds(left < 0.05 ? left : 0.05);
   }
-  sigaction(SIGINT, &before, NULL);
-  return passed;
 }
 
 struct reading {
   struct profile_view profile;
   uint64_t in_use; /* bytes of the heap, counted */
+  bool rises;      /* @in_use never fell since the first reading */
 };
 
+/* Reads the bytes in use; @reading has those of the reading before. */
 static enum status
-take_reading(struct target *target, struct reading *reading)
+take_use(struct target *target, struct reading *reading)
 {
   struct view view;
   enum status status = view_read(target, &view);
 
   if (status != STATUS_OK)
     return status;
+  if (view.stats.in_use_bytes < reading->in_use)
+    reading->rises = false;
   reading->in_use = view.stats.in_use_bytes;
   view_free(&view);
-  return profile_read(target, &reading->profile);
+  return STATUS_OK;
 }
 
-/* Waits between two readings.  @after holds the changes between them, and the
- * state at the end. */
+static enum status
+take_reading(struct target *target, struct reading *reading)
+{
+  enum status status = take_use(target, reading);
+
+  return status != STATUS_OK ? status : profile_read(target, &reading->profile);
+}
+
+/* Waits, reading the bytes in use meanwhile, and takes the second reading. */
+static enum status
+take_second(struct target *target, struct reading *after, double seconds)
+{
+  double start = seconds_now();
+  enum status status = STATUS_OK;
+
+  for (int i = 1; i <= GROWTH_STEPS && status == STATUS_OK; i++) {
+    wait_until(target, start + seconds * i / GROWTH_STEPS);
+    status = i < GROWTH_STEPS ? take_use(target, after)
+                              : take_reading(target, after);
+  }
+  after->profile.seconds = seconds_now() - start;
+  return status;
+}
+
+/* Takes two readings.  @after holds the changes between them, and the state at
+ * the end. */
 static enum status
 take_two(struct target *target, struct reading *before, struct reading *after,
          double seconds)
 {
+  struct sigaction action = {.sa_handler = on_interrupt}, old;
   enum status status = take_reading(target, before);
 
   if (status != STATUS_OK)
     return status;
-  seconds = wait_seconds(target, seconds);
-  status = take_reading(target, after);
-  if (status != STATUS_OK)
-    return status;
-  profile_subtract(&after->profile, &before->profile);
-  after->profile.seconds = seconds;
+  after->in_use = before->in_use;
+  after->rises = true;
+  sigaction(SIGINT, &action, &old);
+  status = take_second(target, after, seconds);
+  sigaction(SIGINT, &old, NULL);
+  if (status == STATUS_OK)
+    profile_subtract(&after->profile, &before->profile);
   return status;
 }
 
-/* Writes one sentence: whether memory grows, how fast, and where. */
+/* ---- The verdict --------------------------------------------------------- */
+/* Writes that memory does not grow.  A slow leak may not show in a short
+ * time. */
+static void
+say_no_leak(uint64_t before, uint64_t now, double seconds, char *text,
+            size_t size)
+{
+  char a[32], b[32];
+
+  if (now > before)
+    snprintf(text, size,
+             "No leak: memory in use grew by only %s in %.1f s, to %s; a "
+             "longer --seconds shows slower leaks.",
+             size_text(a, now - before), seconds, size_text(b, now));
+  else if (now < before)
+    snprintf(text, size,
+             "No leak: memory in use shrank by %s in %.1f s, to %s.",
+             size_text(a, before - now), seconds, size_text(b, now));
+  else
+    snprintf(text, size,
+             "No leak: memory in use did not change in %.1f s; it is %s.",
+             seconds, size_text(b, now));
+}
+
+/* Writes where memory grows.  This is estimated, unlike the growth itself. */
+static void
+say_source(const struct profile_view *view, struct symbols *symbols, char *text,
+           size_t size)
+{
+  int64_t sum = profile_sum(view).growth, most;
+  char culprit[512], a[32];
+
+  most = profile_worst(view, symbols, culprit, sizeof culprit);
+  if (most <= 0)
+    snprintf(text, size, "no sample shows where");
+  else
+    snprintf(text, size,
+             "by the samples, %.0f %% of the growth, about %s, is from %s",
+             100 * (double)most / (double)(sum > most ? sum : most),
+             size_text(a, (uint64_t)most), culprit);
+}
+
+/* Writes one sentence: whether memory grows, how fast, and where.  The overview
+ * has the same rule, see use_grows(). */
 static void
 reach_verdict(const struct reading *before, const struct reading *after,
               struct symbols *symbols, char *verdict, size_t size)
 {
   double seconds = after->profile.seconds;
-  int64_t grown = (int64_t)(after->in_use - before->in_use);
-  int64_t estimate = profile_sum(&after->profile).growth, most;
-  char text[512], a[32], b[32], c[32];
+  uint64_t grown = after->in_use - before->in_use;
+  char source[700], a[32], b[32], more[128] = "";
 
-  if (grown < GROWTH_BYTES_MIN ||
-      (uint64_t)grown < after->in_use / GROWTH_SHARE) {
-    snprintf(verdict, size, "no leak: memory in use %s %s in %.1f s, of %s",
-             grown < 0 ? "shrank by" : "grew by",
-             size_text(a, (uint64_t)(grown < 0 ? -grown : grown)), seconds,
+  if (after->in_use < before->in_use + GROWTH_MIN) {
+    say_no_leak(before->in_use, after->in_use, seconds, verdict, size);
+    return;
+  }
+  say_source(&after->profile, symbols, source, sizeof source);
+  if (!after->rises)
+    snprintf(more, sizeof more,
+             ", but fell meanwhile: a longer --seconds shows whether it grows");
+  else if (grown < after->in_use / GROWTH_SHARE)
+    snprintf(more, sizeof more,
+             ", only %.2g %% of %s: a longer --seconds shows whether it "
+             "continues",
+             100 * (double)grown / (double)after->in_use,
              size_text(b, after->in_use));
-    return;
-  }
-  most = profile_worst(&after->profile, symbols, text, sizeof text);
-  if (most <= 0) {
-    snprintf(verdict, size,
-             "it grows by %s in %.1f s, and no sample shows where: longer "
-             "--seconds may",
-             size_text(a, (uint64_t)grown), seconds);
-    return;
-  }
-  snprintf(verdict, size,
-           "it grows by %s in %.1f s (%s/s), %.0f %% of that from %s, "
-           "which allocated %s that is still in use",
-           size_text(a, (uint64_t)grown), seconds,
-           size_text(b, (uint64_t)((double)grown / seconds)),
-           100 * (double)most / (double)(estimate > most ? estimate : most),
-           text, size_text(c, (uint64_t)most));
+  snprintf(verdict, size, "Memory in use %s by %s in %.1f s (%s/s)%s; %s.",
+           after->rises ? "grows" : "rose", size_text(a, grown), seconds,
+           size_text(b, (uint64_t)((double)grown / seconds)), more, source);
 }
 
 /* Writes one sentence: how high the peak was, and when. */
@@ -133,13 +188,9 @@ static void
 say_peak(const struct target *target, const struct profile_view *view,
          char *note, size_t size)
 {
-  struct timespec now;
-  double seconds;
+  double seconds = seconds_now() - (double)view->peak_time / 1e3;
   char a[32], when[64] = "";
 
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  seconds = (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
-            (double)view->peak_time / 1e3;
   if (target->core == NULL && seconds > 0)
     snprintf(when, sizeof when, ", %.1f s ago", seconds);
   snprintf(note, size, "The peak of the samples: %s were in use%s.",
@@ -238,7 +289,7 @@ show_interval(struct target *target, double seconds, bool switched)
   struct reading before = {.in_use = 0}, after = {.in_use = 0};
   struct symbols *symbols;
   enum status status = take_two(target, &before, &after, seconds);
-  char note[800] = "";
+  char note[1200] = "";
 
   if (status == STATUS_OK)
     status = turn_to_view(target, &after.profile, note, sizeof note);

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-/* Readings after the first, to see whether use ever fell. */
-#define STEPS 5
 /* survey_watch() reads ten times a second, but at most this many times in
  * total. */
 #define STEPS_MAX 120
@@ -40,11 +38,11 @@ static enum status
 read_again(struct target *target, double seconds, struct survey *survey,
            reading_sink *add, void *to)
 {
-  double start = seconds_now(), steps = STEPS;
+  double start = seconds_now(), steps = GROWTH_STEPS;
   enum status status = STATUS_OK;
   uint64_t last = survey->before.stats.in_use_bytes;
 
-  if (add != NULL && seconds * 10 > STEPS)
+  if (add != NULL && seconds * 10 > GROWTH_STEPS)
     steps = seconds * 10 > STEPS_MAX ? STEPS_MAX : (int)(seconds * 10);
   survey->rises = true;
   for (int i = 1; i <= (int)steps && status == STATUS_OK; i++) {

@@ -118,6 +118,13 @@ void limits_read(const struct target *target, const struct view *view,
 
 struct profile_view;
 
+/* ---- Growth -------------------------------------------------------------- */
+/* Memory in use grows if it never fell during this number of readings after the
+ * first, and rose by this or more.  A smaller rise may be a few spans of a
+ * program with steady use. */
+#define GROWTH_STEPS 5
+#define GROWTH_MIN ((uint64_t)64 << 10)
+
 /* ---- All of it ----------------------------------------------------------- */
 /* All fields: [const] */
 struct survey {

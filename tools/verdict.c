@@ -14,8 +14,6 @@
 /* A part of the heap is a cause if it is at least a fifth of the heap, and at
  * least this. */
 #define MUCH_MIN ((uint64_t)1 << 20)
-/* Less growth than this may be a few spans of a program with steady use. */
-#define GROWTH_MIN ((uint64_t)64 << 10)
 /* Memory outside of the heap is a cause if it is more than the heap, and at
  * least this. */
 #define OUTSIDE_MIN ((uint64_t)16 << 20)
