@@ -283,6 +283,32 @@ show_once(struct target *target)
   return status;
 }
 
+/* Adds what the profile cannot show, since samples are taken only from the first
+ * reading on. */
+static void
+say_what_is_missing(const struct reading *before, const struct reading *after,
+                    char *note, size_t size)
+{
+  int64_t grown = (int64_t)(after->in_use - before->in_use);
+  struct profile_sums sums = profile_sum(&after->profile);
+  size_t length = strlen(note);
+
+  if (length == 0)
+    snprintf(note, size,
+             "tcm-stat switched on sampling for %.1f s; blocks that were "
+             "allocated while sampling was off are not shown.",
+             after->profile.seconds);
+  else if (settings.growth && sums.growth > (grown > 0 ? grown + grown / 4 : 0))
+    snprintf(note + length, size - length,
+             "  Sampling just began: GROWTH leaves out frees of older blocks.");
+  length = strlen(note);
+  if (sums.live == 0 && sums.allocated == 0)
+    snprintf(note + length, size - length,
+             "  Start the program with TCM_PROFILE_BYTES=%d to see all its "
+             "blocks.",
+             MEAN_ADVISED);
+}
+
 static enum status
 show_interval(struct target *target, double seconds, bool switched)
 {
@@ -297,11 +323,8 @@ show_interval(struct target *target, double seconds, bool switched)
     symbols = symbols_open(target);
     if (settings.growth)
       reach_verdict(&before, &after, symbols, note, sizeof note);
-    else if (switched && note[0] == '\0')
-      snprintf(note, sizeof note,
-               "Samples were taken for %.1f s only; there are none of older "
-               "blocks.",
-               after.profile.seconds);
+    if (switched)
+      say_what_is_missing(&before, &after, note, sizeof note);
     put_note(note);
     status = put_profile(target, &after.profile, symbols, note);
     symbols_close(symbols);

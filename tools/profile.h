@@ -17,6 +17,9 @@
 
 #include "tcm-stat.h"
 
+/* Bytes between samples, at a negligible cost for the process. */
+#define MEAN_ADVISED 524288
+
 struct stack_view {
   uint64_t place; /* of the stack in the target; never changes */
   uint64_t live;  /* bytes in use; an estimate, as all of these are */

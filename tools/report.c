@@ -27,8 +27,6 @@
 /* Maximum number of tiles; with more huge pages, a tile shows several. */
 #define TILES_MAX ((size_t)16 << 10)
 #define SAMPLES_MAX 128
-/* Bytes between samples, at a negligible cost for the process. */
-#define MEAN_ADVISED 524288
 
 enum detail { DETAIL_COUNTS, DETAIL_KINDS, DETAIL_ALL };
 

@@ -78,6 +78,10 @@ def a_leak_is_named():
         assert "shop::step%d(" % LEAK in first and "grows" in first, first
         again = stat("profile", "--timeout=1", "--seconds=0.2", target.pid)
         assert again.returncode == toolbox.OK, again.stderr
+        # The samples of the first run are still there.
+        assert re.match(r"tcm-stat switched on sampling for 0\.\d s; blocks that "
+                        "were allocated while sampling was off are not shown"
+                        r"\.\n", again.stdout), again.stdout
         if toolbox.has_json():
             shown = stat("--json", "show", target.pid)
             options = json.loads(shown.stdout)["options"]
@@ -160,6 +164,53 @@ def a_slow_leak_is_one():
             assert ("a longer --seconds shows whether" in first) == small, first
             assert re.match("No leak: .*; a longer --seconds shows slower leaks"
                             r"\.\n|No leak: .* did not change", little), little
+
+
+# The program replaces its oldest block without end.
+RING = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int main(void)
+{ static char *ring[4000];
+  for (unsigned i = 0;; i++) {
+    free(ring[i % 4000]);
+    ring[i % 4000] = memset(malloc(5000), 1, 5000);
+    if (i == 4000) { puts("ready"); fflush(stdout); }
+    if (i > 4000) usleep(100); } }
+"""
+
+
+def frees_of_older_blocks_are_left_out():
+    """The samples alone would show growth, where there is none."""
+    if shutil.which("cc") is None:
+        raise Skip("there is no C compiler")
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "ring")
+        subprocess.run(["cc", "-O1", "-xc", "-o", program, "-"], check=True,
+                       input=RING, text=True)
+        with Target([program]) as target:
+            first = profile(target.pid, "--growth",
+                            "--seconds=1").splitlines()[0]
+        with Target([program], env={"TCM_PROFILE_BYTES": "65536"}) as target:
+            sampled = profile(target.pid, "--growth",
+                              "--seconds=1").splitlines()[0]
+    assert re.match("No leak: .*Sampling just began: GROWTH leaves out frees of "
+                    r"older blocks\.$", first), first
+    assert sampled.startswith("No leak: ") and "began" not in sampled, sampled
+
+
+def an_idle_process():
+    """Without samples, the line says how to get them."""
+    with Target() as target:
+        target.do("fill 1000 1000")
+        done = stat("profile", "--seconds=0.1", target.pid)
+    if "no sample was taken" in done.stderr:
+        raise Skip("the process was not woken")
+    first = done.stdout.splitlines()[0]
+    assert first.endswith("Start the program with TCM_PROFILE_BYTES=524288 to "
+                          "see all its blocks."), done
 
 
 def lines_fit():
@@ -528,6 +579,8 @@ toolbox.main([
     who_calls_a_wrapper_is_named,
     no_leak_is_none,
     a_slow_leak_is_one,
+    frees_of_older_blocks_are_left_out,
+    an_idle_process,
     lines_fit,
     a_terminal_gets_whole_words,
     estimates_are_near,
