@@ -99,7 +99,7 @@ put_row(const struct row *row)
 
   printf("%7d", (int)row->pid);
   if (!row->known) {
-    printf(" %58s", "another version of tcm");
+    printf(" %58s", "a tcm that this tcm-stat cannot read");
   } else {
     printf(" %11s", size_text(text, row->resident));
     printf(" %11s", size_text(text, s->in_use_bytes));
@@ -136,7 +136,9 @@ show_ps(void)
     put_row(&rows[i]);
   fflush(stdout);
   if (barred > 0)
-    complain("processes that could not be read: %zu; try as root", barred);
+    complain("%zu process%s could not be read, and may run tcm%s", barred,
+             barred == 1 ? "" : "es",
+             geteuid() == 0 ? "" : "; root with CAP_SYS_PTRACE can read all");
   free(rows);
   return STATUS_OK;
 }

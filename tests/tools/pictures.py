@@ -8,8 +8,9 @@ import screens
 import toolbox
 
 DOC = os.path.join(os.environ["TEST_SRCDIR"], "doc/screens")
-# Depends on the machine: whether there are processes that may not be read.
-VARIES = {"process", "processes", "may", "not", "read"}
+# Depends on the machine: whether there are processes that could not be
+# read.
+VARIES = {"process", "processes", "could", "not", "read"}
 
 
 def compare(name, now):

@@ -312,7 +312,7 @@ def another_version():
     with Target([OTHER], preload=False) as target:
         expect(toolbox.OTHER_VERSION, "another version of tcm", target.pid)
         rows = stat("ps").stdout
-        assert re.search("%d .*another version" % target.pid, rows), rows
+        assert re.search("%d .*a tcm that this tcm-stat cannot read" % target.pid, rows), rows
 
 
 def no_permission():
@@ -332,6 +332,12 @@ def no_permission():
                                   text=True, preexec_fn=be_nobody, check=False)
             assert done.returncode == toolbox.NO_PERMISSION, done
             assert "only its owner and root may read it" in done.stderr, done.stderr
+            done = subprocess.run([copy, "ps"], capture_output=True, text=True,
+                                  preexec_fn=be_nobody, check=False)
+    assert re.search("could not be read, and may run tcm; root with "
+                     "CAP_SYS_PTRACE can read all\n$", done.stderr), done.stderr
+    # Root gets no advice to become root.
+    assert "root" not in stat("ps").stderr
 
 
 def why_there_is_no_permission():
