@@ -77,7 +77,7 @@ put_sundries(const struct view *view)
 
   printf("\n%sMore%s\n", bold(), plain());
   snprintf(note, sizeof note, "in %" PRIu64 " blocks", s->large_count);
-  put_size("large blocks, of those in use", s->large_bytes, note);
+  put_size("large or sampled blocks in use", s->large_bytes, note);
   put_size("mapped at most, ever", s->most_mapped_bytes, "");
   put_size("address space", s->reserved_bytes, "");
   put_size("ever returned to the OS", s->released_total_bytes, "");
@@ -106,7 +106,7 @@ put_counters(const struct view *view)
   put_count("slow paths of free", page->slow_frees);
   put_count("refills of thread caches", traffic->refills);
   put_count("flushes of thread caches", traffic->flushes);
-  put_count("large blocks from the page heap", page->large_mallocs);
+  put_count("blocks from the page heap", page->large_mallocs);
   put_count("pages faulted in", view->raw.shared.faulted_pages);
   put_count("releases of all free memory", page->releases);
   put_count("times the soft limit was reached", view->stats.soft_limit_hits);

@@ -99,7 +99,8 @@ put_classes(struct class_stats *classes, size_t n, uint64_t large_count,
          size_text(a, large_bytes));
   printf("SPANS: runs of pages cut into blocks of SIZE.  LIVE: blocks in use.  "
          "FREE:\nblocks in caches and spans.  WASTE: memory that no block in "
-         "use needs.\n");
+         "use needs.\nlarge: blocks that have their own pages, because they are "
+         "large or sampled.\n");
 }
 
 enum status

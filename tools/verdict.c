@@ -164,7 +164,9 @@ use_grows(const struct facts *f, struct verdict *verdict)
            "Growth: the program's own use rose by %s in %.1f s and never "
            "fell: %s of it in %s%s.",
            size_text(a, grown), f->survey->seconds, size_text(b, part),
-           c == 0 ? "large blocks" : class_text(f, text, c),
+           c != 0                       ? class_text(f, text, c)
+           : f->survey->profile != NULL ? "large or sampled blocks"
+                                        : "large blocks",
            say_culprit(f, more, sizeof more));
   snprintf(
       verdict->action, sizeof verdict->action,
