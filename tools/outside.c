@@ -268,18 +268,18 @@ limits_read(const struct target *target, const struct view *view,
   uint64_t held = view->stats.mapped_bytes - view->stats.returned_bytes;
 
   limits[LIMIT_HARD] =
-      (struct limit_view){"the hard limit, hard_limit_bytes", held,
+      (struct limit_view){"the hard limit, hard_limit_bytes,", held,
                           view->options[OPTION_hard_limit_bytes].value};
   limits[LIMIT_SOFT] =
-      (struct limit_view){"the soft limit, soft_limit_bytes", held,
+      (struct limit_view){"the soft limit, soft_limit_bytes,", held,
                           view->options[OPTION_soft_limit_bytes].value};
   limits[LIMIT_GROUP] =
-      (struct limit_view){"the memory limit of the control group", 0, 0};
+      (struct limit_view){"its memory limit", 0, 0};
   limits[LIMIT_DATA] = (struct limit_view){
-      "the limit RLIMIT_DATA, ulimit -d", status_read(target, "VmData"),
+      "the limit RLIMIT_DATA, ulimit -d,", status_read(target, "VmData"),
       rlimit_read(target, "Max data size")};
   limits[LIMIT_ADDRESS] = (struct limit_view){
-      "the limit RLIMIT_AS, ulimit -v", status_read(target, "VmSize"),
+      "the limit RLIMIT_AS, ulimit -v,", status_read(target, "VmSize"),
       rlimit_read(target, "Max address space")};
   if (target->core == NULL)
     groups_read(target, &limits[LIMIT_GROUP]);

@@ -104,7 +104,7 @@ extern const char *const outside_names[OUTSIDE_KINDS];
 
 /* All fields: [const] */
 struct limit_view {
-  const char *name; /* of the limit */
+  const char *name; /* of the limit, as the subject of a sentence */
   uint64_t used;    /* 0 if unknown */
   uint64_t most;    /* the limit; 0 if there is none */
 };

@@ -93,8 +93,10 @@ limit_is_close(const struct facts *f, struct verdict *verdict)
              "; %" PRIu64 " allocations so far had to return memory first",
              f->s->soft_limit_hits);
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
-           "Limit: %s is used by %s of %s (%.0f %%)%s.", limit->name,
-           size_text(a, limit->used), size_text(b, limit->most),
+           "Limit: %s uses %s of the %s that %s allows (%.0f %%)%s.",
+           limit == &f->survey->limits[LIMIT_GROUP] ? "the control group"
+                                                    : "the process",
+           size_text(a, limit->used), size_text(b, limit->most), limit->name,
            limit->most == 0 ? 0.0
                             : 100.0 * (double)limit->used / (double)limit->most,
            more);
@@ -128,7 +130,8 @@ find_growth(const struct facts *f, uint64_t *grown)
   return most;
 }
 
-/* ", most of it from f (file:line)", if samples say so. */
+/* Writes "; by the samples, most of it is from f (file:line)", or "" if no sample
+ * grew. */
 static const char *
 say_culprit(const struct facts *f, char *text, size_t size)
 {
@@ -143,7 +146,7 @@ say_culprit(const struct facts *f, char *text, size_t size)
   most = profile_worst(profile, symbols, culprit, sizeof culprit);
   symbols_close(symbols);
   if (most > 0)
-    snprintf(text, size, ", %.0f %% of the growth in the samples is from %s",
+    snprintf(text, size, "; by the samples, %.0f %% of the growth is from %s",
              100 * (double)most / (double)(sum > most ? sum : most), culprit);
   return text;
 }
@@ -168,11 +171,17 @@ use_grows(const struct facts *f, struct verdict *verdict)
            : f->survey->profile != NULL ? "large or sampled blocks"
                                         : "large blocks",
            say_culprit(f, more, sizeof more));
-  snprintf(
-      verdict->action, sizeof verdict->action,
-      "tcm-stat profile --growth %d names the code that allocates and does "
-      "not free these; tcm-stat --seconds=60 %d shows whether it continues.",
-      (int)f->target->pid, (int)f->target->pid);
+  if (more[0] != '\0')
+    snprintf(verdict->action, sizeof verdict->action,
+             "Look at that code, and at what should free its blocks; tcm-stat "
+             "--seconds=60 %d shows whether it continues.",
+             (int)f->target->pid);
+  else
+    snprintf(
+        verdict->action, sizeof verdict->action,
+        "tcm-stat profile --growth %d names the code that allocates and does "
+        "not free these; tcm-stat --seconds=60 %d shows whether it continues.",
+        (int)f->target->pid, (int)f->target->pid);
   return true;
 }
 
@@ -198,8 +207,9 @@ is_outside(const struct facts *f, struct verdict *verdict)
     return false;
   if (before->known) {
     grown = plus(now->bytes[kind], before->bytes[kind]);
-    snprintf(more, sizeof more, ", %s more than %.1f s ago",
-             size_text(c, grown), f->survey->seconds);
+    snprintf(more, sizeof more, ", which %s%s in %.1f s",
+             grown > 0 ? "grew by " : "did not grow",
+             grown > 0 ? size_text(c, grown) : "", f->survey->seconds);
   }
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
            "Outside of the heap: %s of %s%s, the largest %s (%s); the heap has "
@@ -288,11 +298,12 @@ say_fragmented(const struct facts *f, uint64_t free_bytes,
     if (parts[c] > parts[most])
       most = c;
   tcmi_stats_sum_class(&f->survey->now.raw, most, &s);
+  size_text(a, free_bytes);
+  size_text(b, parts[most]);
   snprintf(verdict->diagnosis, sizeof verdict->diagnosis,
            "Fragmentation: %s is free but cannot be returned, since blocks in "
            "use lie on the same pages: %s of it next to %" PRIu64 " %s.",
-           size_text(a, free_bytes), size_text(b, parts[most]), s.live,
-           class_text(f, text, most));
+           a, strcmp(a, b) == 0 ? "all" : b, s.live, class_text(f, text, most));
   snprintf(verdict->action, sizeof verdict->action,
            "Free these long-lived blocks, or allocate them together: then "
            "tcm could return %s.",
@@ -407,13 +418,14 @@ is_huge_block(const struct facts *f, struct verdict *verdict)
 static void
 say_none(const struct facts *f, struct verdict *verdict)
 {
+  uint64_t risen = plus(f->survey->now.stats.in_use_bytes,
+                        f->survey->before.stats.in_use_bytes);
   char a[32], b[32], c[32], more[96];
 
   if (f->survey->seconds > 0)
-    snprintf(more, sizeof more, "in %.1f s its use rose by %s",
-             f->survey->seconds,
-             size_text(c, plus(f->survey->now.stats.in_use_bytes,
-                               f->survey->before.stats.in_use_bytes)));
+    snprintf(more, sizeof more, "in %.1f s its use %s%s", f->survey->seconds,
+             risen > 0 ? "rose by " : "did not rise",
+             risen > 0 ? size_text(c, risen) : "");
   else
     snprintf(more, sizeof more,
              "a single reading cannot show whether its use grows");

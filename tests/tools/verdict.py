@@ -15,7 +15,7 @@ CASES = [
     ("leak", None, r"^Growth: the program's own use rose by [\d.]+ \w+ in .* "
      r"of it in blocks of \d+ to 1024 bytes\.", "^Do: tcm-stat profile --growth"),
     ("large-leak", None, r"^Growth: .* in large blocks\.", "--seconds=60"),
-    ("fragmented", None, r"^Fragmentation: 1\d\.\d MiB .* next to 40\d\d blocks "
+    ("fragmented", None, r"^Fragmentation: (1\d\.\d) MiB (?!.*: \1 MiB).* next to 40\d\d blocks "
      r"of 481 to 512 bytes", "could return 1"),
     ("caches", None, r"^Caches: .* in the caches of 201 threads, 20\d of them "
      "idle", r"tcm_thread_idle\(3\)"),
@@ -26,13 +26,13 @@ CASES = [
      r"program's own", r"mmap\(2\)"),
     ("stacks", None, r"^Outside of the heap: 4\d.* MiB of stacks of threads",
      "fewer threads"),
-    ("limit", LIMIT, r"^Limit: the hard limit, hard_limit_bytes is used by .* "
-     r"of 32.0 MiB \(9\d %\)", "Raise it"),
+    ("limit", LIMIT, r"^Limit: the process uses .* of the 32.0 MiB that the "
+     r"hard limit, hard_limit_bytes, allows \(9\d %\)", "Raise it"),
     ("huge", None, r"^Huge block: a single block of 64.0 MiB makes up \d+ %",
      "one buffer"),
     ("churn", None, "^Churn: in each second .* pages come from the OS",
      "Keep blocks"),
-    ("healthy", None, r"^Nothing wrong: of .* the program uses .* rose by 0 B",
+    ("healthy", None, r"^Nothing wrong: of .* its use did not rise\.",
      "^Do: Nothing"),
 ]
 
@@ -70,8 +70,9 @@ def samples_name_the_code_that_grows():
     toolbox.need_names()
     with Target([SICK, "leak"], env={"TCM_PROFILE_BYTES": "4096"}) as target:
         assert is_named(target, "leak, with samples", 2,
-                        r"^Growth: .* bytes, \d+ % of the growth in the samples is "
-                        r"from leak, through allocate\.", "--growth", rows=3)
+                        r"^Growth: .* bytes; by the samples, \d+ % of the growth "
+                        r"is from leak, through allocate\.",
+                        "^Do: Look at that code.*--seconds=60", rows=3)
 
 
 def huge_pages_are_told_apart():
