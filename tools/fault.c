@@ -262,8 +262,9 @@ put_json(const struct target *target, const struct found *found,
 static enum status
 refuse_pool(const struct target *target)
 {
-  complain("%s has had no guarded block; start the program with "
-           "TCM_GUARD_SAMPLES, see tcm(7)",
+  complain("%s%s has had no guarded block; start it with TCM_GUARD_SAMPLES=10, "
+           "see tcm(7)",
+           target->core == NULL ? "process " : "the process of ",
            target->argument);
   return STATUS_FAILED;
 }
@@ -286,8 +287,8 @@ refuse_fault(const struct target *target)
              "after the file shows the guarded block there",
              target->argument);
   else
-    complain("%s has reported no access to a guarded block; an address after "
-             "the number shows the block there",
+    complain("process %s has reported no access to a guarded block; an address "
+             "after the PID shows the block there",
              target->argument);
   return STATUS_FAILED;
 }

@@ -162,8 +162,8 @@ function flame(box, profile) {
   add(box, "p", "Which code allocated the memory, callers above what they " +
     "call: estimates from " + profile.samples + " samples, one in " +
     size(profile.mean) + (profile.lost ? "; " + profile.lost + " were lost" :
-    "") + ".  Allocated: " + (profile.seconds > 0 ? "in the " +
-    profile.seconds.toFixed(1) + " s of the look." : "since samples are " +
+    "") + ".  Allocated: " + (profile.seconds > 0 ? "during these " +
+    profile.seconds.toFixed(1) + " s." : "since samples are " +
     "taken, freed blocks included.") + "  Frames below " + profile.least +
     " % are joined as " + REST + ".  A click or Enter zooms in, Escape out; " +
     "the arrow keys move.", weak);

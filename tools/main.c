@@ -441,7 +441,8 @@ unknown_command(const char *word)
 
 /* The number of arguments of a command, in words. */
 static const char *const needs[] = {
-    "no argument", "one argument, a PID, name or core file", "two arguments"};
+    "no argument", "one argument (a PID, a name or a core file)",
+    "two arguments"};
 
 static enum status
 run(int n, char **arguments)
@@ -449,8 +450,10 @@ run(int n, char **arguments)
   const struct command *command;
   enum status status;
 
-  if (n == 0)
-    return usage_error("no process", "name one, or see tcm-stat ps");
+  if (n == 0) {
+    complain("name a process (tcm-stat ps lists them); see tcm-stat --help");
+    return STATUS_USAGE;
+  }
   command = find_command(arguments[0]);
   if (command != NULL) {
     n--;
@@ -465,8 +468,8 @@ run(int n, char **arguments)
   if (n == 2 && command->run == show_fault)
     settings.address = arguments[--n];
   if (n != command->arguments) {
-    complain("%s needs %s, not %d; see tcm-stat --help", command->name,
-             needs[command->arguments], n);
+    complain("%s needs %s; %d %s given; see tcm-stat --help", command->name,
+             needs[command->arguments], n, n == 1 ? "was" : "were");
     return STATUS_USAGE;
   }
   status = refuse_options(command);

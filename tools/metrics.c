@@ -54,7 +54,7 @@ static const struct {
     [HEAP] = {"tcm_heap_bytes", "bytes", "gauge",
               "Parts of the heap, which add up to tcm_mapped_bytes."},
     [MAPPED] = {"tcm_mapped_bytes", "bytes", "gauge",
-                "Memory that the heap may touch."},
+                "Address space of the heap that is accessible."},
     [MAPPED_MAX] = {"tcm_mapped_most_bytes", "bytes", "gauge",
                     "The largest value of tcm_mapped_bytes so far."},
     [RESIDENT] = {"tcm_resident_bytes", "bytes", "gauge",

@@ -273,8 +273,7 @@ limits_read(const struct target *target, const struct view *view,
   limits[LIMIT_SOFT] =
       (struct limit_view){"the soft limit, soft_limit_bytes,", held,
                           view->options[OPTION_soft_limit_bytes].value};
-  limits[LIMIT_GROUP] =
-      (struct limit_view){"its memory limit", 0, 0};
+  limits[LIMIT_GROUP] = (struct limit_view){"its memory limit", 0, 0};
   limits[LIMIT_DATA] = (struct limit_view){
       "the limit RLIMIT_DATA, ulimit -d,", status_read(target, "VmData"),
       rlimit_read(target, "Max data size")};

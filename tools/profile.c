@@ -283,8 +283,8 @@ show_once(struct target *target)
   return status;
 }
 
-/* Adds what the profile cannot show, since samples are taken only from the first
- * reading on. */
+/* Adds what the profile cannot show, because samples are taken only from the
+ * first reading on. */
 static void
 say_what_is_missing(const struct reading *before, const struct reading *after,
                     char *note, size_t size)

@@ -198,7 +198,7 @@ static void
 put_lifetime(const struct stack_view *stack, struct symbols *symbols,
              size_t width)
 {
-  /* Powers of two of milliseconds: 8 ms, about a second, about a minute. */
+  /* Exponents: 2^3 ms, 2^10 ms (about a second), 2^16 ms (about a minute). */
   static const unsigned ends[] = {3, 10, 16, PROFILE_LIFETIMES};
   uint64_t all = shorter_than(stack, PROFILE_LIFETIMES), before = 0;
   char text[1024], line[1200], a[32], b[16], c[16];
@@ -276,8 +276,9 @@ profile_pinned(const struct profile_view *view, struct symbols *symbols)
     snprintf(line + length, sizeof line - (size_t)length, "%s", text);
     put_cut(line, width);
   }
-  printf("%10s estimated; %s counted: free bytes on pages that blocks keep\n",
-         size_text(a, (uint64_t)sum), size_text(b, view->pinned));
+  printf("Free bytes on pages that blocks keep, counted exactly: %s.\n"
+         "By the samples: %s.  If that differs much, do not trust the rows.\n",
+         size_text(a, view->pinned), size_text(b, (uint64_t)sum));
   free(rows);
 }
 

@@ -256,10 +256,8 @@ complain_of_option(const char *assignment, size_t length)
 
   snprintf(word, sizeof word, "%.*s", (int)length, assignment);
   found = nearest(word, option_names, OPTION_COUNT);
-  complain(
-      "%s is not an option with a value%s%s; tcm(7) lists them, and set takes "
-      "NAME=VALUE",
-      word, found == NULL ? "" : ", perhaps ", found == NULL ? "" : found);
+  complain("%s: no such option%s%s; tcm(7) lists them", word,
+           found == NULL ? "" : ", perhaps ", found == NULL ? "" : found);
   return STATUS_USAGE;
 }
 
@@ -272,8 +270,11 @@ parse_assignment(const char *assignment, enum option_id *option,
       equals == NULL ? strlen(assignment) : (size_t)(equals - assignment);
   int id = find_option(assignment, length);
 
-  if (equals == NULL || id < 0) {
+  if (id < 0)
     return complain_of_option(assignment, length);
+  if (equals == NULL) {
+    complain("%s has no value; set takes NAME=VALUE", assignment);
+    return STATUS_USAGE;
   }
   if (option_is_fixed[id]) {
     complain("%s is fixed when the program starts", option_names[id]);

@@ -177,8 +177,8 @@ put_summary(const struct tally_of_pages *tally)
   uint64_t held = (tally->full + tally->part) * HUGE_PAGE_PAGES;
 
   printf("\n%s%s%s\n", bold(),
-         settings.pages ? "A letter is a page, of huge pages partly in use"
-                        : "A letter is a huge page of 2 MiB",
+         settings.pages ? "A character is a page, of huge pages partly in use"
+                        : "A character is a huge page of 2 MiB",
          plain());
   if (settings.pages) {
     printf("  #  in use    o  free, resident    .  free, not resident\n");

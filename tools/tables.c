@@ -99,8 +99,8 @@ put_classes(struct class_stats *classes, size_t n, uint64_t large_count,
          size_text(a, large_bytes));
   printf("SPANS: runs of pages cut into blocks of SIZE.  LIVE: blocks in use.  "
          "FREE:\nblocks in caches and spans.  WASTE: memory that no block in "
-         "use needs.\nlarge: blocks that have their own pages, because they are "
-         "large or sampled.\n");
+         "use needs.\nlarge: blocks that have their own pages, because they "
+         "are large or sampled.\n");
 }
 
 enum status
@@ -173,8 +173,8 @@ show_threads(struct target *target)
            size_text(c, t->held), t->traffic.refills, t->traffic.flushes);
   }
   printf("CACHED: free blocks that the thread keeps, HELD of them one large "
-         "block.\nMAY HOLD: room of its small blocks.  REFILLS, FLUSHES: "
-         "it ran empty, full.\n");
+         "block.\nMAY HOLD: room of its small blocks.  REFILLS: times it was "
+         "empty.\nFLUSHES: times it was full.\n");
   put_notice(&view);
   view_free(&view);
   return STATUS_OK;

@@ -157,8 +157,8 @@ draw_list(struct top *top)
            "%.1f s",
            top->n, size_text(a, resident), size_text(b, in_use), top->interval);
   put_bar(0, text);
-  snprintf(text, sizeof text, "%zu process%s could not be read%s%s", top->barred,
-           top->barred == 1 ? "" : "es",
+  snprintf(text, sizeof text, "%zu process%s could not be read%s%s",
+           top->barred, top->barred == 1 ? "" : "es",
            top->filter[0] != '\0' ? ".  Filter: " : "", top->filter);
   put(1, 0, text);
   put_heading(top);

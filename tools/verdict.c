@@ -130,7 +130,7 @@ find_growth(const struct facts *f, uint64_t *grown)
   return most;
 }
 
-/* Writes "; by the samples, most of it is from f (file:line)", or "" if no sample
+/* Writes "; by the samples, most of it is from f (file:line)"; "" if no sample
  * grew. */
 static const char *
 say_culprit(const struct facts *f, char *text, size_t size)

@@ -352,6 +352,9 @@ def pinned():
         0.02 * all_of_it
     assert of("dense", "live_bytes") > 2 * of("keeper", "live_bytes")
     assert "keeper" in text.splitlines()[1], text
+    assert re.search(r"\nFree bytes on pages that blocks keep, counted exactly: "
+                     r"[\d.]+ MiB\.\nBy the samples: [\d.]+ MiB\.  .*\n$",
+                     text), text
     assert all(len(line) <= 80 for line in text.splitlines()), text
 
 

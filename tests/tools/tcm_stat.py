@@ -382,8 +382,10 @@ def usage():
                       ["-c", "-1", "watch", "1"], ["--color=red", "1"],
                       ["--json", "--openmetrics", "1"]]:
         expect(toolbox.USAGE, "--help", *arguments)
-    expect(toolbox.USAGE, "watch needs one argument, a PID, name", "watch")
-    expect(toolbox.USAGE, "ps needs no argument", "ps", "1")
+    expect(toolbox.USAGE, r"name a process \(tcm-stat ps lists them\);")
+    expect(toolbox.USAGE, r"watch needs one argument \(a PID, a name or a core "
+           r"file\); 0 were given", "watch")
+    expect(toolbox.USAGE, "ps needs no argument; 1 was given", "ps", "1")
     done = stat("--help")
     assert done.returncode == toolbox.OK and "Exit status" in done.stdout
     assert stat("--version").stdout.startswith("tcm-stat ")
@@ -722,7 +724,8 @@ def set_an_option():
         expect(toolbox.REFUSED, "a number from", "set", target.pid,
                "thread_cache_bytes=1")
         expect(toolbox.REFUSED, "fixed when", "set", target.pid, "check=1")
-        expect(toolbox.USAGE, "is not an option", "set", target.pid, "nonsense=1")
+        expect(toolbox.USAGE, "nonsense: no such option; tcm", "set",
+               target.pid, "nonsense=1")
         expect(toolbox.USAGE, "NAME=VALUE", "set", target.pid, "messages")
 
 

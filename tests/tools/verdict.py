@@ -15,8 +15,8 @@ CASES = [
     ("leak", None, r"^Growth: the program's own use rose by [\d.]+ \w+ in .* "
      r"of it in blocks of \d+ to 1024 bytes\.", "^Do: tcm-stat profile --growth"),
     ("large-leak", None, r"^Growth: .* in large blocks\.", "--seconds=60"),
-    ("fragmented", None, r"^Fragmentation: (1\d\.\d) MiB (?!.*: \1 MiB).* next to 40\d\d blocks "
-     r"of 481 to 512 bytes", "could return 1"),
+    ("fragmented", None, r"^Fragmentation: (1\d\.\d) MiB (?!.*: \1 MiB).* next "
+     r"to 40\d\d blocks of 481 to 512 bytes", "could return 1"),
     ("caches", None, r"^Caches: .* in the caches of 201 threads, 20\d of them "
      "idle", r"tcm_thread_idle\(3\)"),
     ("returnable", {"TCM_BACKGROUND": "0", "TCM_CLOSE_FREED": "0"},
