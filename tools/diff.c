@@ -19,7 +19,7 @@ static const struct {
     {"thread_cache_bytes", "free, in thread caches", true},
     {"transfer_cache_bytes", "free, in transfer caches", true},
     {"central_list_bytes", "free, in central lists", true},
-    {"page_heap_bytes", "free, in the page heap", true},
+    {"page_heap_bytes", "free pages, in the page heap", true},
     {"returned_bytes", "returned, or unused", true},
     {"metadata_bytes", "tcm's own structures", true},
     {"mapped_bytes", "mapped: the sum", true},

@@ -41,7 +41,7 @@ put_parts(const struct tcm_stats *s)
   put_part("free, in thread caches", s->thread_cache_bytes, whole);
   put_part("free, in transfer caches", s->transfer_cache_bytes, whole);
   put_part("free, in central lists", s->central_list_bytes, whole);
-  put_part("free, in the page heap", s->page_heap_bytes, whole);
+  put_part("free pages, in the page heap", s->page_heap_bytes, whole);
   put_part("returned to the OS, or unused", s->returned_bytes, whole);
   put_part("tcm's own structures", s->metadata_bytes, whole);
   put_part("mapped: the sum", whole, whole);

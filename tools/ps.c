@@ -129,7 +129,7 @@ show_ps(void)
   if (wants_document())
     return STATUS_OK;
   qsort(rows, nrows, sizeof *rows, by_resident);
-  printf("%s    PID    RESIDENT      IN USE      CACHED   PAGE HEAP   VERSION "
+  printf("%s    PID    RESIDENT      IN USE      CACHED  FREE PAGES   VERSION "
          "COMMAND%s\n",
          bold(), plain());
   for (size_t i = 0; i < nrows; i++)

@@ -43,7 +43,7 @@ put_row(const struct view *before, const struct view *now,
 static void
 put_heading(void)
 {
-  printf("%s    IN USE     CACHED  PAGE HEAP   RESIDENT  MISS/S  FULL/S "
+  printf("%s    IN USE     CACHED FREE PAGES   RESIDENT  MISS/S  FULL/S "
          "FAULT/S  BACK/S%s\n",
          bold(), plain());
 }
