@@ -63,18 +63,22 @@ cut_rust_hash(char *name)
     name[length - 19] = '\0';
 }
 
-/* The name as in the source; the caller frees it. */
+/* The name as in the source, without the version of the symbol, as in
+ * "f@@GLIBC_2.34"; the caller frees it. */
 __attribute__((unused)) static char *
 readable_name(struct symbols *symbols, const char *name)
 {
   int failed = 0;
-  char *text;
+  char *plain_name = copy_text(name), *text;
 
-  if (strncmp(name, "_Z", 2) != 0 || symbols->demangle == NULL)
-    return copy_text(name);
-  text = symbols->demangle(name, NULL, NULL, &failed);
+  if (plain_name[0] != '\0')
+    plain_name[1 + strcspn(plain_name + 1, "@")] = '\0';
+  if (strncmp(plain_name, "_Z", 2) != 0 || symbols->demangle == NULL)
+    return plain_name;
+  text = symbols->demangle(plain_name, NULL, NULL, &failed);
   if (text == NULL)
-    return copy_text(name);
+    return plain_name;
+  free(plain_name);
   cut_rust_hash(text);
   return text;
 }

@@ -166,6 +166,39 @@ def a_slow_leak_is_one():
                             r"\.\n|No leak: .* did not change", little), little
 
 
+# A function whose symbol has a version, as those of libc have.
+VERSIONED = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+__attribute__((noinline)) void kept(void)
+{ static void *volatile p; p = malloc(1 << 20); }
+__asm__(".symver kept,kept_since@@@SHOP_2.34");
+int main(void)
+{ kept(); puts("ready"); fflush(stdout); pause(); }
+"""
+
+
+def versions_of_symbols_are_not_shown():
+    need_names()
+    if shutil.which("cc") is None:
+        raise Skip("there is no C compiler")
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "versioned")
+        script = os.path.join(folder, "script")
+        with open(script, "w", encoding="ascii") as file:
+            file.write("SHOP_2.34 { };\n")
+        done = subprocess.run(["cc", "-O1", "-xc", "-o", program, "-rdynamic",
+                               "-Wl,--version-script=" + script, "-"],
+                              check=False, input=VERSIONED, text=True)
+        if done.returncode != 0:
+            raise Skip("the linker makes no such symbols")
+        with Target([program], env={"TCM_PROFILE_BYTES": "512"}) as target:
+            text = profile(target.pid)
+    assert re.search(r" kept_since < main\b", text), text
+    assert "@" not in text, text
+
+
 # The program replaces its oldest block without end.
 RING = """
 #include <stdio.h>
@@ -583,6 +616,7 @@ toolbox.main([
     no_leak_is_none,
     a_slow_leak_is_one,
     frees_of_older_blocks_are_left_out,
+    versions_of_symbols_are_not_shown,
     an_idle_process,
     lines_fit,
     a_terminal_gets_whole_words,
