@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
+#include "base/atomics.h"
 #include "base/options.h"
 #include "cache/cache_owner.h"
 #include "cache/central_list.h"
@@ -101,7 +102,7 @@ START_TEST(life_of_a_cache)
 }
 END_TEST
 
-static volatile int flush_step;
+static unsigned flush_step; /* [atomic: acquire and release] */
 
 static void *
 flush_when_told(void *unused)
@@ -109,8 +110,8 @@ flush_when_told(void *unused)
   (void)unused;
   must(tcmi_thread_cache_open());
   use(9, 20);
-  flush_step = 1;
-  while (flush_step < 2)
+  atomic_store_release(&flush_step, 1);
+  while (atomic_load_acquire(&flush_step) < 2)
     usleep(1000);
   tcmi_thread_cache_flush(tcmi_thread_cache);
   tcmi_thread_cache_orphan();
@@ -125,11 +126,11 @@ START_TEST(flushed_objects_leave_the_bin_first)
   int i;
 
   unit_thread(&thread, flush_when_told, NULL);
-  while (flush_step < 1)
+  while (atomic_load_acquire(&flush_step) < 1)
     usleep(1000);
   ck_assert_uint_gt(tcmi_thread_cache_objects(9), 0);
   lock_acquire(&tcmi_transfer_caches[9].lock);
-  flush_step = 2;
+  atomic_store_release(&flush_step, 2);
   for (i = 0; i < 10000 && tcmi_thread_cache_objects(9) > 0; i++)
     usleep(1000);
   ck_assert_uint_eq(tcmi_thread_cache_objects(9), 0);
