@@ -542,17 +542,18 @@ insert_pair(void *object)
 START_TEST(misuse_is_told)
 {
   unsigned c = size_class_of(64);
+  uintptr_t foreign[2] = {0, 0};
   unsigned char *object;
 
   extract(c, 10);
   object = objects[3];
   unit_must_abort(insert_pair, object, "double free");
   unit_must_abort(insert, object + 8, "not at the start of a block");
-  unit_must_abort(insert, object + 63, "not at the start of a block");
+  unit_must_abort(insert, object + 56, "not at the start of a block");
   /* An object that was never handed out. */
   unit_must_abort(insert, object + 100 * 64, "double free");
   unit_must_abort(insert_as_another_class, object, "tcm: free()");
-  unit_must_abort(insert, &object, "tcm: free()");
+  unit_must_abort(insert, foreign, "tcm: free()");
   insert_one(c, 3);
   unit_must_abort(insert, object, "double free");
   insert_all(c);
