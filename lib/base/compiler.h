@@ -52,8 +52,7 @@ static const bool config_debug = false;
 #endif
 
 /* Starts to load a cache line, and to take it away from other processors.
- * PREFETCHW is no part of the base of x86-64, but processors without it ignore
- * it. */
+ * Not all x86-64 processors have PREFETCHW; those without it ignore it. */
 static inline void
 prefetch_to_write(const void *line)
 {

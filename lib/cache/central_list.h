@@ -66,8 +66,9 @@ extern struct central_list tcmi_central_lists[SIZE_CLASS_COUNT];
  * lines no other thread uses. */
 unsigned tcmi_central_extract(unsigned class_id, void **out, unsigned n);
 unsigned tcmi_central_extract_new(unsigned class_id, void **out, unsigned n);
-/* Takes one object, which may have no mark; *@zero is set to whether it is
- * known to be all zero. */
+/* Takes one object for the program, without a mark; aborts if the object was
+ * changed while it was free.  Sets *@zero to whether it is known to be all
+ * zero. */
 void *tcmi_central_extract_one(unsigned class_id, bool *zero);
 /* Frees @n objects in their spans; takes the lock once per batch. */
 void tcmi_central_insert(unsigned class_id, void *const *objects, unsigned n);

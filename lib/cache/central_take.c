@@ -65,7 +65,7 @@ tcmi_span_mark_pages(const struct span *span, uint32_t pages)
       mark_write(span_object(span, i), mark);
 }
 
-/* Makes pages resident again. */
+/* Makes pages resident again, and marks the free objects that begin there. */
 static void
 refault(struct span *span, uint32_t pages)
 {
