@@ -137,6 +137,19 @@ def rotated(items, by):
     return items[by:] + items[:by]
 
 
+def sample_of(bench, row, allocator, earlier):
+    """A sample of a row.  An allocator that did not end it in an earlier round
+    is not tried again."""
+    if earlier and earlier[-1].get("endless"):
+        return dict(earlier[-1])
+    try:
+        return bench.run(row, allocator)
+    except measure.Failed as problem:
+        note(f"bench: {row.name} under {allocator.name}: {problem}")
+        return {"error": str(problem),
+                "endless": isinstance(problem, measure.Endless)}
+
+
 def run_rounds(bench, rows, allocators, rounds):
     """The list for the JSON file: each row with its samples."""
     results = [{"name": row.name, "group": row.group, "kind": row.kind,
@@ -148,14 +161,10 @@ def run_rounds(bench, rows, allocators, rounds):
     for turn in range(rounds):
         for row, result in zip(rows, results):
             for place, allocator in enumerate(rotated(allocators, turn)):
-                try:
-                    sample = bench.run(row, allocator)
-                except measure.Failed as problem:
-                    sample = {"error": str(problem)}
-                    note(f"bench: {row.name} under {allocator.name}: "
-                         f"{problem}")
+                earlier = result["samples"][allocator.name]
+                sample = sample_of(bench, row, allocator, earlier)
                 sample.update(round=turn, place=place)
-                result["samples"][allocator.name].append(sample)
+                earlier.append(sample)
         note(f"bench: round {turn + 1} of {rounds} done after "
              f"{time.monotonic() - start:.0f} s")
     return results

@@ -31,6 +31,21 @@ class Refused(Exception):
     """A result that may not be kept."""
 
 
+def enders(row, names):
+    """The allocators of a row without those that never end it in time.  tcm and
+    glibc must end each."""
+    return [name for name in names
+            if name in (summary.SUBJECT, summary.BASE)
+            or not all(sample.get("endless") for sample in row["samples"][name])
+            or not row["samples"][name]]
+
+
+def reduced_sample(sample):
+    if sample.get("endless"):
+        return {"error": sample["error"], "endless": True}
+    return {key: round(sample[key], 6) for key in SAMPLE}
+
+
 def reduced(result):
     """What is kept of the result of bench.py."""
     if result["quick"] or result["rounds"] < summary.ENOUGH_ROUNDS:
@@ -38,14 +53,13 @@ def reduced(result):
     if result["commit"].endswith("+") or result["commit"] == "unknown":
         raise Refused("measured in a tree that is no commit")
     for row in result["rows"]:
-        if not summary.complete(row, list(result["allocators"])):
+        if not summary.complete(row, enders(row, result["allocators"])):
             raise Refused(f"{row['name']}: samples are missing")
     kept = {name: value for name, value in result.items()
             if name not in ("rows", "derived")}
     kept["rows"] = [
         {**{name: value for name, value in row.items() if name != "samples"},
-         "samples": {name: [{key: round(sample[key], 6) for key in SAMPLE}
-                            for sample in cells]
+         "samples": {name: [reduced_sample(sample) for sample in cells]
                      for name, cells in row["samples"].items()}}
         for row in result["rows"]]
     return kept
@@ -76,7 +90,9 @@ def mean_line(label, rows, names):
 
 
 def peer_line(rows, peer):
-    text = f"{'all rows, to ' + peer:36}"
+    """Over all rows, but those that the peer never ends."""
+    rows = [row for row in rows if summary.complete(row, (peer,))]
+    text = f"{'all rows, to ' + peer:32}{len(rows):4}"
     for key in SAMPLE:
         mean = summary.mean_ratio(rows, summary.SUBJECT, peer, key)
         text += f"{table.number(mean.value):>12}{'':8}"

@@ -17,13 +17,17 @@ import machine
 import programs
 import services
 
-TIMEOUT_SECONDS = 180
+TIMEOUT_SECONDS = 60
 PROOF_WORK = 1
 WHOLE = ("minor_faults", "major_faults", "waits", "preemptions", "rss_kib")
 
 
 class Failed(Exception):
     """A run that failed or was not served by its allocator."""
+
+
+class Endless(Failed):
+    """A run that did not end in time."""
 
 
 def expect_served(said, allocator):
@@ -82,7 +86,7 @@ class Bench:
         except subprocess.TimeoutExpired:
             end_group(process)
             process.communicate()
-            raise Failed(f"no end after {seconds} s") from None
+            raise Endless(f"no end after {seconds} s") from None
         if process.returncode != 0 or "ld.so" in err:
             raise Failed(f"status {process.returncode}: "
                          + " ".join((err or out).split())[-300:])

@@ -6,6 +6,7 @@ served than the one that it is recorded for.
 Very little work is done, so the times mean nothing; what is tested is the
 instrument.
 """
+import argparse
 import copy
 import json
 import os
@@ -18,6 +19,7 @@ import xml.dom.minidom
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, HERE)
+import bench as instrument  # noqa: E402
 import kept  # noqa: E402
 import machine  # noqa: E402
 import measure  # noqa: E402
@@ -132,8 +134,41 @@ def check_kept(result):
         label = row_table.GROUPS.get(group, group)
         expect(sum(line.startswith(f"  {label:32}") for line in lines) == 1,
                f"{label} is not in README's table")
+    check_endless(sound)
     del sound["rows"][0]["samples"]["tcm"][0]
     expect(refused(sound), "a result without a sample was kept")
+
+
+def check_endless(sound):
+    """A peer that never ended a row does not keep the others' figures out; tcm
+    must end each row."""
+    for name in sound["allocators"]:
+        result = copy.deepcopy(sound)
+        cells = result["rows"][0]["samples"][name]
+        cells[:] = [{"error": "no end after 60 s", "endless": True}
+                    for _cell in cells]
+        allowed = name not in (summary.SUBJECT, summary.BASE)
+        expect(refused(result) != allowed, f"{name} without an end")
+        if allowed:
+            reduced = json.loads(kept.text_of(kept.reduced(result)))
+            expect("failed" in table.table(result),
+                   "the table does not say failed")
+            expect("<svg" in page.page(result), "no page")
+            expect(kept.readme(reduced), "no table for README")
+    runs = []
+
+    class Endless:
+        def run(self, row, allocator):
+            runs.append(allocator)
+            raise measure.Endless("no end")
+
+    earlier = []
+    for _turn in range(3):
+        earlier.append(instrument.sample_of(
+            Endless(), argparse.Namespace(name="row"),
+            argparse.Namespace(name="peer"), earlier))
+    expect(len(runs) == 1 and all(cell["endless"] for cell in earlier),
+           "a row without an end was tried again")
 
 
 def compare(directory, first, second):

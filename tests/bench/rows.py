@@ -50,7 +50,7 @@ WORKLOADS = (
     ("sharing-active", "sharing", "sharing-active", 400_000, 1000, SIDES),
     ("sharing-passive", "sharing", "sharing-passive", 100_000, 1000, SIDES),
     ("churn", "threads", "churn", 6000, 0, ALL),
-    ("crowd", "threads", "crowd", 28_000_000, 0, CROWDS),
+    ("crowd", "threads", "crowd", 7_000_000, 0, CROWDS),
     ("large", "large", "large", 40, 20, ONE),
     ("medium", "large", "medium", 6000, 16, ALL),
     ("pairs-32k", "large", "pair", 5_000_000, 32 << 10, ONE),
