@@ -77,6 +77,7 @@ tcm_cache = \
 	lib/cache/cache_owner.h \
 	lib/cache/cached_set.c \
 	lib/cache/cached_set.h \
+	lib/cache/central_fill.c \
 	lib/cache/central_list.h \
 	lib/cache/central_return.c \
 	lib/cache/central_span.h \
@@ -142,6 +143,8 @@ tcm_process = \
 	lib/process/background.h \
 	lib/process/cgroup_policy.c \
 	lib/process/cgroup_policy.h \
+	lib/process/collapse.c \
+	lib/process/collapse.h \
 	lib/process/fault.c \
 	lib/process/fault.h \
 	lib/process/fork.c \

@@ -117,6 +117,15 @@
 #define WORK_OF_CHECK 2
 #define WORK_OF_CALL 6
 
+/* When broken huge pages are collapsed, see collapse.h: with at least so many,
+ * 16 MiB, and so many page faults for each of them.  Checking one takes 5 to
+ * 10 us, as long as some ten page faults.  After each round, the thread
+ * collapses at most COLLAPSE_MAX, which takes some 16 ms. */
+#define COLLAPSE_BROKEN_MIN 8
+#define COLLAPSE_FAULTS 128
+#define COLLAPSE_CHECKS 512
+#define COLLAPSE_MAX 32
+
 /* After the thread was made to leave or could not be started, tcm waits this
  * long before it tries again; each failure doubles the time. */
 #define BACKGROUND_PAUSE_MIN_MS 1000

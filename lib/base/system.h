@@ -108,6 +108,9 @@ MUST_CHECK int tcmi_system_wall(void *start, size_t size);
 MUST_CHECK int tcmi_system_unwall(void *start, size_t size);
 /* Asks the kernel to use huge pages in the range, or not to. */
 MUST_CHECK int tcmi_system_advise_huge(void *start, size_t size, bool want);
+/* Moves the range into huge pages now; all of it becomes resident.  -EINVAL
+ * before Linux 6.1. */
+MUST_CHECK int tcmi_system_collapse(void *start, size_t size);
 
 /* Sleeps while *word == value; may return early. */
 void tcmi_system_wait(uint32_t *word, uint32_t value);

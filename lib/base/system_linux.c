@@ -36,6 +36,10 @@
 #include "base/report.h"
 #include "base/system_linux.h"
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
@@ -293,6 +297,12 @@ tcmi_system_advise_huge(void *start, size_t size, bool want)
 {
   return system_madvise(SYSTEM_ADVISE, start, size,
                         want ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+int
+tcmi_system_collapse(void *start, size_t size)
+{
+  return system_madvise(SYSTEM_ADVISE, start, size, MADV_COLLAPSE);
 }
 
 bool

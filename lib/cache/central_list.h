@@ -99,6 +99,11 @@ size_t tcmi_central_unneeded(unsigned class_id);
 /* The bytes of such objects now: approximate, without the lock. */
 size_t tcmi_central_idle_bytes(unsigned class_id);
 
+/* How many of the pages hold no memory although spans of objects have them;
+ * with @fill, makes them resident.  Approximate: other threads use the spans
+ * meanwhile. */
+size_t tcmi_central_clean_pages(uintptr_t start, size_t npages, bool fill);
+
 /* If a span of the class begins at @start, copies which of its objects are in
  * use or cached. */
 struct block_run;

@@ -5,6 +5,7 @@
  *     central_list.c     creates and deletes spans, and frees their objects
  *     central_take.c     takes objects out of spans
  *     central_return.c   returns pages without a live object to the OS
+ *     central_fill.c     makes pages resident before a collapse
  *
  * Invariants: those of central_list.h and span.h.
  *

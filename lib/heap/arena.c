@@ -50,7 +50,7 @@ bitmap_bytes(size_t nhuge)
 static struct arena *
 arena_describe(uintptr_t start, size_t nhuge)
 {
-  size_t tables = sizeof(struct arena) + 4 * bitmap_bytes(nhuge) +
+  size_t tables = sizeof(struct arena) + 6 * bitmap_bytes(nhuge) +
                   round_up(nhuge * sizeof(uint16_t), sizeof(uint64_t));
   size_t bytes = tables + nhuge * sizeof(struct huge_page);
   struct arena *arena = tcmi_metadata_alloc_zeroed(bytes);
@@ -66,7 +66,9 @@ arena_describe(uintptr_t start, size_t nhuge)
   arena->whole = (uint64_t *)(void *)(next + bitmap_bytes(nhuge));
   arena->warm = (uint64_t *)(void *)(next + 2 * bitmap_bytes(nhuge));
   arena->advised = (uint64_t *)(void *)(next + 3 * bitmap_bytes(nhuge));
-  arena->committed = (uint16_t *)(void *)(next + 4 * bitmap_bytes(nhuge));
+  arena->broken = (uint64_t *)(void *)(next + 4 * bitmap_bytes(nhuge));
+  arena->refilled = (uint64_t *)(void *)(next + 5 * bitmap_bytes(nhuge));
+  arena->committed = (uint16_t *)(void *)(next + 6 * bitmap_bytes(nhuge));
   arena->huge_pages = (struct huge_page *)(void *)((char *)arena + tables);
   return arena;
 }

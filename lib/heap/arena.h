@@ -42,6 +42,8 @@ struct arena {
   uint64_t *whole;     /* bit per huge page */
   uint64_t *warm;      /* bit per huge page */
   uint64_t *advised;   /* bit per huge page, see huge_advice.h */
+  uint64_t *broken;    /* bit per huge page, see huge_advice.h */
+  uint64_t *refilled;  /* bit per huge page, see huge_advice.h */
   uint16_t *committed; /* accessible pages per huge page */
   struct huge_page *huge_pages; /* one per huge page */
 };

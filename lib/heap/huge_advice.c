@@ -3,6 +3,8 @@
 
 #include "heap/huge_advice.h"
 
+#include <errno.h>
+
 #include "base/atomics.h"
 #include "base/bits.h"
 #include "base/lock.h"
@@ -39,6 +41,8 @@
  * fraction until tcm detects it.  With an eighth, blocks of 5 to 25 MiB take
  * 42,900 page faults instead of 38,300; 72,700 without huge pages. */
 #define CREDIT_SHARE 4
+
+size_t tcmi_huge_broken;
 
 /* All fields: [lock: page heap] */
 static struct {
@@ -129,6 +133,22 @@ mark_locked(struct arena *arena, size_t h, bool advised)
   advice.borders += borders_of_locked(arena, h);
 }
 
+static void
+broken_set_locked(struct arena *arena, size_t h, bool broken)
+{
+  lock_assert_held(&tcmi_page_heap_lock);
+  bit_clear(arena->refilled, h);
+  if (bit_get(arena->broken, h) == broken)
+    return;
+  if (broken) {
+    bit_set(arena->broken, h);
+    counter_add(&tcmi_huge_broken, 1);
+  } else {
+    bit_clear(arena->broken, h);
+    counter_sub(&tcmi_huge_broken, 1);
+  }
+}
+
 /* Counts an advised huge page.  Halves the counts when they are full, so that
  * older ones weigh less. */
 static void
@@ -141,26 +161,47 @@ note_asked_locked(void)
   advice.unfilled /= 2;
 }
 
-void
-tcmi_huge_advise_locked(struct arena *arena, size_t h)
+/* Makes a huge page accessible, and advises it.  False if the hard limit or the
+ * OS refuses. */
+static bool
+ask_for_locked(struct arena *arena, size_t h)
 {
   struct huge_page *huge = &arena->huge_pages[h];
-  size_t first = h * HUGE_PAGE_PAGES;
+  size_t first = h * HUGE_PAGE_PAGES, more;
 
   lock_assert_held(&tcmi_page_heap_lock);
-  if (!is_wanted_for_spans_locked() || tcmi_over_hard_limit(HUGE_PAGE_SIZE) ||
+  if (tcmi_over_hard_limit(HUGE_PAGE_SIZE) ||
       !tcmi_arena_commit_locked(arena, first, HUGE_PAGE_PAGES) ||
       tcmi_system_advise_huge((void *)arena_address(arena, first),
                               HUGE_PAGE_SIZE, /*want=*/true) != 0)
-    return;
-  note_asked_locked();
+    return false;
   mark_locked(arena, h, true);
+  broken_set_locked(arena, h, false);
+  more = HUGE_PAGE_PAGES - huge->nused - tcmi_huge_page_idle_pages(huge);
   bits_set_range(huge->resident, 0, HUGE_PAGE_PAGES);
-  counter_add(&tcmi_page_counts.idle, HUGE_PAGE_PAGES - huge->nused);
-  counter_add(&tcmi_page_counts.faulted, HUGE_PAGE_PAGES - huge->nused);
+  counter_add(&tcmi_page_counts.idle, more);
+  counter_add(&tcmi_page_counts.faulted, more);
+  return true;
 }
 
-/* Marks an advised huge page as not advised, unless there are too many borders.
+void
+tcmi_huge_advise_locked(struct arena *arena, size_t h)
+{
+  lock_assert_held(&tcmi_page_heap_lock);
+  if (is_wanted_for_spans_locked() && ask_for_locked(arena, h))
+    note_asked_locked();
+}
+
+/* Whether spans of objects use a part of the huge page, or all of it. */
+static bool
+is_partly_used_locked(const struct arena *arena, size_t h)
+{
+  lock_assert_held(&tcmi_page_heap_lock);
+  return bit_get(arena->busy, h) && !bit_get(arena->whole, h) &&
+         arena->huge_pages[h].kind == RUN_SMALL;
+}
+
+/* Marks an advised huge page as broken, unless there are too many borders.
  * Returns whether it did. */
 static bool
 break_up(struct arena *arena, size_t h)
@@ -169,9 +210,11 @@ break_up(struct arena *arena, size_t h)
   bool advised;
 
   lock_acquire(&tcmi_page_heap_lock);
+  bit_clear(arena->refilled, h);
   advised = bit_get(arena->advised, h) && advice.borders < BORDERS_MAX;
   if (advised) {
     mark_locked(arena, h, false);
+    broken_set_locked(arena, h, is_partly_used_locked(arena, h));
     advice.unfilled +=
         bit_get(arena->busy, h) && huge->nused < HUGE_PAGE_PAGES / 2;
   }
@@ -206,9 +249,11 @@ void
 tcmi_huge_forget_locked(struct arena *arena, struct huge_range range)
 {
   lock_assert_held(&tcmi_page_heap_lock);
-  for (size_t h = range.first; h < range.end; h++)
+  for (size_t h = range.first; h < range.end; h++) {
     if (bit_get(arena->advised, h))
       mark_locked(arena, h, false);
+    broken_set_locked(arena, h, false);
+  }
 }
 
 /* A random page of part @i of the block. */
@@ -222,21 +267,24 @@ place_in(const char *start, size_t size, size_t i)
 }
 
 /* Bytes of the block up to the last page that was used.  0 if none seems used;
- * SPARSE if pages before that were not. */
+ * SPARSE if pages before that were not.  If the first two places seem unused,
+ * checks only two more: a block that grows by realloc(3) and is not filled
+ * took twice as long with all of them. */
 #define SPARSE SIZE_MAX
 static size_t
 filled_bytes(const char *start, size_t size)
 {
-  size_t page = tcmi_system_page_size(), filled = 0;
-  bool gap = false;
+  size_t page = tcmi_system_page_size(), filled = 0, gaps = 0, step = 1;
 
-  for (size_t i = 0; i < PLACES; i++) {
+  for (size_t i = 0; i < PLACES; i += step) {
     if (tcmi_page_is_zero(place_in(start, size, i), page))
-      gap = true;
-    else if (gap)
+      gaps++;
+    else if (gaps > 0)
       return SPARSE;
     else
       filled = (i + 1) * (size / PLACES);
+    if (gaps == 2 && filled == 0)
+      step = (PLACES - 2) / 2;
   }
   return filled;
 }
@@ -301,4 +349,119 @@ tcmi_huge_withdraw_from(uintptr_t start, size_t npages)
   lock_acquire(&tcmi_page_heap_lock);
   tcmi_huge_forget_locked(arena, huge_range_inside(first, npages));
   lock_release(&tcmi_page_heap_lock);
+}
+
+/* The first broken huge page of the arena at or after @least, or NO_PAGE. */
+static size_t
+broken_after_locked(const struct arena *arena, uintptr_t least)
+{
+  size_t from =
+      least <= arena->start
+          ? 0
+          : (least - arena->start + HUGE_PAGE_SIZE - 1) >> HUGE_PAGE_SHIFT;
+  size_t h = bits_find(arena->broken, from, arena->nhuge, true);
+
+  lock_assert_held(&tcmi_page_heap_lock);
+  return h < arena->nhuge ? h : NO_PAGE;
+}
+
+/* Whether spans use nearly all pages of a broken huge page. */
+static bool
+is_full_locked(const struct arena *arena, size_t h)
+{
+  lock_assert_held(&tcmi_page_heap_lock);
+  return bit_get(arena->broken, h) && is_partly_used_locked(arena, h) &&
+         arena->huge_pages[h].nused >= HUGE_PAGE_PAGES - HUGE_GAPS_MAX;
+}
+
+uintptr_t
+tcmi_huge_next_broken(uintptr_t least, bool *full)
+{
+  struct arena *best = NULL;
+  size_t at = 0;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  for (struct arena *arena = tcmi_page_heap.first; arena != NULL;
+       arena = arena->next) {
+    size_t h =
+        arena_end(arena) <= least ? NO_PAGE : broken_after_locked(arena, least);
+    if (h == NO_PAGE || (best != NULL && best->start < arena->start))
+      continue;
+    best = arena;
+    at = h;
+  }
+  *full = best != NULL && is_full_locked(best, at);
+  if (best != NULL && !bit_get(best->busy, at))
+    broken_set_locked(best, at, false);
+  lock_release(&tcmi_page_heap_lock);
+  return best == NULL ? 0 : arena_address(best, at * HUGE_PAGE_PAGES);
+}
+
+bool
+tcmi_huge_note_refilled(uintptr_t start)
+{
+  struct arena *arena;
+  bool before = false;
+  size_t h;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  arena = pagemap_arena(start);
+  if (arena != NULL) {
+    h = arena_page(arena, start) / HUGE_PAGE_PAGES;
+    before = bit_get(arena->refilled, h);
+    if (bit_get(arena->broken, h))
+      bit_set(arena->refilled, h);
+  }
+  lock_release(&tcmi_page_heap_lock);
+  return before;
+}
+
+/* Withdraws the advice for a huge page that the kernel did not collapse. */
+static void
+withdraw_from_one(uintptr_t start)
+{
+  struct arena *arena;
+  size_t h;
+
+  (void)!tcmi_system_advise_huge((void *)start, HUGE_PAGE_SIZE, /*want=*/false);
+  lock_acquire(&tcmi_page_heap_lock);
+  arena = pagemap_arena(start);
+  if (arena != NULL) {
+    h = arena_page(arena, start) / HUGE_PAGE_PAGES;
+    tcmi_huge_forget_locked(arena, (struct huge_range){h, h + 1});
+  }
+  lock_release(&tcmi_page_heap_lock);
+}
+
+/* Advises a broken huge page that is full.  If that is refused, it no longer
+ * counts as broken, so that no pass tries again. */
+static bool
+advise_again(uintptr_t start)
+{
+  bool advised = false, always;
+  struct arena *arena;
+  size_t h;
+
+  lock_acquire(&tcmi_page_heap_lock);
+  arena = pagemap_arena(start);
+  h = arena == NULL ? 0 : arena_page(arena, start) / HUGE_PAGE_PAGES;
+  if (arena != NULL && is_full_locked(arena, h)) {
+    advised = is_allowed_locked(&always) && ask_for_locked(arena, h);
+    broken_set_locked(arena, h, false);
+  }
+  lock_release(&tcmi_page_heap_lock);
+  return advised;
+}
+
+int
+tcmi_huge_collapse(uintptr_t start)
+{
+  int result;
+
+  if (!advise_again(start))
+    return -EAGAIN;
+  result = tcmi_system_collapse((void *)start, HUGE_PAGE_SIZE);
+  if (result != 0)
+    withdraw_from_one(start);
+  return result;
 }

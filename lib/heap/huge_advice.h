@@ -25,16 +25,27 @@
  * between advised and other memory is bounded, because each border splits a
  * mapping; at the bound, a huge page that breaks stays advised.
  *
+ *     fresh --> advised --> broken --> refilled --> advised
+ *           grow      return     found full    found full again: collapse
+ *
+ * If a load fills a broken huge page again, tcm's thread collapses it: the
+ * kernel copies it into one page of 2 MiB, in about half a millisecond.  Until
+ * it does, a program that reads at random addresses takes up to 40 % more time.
+ * See process/collapse.h.
+ *
  * Invariants
  *   V1  the kernel may use a huge page only where the advised bit is 1, or
  *       where a program asked for it in its own block.
  *   V2  a block that is free, or untouched and zeroed, is not advised.
  *   V3  all pages of an advised huge page count as resident from the first use
  *       on: tcm cannot know which part of it was touched.
+ *   V4  a broken bit is 1 only if tcm broke the huge page and did not advise it
+ *       again; a refilled bit only if the broken bit is 1, and no memory of the
+ *       huge page was returned since a pass found it full.
  *
  * Locking: LOCK_PAGE_HEAP, which the functions for large blocks take.  The only
  * system calls made under it commit and advise: a few microseconds for one in
- * 512 pages.  Cost: freeing a block of 4 MiB or more examines 16 of its
+ * 512 pages.  Cost: freeing a block of 4 MiB or more examines 4 to 16 of its
  * pages.
  */
 #ifndef TCM_HEAP_HUGE_ADVICE_H
@@ -68,6 +79,23 @@ void tcmi_huge_advise_block(uintptr_t start, size_t npages);
 void tcmi_huge_learn_from(uintptr_t start, size_t npages);
 /* Withdraws from a block what tcm or the program advised. */
 void tcmi_huge_withdraw_from(uintptr_t start, size_t npages);
+
+/* Collapsing, by tcm's thread only.
+ *
+ * Broken huge pages; read without the lock. [lock: page heap] */
+extern size_t tcmi_huge_broken;
+/* The most pages without memory in a huge page that is collapsed. */
+#define HUGE_GAPS_MAX 16
+/* The address of the first broken huge page at or above @least, or 0.  Sets
+ * *@full to whether spans of objects use nearly all of it. */
+uintptr_t tcmi_huge_next_broken(uintptr_t least, bool *full);
+/* Records that a pass found a broken huge page full; returns whether an earlier
+ * pass did. */
+bool tcmi_huge_note_refilled(uintptr_t start);
+/* Advises and collapses a broken huge page.  A negative errno value if it could
+ * not be: -EINVAL from a kernel that cannot collapse any.  Caller holds
+ * LOCK_TRIM, so that no other thread breaks it. */
+MUST_CHECK int tcmi_huge_collapse(uintptr_t start);
 
 /* Forgets the advice for huge pages that were mapped again or unmapped. */
 void tcmi_huge_forget_locked(struct arena *arena, struct huge_range range);

@@ -12,6 +12,7 @@
 #include "cache/thread_cache.h"
 #include "heap/page_heap.h"
 #include "process/cgroup_policy.h"
+#include "process/collapse.h"
 #include "process/request.h"
 #include "process/rounds.h"
 
@@ -87,13 +88,16 @@ wait_for_round(void)
   return !must_leave();
 }
 
-/* Whether there may be more to return. */
+/* Whether there may be more to return or to collapse. */
 static bool
 do_round(int file)
 {
+  bool collapses;
+
   while (!must_leave() && tcmi_rounds_piece(HUGE_PAGE_PAGES, file))
     ;
-  return tcmi_rounds_find_more() || much_is_idle();
+  collapses = tcmi_collapse_some(must_leave);
+  return collapses || tcmi_rounds_find_more() || much_is_idle();
 }
 
 /* Whether the thread lacks a file because the option was set after it began. */
@@ -251,15 +255,17 @@ do_piece(void)
 void
 tcmi_background_consider(void)
 {
-  bool before = atomic_load_relaxed(&tcmi_background_by_calls), by_calls;
+  bool before = atomic_load_relaxed(&tcmi_background_by_calls), much, by_calls;
 
   if (unlikely(atomic_load_acquire(&background.has_verdict))) {
     struct line line = background.verdict;
     tcmi_report_fatal(&line);
   }
-  by_calls = ((before && tcmi_rounds_find_more()) || much_is_idle() ||
-              many_pages_are_free()) &&
-             !try_start();
+  much = (before && tcmi_rounds_find_more()) || much_is_idle() ||
+         many_pages_are_free();
+  by_calls = much && !try_start();
+  if (!much && tcmi_collapse_is_due())
+    (void)try_start();
   if (by_calls != before)
     atomic_store_relaxed(&tcmi_background_by_calls, by_calls);
   if (by_calls) {
@@ -324,5 +330,6 @@ tcmi_background_after_fork(void)
   atomic_store_relaxed(&tcmi_background_thread, 0);
   atomic_store_relaxed(&background.next_start, 0);
   tcmi_rounds_after_fork();
+  tcmi_collapse_after_fork();
   tcmi_system_forget_wake();
 }

@@ -8,7 +8,10 @@
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
 #define SIZE 1000
@@ -222,6 +225,101 @@ returned_memory_stays_away(void)
   EXPECT(child_run(thin_out));
 }
 
+/* Of 32 blocks in a row, which lie on eight pages, eight stay. */
+static int
+stays(size_t i)
+{
+  return i % 32 < 8;
+}
+
+/* Frees three quarters of the blocks, and makes them again. */
+static void
+free_and_refill(void)
+{
+  for (size_t i = 0; i < LARGE / SIZE; i++)
+    if (!stays(i)) {
+      free(blocks[i]);
+      blocks[i] = NULL;
+    }
+  (void)malloc_trim(0);
+  harness_say("  trough: huge %zu MiB, resident %ld", huge_bytes() / MIB,
+              memory_resident_bytes() / (long)MIB);
+  CHILD_EXPECT(huge_bytes() < LARGE / 4);
+  for (size_t i = 0; i < LARGE / SIZE; i++)
+    if (blocks[i] == NULL) {
+      blocks[i] = malloc(harness_size(SIZE));
+      REQUIRE(blocks[i] != NULL);
+      memset(blocks[i], (int)(i % 100), SIZE);
+    }
+}
+
+/* Allocates and frees a little until the huge pages are back, for at most
+ * @seconds. */
+static void
+work_on(unsigned seconds)
+{
+  enum { FEW = 5000 };
+  static char *few[FEW];
+
+  for (unsigned turn = 0; turn < 20 * seconds; turn++) {
+    for (size_t i = 0; i < FEW; i++)
+      few[i] = malloc(harness_size(100));
+    for (size_t i = 0; i < FEW; i++)
+      free(few[i]);
+    usleep(50000);
+    if (huge_bytes() >= LARGE * 3 / 4)
+      return;
+  }
+}
+
+static void
+refill_until_huge(void)
+{
+  long resident;
+
+  fill(LARGE);
+  if (huge_bytes() < LARGE / 2)
+    _exit(HARNESS_SKIP);
+  free_and_refill();
+  resident = memory_resident_bytes();
+  work_on(20);
+  harness_say("  refilled: huge %zu MiB, resident %ld, before %ld",
+              huge_bytes() / MIB, memory_resident_bytes() / (long)MIB,
+              resident / (long)MIB);
+  CHILD_EXPECT(huge_bytes() >= LARGE * 3 / 4);
+  CHILD_EXPECT(memory_resident_bytes() < resident + (long)(LARGE / 20));
+  for (size_t i = 0; i < LARGE / SIZE; i++) {
+    char wanted = (char)(stays(i) ? 1 : i % 100);
+    CHILD_EXPECT(blocks[i][0] == wanted && blocks[i][SIZE - 1] == wanted);
+  }
+}
+
+/* Linux 6.1 and later can make huge pages of memory in use. */
+static int
+kernel_can_collapse(void)
+{
+  void *page = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  uintptr_t start = ((uintptr_t)page + 2 * MIB - 1) & ~(2 * MIB - 1);
+  int can;
+
+  REQUIRE(page != MAP_FAILED);
+  *(char *)start = 1;
+  can = madvise((void *)start, 2 * MIB, 25 /* MADV_COLLAPSE */) == 0;
+  munmap(page, 4 * MIB);
+  return can;
+}
+
+static void
+refilled_memory_is_collapsed(void)
+{
+  if (!machine_has_huge_pages() || !kernel_can_collapse()) {
+    harness_skip("the kernel cannot collapse huge pages");
+    return;
+  }
+  EXPECT(child_run(refill_until_huge));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -232,6 +330,7 @@ main(int argc, char **argv)
       {"filled_blocks_are_advised", filled_blocks_are_advised},
       {"option_forbids_huge_pages", option_forbids_huge_pages},
       {"returned_memory_stays_away", returned_memory_stays_away},
+      {"refilled_memory_is_collapsed", refilled_memory_is_collapsed},
   };
 
   return harness_main(argc, argv, cases, sizeof cases / sizeof *cases);

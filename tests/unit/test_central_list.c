@@ -366,6 +366,41 @@ START_TEST(refused_return_keeps_the_pages)
 }
 END_TEST
 
+/* Before a collapse: pages without memory are counted, and become resident. */
+START_TEST(clean_pages_are_found_and_filled)
+{
+  unsigned c = size_class_of(1024), i;
+  uintptr_t start, end;
+  size_t faulted, clean;
+
+  extract(c, 500);
+  start = round_down((uintptr_t)objects[0], PAGE_SIZE);
+  end = pagemap_span((uintptr_t)objects[499])->start + PAGE_SIZE;
+  clean = tcmi_central_clean_pages(start, (end - start) >> PAGE_SHIFT, false);
+  for (i = 0; i < 500; i++)
+    if (i % 8 >= 2)
+      insert_one(c, i);
+  ck_assert_uint_gt(tcmi_central_release(c, SIZE_MAX), 0);
+  ck_assert_uint_ge(
+      tcmi_central_clean_pages(start, (end - start) >> PAGE_SHIFT, false),
+      clean + 50);
+  faulted = tcmi_page_counts.faulted;
+  clean = tcmi_central_clean_pages(start, (end - start) >> PAGE_SHIFT, true);
+  ck_assert_uint_eq(tcmi_page_counts.faulted, faulted + clean);
+  ck_assert_uint_eq(
+      tcmi_central_clean_pages(start, (end - start) >> PAGE_SHIFT, false), 0);
+  expect_sound(c);
+  expect_contents(c);
+  extract(c, 500);
+  expect_contents(c);
+  insert_all(c);
+  expect_empty(c);
+  /* Pages without a span of objects have none to fill. */
+  ck_assert_uint_eq(
+      tcmi_central_clean_pages(start, (end - start) >> PAGE_SHIFT, true), 0);
+}
+END_TEST
+
 START_TEST(larger_system_pages)
 {
   unsigned c = size_class_of(4096), i;
@@ -808,6 +843,7 @@ main(void)
   tcase_add_test(tests, pages_of_every_class_come_and_go);
   tcase_add_test(tests, refills_prefer_resident_pages);
   tcase_add_test(tests, refused_return_keeps_the_pages);
+  tcase_add_test(tests, clean_pages_are_found_and_filled);
   tcase_add_test(tests, larger_system_pages);
   tcase_add_test(tests, zero_is_zero);
   tcase_add_test(tests, fresh_page_is_known_to_be_zero);

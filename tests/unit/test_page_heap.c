@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unit.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 
 #include "base/bits.h"
@@ -8,6 +9,7 @@
 #include "base/options.h"
 #include "base/params.h"
 #include "heap/arena.h"
+#include "heap/huge_advice.h"
 #include "heap/page_heap.h"
 #include "heap/page_room.h"
 #include "heap/pagemap.h"
@@ -266,6 +268,128 @@ START_TEST(advice_does_not_wear_out)
     (void)tcmi_page_heap_release(SIZE_MAX);
     must(!bit_get(arena->advised, arena_page(arena, start) / HUGE_PAGE_PAGES));
   }
+  tcmi_page_heap_verify();
+}
+END_TEST
+
+/* A huge page in which all runs are for spans of objects; returns its address
+ * after it was broken. */
+static uintptr_t
+broken_huge_page(void)
+{
+  uintptr_t start = alloc(8, 1, RUN_SMALL);
+  size_t i;
+
+  must(start % HUGE_PAGE_SIZE == 0);
+  for (i = 1; i < HUGE_PAGE_PAGES / 8; i++)
+    must(alloc(8, 1, RUN_SMALL) == start + (i << (PAGE_SHIFT + 3)));
+  touch(start, HUGE_PAGE_PAGES);
+  lock_acquire(&tcmi_trim_lock);
+  must(tcmi_huge_discard(pagemap_arena(start), start, 64 << PAGE_SHIFT) == 0);
+  lock_release(&tcmi_trim_lock);
+  return start;
+}
+
+static int
+collapse(uintptr_t start)
+{
+  int result;
+
+  lock_acquire(&tcmi_trim_lock);
+  result = tcmi_huge_collapse(start);
+  lock_release(&tcmi_trim_lock);
+  return result;
+}
+
+static bool
+is_advised(uintptr_t start)
+{
+  const struct arena *arena = pagemap_arena(start);
+
+  return bit_get(arena->advised, arena_page(arena, start) / HUGE_PAGE_PAGES);
+}
+
+START_TEST(broken_huge_page_is_collapsed_when_full)
+{
+  uintptr_t start;
+  bool full;
+  int result;
+
+  tcmi_options_init(NULL);
+  ck_assert_int_eq(tcmi_option_change(OPTION_huge_pages, 2, SOURCE_API), 0);
+  ck_assert_uint_eq(tcmi_huge_next_broken(0, &full), 0);
+  start = broken_huge_page();
+  ck_assert(!is_advised(start));
+  ck_assert_uint_eq(tcmi_huge_broken, 1);
+  ck_assert_uint_eq(tcmi_huge_next_broken(0, &full), start);
+  ck_assert(full);
+  ck_assert_uint_eq(tcmi_huge_next_broken(start + 1, &full), 0);
+
+  /* After memory was returned, however little, a pass must find it full
+   * again. */
+  ck_assert(!tcmi_huge_note_refilled(start));
+  ck_assert(tcmi_huge_note_refilled(start));
+  lock_acquire(&tcmi_trim_lock);
+  ck_assert_int_eq(tcmi_huge_discard(pagemap_arena(start), start, PAGE_SIZE),
+                   0);
+  lock_release(&tcmi_trim_lock);
+  ck_assert(!tcmi_huge_note_refilled(start));
+
+  /* With too many pages free, it is not collapsed. */
+  tcmi_page_heap_free(start, 24, RESIDENCY_NONE);
+  ck_assert_uint_eq(tcmi_huge_next_broken(0, &full), start);
+  ck_assert(!full);
+  ck_assert_int_eq(collapse(start), -EAGAIN);
+  ck_assert_uint_eq(alloc(16, 1, RUN_SMALL), start);
+  result = collapse(start);
+  if (result == 0) {
+    ck_assert(is_advised(start));
+    ck_assert_uint_eq(resident_pages(start, HUGE_PAGE_PAGES), HUGE_PAGE_PAGES);
+  }
+  ck_assert_uint_eq(tcmi_huge_broken, 0);
+  ck_assert_uint_eq(tcmi_huge_next_broken(0, &full), 0);
+  tcmi_page_heap_verify();
+}
+END_TEST
+
+START_TEST(refused_collapse_leaves_small_pages)
+{
+  uintptr_t start;
+  unsigned call;
+
+  tcmi_options_init(NULL);
+  ck_assert_int_eq(tcmi_option_change(OPTION_huge_pages, 2, SOURCE_API), 0);
+  for (call = 1; call <= 2; call++) {
+    start = broken_huge_page();
+    /* The first call advises, the second collapses. */
+    (void)tcmi_system_fail(1u << SYSTEM_ADVISE, call, 1);
+    ck_assert_int_lt(collapse(start), 0);
+    ck_assert_uint_eq(tcmi_system_fail(0, 0, 0), 1);
+    ck_assert(!is_advised(start));
+    tcmi_page_heap_verify();
+  }
+  start = broken_huge_page();
+  ck_assert_uint_eq(tcmi_huge_broken, 1);
+  ck_assert_int_eq(tcmi_option_change(OPTION_huge_pages, 0, SOURCE_API), 0);
+  ck_assert_int_eq(collapse(start), -EAGAIN);
+  /* No pass tries again. */
+  ck_assert_uint_eq(tcmi_huge_broken, 0);
+}
+END_TEST
+
+START_TEST(empty_huge_page_is_not_broken)
+{
+  uintptr_t start;
+  bool full;
+
+  tcmi_options_init(NULL);
+  ck_assert_int_eq(tcmi_option_change(OPTION_huge_pages, 2, SOURCE_API), 0);
+  start = broken_huge_page();
+  tcmi_page_heap_free(start, HUGE_PAGE_PAGES, RESIDENCY_FULL);
+  ck_assert_uint_eq(tcmi_huge_next_broken(0, &full), start);
+  ck_assert(!full);
+  ck_assert_uint_eq(tcmi_huge_broken, 0);
+  ck_assert_uint_eq(tcmi_huge_next_broken(0, &full), 0);
   tcmi_page_heap_verify();
 }
 END_TEST
@@ -692,6 +816,9 @@ add_tests(TCase *tests)
   tcase_add_test(tests, clearing_used_pages_clears_them);
   tcase_add_test(tests, clearing_pieces_is_one_call);
   tcase_add_test(tests, advice_does_not_wear_out);
+  tcase_add_test(tests, broken_huge_page_is_collapsed_when_full);
+  tcase_add_test(tests, refused_collapse_leaves_small_pages);
+  tcase_add_test(tests, empty_huge_page_is_not_broken);
   tcase_add_test(tests, dirty_bits_survive);
   tcase_add_test(tests, extend_in_place);
   tcase_add_test(tests, extend_stops_at_a_neighbor);
