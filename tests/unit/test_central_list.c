@@ -705,12 +705,20 @@ churn(void *seed)
   return NULL;
 }
 
+/* Also fills the pages of the first arena, as before a collapse. */
 static void *
 release_all_the_time(void *unused)
 {
+  uintptr_t base;
+  bool fill = false;
+
   (void)unused;
   while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
     (void)tcmi_central_release(size_class_of(640), SIZE_MAX);
+    base = tcmi_page_heap_base();
+    if (base != 0)
+      (void)tcmi_central_clean_pages(base, HUGE_PAGE_PAGES, fill);
+    fill = !fill;
     sched_yield();
   }
   return NULL;
