@@ -93,8 +93,8 @@ uintptr_t tcmi_huge_next_broken(uintptr_t least, bool *full);
  * pass did. */
 bool tcmi_huge_note_refilled(uintptr_t start);
 /* Advises and collapses a broken huge page.  A negative errno value if it could
- * not be: -EINVAL from a kernel that cannot collapse any.  Caller holds
- * LOCK_TRIM, so that no other thread breaks it. */
+ * not be; then it counts as broken no more.  Caller holds LOCK_TRIM, so that no
+ * other thread breaks it. */
 MUST_CHECK int tcmi_huge_collapse(uintptr_t start);
 
 /* Forgets the advice for huge pages that were mapped again or unmapped. */

@@ -196,6 +196,8 @@ try_start(void)
   if (!atomic_cas_acquire(&tcmi_background_thread, &none, CLAIMED))
     return true;
   atomic_store_relaxed(&background.leave, 0);
+  /* The thread cannot open the file. */
+  tcmi_collapse_read_setting(COLLAPSE_SETTING);
   if (tcmi_system_start_thread(run, &tcmi_background_thread,
                                &tcmi_thread_cache_state)) {
     uint32_t id = atomic_load_relaxed(&tcmi_background_thread);

@@ -3,23 +3,34 @@
 
 #include "process/collapse.h"
 
-#include <errno.h>
+#include <string.h>
 
 #include "base/atomics.h"
 #include "base/bits.h"
 #include "base/params.h"
+#include "base/system.h"
 #include "cache/central_list.h"
 #include "heap/huge_advice.h"
 #include "heap/page_heap.h"
 #include "heap/page_range.h"
 
 static struct {
-  bool refused;   /* [atomic: relaxed] the kernel cannot collapse */
+  bool allowed;   /* [atomic: relaxed] the machine has huge pages */
   size_t faulted; /* [atomic: relaxed] tcmi_page_counts.faulted at the end of
                      the last pass that found nothing */
   uintptr_t next; /* [owner thread] where the pass continues; 0: a new one */
   bool found;     /* [owner thread] this pass found a full huge page */
 } collapse;
+
+void
+tcmi_collapse_read_setting(const char *path)
+{
+  char text[100] = "";
+  long length = tcmi_system_read_file(path, text, sizeof text - 1);
+
+  atomic_store_relaxed(&collapse.allowed,
+                       length > 0 && strstr(text, "[never]") == NULL);
+}
 
 bool
 tcmi_collapse_is_due(void)
@@ -29,7 +40,7 @@ tcmi_collapse_is_due(void)
                    atomic_load_relaxed(&collapse.faulted);
 
   return broken >= COLLAPSE_BROKEN_MIN && faulted / COLLAPSE_FAULTS >= broken &&
-         !atomic_load_relaxed(&collapse.refused);
+         atomic_load_relaxed(&collapse.allowed);
 }
 
 /* Whether spans with memory fill the huge page. */
@@ -41,20 +52,16 @@ is_full(uintptr_t start)
 }
 
 /* Collapses a huge page that was full in the last pass, too; returns whether it
- * tried to. */
+ * tried to.  A huge page that the kernel refuses counts as broken no more. */
 static bool
 note_or_collapse(uintptr_t start)
 {
-  int result;
-
   if (!tcmi_huge_note_refilled(start))
     return false;
   (void)tcmi_central_clean_pages(start, HUGE_PAGE_PAGES, /*fill=*/true);
   lock_acquire(&tcmi_trim_lock);
-  result = tcmi_huge_collapse(start);
+  (void)!tcmi_huge_collapse(start);
   lock_release(&tcmi_trim_lock);
-  if (result == -EINVAL)
-    atomic_store_relaxed(&collapse.refused, true);
   return true;
 }
 

@@ -21,7 +21,8 @@
  * millisecond, and several where the kernel must move other memory first.
  *
  * Invariants
- *   C1  only tcm's thread collapses.
+ *   C1  only tcm's thread collapses, and not where the machine is set to never
+ *       use huge pages.
  *   C2  a huge page was full for a period of the rounds before its collapse.
  *   C3  a pass checks no more than COLLAPSE_CHECKS huge pages a round, and
  *       collapses no more than COLLAPSE_MAX.
@@ -33,6 +34,11 @@
 
 #include "base/compiler.h"
 
+/* Reads whether the machine's administrator allows huge pages: the kernel
+ * collapses whatever the setting is.  Until this was called, or if the file
+ * cannot be read, nothing is collapsed. */
+#define COLLAPSE_SETTING "/sys/kernel/mm/transparent_hugepage/enabled"
+void tcmi_collapse_read_setting(const char *path);
 /* Whether there is enough to collapse to start the thread. */
 bool tcmi_collapse_is_due(void);
 /* The part of a pass that follows a round; false if there is nothing more to

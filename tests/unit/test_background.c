@@ -2,15 +2,19 @@
 #include "unit.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/options.h"
+#include "base/params.h"
 #include "cache/central_list.h"
 #include "cache/thread_cache.h"
 #include "front/allocate.h"
 #include "front/heap_check.h"
+#include "heap/huge_advice.h"
 #include "heap/page_heap.h"
 #include "process/background.h"
+#include "process/collapse.h"
 #include "process/lifecycle.h"
 #include "process/release.h"
 #include "process/rounds.h"
@@ -305,6 +309,34 @@ START_TEST(frees_are_slow_only_meanwhile)
 }
 END_TEST
 
+/* Due only after enough page faults, and where the setting is not "never". */
+START_TEST(collapse_heeds_the_setting)
+{
+  static const char *const settings[] = {"always [madvise] never\n",
+                                         "always madvise [never]\n",
+                                         "[always] madvise never\n", ""};
+  char path[] = "/tmp/tcm-test-setting-XXXXXX";
+  int fd = mkstemp(path);
+
+  ck_assert_int_ge(fd, 0);
+  tcmi_huge_broken = COLLAPSE_BROKEN_MIN;
+  for (unsigned i = 0; i < 4; i++) {
+    ssize_t length = (ssize_t)strlen(settings[i]);
+    ck_assert_int_eq(ftruncate(fd, 0), 0);
+    ck_assert_int_eq(pwrite(fd, settings[i], (size_t)length, 0), length);
+    tcmi_collapse_read_setting(path);
+    tcmi_page_counts.faulted = 0;
+    ck_assert(!tcmi_collapse_is_due());
+    tcmi_page_counts.faulted = (size_t)COLLAPSE_BROKEN_MIN * COLLAPSE_FAULTS;
+    ck_assert_int_eq(tcmi_collapse_is_due(), i % 2 == 0);
+  }
+  close(fd);
+  unlink(path);
+  tcmi_collapse_read_setting(path);
+  ck_assert(!tcmi_collapse_is_due());
+}
+END_TEST
+
 int
 main(void)
 {
@@ -319,5 +351,6 @@ main(void)
   tcase_add_test(tests, a_refused_return_is_no_loss);
   tcase_add_test(tests, who_only_frees_holds_no_large_block);
   tcase_add_test(tests, frees_are_slow_only_meanwhile);
+  tcase_add_test(tests, collapse_heeds_the_setting);
   return unit_run(tests);
 }
